@@ -1,0 +1,32 @@
+/*
+ * Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011).
+ *
+ * A number is a pure function of (key, counter): no state, so any thread can compute any number, and packing, micro-batches and
+ * threads leave the numbers unchanged. Streams are told apart by the key: (seed, name or purpose).
+ */
+#ifndef POFAC_IR_SUPPORT_RNG_H
+#define POFAC_IR_SUPPORT_RNG_H
+
+#include <stdint.h>
+
+typedef struct rng_key {
+    uint32_t word[2];
+} rng_key;
+
+typedef struct rng_block {
+    uint32_t word[4];
+} rng_block;
+
+/* The key of the stream `purpose` under `seed`, e.g. the name of a parameter. */
+rng_key rng_key_make(uint64_t seed, const char *purpose);
+
+/* Four random words for the 128-bit counter (high, low). */
+rng_block rng_philox(rng_key key, uint64_t low, uint64_t high);
+
+/* The index-th number of a stream: uniform in [0, 1) with 53 bits; standard normal (Box-Muller on two uniforms); uniform integer
+ * in [0, bound), bound > 0, without bias worth naming (64-bit multiply-high). */
+double rng_uniform(rng_key key, uint64_t index);
+double rng_normal(rng_key key, uint64_t index);
+uint64_t rng_below(rng_key key, uint64_t index, uint64_t bound);
+
+#endif
