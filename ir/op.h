@@ -1,0 +1,104 @@
+/*
+ * The table of operations (ops.def): what each op is called, takes and gives, and the functions of its columns.
+ *
+ * Besides its own attributes, every node may carry these, which change no value and which evaluators ignore:
+ *   group  INT   number of the fused group that the node belongs to (pass `fuse`); absent: a group of its own
+ *   slot   INTS  memory slot of each result, -1 for none (pass `plan-memory`)
+ */
+#ifndef POFAC_IR_OP_H
+#define POFAC_IR_OP_H
+
+#include "ir/graph.h"
+
+typedef enum ir_trait {
+    TRAIT_LEAF = 1,
+    TRAIT_DECLARED = 2,
+    TRAIT_ELEMENTWISE = 4,
+    TRAIT_ROWWISE = 8,
+    TRAIT_COMMUTATIVE = 16,
+    TRAIT_WEIGHTED = 32
+} ir_trait;
+
+typedef struct ir_attr_schema {
+    const char *name;
+    ir_attr_kind kind;
+    const char *fallback; /* text of the default; NULL: must be written */
+    const char *choices;  /* "a|b" of an enum, else NULL */
+    const char *meaning;
+} ir_attr_schema;
+
+/* What a shape rule gets: types of the inputs (NULL for an absent optional one), attributes, the declared type; it fills result[]. A rule reports
+ * what is wrong through infer_error and returns its status. */
+typedef struct ir_infer {
+    ir_context *context;
+    const ir_node *node; /* op, attrs, inputs; results not yet set */
+    const ir_type *const *input;
+    const ir_type *declared;
+    const ir_type **result;
+    const diag_sink *sink;
+    const diag_place *place;
+} ir_infer;
+typedef pofac_status (*ir_infer_fn)(ir_infer *in);
+/* Sends "OP: message" and returns POFAC_ERR_INPUT. */
+POFAC_PRINTF(2, 3) pofac_status infer_error(const ir_infer *in, const char *format, ...);
+
+/* What an evaluator gets: input tensors (NULL for an absent optional one) and result tensors, allocated to the inferred shapes under the
+ * binding and zeroed. Sums are accumulated in double. Evaluators are the meaning of the op: slow and exact. */
+typedef struct ir_eval {
+    const ir_module *module;
+    const ir_graph *graph;
+    const ir_node *node;
+    const ir_tensor *const *input;
+    ir_tensor *const *result;
+    const diag_sink *sink;
+} ir_eval;
+typedef pofac_status (*ir_eval_fn)(const ir_eval *e);
+/* Sends "OP: message" with the node's location and returns POFAC_ERR_INPUT. */
+POFAC_PRINTF(2, 3) pofac_status eval_error(const ir_eval *e, const char *format, ...);
+
+typedef struct ir_op_info {
+    const char *name;
+    uint8_t min_inputs, max_inputs, n_results;
+    uint32_t traits;
+    const ir_attr_schema *attrs;
+    size_t n_attrs;
+    ir_infer_fn infer;
+    ir_eval_fn eval;
+    const char *meaning;
+} ir_op_info;
+
+const ir_op_info *op_info(ir_op op);
+bool op_parse(const char *name, size_t n, ir_op *out);
+/* Schema of an attribute of the op, `group` and `slot` included; NULL when there is none. */
+const ir_attr_schema *op_attr_schema(ir_op op, const char *name);
+static inline bool op_has(ir_op op, ir_trait trait) { return (op_info(op)->traits & trait) != 0; }
+
+/* The columns of ops.def, one function per row, in ir/ops/FAMILY.c. */
+#define OP(id, min_in, max_in, n_results, traits, infer, eval, meaning) pofac_status infer(ir_infer *in);
+#define OP_ATTR(op, name, kind, fallback, choices, meaning)
+#include "ir/ops.def"
+#undef OP
+#undef OP_ATTR
+pofac_status eval_constant(const ir_eval *e);
+pofac_status eval_reshape(const ir_eval *e);
+pofac_status eval_slice(const ir_eval *e);
+pofac_status eval_gather_rows(const ir_eval *e);
+pofac_status eval_cast(const ir_eval *e);
+pofac_status eval_relayout(const ir_eval *e);
+pofac_status eval_padded_offsets(const ir_eval *e);
+pofac_status eval_row_positions(const ir_eval *e);
+pofac_status eval_first_rows(const ir_eval *e);
+pofac_status eval_add(const ir_eval *e);
+pofac_status eval_sub(const ir_eval *e);
+pofac_status eval_mul(const ir_eval *e);
+pofac_status eval_relu(const ir_eval *e);
+pofac_status eval_tanh(const ir_eval *e);
+pofac_status eval_gelu(const ir_eval *e);
+pofac_status eval_embedding(const ir_eval *e);
+pofac_status eval_linear(const ir_eval *e);
+pofac_status eval_layer_norm(const ir_eval *e);
+pofac_status eval_attention(const ir_eval *e);
+pofac_status eval_cross_entropy(const ir_eval *e);
+pofac_status eval_mean_squared_error(const ir_eval *e);
+
+#endif
