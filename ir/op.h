@@ -16,7 +16,8 @@ typedef enum ir_trait {
     TRAIT_ELEMENTWISE = 4,
     TRAIT_ROWWISE = 8,
     TRAIT_COMMUTATIVE = 16,
-    TRAIT_WEIGHTED = 32
+    TRAIT_WEIGHTED = 32,
+    TRAIT_TILED = 64
 } ir_trait;
 
 typedef struct ir_attr_schema {

@@ -1,0 +1,96 @@
+/*
+ * The plan: what codegen makes of a graph and the runtime runs. Immutable once made; threads share it. A session (runtime/session.h) owns the memory.
+ *
+ * A plan is a list of steps over buffers. A step is one kernel (native code for one fused group, possibly shared by several steps) or, where no kernel
+ * exists, the op's reference evaluator. A step's work is cut into units (tiles of rows, heads, ...) and units into chunks of `grain`; chunks may run in any order
+ * on any thread, and what a chunk computes does not depend on how many threads there are.
+ */
+#ifndef POFAC_IR_PLAN_H
+#define POFAC_IR_PLAN_H
+
+#include "ir/graph.h"
+
+/*
+ * Every kernel: units [begin, end) of its work. buffers: one pointer per operand of the step, in the order that the kernel's row documents (64-byte aligned,
+ * except inputs and unpacked state, which are aligned to their element); dims: the step's dims as numbers; scratch: private to the call,
+ * 64-byte aligned. Kernels call nothing and write only their results and scratch.
+ */
+typedef void (*plan_kernel)(void *const *buffers, const int64_t *dims, int64_t begin, int64_t end, void *scratch);
+
+typedef enum plan_packing {
+#define PACKING(id, name, meaning) PACKING_##id,
+#include "ir/packings.def"
+#undef PACKING
+    N_PACKINGS
+} plan_packing;
+
+typedef enum plan_buffer_kind {
+    PLAN_INPUT,    /* given at each run */
+    PLAN_STATE,    /* by name from the model's weights, packed when the session is created */
+    PLAN_CONSTANT, /* by name from the plan's module, or the value of a constant node; packed likewise */
+    PLAN_SLOT      /* in the session's arena */
+} plan_buffer_kind;
+
+typedef struct plan_buffer {
+    plan_buffer_kind kind;
+    const char *name;    /* of inputs, state and constants with data, else NULL */
+    ir_value value;      /* the value of plan->graph that it holds */
+    const ir_type *type; /* of that value */
+    plan_packing packing;
+    uint32_t packing_parameter;
+    uint32_t slot; /* of PLAN_SLOT: buffers of one slot share memory at different times */
+} plan_buffer;
+
+typedef struct plan_step {
+    const char *kernel;  /* row of codegen's kernels.def, or "evaluator" */
+    const char *variant; /* what it was specialised for: "linear N=768 K=768 gelu avx512 r=12" */
+    const char *scope;
+    plan_kernel run;     /* NULL: call the evaluator of `node` */
+    uint32_t node;       /* first node of the group, in plan->graph */
+    uint32_t n_buffers;
+    const uint32_t *buffers; /* indices into plan->buffers; evaluator: inputs then results, UINT32_MAX for an absent input */
+    uint32_t n_dims;
+    const ir_dim *dims;
+    ir_dim work;          /* rows, (sequence, head) pairs, ... */
+    int64_t work_per_unit; /* units = ceil(work / work_per_unit) */
+    int64_t grain;        /* units per chunk, at least 1 */
+    ir_dim scratch_bytes; /* per running chunk */
+    ir_dim flops;         /* estimates for --profile; 0 when not of ir_dim's form */
+    ir_dim bytes;
+} plan_step;
+
+typedef struct plan_output {
+    const char *name;
+    uint32_t buffer;
+} plan_output;
+
+typedef struct plan {
+    ir_module *module;     /* owned; keeps graph, types and constants alive */
+    const ir_graph *graph; /* in module */
+    plan_buffer *buffers;
+    size_t n_buffers;
+    plan_step *steps;
+    size_t n_steps;
+    plan_output *outputs;
+    size_t n_outputs;
+    uint32_t n_slots;
+    const char *target; /* "x86_64-pc-linux-gnu sapphirerapids avx512", for reports */
+    size_t code_bytes;
+    uint32_t n_kernels, n_kernels_cached; /* distinct kernels, and how many of them came from the object cache */
+    double compile_seconds;
+    void *code; /* keeps the kernels' code mapped */
+    void (*free_code)(void *code);
+    arena memory; /* of everything above except module and code */
+} plan;
+
+const char *plan_packing_name(plan_packing p);
+const char *plan_packing_meaning(plan_packing p);
+
+/* Frees the plan, its module and its code. NULL is fine. */
+void plan_destroy(plan *p);
+
+/* Bytes of each slot (the largest of its buffers) and of the whole arena (slots one after the other, 64-byte aligned) under a binding.
+ * slot_bytes[n_slots] may be NULL. -1 when a symbol is unbound or it overflows. */
+int64_t plan_arena_bytes(const plan *p, ir_binding binding, int64_t *slot_bytes);
+
+#endif
