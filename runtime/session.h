@@ -1,0 +1,34 @@
+/*
+ * A session runs a plan: it owns the packed weights, the arena for one batch shape at a time, and uses a thread pool. A session is used by one thread at a time;
+ * any number of sessions share a plan.
+ */
+#ifndef POFAC_RUNTIME_SESSION_H
+#define POFAC_RUNTIME_SESSION_H
+
+#include "ir/plan.h"
+#include "runtime/thread_pool.h"
+
+typedef struct session session;
+
+/* Takes views of the state from `state` (which must outlive the session) and packs what the plan wants packed. */
+POFAC_MUST_USE pofac_status session_create(const plan *p, const tensor_source *state, thread_pool *pool, const diag_sink *sink,
+                                           session **out);
+void session_destroy(session *s);
+
+/* Binds the inputs' shapes to the plan's symbols, makes room, and runs all steps. Inputs are given in the dtype that the graph declares. Errors name the
+ * input, what was found and what was wanted. */
+POFAC_MUST_USE pofac_status session_run(session *s, const tensor_source *inputs, const diag_sink *sink);
+
+/* A result of the last run, valid until the next; POFAC_ERR_USAGE when the plan has no such output. */
+POFAC_MUST_USE pofac_status session_output(const session *s, const char *name, const diag_sink *sink, ir_tensor *out);
+
+typedef struct session_memory {
+    int64_t mapped_weight_bytes, packed_weight_bytes, arena_bytes, scratch_bytes;
+} session_memory;
+session_memory session_memory_use(const session *s);
+
+/* Time of each step over all runs since profiling was switched on; times_ns[plan->n_steps]. */
+void session_profile(session *s, bool on);
+const int64_t *session_times_ns(const session *s);
+
+#endif
