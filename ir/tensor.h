@@ -31,6 +31,7 @@ size_t tensor_bytes(const ir_tensor *t);
 POFAC_MUST_USE pofac_status tensor_alloc(ir_dtype dtype, uint32_t rank, const int64_t *dims, ir_tensor *out);
 ir_tensor tensor_view(ir_dtype dtype, uint32_t rank, const int64_t *dims, const void *data);
 void tensor_free(ir_tensor *t);
+/* An owned copy, of a pattern as well. */
 POFAC_MUST_USE pofac_status tensor_clone(const ir_tensor *t, ir_tensor *out);
 
 /* Element i (row-major) as a double or integer, converted; setting rounds to nearest even, integers saturate. Any dtype. */

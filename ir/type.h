@@ -47,9 +47,9 @@ typedef struct ir_dim {
 } ir_dim;
 
 ir_dim dim_const(int64_t n);
-ir_dim dim_symbol(ir_symbol s);
+ir_dim dim_symbol(ir_symbol s); /* of no symbol: a dimension that dim_eval refuses */
 ir_dim dim_mul(ir_dim a, ir_dim b, bool *ok); /* *ok = false when the product is not of the form above or overflows */
-ir_dim dim_add(ir_dim a, int64_t n);
+ir_dim dim_add(ir_dim a, int64_t n); /* on overflow a dimension that dim_eval refuses */
 bool dim_equal(ir_dim a, ir_dim b);
 bool dim_is_const(ir_dim d, int64_t *value); /* value may be NULL */
 
@@ -88,6 +88,7 @@ typedef struct ir_context ir_context;
 
 ir_context *context_create(void); /* NULL when memory is short */
 void context_destroy(ir_context *c);
+bool context_failed(const ir_context *c); /* an allocation of the context failed: some string, symbol or type was not given */
 
 /* The one copy of a string in the context; NULL only when memory is short. "" for an empty one. */
 const char *context_string(ir_context *c, const char *text);
