@@ -16,7 +16,8 @@ typedef struct arena {
     size_t total_bytes; /* handed out so far */
 } arena;
 
-#define ARENA_INIT {NULL, 0}
+#define ARENA_INIT                                                                                                                 \
+    { NULL, 0 }
 
 void arena_free(arena *a); /* frees everything; the arena can be used again */
 void *arena_alloc(arena *a, size_t bytes);

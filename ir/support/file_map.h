@@ -27,7 +27,7 @@ POFAC_MUST_USE pofac_status file_writer_commit(file_writer *w); /* frees w in an
 void file_writer_abandon(file_writer *w);                       /* frees w; NULL is fine */
 POFAC_MUST_USE pofac_status file_write_all(const char *path, const void *bytes, size_t n, const diag_sink *sink);
 
-bool file_exists(const char *path);       /* anything of that name */
+bool file_exists(const char *path); /* anything of that name */
 bool file_is_directory(const char *path);
 
 #endif

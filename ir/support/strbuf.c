@@ -90,9 +90,9 @@ static size_t utf8_sequence(const unsigned char *s, size_t n, size_t *bad) {
     for (size_t i = 1; i < length; i++) {
         unsigned char low = 0x80, high = 0xBF;
         if (i == 1) {
-            if (first == 0xE0) low = 0xA0; /* overlong */
+            if (first == 0xE0) low = 0xA0;  /* overlong */
             if (first == 0xED) high = 0x9F; /* surrogates */
-            if (first == 0xF0) low = 0x90; /* overlong */
+            if (first == 0xF0) low = 0x90;  /* overlong */
             if (first == 0xF4) high = 0x8F; /* above U+10FFFF */
         }
         if (i >= n || s[i] < low || s[i] > high) return 0;

@@ -17,7 +17,8 @@ typedef struct strbuf {
     bool failed;
 } strbuf;
 
-#define STRBUF_INIT {NULL, 0, 0, false}
+#define STRBUF_INIT                                                                                                                \
+    { NULL, 0, 0, false }
 
 void strbuf_free(strbuf *b);
 void strbuf_clear(strbuf *b); /* keeps the memory, forgets contents and failure */

@@ -25,7 +25,8 @@ typedef struct strmap {
     size_t n_slots;
 } strmap;
 
-#define STRMAP_INIT {ARENA_INIT, NULL, 0, 0, NULL, 0}
+#define STRMAP_INIT                                                                                                                \
+    { ARENA_INIT, NULL, 0, 0, NULL, 0 }
 
 void strmap_free(strmap *m);
 

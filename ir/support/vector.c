@@ -1,8 +1,8 @@
 /* Growing of typed arrays: capacity doubles, so n pushes cost O(n). */
 #include "ir/support/vector.h"
 
-#include <stdlib.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define FIRST_CAPACITY 8u

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static _Thread_local size_t left;     /* allocations until the failing one; 0: none will fail */
-static _Thread_local bool all_later;  /* after the failing one, fail too */
+static _Thread_local size_t left;    /* allocations until the failing one; 0: none will fail */
+static _Thread_local bool all_later; /* after the failing one, fail too */
 static _Thread_local bool has_failed;
 
 void fail_alloc_after(size_t n) {
