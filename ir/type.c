@@ -278,13 +278,17 @@ int64_t type_bytes(const ir_type *t, ir_binding binding) {
 
 /* ---- text ---- */
 
-static void print_symbol(const ir_context *c, ir_symbol s, ir_value_number number, const void *user, strbuf *out) {
+static void print_symbol(const ir_context *c, ir_symbol s, ir_value_printer print_value, const void *user, strbuf *out) {
     if (symbol_kind(c, s) == SYMBOL_NAMED) {
         strbuf_puts(out, symbol_name(c, s));
         return;
     }
-    ir_value v = symbol_value(c, s);
-    strbuf_printf(out, "nnz(%%%u)", number ? number(user, v) : v);
+    strbuf_puts(out, "nnz(");
+    if (print_value)
+        print_value(user, symbol_value(c, s), out);
+    else
+        strbuf_printf(out, "%%%u", symbol_value(c, s));
+    strbuf_putc(out, ')');
 }
 
 /* Named symbols by name, then nnz by value. */
@@ -294,7 +298,7 @@ static bool prints_before(const ir_context *c, ir_symbol a, ir_symbol b) {
     return symbol_value(c, a) < symbol_value(c, b);
 }
 
-void dim_print(const ir_context *c, ir_dim d, ir_value_number number, const void *user, strbuf *out) {
+void dim_print(const ir_context *c, ir_dim d, ir_value_printer print_value, const void *user, strbuf *out) {
     if (d.scale == 0) {
         strbuf_printf(out, "%lld", (long long)d.offset);
         return;
@@ -305,20 +309,20 @@ void dim_print(const ir_context *c, ir_dim d, ir_value_number number, const void
         first = d.symbol[1];
         second = d.symbol[0];
     }
-    print_symbol(c, first, number, user, out);
+    print_symbol(c, first, print_value, user, out);
     if (second != 0) {
         strbuf_putc(out, '*');
-        print_symbol(c, second, number, user, out);
+        print_symbol(c, second, print_value, user, out);
     }
     if (d.offset != 0) strbuf_printf(out, "%+lld", (long long)d.offset);
 }
 
-void type_print(const ir_context *c, const ir_type *t, ir_value_number number, const void *user, strbuf *out) {
+void type_print(const ir_context *c, const ir_type *t, ir_value_printer print_value, const void *user, strbuf *out) {
     strbuf_puts(out, t->kind == TYPE_PATTERN ? "pattern" : dtype_name(t->dtype));
     strbuf_putc(out, '[');
     for (uint32_t i = 0; i < t->rank; i++) {
         if (i > 0) strbuf_putc(out, ',');
-        dim_print(c, t->dims[i], number, user, out);
+        dim_print(c, t->dims[i], print_value, user, out);
     }
     strbuf_putc(out, ']');
     if (t->layout == LAYOUT_TILES) strbuf_printf(out, " tiles<%u>", t->tile);

@@ -115,10 +115,10 @@ ir_dim type_elements(const ir_type *t, bool *ok);
 /* Bytes of a tensor under a binding, in its layout (tiles: rows rounded up to W); -1 when a symbol is unbound or it overflows. */
 int64_t type_bytes(const ir_type *t, ir_binding binding);
 
-/* Text forms: "B*S", "f32[T,768]", "f32[T,768] tiles<32>", "pattern[3072,768]". nnz prints as nnz(%N) through `number`, which
- * gives the printed number of a value; NULL prints the value id. */
-typedef uint32_t (*ir_value_number)(const void *user, ir_value v);
-void dim_print(const ir_context *c, ir_dim d, ir_value_number number, const void *user, strbuf *out);
-void type_print(const ir_context *c, const ir_type *t, ir_value_number number, const void *user, strbuf *out);
+/* Text forms: "B*S", "f32[T,768]", "f32[T,768] tiles<32>", "pattern[3072,768]". nnz prints as nnz(VALUE), where `print_value`
+ * writes the value; NULL writes % and the value's id. */
+typedef void (*ir_value_printer)(const void *user, ir_value v, strbuf *out);
+void dim_print(const ir_context *c, ir_dim d, ir_value_printer print_value, const void *user, strbuf *out);
+void type_print(const ir_context *c, const ir_type *t, ir_value_printer print_value, const void *user, strbuf *out);
 
 #endif
