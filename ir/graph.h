@@ -110,7 +110,7 @@ struct ir_module {
 /* ---- modules ---- */
 ir_module *module_create(ir_context *c, const diag_sink *sink); /* NULL when memory is short */
 void module_destroy(ir_module *m);
-ir_graph *module_add_graph(ir_module *m, const char *name); /* NULL when memory is short */
+ir_graph *module_add_graph(ir_module *m, const char *name); /* NULL when memory is short; a taken name is the module's error */
 ir_graph *module_find_graph(const ir_module *m, const char *name);
 /* Keeps `tensor` (a clone) under `name`, or under a name made from its contents when `name` is NULL; returns the name kept, NULL on error.
  * The same name with the same contents is fine; with others it is an error. */
@@ -147,12 +147,16 @@ ir_value build_unary(ir_graph *g, ir_op op, ir_value x);
 ir_value build_binary(ir_graph *g, ir_op op, ir_value x, ir_value y);
 ir_value build_declared(ir_graph *g, ir_op op, ir_value x, const ir_type *type); /* reshape, cast, relayout */
 
+/* The value becomes a result of the graph; it may stand under several names. */
 void graph_add_output(ir_graph *g, const char *name, ir_value value);
 
 /* The module's first error so far, or the verifier's verdict on the graph (verify.h). */
 POFAC_MUST_USE pofac_status graph_finish(ir_graph *g);
 
 /* ---- reading a graph ---- */
+static inline diag_place location_place(ir_location at) { return (diag_place){.file = at.file, .line = at.line, .column = at.column}; }
+/* The number that messages and text give a value: that of its node, from 1. An ir_value_number (type.h) with the graph as `user`. */
+uint32_t graph_value_number(const void *graph, ir_value v);
 static inline const ir_node *graph_node_of(const ir_graph *g, ir_value v) { return &g->nodes.data[g->values.data[v].node]; }
 static inline const ir_type *graph_type(const ir_graph *g, ir_value v) { return g->values.data[v].type; }
 /* Result number r of a node, counted from 0. */

@@ -20,6 +20,9 @@ typedef enum ir_trait {
     TRAIT_TILED = 64
 } ir_trait;
 
+/* No op has more attributes than this, `group` and `slot` included; a test walks the table. */
+#define OP_MAX_ATTRS 32
+
 typedef struct ir_attr_schema {
     const char *name;
     ir_attr_kind kind;
@@ -29,9 +32,10 @@ typedef struct ir_attr_schema {
 } ir_attr_schema;
 
 /* What a shape rule gets: types of the inputs (NULL for an absent optional one), attributes, the declared type; it fills result[]. A rule reports
- * what is wrong through infer_error and returns its status. */
+ * what is wrong through infer_error and returns its status; a result left NULL means that the context had no memory for it. */
 typedef struct ir_infer {
     ir_context *context;
+    const ir_graph *graph; /* nodes before this one; for type_print with graph_value_number */
     const ir_node *node; /* op, attrs, inputs; results not yet set */
     const ir_type *const *input;
     const ir_type *declared;
@@ -72,6 +76,21 @@ const ir_op_info *op_info(ir_op op);
 bool op_parse(const char *name, size_t n, ir_op *out);
 /* Schema of an attribute of the op, `group` and `slot` included; NULL when there is none. */
 const ir_attr_schema *op_attr_schema(ir_op op, const char *name);
+/* Columns of an attribute's schema as messages name them: "an integer"; the default as a number. */
+const char *attr_kind_name(ir_attr_kind kind);
+int64_t attr_schema_int(const ir_attr_schema *schema);
+double attr_schema_float(const ir_attr_schema *schema);
+bool attr_is_default(const ir_attr_schema *schema, const ir_attr *attr); /* floats are compared by their bits */
+
+/* What must hold of a node: number of inputs; an attribute's name, kind and choice; its written attributes being complete. */
+POFAC_MUST_USE pofac_status op_check_arity(ir_op op, size_t n_inputs, const diag_place *place, const diag_sink *sink);
+POFAC_MUST_USE pofac_status op_check_attr(ir_op op, const ir_attr *attr, const diag_place *place, const diag_sink *sink);
+POFAC_MUST_USE pofac_status op_check_complete(const ir_node *n, const diag_place *place, const diag_sink *sink);
+
+/* Runs the shape rule of a node whose inputs are values of `g`: fills result[n_results]. `declared` as in node_add. */
+POFAC_MUST_USE pofac_status op_infer(const ir_graph *g, const ir_node *n, const ir_type *declared, const diag_sink *sink,
+                                     const ir_type **result);
+
 static inline bool op_has(ir_op op, ir_trait trait) { return (op_info(op)->traits & trait) != 0; }
 
 /* The columns of ops.def, one function per row, in ir/ops/FAMILY.c. */
