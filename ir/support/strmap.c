@@ -25,7 +25,7 @@ static size_t find_slot(const strmap *m, uint64_t hash, const char *key, size_t 
     size_t slot = (size_t)hash & mask;
     while (m->slots[slot]) {
         const strmap_entry *e = &m->entries[m->slots[slot] - 1];
-        if (e->hash == hash && e->key_bytes == key_bytes && memcmp(e->key, key, key_bytes) == 0) break;
+        if (e->hash == hash && e->key_bytes == key_bytes && (key_bytes == 0 || memcmp(e->key, key, key_bytes) == 0)) break;
         slot = (slot + 1) & mask;
     }
     return slot;

@@ -102,7 +102,7 @@ static void many_keys(void **state) {
 static void map_survives_every_failing_allocation(void **state) {
     (void)state;
     char key[16];
-    for (size_t n = 1; n < 100; n++) {
+    for (size_t n = 1; n < 1000; n++) {
         strmap m = STRMAP_INIT;
         size_t refused = 0;
         fail_alloc_after(n);
@@ -126,7 +126,7 @@ static void map_survives_every_failing_allocation(void **state) {
         strmap_free(&m);
         if (!failed) return;
     }
-    fail_msg("still failing after 100 allocations");
+    fail_msg("still failing after 1000 allocations");
 }
 
 int main(void) {
