@@ -10,14 +10,16 @@
 #ifndef POFAC_FRONTEND_TEXT_TOKENIZER_H
 #define POFAC_FRONTEND_TEXT_TOKENIZER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "ir/support/diag.h"
 #include "ir/support/strbuf.h"
 
-/* Words of more characters than this become [UNK]: max_input_chars_per_word of the reference. */
-#define TOKENIZER_MAX_WORD_CHARACTERS 100
+/* Words of more characters become [UNK]. This is max_input_chars_per_word of BERT's own code, the default and the most that can be
+ * asked for; Hugging Face's tokenizer.json files say 100. */
+#define TOKENIZER_MAX_WORD_CHARACTERS 200
 
 /* No limit on the length of a built input. */
 #define TOKENIZER_NO_LIMIT SIZE_MAX
@@ -31,6 +33,7 @@ typedef struct tokenizer_options {
     tokenizer_flag do_lower_case;          /* unset: on */
     tokenizer_flag strip_accents;          /* unset: as do_lower_case */
     tokenizer_flag tokenize_chinese_chars; /* unset: on; each CJK ideograph is a word */
+    size_t max_input_chars_per_word;       /* 0, or from 1 to TOKENIZER_MAX_WORD_CHARACTERS; 0: that many */
     size_t model_max_length;               /* tokens that the model takes, special ones included; 0: not known */
 } tokenizer_options;
 
@@ -59,9 +62,12 @@ typedef struct encoding {
 
 void encoding_free(encoding *e);
 
+/* Appends one token; false when memory is short. */
+POFAC_MUST_USE bool encoding_add(encoding *e, encoding_token token);
+
 /* Reads a vocabulary: one token per line, the id is the line's number from 0. `options` may be NULL. Errors (POFAC_ERR_INPUT, at
  * FILE:LINE where a line is at fault): missing or empty file, empty line, duplicate token, bytes that are not UTF-8, no [UNK],
- * [CLS] or [SEP]. The caller destroys *out. */
+ * [CLS] or [SEP]. POFAC_ERR_USAGE: max_input_chars_per_word is out of range. The caller destroys *out. */
 POFAC_MUST_USE pofac_status tokenizer_create(const char *vocab_path, const tokenizer_options *options, const diag_sink *sink,
                                              tokenizer **out);
 
@@ -93,7 +99,7 @@ const char *tokenizer_token(const tokenizer *t, int32_t id);            /* lives
 int32_t tokenizer_id(const tokenizer *t, const char *token, size_t n);  /* -1 when the vocabulary lacks it */
 int32_t tokenizer_special_id(const tokenizer *t, tokenizer_special s);  /* -1 when the vocabulary lacks it */
 const char *tokenizer_special_name(tokenizer_special s);                /* "[PAD]" and so on */
-const tokenizer_options *tokenizer_get_options(const tokenizer *t);     /* every flag resolved to on or off */
+const tokenizer_options *tokenizer_get_options(const tokenizer *t);     /* with the defaults filled in */
 
 typedef enum tokenizer_decoding { TOKENIZER_KEEP_SPECIALS, TOKENIZER_SKIP_SPECIALS } tokenizer_decoding;
 

@@ -1,0 +1,284 @@
+/*
+ * Basic tokenization (Devlin et al., "BERT", 2018; the reference's BasicTokenizer), in one pass over the text:
+ *
+ *   drop       bytes that are not UTF-8, U+0000, U+FFFD and categories C* (control, format, private, unassigned)
+ *   white      tab, \n, \r, categories Zs, Zl and Zp end a word (the first three are not dropped as control characters)
+ *   CJK        an ideograph of CJK is a word (tokenize_chinese_chars)
+ *   lower      full lower-case mapping, with the final sigma (do_lower_case)
+ *   accents    canonical decomposition, then category Mn is dropped (strip_accents)
+ *   punctuate  category P* and every other printable character of ASCII that is no letter or digit is a word
+ *
+ * The last three work on what the step before gave, so U+1FEF, which decomposes into a grave accent, is punctuation. Each character of a
+ * word remembers the bytes of the text that it came from. Words of ASCII letters and digits between ASCII white space and punctuation,
+ * nearly all of English, take a fast path that only looks up bytes; it gives the same tokens. The Unicode data are those of ICU.
+ */
+#include "frontend/text/basic_tokenizer.h"
+
+#include <string.h>
+#include <unicode/uchar.h>
+#include <unicode/unorm2.h>
+#include <unicode/utf16.h>
+#include <unicode/utf8.h>
+
+#include "frontend/text/wordpiece.h"
+
+#define CAPITAL_SIGMA 0x3A3
+#define SMALL_SIGMA 0x3C3
+#define FINAL_SIGMA 0x3C2
+#define CAPITAL_I_WITH_DOT 0x130 /* the one character whose lower case is two everywhere: i and COMBINING DOT ABOVE */
+#define COMBINING_DOT_ABOVE 0x307
+
+/* A canonical decomposition is at most four characters (Unicode 15, annex 15, section 9). */
+#define MAX_DECOMPOSED_UNITS 18
+
+typedef struct text_range {
+    const uint8_t *text;
+    size_t begin, end; /* nothing outside of it is looked at */
+} text_range;
+
+typedef struct word_character {
+    UChar32 c;
+    uint8_t combining_class; /* 0 where accents stay: then nothing is reordered */
+    size_t begin, end;       /* bytes of the text */
+} word_character;
+
+/* The word being read. One that is too long becomes [UNK], so only its extent goes on being kept. */
+typedef struct open_word {
+    size_t n;
+    bool too_long;
+    size_t reorder_from; /* canonical ordering moves no mark before this character */
+    size_t begin, end;   /* bytes of the text */
+    word_character characters[TOKENIZER_MAX_WORD_CHARACTERS];
+} open_word;
+
+/* ---- characters ---- */
+
+static bool is_ascii_punctuation(UChar32 c) {
+    return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) || (c >= 123 && c <= 126);
+}
+
+static bool is_punctuation(UChar32 c) { return c < 0x80 ? is_ascii_punctuation(c) : (U_GET_GC_MASK(c) & U_GC_P_MASK) != 0; }
+
+static bool is_white(UChar32 c) { return c == '\t' || c == '\n' || c == '\r' || (U_GET_GC_MASK(c) & U_GC_Z_MASK) != 0; }
+
+static bool is_dropped(UChar32 c) {
+    if (c < 0 || c == 0xFFFD) return true;
+    return c != '\t' && c != '\n' && c != '\r' && (U_GET_GC_MASK(c) & U_GC_C_MASK) != 0;
+}
+
+/* The blocks that the reference lists; not Hiragana, Katakana or Hangul, which are written in words. */
+static bool is_chinese(UChar32 c) {
+    static const struct {
+        UChar32 first, last;
+    } blocks[] = {{0x3400, 0x4DBF},   {0x4E00, 0x9FFF},   {0xF900, 0xFAFF},   {0x20000, 0x2A6DF},
+                  {0x2A700, 0x2B73F}, {0x2B740, 0x2B81F}, {0x2B820, 0x2CEAF}, {0x2F800, 0x2FA1F}};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks && c >= blocks[i].first; i++)
+        if (c <= blocks[i].last) return true;
+    return false;
+}
+
+/* ---- the final sigma ---- */
+
+/* Decodes the character that ends before `at`; c < 0: not UTF-8. Returns where it begins. */
+static size_t previous_character(const text_range *r, size_t at, UChar32 *c) {
+    for (size_t begin = at - 1; begin + 4 >= at; begin--) {
+        if (!U8_IS_TRAIL(r->text[begin])) {
+            size_t next = begin;
+            U8_NEXT(r->text, next, at, *c);
+            if (next == at) return begin;
+        }
+        if (begin == r->begin) break;
+    }
+    *c = -1;
+    return at - 1;
+}
+
+/* Whether the sigma at [begin,end) is the last letter of a word (Unicode, section 3.13, Final_Sigma): a cased letter comes before it
+ * and none after it, characters that are ignored for case aside. Dropped characters are not there any more. */
+static bool is_final_sigma(const text_range *r, size_t begin, size_t end) {
+    UChar32 c = 0;
+    bool cased = false;
+    for (size_t at = begin; at > r->begin && !cased;) {
+        at = previous_character(r, at, &c);
+        if (is_dropped(c) || u_hasBinaryProperty(c, UCHAR_CASE_IGNORABLE)) continue;
+        if (!u_hasBinaryProperty(c, UCHAR_CASED)) return false;
+        cased = true;
+    }
+    if (!cased) return false;
+    for (size_t at = end; at < r->end;) {
+        U8_NEXT(r->text, at, r->end, c);
+        if (is_dropped(c) || u_hasBinaryProperty(c, UCHAR_CASE_IGNORABLE)) continue;
+        return !u_hasBinaryProperty(c, UCHAR_CASED);
+    }
+    return true;
+}
+
+/* ---- words ---- */
+
+static void open(open_word *w) { w->n = w->reorder_from = w->begin = w->end = 0, w->too_long = false; }
+
+static bool add_token(encoding *out, int32_t id, size_t begin, size_t end) {
+    return encoding_add(out, (encoding_token){.id = id, .begin = begin, .end = end});
+}
+
+static bool add_piece(const open_word *w, const uint8_t *character_of, word_piece piece, encoding *out) {
+    const word_character *first = &w->characters[character_of[piece.begin]];
+    const word_character *last = &w->characters[character_of[piece.end - 1]];
+    return add_token(out, piece.id, first->begin, last->end);
+}
+
+/* Appends the word's pieces and opens the next one. */
+static bool close_word(const basic_tokenizer *b, open_word *w, encoding *out) {
+    uint8_t bytes[WORDPIECE_MAX_BYTES], character_of[WORDPIECE_MAX_BYTES];
+    word_piece pieces[TOKENIZER_MAX_WORD_CHARACTERS];
+    size_t n_bytes = 0, n_pieces = 0;
+    bool ok = true;
+    if (w->n == 0) return true;
+    if (!w->too_long) {
+        for (size_t i = 0; i < w->n; i++) {
+            size_t begin = n_bytes;
+            U8_APPEND_UNSAFE(bytes, n_bytes, w->characters[i].c);
+            memset(character_of + begin, (int)i, n_bytes - begin);
+        }
+        n_pieces = wordpiece_split(b->vocab, bytes, n_bytes, pieces);
+    }
+    if (n_pieces == 0) ok = add_token(out, b->vocab->special_id[TOKENIZER_UNK], w->begin, w->end);
+    for (size_t i = 0; i < n_pieces && ok; i++) ok = add_piece(w, character_of, pieces[i], out);
+    open(w);
+    return ok;
+}
+
+/* Appends a character in canonical order: a mark goes before those of a higher combining class that it follows. Characters that change
+ * places then share their place in the text, so that places stay in order. */
+static void append_character(const basic_tokenizer *b, open_word *w, word_character ch) {
+    if (w->n == 0) w->begin = ch.begin;
+    w->end = ch.end;
+    if (w->n == b->max_word_characters) {
+        w->too_long = true;
+        return;
+    }
+    size_t at = w->n++;
+    for (; at > w->reorder_from && w->characters[at - 1].combining_class > ch.combining_class; at--)
+        w->characters[at] = w->characters[at - 1];
+    if (at + 1 < w->n) ch.begin = w->characters[at + 1].begin;
+    w->characters[at] = ch;
+    for (size_t moved = at + 1; moved < w->n; moved++) {
+        w->characters[moved].begin = ch.begin;
+        w->characters[moved].end = ch.end;
+    }
+}
+
+/* The last two steps for one character of the lower-cased and decomposed text: drops accents, sets punctuation apart. */
+static bool take_character(const basic_tokenizer *b, open_word *w, UChar32 c, size_t begin, size_t end, encoding *out) {
+    word_character ch = {c, 0, begin, end};
+    if (b->nfd) {
+        ch.combining_class = c < 0x300 ? 0 : u_getCombiningClass(c);
+        if (ch.combining_class == 0) w->reorder_from = w->n;
+        if (u_charType(c) == U_NON_SPACING_MARK) return true;
+    }
+    bool punctuation = is_punctuation(c);
+    if (punctuation && !close_word(b, w, out)) return false;
+    append_character(b, w, ch);
+    return !punctuation || close_word(b, w, out);
+}
+
+static bool take_decomposed(const basic_tokenizer *b, open_word *w, UChar32 c, size_t begin, size_t end, encoding *out) {
+    UChar units[MAX_DECOMPOSED_UNITS];
+    UErrorCode error = U_ZERO_ERROR;
+    int32_t n_units = b->nfd && c >= 0xC0 ? unorm2_getDecomposition(b->nfd, c, units, MAX_DECOMPOSED_UNITS, &error) : -1;
+    if (n_units < 0 || U_FAILURE(error)) return take_character(b, w, c, begin, end, out);
+    for (int32_t i = 0; i < n_units;) {
+        UChar32 part;
+        U16_NEXT(units, i, n_units, part);
+        if (!take_character(b, w, part, begin, end, out)) return false;
+    }
+    return true;
+}
+
+static bool take_lowered(const basic_tokenizer *b, open_word *w, const text_range *r, UChar32 c, size_t begin, size_t end,
+                         encoding *out) {
+    if (!b->lower) return take_decomposed(b, w, c, begin, end, out);
+    if (c == CAPITAL_I_WITH_DOT)
+        return take_decomposed(b, w, 'i', begin, end, out) && take_decomposed(b, w, COMBINING_DOT_ABOVE, begin, end, out);
+    UChar32 lower = c == CAPITAL_SIGMA ? (is_final_sigma(r, begin, end) ? FINAL_SIGMA : SMALL_SIGMA) : u_tolower(c);
+    return take_decomposed(b, w, lower, begin, end, out);
+}
+
+/* Reads from *at to the end of a word that is not plain ASCII, or a little further; *at is then where no word is open. */
+static bool take_unicode_word(const basic_tokenizer *b, const text_range *r, size_t *at, encoding *out) {
+    open_word w;
+    open(&w);
+    while (*at < r->end) {
+        size_t begin = *at;
+        UChar32 c;
+        U8_NEXT(r->text, *at, r->end, c);
+        if (is_dropped(c)) continue;
+        if (is_white(c)) break;
+        bool alone = b->chinese && is_chinese(c);
+        if (alone && !close_word(b, &w, out)) return false;
+        if (!take_lowered(b, &w, r, c, begin, *at, out)) return false;
+        if (alone) break;
+    }
+    return close_word(b, &w, out);
+}
+
+/* ---- ASCII ---- */
+
+/* The word text[begin,end) of ASCII letters and digits, or one punctuation character. */
+static bool take_ascii_word(const basic_tokenizer *b, const uint8_t *text, size_t begin, size_t end, encoding *out) {
+    uint8_t word[TOKENIZER_MAX_WORD_CHARACTERS];
+    word_piece pieces[TOKENIZER_MAX_WORD_CHARACTERS];
+    size_t n_bytes = end - begin, n_pieces = 0;
+    if (n_bytes <= b->max_word_characters) {
+        for (size_t i = 0; i < n_bytes; i++) word[i] = b->lowered[text[begin + i]];
+        n_pieces = wordpiece_split(b->vocab, word, n_bytes, pieces);
+    }
+    if (n_pieces == 0) return add_token(out, b->vocab->special_id[TOKENIZER_UNK], begin, end);
+    for (size_t i = 0; i < n_pieces; i++)
+        if (!add_token(out, pieces[i].id, begin + pieces[i].begin, begin + pieces[i].end)) return false;
+    return true;
+}
+
+bool basic_tokenizer_run(const basic_tokenizer *b, const char *text, size_t begin, size_t end, encoding *out) {
+    const text_range r = {(const uint8_t *)text, begin, end};
+    for (size_t at = begin; at < end;) {
+        uint8_t kind = b->kind_of[r.text[at]];
+        size_t next = at + 1;
+        if (kind == BYTE_SPACE) {
+            at = next;
+            continue;
+        }
+        if (kind == BYTE_WORD)
+            while (next < end && (kind = b->kind_of[r.text[next]]) == BYTE_WORD) next++;
+        if (kind == BYTE_OTHER) {
+            if (!take_unicode_word(b, &r, &at, out)) return false;
+            continue;
+        }
+        if (!take_ascii_word(b, r.text, at, next, out)) return false;
+        at = next;
+    }
+    return true;
+}
+
+pofac_status basic_tokenizer_init(basic_tokenizer *b, const vocabulary *vocab, const tokenizer_options *options,
+                                  const diag_sink *sink) {
+    memset(b, 0, sizeof *b);
+    b->vocab = vocab;
+    b->lower = options->do_lower_case == TOKENIZER_ON;
+    b->chinese = options->tokenize_chinese_chars == TOKENIZER_ON;
+    b->max_word_characters = options->max_input_chars_per_word;
+    if (options->strip_accents == TOKENIZER_ON) {
+        UErrorCode error = U_ZERO_ERROR;
+        b->nfd = unorm2_getNFDInstance(&error);
+        if (U_FAILURE(error))
+            return diag_error(sink, POFAC_ERR_RUNTIME, NULL, "ICU cannot load its normalization data: %s", u_errorName(error));
+    }
+    for (int byte = 0; byte < 256; byte++) {
+        bool white = byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
+        bool upper = byte >= 'A' && byte <= 'Z';
+        bool word = upper || (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9');
+        b->kind_of[byte] = white ? BYTE_SPACE : word ? BYTE_WORD : is_ascii_punctuation(byte) ? BYTE_PUNCTUATION : BYTE_OTHER;
+        b->lowered[byte] = (uint8_t)(b->lower && upper ? byte - 'A' + 'a' : byte);
+    }
+    return POFAC_OK;
+}
