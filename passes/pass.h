@@ -1,0 +1,94 @@
+/*
+ * Passes and the runner.
+ *
+ * A pipeline is text: passes or named pipelines, separated by commas, each with options in braces:  "canonicalize,layout{tile=16},fuse".
+ * The runner verifies the module after each pass; when a pass or the verifier fails, it offers a reproducer: the text of the module before the failing pass with the
+ * pipeline that remained, which `pofac opt` runs.
+ */
+#ifndef POFAC_PASSES_PASS_H
+#define POFAC_PASSES_PASS_H
+
+#include "ir/graph.h"
+
+/* ---- what a pass gets ---- */
+typedef struct pass_option {
+    const char *name, *value;
+} pass_option;
+
+typedef struct pass_input {
+    const ir_module *module;
+    const pass_option *options; /* those given */
+    size_t n_options;
+    const char *pass;           /* its name, for messages */
+    const diag_sink *sink;
+} pass_input;
+
+typedef enum pass_effect { KEEPS_MEANING, CHANGES_MEANING } pass_effect;
+
+typedef struct pass_option_schema {
+    const char *pass, *name, *fallback, *meaning;
+} pass_option_schema;
+
+typedef struct pass_info {
+    const char *name;
+    pofac_status (*run)(const pass_input *in, ir_module **out);
+    pass_effect effect;
+    const char *meaning;
+} pass_info;
+
+/* Rows of the tables; NULL past the end. */
+const pass_info *pass_row(size_t i);
+const pass_info *pass_find(const char *name);
+const pass_option_schema *pass_option_row(size_t i); /* options of all passes */
+typedef struct pipeline_info {
+    const char *name, *passes, *meaning;
+} pipeline_info;
+const pipeline_info *pipeline_row(size_t i);
+
+/* The option as a whole number within [low, high]; POFAC_ERR_USAGE with a message otherwise. */
+POFAC_MUST_USE pofac_status pass_int_option(const pass_input *in, const char *name, int64_t low, int64_t high, int64_t *out);
+
+/* ---- the runner ---- */
+typedef struct pass_step {
+    const pass_info *pass;
+    const pass_option *options;
+    size_t n_options;
+} pass_step;
+
+typedef struct pass_pipeline {
+    const pass_step *steps;
+    size_t n_steps;
+} pass_pipeline;
+
+/* Reads a pipeline; everything lives in `a`. Errors (POFAC_ERR_USAGE) have the place in the text: `pipeline:1:COL: error: ...` with a caret. */
+POFAC_MUST_USE pofac_status pipeline_parse(const char *text, arena *a, const diag_sink *sink, pass_pipeline *out);
+/* The text of steps [first, n_steps); parses back to the same. */
+void pipeline_print(const pass_pipeline *p, size_t first, strbuf *out);
+
+typedef struct pass_observer {
+    /* Which dumps are wanted: names separated by commas, or "all"; NULL: none. */
+    const char *print_before, *print_after;
+    bool print_changed; /* after every pass that changed anything */
+    const char *stop_after; /* name of a pass: leave after its first run; NULL: run all */
+    /* Receives dumps: "before fuse", "after fuse" and the module. NULL: none. */
+    void (*dump)(void *user, const char *title, const ir_module *m);
+    /* Receives the time of each pass. NULL: not measured. */
+    void (*timed)(void *user, const char *pass, double seconds);
+    /* Receives the reproducer when something fails. NULL: none. */
+    void (*reproducer)(void *user, const char *pass, const char *text);
+    void *user;
+} pass_observer;
+
+/* Runs a pipeline on a module, which is taken over (freed) on success and on error. `observer` may be NULL. POFAC_ERR_USAGE when the observer names an
+ * unknown pass. */
+POFAC_MUST_USE pofac_status pipeline_run(const pass_pipeline *p, ir_module *module, const pass_observer *observer, const diag_sink *sink,
+                                         ir_module **out);
+
+/* The columns of passes.def. */
+#define PASS(id, name, keeps, meaning) pofac_status pass_##id(const pass_input *in, ir_module **out);
+#define PASS_OPTION(pass, name, fallback, meaning)
+#include "passes/passes.def"
+#undef PASS
+#undef PASS_OPTION
+
+#endif
