@@ -380,6 +380,12 @@ uint32_t graph_value_number(const void *graph, ir_value v) {
     return v < g->values.size && v != IR_NO_VALUE ? g->values.data[v].node + 1 : 0;
 }
 
+void graph_print_value(const void *graph, ir_value v, strbuf *out) {
+    const ir_graph *g = graph;
+    strbuf_printf(out, "%%%u", graph_value_number(g, v));
+    if (v < g->values.size && g->values.data[v].result > 0) strbuf_printf(out, "#%u", g->values.data[v].result);
+}
+
 uint32_t *graph_count_uses(const ir_graph *g, arena *a) {
     uint32_t *count = ARENA_ARRAY(a, uint32_t, g->values.size);
     if (!count) return NULL;

@@ -157,6 +157,8 @@ POFAC_MUST_USE pofac_status graph_finish(ir_graph *g);
 static inline diag_place location_place(ir_location at) { return (diag_place){.file = at.file, .line = at.line, .column = at.column}; }
 /* The number that messages and text give a value: that of its node, from 1. An ir_value_number (type.h) with the graph as `user`. */
 uint32_t graph_value_number(const void *graph, ir_value v);
+/* An ir_value_printer (type.h) for values of `graph`: "%3", or "%3#1" for result 1. */
+void graph_print_value(const void *graph, ir_value v, strbuf *out);
 static inline const ir_node *graph_node_of(const ir_graph *g, ir_value v) { return &g->nodes.data[g->values.data[v].node]; }
 static inline const ir_type *graph_type(const ir_graph *g, ir_value v) { return g->values.data[v].type; }
 /* Result number r of a node, counted from 0. */

@@ -76,6 +76,20 @@ pofac_status eval_error(const ir_eval *e, const char *format, ...) {
     return status;
 }
 
+pofac_status node_error(const ir_graph *g, const ir_node *n, const diag_sink *sink, const char *format, ...) {
+    diag_place place = location_place(n->location);
+    strbuf text = STRBUF_INIT;
+    strbuf_printf(&text, "%%%zu = %s: ", (size_t)(n - g->nodes.data) + 1, op_rows[n->op].name);
+    va_list args;
+    va_start(args, format);
+    strbuf_vprintf(&text, format, args);
+    va_end(args);
+    pofac_status status =
+        strbuf_ok(&text) ? diag_error(sink, POFAC_ERR_INPUT, &place, "%s", strbuf_str(&text)) : diag_out_of_memory(sink);
+    strbuf_free(&text);
+    return status;
+}
+
 /* ---- looking up ---- */
 
 const ir_op_info *op_info(ir_op op) { return &op_rows[op]; }

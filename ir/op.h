@@ -35,7 +35,7 @@ typedef struct ir_attr_schema {
  * what is wrong through infer_error and returns its status; a result left NULL means that the context had no memory for it. */
 typedef struct ir_infer {
     ir_context *context;
-    const ir_graph *graph; /* nodes before this one; for type_print with graph_value_number */
+    const ir_graph *graph; /* nodes before this one; for type_print with graph_print_value */
     const ir_node *node; /* op, attrs, inputs; results not yet set */
     const ir_type *const *input;
     const ir_type *declared;
@@ -60,6 +60,11 @@ typedef struct ir_eval {
 typedef pofac_status (*ir_eval_fn)(const ir_eval *e);
 /* Sends "OP: message" with the node's location and returns POFAC_ERR_INPUT. */
 POFAC_PRINTF(2, 3) pofac_status eval_error(const ir_eval *e, const char *format, ...);
+
+/* Sends "%N = OP: message" at the node's location, N as graph_value_number gives it, and returns POFAC_ERR_INPUT: for whoever judges a node of a
+ * whole graph. */
+POFAC_PRINTF(4, 5)
+pofac_status node_error(const ir_graph *g, const ir_node *n, const diag_sink *sink, const char *format, ...);
 
 typedef struct ir_op_info {
     const char *name;

@@ -11,20 +11,27 @@
 
 #include "ir/op.h"
 
+/* Adds the graph with its bounds; NULL on error. */
+static ir_graph *begin_graph(const ir_graph *from, ir_module *module) {
+    ir_graph *to = module_add_graph(module, from->name);
+    for (size_t i = 0; to && i < from->n_bounds; i++) {
+        graph_declare_symbol(to, symbol_name(module->context, from->bounds[i].symbol), from->bounds[i].upper);
+    }
+    return module->status == POFAC_OK ? to : NULL;
+}
+
 pofac_status rewrite_begin(rewriter *rw, const ir_graph *from, ir_module *module) {
     *rw = (rewriter){.from = from};
     if (from->module->context != module->context) {
         module_error(module, NULL, "graph @%s is of another context, wanted that of the new module", from->name);
-        return module->status;
     }
+    TRY(module->status);
     rw->map = calloc(from->values.size, sizeof *rw->map);
-    if (!rw->map) {
-        if (module->status == POFAC_OK) module->status = diag_out_of_memory(module->sink);
-        return module->status;
-    }
-    rw->to = module_add_graph(module, from->name);
-    for (size_t i = 0; rw->to && i < from->n_bounds; i++) {
-        graph_declare_symbol(rw->to, symbol_name(module->context, from->bounds[i].symbol), from->bounds[i].upper);
+    if (!rw->map) return module->status = diag_out_of_memory(module->sink);
+    rw->to = begin_graph(from, module);
+    if (!rw->to) {
+        free(rw->map);
+        rw->map = NULL;
     }
     return module->status;
 }

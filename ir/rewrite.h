@@ -18,7 +18,8 @@ typedef struct rewriter {
     ir_value *map; /* [from->values.size], IR_NO_VALUE: not mapped yet */
 } rewriter;
 
-/* Adds a graph of the same name and symbol bounds to `module`. */
+/* Adds a graph of the same name and symbol bounds to `module`, which has the same context. After an error there is nothing to free, and only
+ * rewrite_finish may be called. */
 POFAC_MUST_USE pofac_status rewrite_begin(rewriter *rw, const ir_graph *from, ir_module *module);
 
 /* Takes over scope and location of `n` for nodes added next. */
