@@ -25,14 +25,16 @@ typedef struct place {
     int64_t found;
 } place;
 
-static void print_dim(const solver *s, ir_dim d, strbuf *out) { dim_print(s->graph->module->context, d, NULL, NULL, out); }
+static void print_dim(const solver *s, ir_dim d, strbuf *out) {
+    dim_print(s->graph->module->context, d, graph_print_value, s->graph, out);
+}
 
 static pofac_status wrong_type(const solver *s, const char *input, const ir_tensor *found, const ir_type *wanted) {
     strbuf text = STRBUF_INIT;
     strbuf_printf(&text, "input %s is %s[", input, dtype_name(found->dtype));
     for (uint32_t i = 0; i < found->rank; i++) strbuf_printf(&text, i ? ",%" PRId64 : "%" PRId64, found->dims[i]);
     strbuf_puts(&text, "], wanted ");
-    type_print(s->graph->module->context, wanted, NULL, NULL, &text);
+    type_print(s->graph->module->context, wanted, graph_print_value, s->graph, &text);
     pofac_status status = diag_error(s->sink, POFAC_ERR_INPUT, NULL, "%s", strbuf_str(&text));
     strbuf_free(&text);
     return status;

@@ -155,7 +155,7 @@ POFAC_MUST_USE pofac_status graph_finish(ir_graph *g);
 
 /* ---- reading a graph ---- */
 static inline diag_place location_place(ir_location at) { return (diag_place){.file = at.file, .line = at.line, .column = at.column}; }
-/* The number that messages and text give a value: that of its node, from 1. An ir_value_number (type.h) with the graph as `user`. */
+/* The number that messages and text give a value: that of its node, from 1. */
 uint32_t graph_value_number(const void *graph, ir_value v);
 /* An ir_value_printer (type.h) for values of `graph`: "%3", or "%3#1" for result 1. */
 void graph_print_value(const void *graph, ir_value v, strbuf *out);

@@ -60,7 +60,7 @@ static pofac_status shape_of(const interpreter *it, const ir_eval *e, ir_value v
         out->dims[d] = dim_eval(t->dims[d], binding_of(it));
         if (out->dims[d] >= 0) continue;
         strbuf text = STRBUF_INIT;
-        dim_print(it->graph->module->context, t->dims[d], NULL, NULL, &text);
+        dim_print(it->graph->module->context, t->dims[d], graph_print_value, it->graph, &text);
         pofac_status status = eval_error(e, "dimension %s is not determined by the inputs, wanted a number", strbuf_str(&text));
         strbuf_free(&text);
         return status;

@@ -21,7 +21,6 @@ pofac_status infer_leaf(ir_infer *in) {
 
 pofac_status infer_pattern(ir_infer *in) {
     const ir_type *t = in->declared;
-    if (!t) return infer_error(in, "no result type is declared, wanted one");
     bool ok = t->kind == TYPE_PATTERN && dim_is_const(t->dims[0], NULL) && dim_is_const(t->dims[1], NULL);
     if (!ok) return infer_error(in, "the declared type is %s, wanted pattern[N,K] of numbers", type_text_of(in, t).text);
     TRY(want_name(in));

@@ -18,13 +18,13 @@ static type_text take_text(strbuf *b) {
 
 type_text type_text_of(const ir_infer *in, const ir_type *t) {
     strbuf b = STRBUF_INIT;
-    type_print(in->context, t, NULL, NULL, &b);
+    type_print(in->context, t, graph_print_value, in->graph, &b);
     return take_text(&b);
 }
 
 type_text dim_text_of(const ir_infer *in, ir_dim d) {
     strbuf b = STRBUF_INIT;
-    dim_print(in->context, d, NULL, NULL, &b);
+    dim_print(in->context, d, graph_print_value, in->graph, &b);
     return take_text(&b);
 }
 
@@ -75,7 +75,6 @@ pofac_status want_offsets_type(const ir_infer *in, const ir_type *t) {
 
 pofac_status want_declared(const ir_infer *in) {
     const ir_type *t = in->declared;
-    if (!t) return infer_error(in, "no result type is declared, wanted one");
     TRY(want_tensor(in, t, "the declared type"));
     if (t->layout == LAYOUT_TILES && (t->rank != 2 || t->tile == 0))
         return unwanted(in, t, "the declared type", "rank 2 for tiles");
