@@ -1,9 +1,9 @@
 /*
  * Building and reading modules: calls -> nodes in topological order with inferred types.
  *
- * A node can only use values that exist, so the order of nodes is the order of the calls. A node is first made on the stack, checked and
- * typed against its op's row, and then appended with everything it points to copied into the module's arena or the context; a failure
- * leaves the graph as it was and sets the module's status, after which building does nothing.
+ * A node can only use values that exist, so the order of nodes is the order of the calls. A node is first made on the stack,
+ * checked and typed against its op's row, and then appended with everything it points to copied into the module's arena or the
+ * context; a failure leaves the graph as it was and sets the module's status, after which building does nothing.
  */
 #include "ir/graph.h"
 
@@ -192,17 +192,11 @@ void graph_set_location(ir_graph *g, ir_location location) {
 
 /* ---- attributes ---- */
 
-ir_attr attr_int(const char *name, int64_t value) {
-    return (ir_attr){.name = name, .kind = ATTR_INT, .as.i = value};
-}
+ir_attr attr_int(const char *name, int64_t value) { return (ir_attr){.name = name, .kind = ATTR_INT, .as.i = value}; }
 
-ir_attr attr_float(const char *name, double value) {
-    return (ir_attr){.name = name, .kind = ATTR_FLOAT, .as.f = value};
-}
+ir_attr attr_float(const char *name, double value) { return (ir_attr){.name = name, .kind = ATTR_FLOAT, .as.f = value}; }
 
-ir_attr attr_bool(const char *name, bool value) {
-    return (ir_attr){.name = name, .kind = ATTR_BOOL, .as.i = value};
-}
+ir_attr attr_bool(const char *name, bool value) { return (ir_attr){.name = name, .kind = ATTR_BOOL, .as.i = value}; }
 
 ir_attr attr_string(const char *name, const char *value) {
     return (ir_attr){.name = name, .kind = ATTR_STRING, .as.s = value ? value : ""};
@@ -220,7 +214,8 @@ ir_attr attr_floats(const char *name, const double *values, size_t n) {
     return (ir_attr){.name = name, .kind = ATTR_FLOATS, .as.floats = {values, n}};
 }
 
-/* An integer where the schema wants a number, a string where it wants a choice, a list likewise; other kinds stay for the check to refuse. */
+/* An integer where the schema wants a number, a string where it wants a choice, a list likewise; other kinds stay for the check to
+ * refuse. */
 static pofac_status convert_attr(ir_module *m, ir_attr_kind wanted, ir_attr *attr) {
     if (attr->kind == ATTR_INT && wanted == ATTR_FLOAT) {
         *attr = attr_float(attr->name, (double)attr->as.i);

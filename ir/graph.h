@@ -1,14 +1,15 @@
 /*
  * Modules, graphs, nodes: the SSA form that every pass reads and writes.
  *
- * A module holds graphs over one set of named state, and constants by name. A graph is an array of nodes in topological order; a node has any
- * number of results; a value is one result of one node, named by a 32-bit id. Nothing is edited in place once a graph is finished:
- * a pass reads module A and builds module B (rewrite.h).
+ * A module holds graphs over one set of named state, and constants by name. A graph is an array of nodes in topological order; a
+ * node has any number of results; a value is one result of one node, named by a 32-bit id. Nothing is edited in place once a graph
+ * is finished: a pass reads module A and builds module B (rewrite.h).
  *
- * Building never needs a check after each call: the first error is sent to the module's sink and kept, node_add then returns IR_NO_VALUE,
- * operations on IR_NO_VALUE do nothing, and graph_finish / module_status return the first error.
+ * Building never needs a check after each call: the first error is sent to the module's sink and kept, node_add then returns
+ * IR_NO_VALUE, operations on IR_NO_VALUE do nothing, and graph_finish / module_status return the first error.
  *
- * Ownership: a module owns its graphs and everything in them; strings and types belong to the context, which must outlive its modules.
+ * Ownership: a module owns its graphs and everything in them; strings and types belong to the context, which must outlive its
+ * modules.
  */
 #ifndef POFAC_IR_GRAPH_H
 #define POFAC_IR_GRAPH_H
@@ -112,8 +113,8 @@ ir_module *module_create(ir_context *c, const diag_sink *sink); /* NULL when mem
 void module_destroy(ir_module *m);
 ir_graph *module_add_graph(ir_module *m, const char *name); /* NULL when memory is short; a taken name is the module's error */
 ir_graph *module_find_graph(const ir_module *m, const char *name);
-/* Keeps `tensor` (a clone) under `name`, or under a name made from its contents when `name` is NULL; returns the name kept, NULL on error.
- * The same name with the same contents is fine; with others it is an error. */
+/* Keeps `tensor` (a clone) under `name`, or under a name made from its contents when `name` is NULL; returns the name kept, NULL on
+ * error. The same name with the same contents is fine; with others it is an error. */
 const char *module_add_constant(ir_module *m, const char *name, const ir_tensor *tensor);
 const ir_tensor *module_find_constant(const ir_module *m, const char *name);
 
@@ -135,8 +136,8 @@ ir_attr attr_enum(const char *name, const char *value);
 ir_attr attr_ints(const char *name, const int64_t *values, size_t n);
 ir_attr attr_floats(const char *name, const double *values, size_t n);
 
-/* Adds a node; strings and arrays are copied. Checks arity and attributes against the op's row, and infers the result types. `declared`:
- * the result type of ops with the trait DECLARED, else NULL. Returns the first result, or IR_NO_VALUE. */
+/* Adds a node; strings and arrays are copied. Checks arity and attributes against the op's row, and infers the result types.
+ * `declared`: the result type of ops with the trait DECLARED, else NULL. Returns the first result, or IR_NO_VALUE. */
 ir_value node_add(ir_graph *g, ir_op op, const ir_value *inputs, size_t n_inputs, const ir_attr *attrs, size_t n_attrs,
                   const ir_type *declared);
 
@@ -154,7 +155,9 @@ void graph_add_output(ir_graph *g, const char *name, ir_value value);
 POFAC_MUST_USE pofac_status graph_finish(ir_graph *g);
 
 /* ---- reading a graph ---- */
-static inline diag_place location_place(ir_location at) { return (diag_place){.file = at.file, .line = at.line, .column = at.column}; }
+static inline diag_place location_place(ir_location at) {
+    return (diag_place){.file = at.file, .line = at.line, .column = at.column};
+}
 /* The number that messages and text give a value: that of its node, from 1. */
 uint32_t graph_value_number(const void *graph, ir_value v);
 /* An ir_value_printer (type.h) for values of `graph`: "%3", or "%3#1" for result 1. */
@@ -168,8 +171,8 @@ static inline ir_value node_input(const ir_node *n, uint32_t i) { return i < n->
 /* How often each value is used by nodes and outputs: count[v], g->values.size entries, from `a`; NULL when memory is short. */
 uint32_t *graph_count_uses(const ir_graph *g, arena *a);
 
-/* Attributes of a node by name: the written one or the op's default. They must exist in the op's schema (or be `group`/`slot`, whose default is
- * -1); anything else is a programming error and gives 0, 0.0, "". */
+/* Attributes of a node by name: the written one or the op's default. They must exist in the op's schema (or be `group`/`slot`,
+ * whose default is -1); anything else is a programming error and gives 0, 0.0, "". */
 const ir_attr *node_find_attr(const ir_node *n, const char *name); /* NULL: not written */
 int64_t node_int(const ir_node *n, const char *name);
 double node_float(const ir_node *n, const char *name);

@@ -22,25 +22,25 @@ enum {
 };
 
 /* One array of attributes per op, ended by a row without a name. The op's row ends the array before it and opens its own. */
-#define ATTRS_END {NULL, ATTR_INT, NULL, NULL, NULL}
-#define OP(id, min_in, max_in, n_results, traits, infer, eval, meaning)                                                              \
-    ATTRS_END                                                                                                                        \
-    }                                                                                                                                \
-    ;                                                                                                                                \
+#define ATTRS_END                                                                                                                  \
+    { NULL, ATTR_INT, NULL, NULL, NULL }
+#define OP(id, min_in, max_in, n_results, traits, infer, eval, meaning)                                                            \
+    ATTRS_END                                                                                                                      \
+    }                                                                                                                              \
+    ;                                                                                                                              \
     static const ir_attr_schema attrs_of_##id[] = {
 #define OP_ATTR(op, name, kind, fallback, choices, meaning) {#name, ATTR_##kind, fallback, choices, meaning},
-static const ir_attr_schema common_attrs[] = {
-    {"group", ATTR_INT, "-1", NULL, "number of the fused group of the node"},
-    {"slot", ATTR_INTS, "[]", NULL, "memory slot of each result, -1 for none"},
+static const ir_attr_schema common_attrs[] = {{"group", ATTR_INT, "-1", NULL, "number of the fused group of the node"},
+                                              {"slot", ATTR_INTS, "[]", NULL, "memory slot of each result, -1 for none"},
 #include "ir/ops.def"
-    ATTRS_END};
+                                              ATTRS_END};
 #undef OP
 #undef OP_ATTR
 
 #define N_ATTRS(array) (sizeof(array) / sizeof((array)[0]) - 1)
 
 static const ir_op_info op_rows[IR_N_OPS] = {
-#define OP(id, min_in, max_in, n_results, traits, infer, eval, meaning)                                                              \
+#define OP(id, min_in, max_in, n_results, traits, infer, eval, meaning)                                                            \
     {#id, min_in, max_in, n_results, traits, attrs_of_##id, N_ATTRS(attrs_of_##id), infer, eval, meaning},
 #define OP_ATTR(op, name, kind, fallback, choices, meaning)
 #include "ir/ops.def"
@@ -119,8 +119,9 @@ const ir_attr_schema *op_attr_schema(ir_op op, const char *name) {
 
 const char *attr_kind_name(ir_attr_kind kind) {
     static const char *const names[] = {
-        [ATTR_INT] = "an integer",   [ATTR_FLOAT] = "a number",          [ATTR_BOOL] = "true or false",      [ATTR_STRING] = "a string",
-        [ATTR_ENUM] = "a choice",    [ATTR_INTS] = "a list of integers", [ATTR_FLOATS] = "a list of numbers",
+        [ATTR_INT] = "an integer",           [ATTR_FLOAT] = "a number", [ATTR_BOOL] = "true or false",
+        [ATTR_STRING] = "a string",          [ATTR_ENUM] = "a choice",  [ATTR_INTS] = "a list of integers",
+        [ATTR_FLOATS] = "a list of numbers",
     };
     return names[kind];
 }
@@ -130,9 +131,7 @@ int64_t attr_schema_int(const ir_attr_schema *schema) {
     return schema->kind == ATTR_BOOL ? strcmp(schema->fallback, "true") == 0 : strtoll(schema->fallback, NULL, 10);
 }
 
-double attr_schema_float(const ir_attr_schema *schema) {
-    return schema && schema->fallback ? strtod(schema->fallback, NULL) : 0.0;
-}
+double attr_schema_float(const ir_attr_schema *schema) { return schema && schema->fallback ? strtod(schema->fallback, NULL) : 0.0; }
 
 static bool same_bits(double a, double b) { return memcmp(&a, &b, sizeof a) == 0; }
 
@@ -179,8 +178,8 @@ pofac_status op_check_arity(ir_op op, size_t n_inputs, const diag_place *place, 
     if (row->min_inputs == row->max_inputs) {
         return diag_error(sink, POFAC_ERR_INPUT, place, "%s: %zu input%s, wanted %u", row->name, n_inputs, plural, row->min_inputs);
     }
-    return diag_error(sink, POFAC_ERR_INPUT, place, "%s: %zu input%s, wanted %u to %u", row->name, n_inputs, plural, row->min_inputs,
-                      row->max_inputs);
+    return diag_error(sink, POFAC_ERR_INPUT, place, "%s: %zu input%s, wanted %u to %u", row->name, n_inputs, plural,
+                      row->min_inputs, row->max_inputs);
 }
 
 pofac_status op_check_attr(ir_op op, const ir_attr *attr, const diag_place *place, const diag_sink *sink) {
@@ -191,8 +190,8 @@ pofac_status op_check_attr(ir_op op, const ir_attr *attr, const diag_place *plac
                           attr_kind_name(attr->kind), schema->choices ? schema->choices : attr_kind_name(schema->kind));
     }
     if (attr->kind == ATTR_ENUM && !is_choice(schema->choices, attr->as.s)) {
-        return diag_error(sink, POFAC_ERR_INPUT, place, "%s: attribute \"%s\" is \"%s\", wanted one of %s", op_rows[op].name, attr->name,
-                          attr->as.s, schema->choices);
+        return diag_error(sink, POFAC_ERR_INPUT, place, "%s: attribute \"%s\" is \"%s\", wanted one of %s", op_rows[op].name,
+                          attr->name, attr->as.s, schema->choices);
     }
     return POFAC_OK;
 }
@@ -222,7 +221,8 @@ static pofac_status check_inputs(const ir_graph *g, const ir_node *n, const ir_t
         return diag_error(sink, POFAC_ERR_INPUT, place, "%s: no type is declared, wanted that of the result", row->name);
     }
     if ((row->traits & TRAIT_DECLARED) == 0 && declared) {
-        return diag_error(sink, POFAC_ERR_INPUT, place, "%s: a type is declared, wanted none: it follows from the inputs", row->name);
+        return diag_error(sink, POFAC_ERR_INPUT, place, "%s: a type is declared, wanted none: it follows from the inputs",
+                          row->name);
     }
     return POFAC_OK;
 }

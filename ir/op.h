@@ -31,12 +31,13 @@ typedef struct ir_attr_schema {
     const char *meaning;
 } ir_attr_schema;
 
-/* What a shape rule gets: types of the inputs (NULL for an absent optional one), attributes, the declared type; it fills result[]. A rule reports
- * what is wrong through infer_error and returns its status; a result left NULL means that the context had no memory for it. */
+/* What a shape rule gets: types of the inputs (NULL for an absent optional one), attributes, the declared type; it fills result[].
+ * A rule reports what is wrong through infer_error and returns its status; a result left NULL means that the context had no memory
+ * for it. */
 typedef struct ir_infer {
     ir_context *context;
     const ir_graph *graph; /* nodes before this one; for type_print with graph_print_value */
-    const ir_node *node; /* op, attrs, inputs; results not yet set */
+    const ir_node *node;   /* op, attrs, inputs; results not yet set */
     const ir_type *const *input;
     const ir_type *declared;
     const ir_type **result;
@@ -47,8 +48,8 @@ typedef pofac_status (*ir_infer_fn)(ir_infer *in);
 /* Sends "OP: message" and returns POFAC_ERR_INPUT. */
 POFAC_PRINTF(2, 3) pofac_status infer_error(const ir_infer *in, const char *format, ...);
 
-/* What an evaluator gets: input tensors (NULL for an absent optional one) and result tensors, allocated to the inferred shapes under the
- * binding and zeroed. Sums are accumulated in double. Evaluators are the meaning of the op: slow and exact. */
+/* What an evaluator gets: input tensors (NULL for an absent optional one) and result tensors, allocated to the inferred shapes
+ * under the binding and zeroed. Sums are accumulated in double. Evaluators are the meaning of the op: slow and exact. */
 typedef struct ir_eval {
     const ir_module *module;
     const ir_graph *graph;
@@ -61,8 +62,8 @@ typedef pofac_status (*ir_eval_fn)(const ir_eval *e);
 /* Sends "OP: message" with the node's location and returns POFAC_ERR_INPUT. */
 POFAC_PRINTF(2, 3) pofac_status eval_error(const ir_eval *e, const char *format, ...);
 
-/* Sends "%N = OP: message" at the node's location, N as graph_value_number gives it, and returns POFAC_ERR_INPUT: for whoever judges a node of a
- * whole graph. */
+/* Sends "%N = OP: message" at the node's location, N as graph_value_number gives it, and returns POFAC_ERR_INPUT: for whoever
+ * judges a node of a whole graph. */
 POFAC_PRINTF(4, 5)
 pofac_status node_error(const ir_graph *g, const ir_node *n, const diag_sink *sink, const char *format, ...);
 

@@ -1,8 +1,8 @@
 /*
  * The rewriting helper: graph of module A + a pass's decisions -> graph of module B.
  *
- * One array maps old values to new ones. Types carry values only in nnz(%v), so a declared type is copied by mapping those; every other
- * type is inferred anew from the mapped inputs. Both modules share one context.
+ * One array maps old values to new ones. Types carry values only in nnz(%v), so a declared type is copied by mapping those; every
+ * other type is inferred anew from the mapped inputs. Both modules share one context.
  */
 #include "ir/rewrite.h"
 

@@ -5,7 +5,8 @@
  *   for each node n of from: either rewrite_copy(&rw, n), or build something in rw.to and rewrite_map(&rw, old, new);
  *   return rewrite_finish(&rw);      // outputs mapped, graph verified
  *
- * New nodes get the scope and location of the node that was visited last (rewrite_visit, called by rewrite_copy). Errors are sticky as in graph.h.
+ * New nodes get the scope and location of the node that was visited last (rewrite_visit, called by rewrite_copy). Errors are sticky
+ * as in graph.h.
  */
 #ifndef POFAC_IR_REWRITE_H
 #define POFAC_IR_REWRITE_H
@@ -18,8 +19,8 @@ typedef struct rewriter {
     ir_value *map; /* [from->values.size], IR_NO_VALUE: not mapped yet */
 } rewriter;
 
-/* Adds a graph of the same name and symbol bounds to `module`, which has the same context. After an error there is nothing to free, and only
- * rewrite_finish may be called. */
+/* Adds a graph of the same name and symbol bounds to `module`, which has the same context. After an error there is nothing to free,
+ * and only rewrite_finish may be called. */
 POFAC_MUST_USE pofac_status rewrite_begin(rewriter *rw, const ir_graph *from, ir_module *module);
 
 /* Takes over scope and location of `n` for nodes added next. */
@@ -34,7 +35,8 @@ const ir_type *rewrite_type(rewriter *rw, const ir_type *type);
 
 /* Copies a node with mapped inputs and maps its results; the types are inferred anew. */
 void rewrite_copy(rewriter *rw, const ir_node *n);
-/* The same with attribute `extra` set (replacing one of that name), or with the attribute named `without` dropped; either may be NULL. */
+/* The same with attribute `extra` set (replacing one of that name), or with the attribute named `without` dropped; either may be
+ * NULL. */
 void rewrite_copy_with(rewriter *rw, const ir_node *n, const ir_attr *extra, const char *without);
 
 /* Maps the outputs, frees the map, and finishes the graph. Call it on every path; it returns the first error. */

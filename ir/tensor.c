@@ -1,9 +1,9 @@
 /*
  * Tensors: typed memory <-> doubles and 64-bit integers.
  *
- * Every conversion rounds once, to nearest with ties to even, also through a narrower step: a double that goes to 16 bits is first made a
- * float by rounding to odd (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008), after which the second rounding is
- * exact in effect. Integers saturate, NaN becomes 0 in an integer; a bool is 1 for anything but 0.
+ * Every conversion rounds once, to nearest with ties to even, also through a narrower step: a double that goes to 16 bits is first
+ * made a float by rounding to odd (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008), after which the
+ * second rounding is exact in effect. Integers saturate, NaN becomes 0 in an integer; a bool is 1 for anything but 0.
  */
 #include "ir/tensor.h"
 
@@ -146,7 +146,8 @@ static float bits_float(uint32_t bits) {
     return value;
 }
 
-/* The float of odd last bit where `value` lies between two floats, so that a later rounding to fewer bits rounds as if from `value`. */
+/* The float of odd last bit where `value` lies between two floats, so that a later rounding to fewer bits rounds as if from
+ * `value`. */
 static float round_to_odd(double value) {
     float nearest = (float)value;
     if (isnan(value) || (double)nearest == value) return nearest;
@@ -264,9 +265,9 @@ uint16_t float_to_f16(float value) {
     uint32_t bits = float_bits(value), sign = bits >> 16 & 0x8000u;
     bits &= 0x7fffffffu;
     if (bits > 0x7f800000u) return (uint16_t)(sign | 0x7e00u | (bits >> 13 & 0x3ffu));
-    if (bits >= 0x47800000u) return (uint16_t)(sign | 0x7c00u); /* 2^16 and above */
+    if (bits >= 0x47800000u) return (uint16_t)(sign | 0x7c00u);                              /* 2^16 and above */
     if (bits >= 0x38800000u) return (uint16_t)(sign | round_shift(bits - (112u << 23), 13)); /* 2^-14: the least normal */
-    unsigned shift = 126u - (bits >> 23); /* the result counts units of 2^-24 */
+    unsigned shift = 126u - (bits >> 23);                                                    /* the result counts units of 2^-24 */
     if (shift > 24) return (uint16_t)sign;
     return (uint16_t)(sign | round_shift((bits & 0x7fffffu) | 0x800000u, shift));
 }

@@ -1,6 +1,6 @@
 /*
- * Tensors with numbers in them: what evaluators, the interpreter and checkpoints exchange. Always row-major (LAYOUT_ROWS), little-endian,
- * packed. A tensor either owns its data (tensor_alloc) or views somebody else's.
+ * Tensors with numbers in them: what evaluators, the interpreter and checkpoints exchange. Always row-major (LAYOUT_ROWS),
+ * little-endian, packed. A tensor either owns its data (tensor_alloc) or views somebody else's.
  */
 #ifndef POFAC_IR_TENSOR_H
 #define POFAC_IR_TENSOR_H
@@ -50,8 +50,8 @@ uint16_t float_to_bf16(float value);
 float f16_to_float(uint16_t bits);
 uint16_t float_to_f16(float value);
 
-/* A named collection of tensors that somebody else holds: parameters of a model, inputs of a run. Interface through which a checkpoint
- * reaches the interpreter and the runtime. */
+/* A named collection of tensors that somebody else holds: parameters of a model, inputs of a run. Interface through which a
+ * checkpoint reaches the interpreter and the runtime. */
 typedef struct tensor_source {
     /* Fills *out with a view that lives as long as the source. POFAC_ERR_INPUT with a message when there is none of that name. */
     pofac_status (*get)(void *user, const char *name, const diag_sink *sink, ir_tensor *out);

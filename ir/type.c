@@ -2,8 +2,8 @@
  * Types, names and symbols: descriptions -> the one copy of each in a context, and arithmetic on symbolic dimensions.
  *
  * Interning is by hash of the bytes: a string's entry also holds the number of the symbol of that name, a type's key is its
- * description with every unused byte zero. Dimensions stay in the form scale * symbol * symbol + offset; what does not fit is refused.
- * Printing orders the symbols of a product by name, so that text does not depend on the order in which a context met them.
+ * description with every unused byte zero. Dimensions stay in the form scale * symbol * symbol + offset; what does not fit is
+ * refused. Printing orders the symbols of a product by name, so that text does not depend on the order in which a context met them.
  */
 #include "ir/type.h"
 
@@ -24,7 +24,7 @@ typedef struct dtype_row {
 
 enum { FLOAT = DTYPE_FLOAT, SIGNED = DTYPE_SIGNED, UNSIGNED = DTYPE_UNSIGNED, BOOLEAN = DTYPE_BOOLEAN };
 static const dtype_row dtype_rows[IR_N_DTYPES] = {
-#define DTYPE(id, text, bits, class, meaning) {text, bits, (ir_dtype_class)class, meaning},
+#define DTYPE(id, text, bits, class, meaning) {text, bits, (ir_dtype_class) class, meaning},
 #include "ir/dtypes.def"
 #undef DTYPE
 };
@@ -54,9 +54,7 @@ static ir_dim dim_impossible(ir_dim d) {
     return d;
 }
 
-ir_dim dim_const(int64_t n) {
-    return (ir_dim){.scale = 0, .offset = n, .symbol = {0, 0}};
-}
+ir_dim dim_const(int64_t n) { return (ir_dim){.scale = 0, .offset = n, .symbol = {0, 0}}; }
 
 ir_dim dim_symbol(ir_symbol s) {
     if (s == 0) return dim_impossible(dim_const(0));
@@ -131,9 +129,9 @@ typedef struct symbol_row {
 
 struct ir_context {
     arena memory;
-    strmap strings; /* value: the symbol of that name, 0 for none */
-    strmap nnz;     /* key: the bytes of an ir_value; value: its symbol */
-    strmap types;   /* key: the bytes of a canonical ir_type; value: address of the one copy, 0 while it has none */
+    strmap strings;          /* value: the symbol of that name, 0 for none */
+    strmap nnz;              /* key: the bytes of an ir_value; value: its symbol */
+    strmap types;            /* key: the bytes of a canonical ir_type; value: address of the one copy, 0 while it has none */
     VEC(symbol_row) symbols; /* index 0 unused */
     bool failed;
 };

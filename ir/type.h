@@ -1,6 +1,6 @@
 /*
- * Types of values: element type, shape with symbolic dimensions, and layout. Types, names and symbols are interned in an ir_context,
- * so equality is pointer equality, across all modules of one context.
+ * Types of values: element type, shape with symbolic dimensions, and layout. Types, names and symbols are interned in an
+ * ir_context, so equality is pointer equality, across all modules of one context.
  *
  * A dimension is   scale * symbol0 * symbol1 + offset   (either symbol may be absent): `768`, `B`, `B*S`, `B+1`, `2*T`, `nnz(%3)`.
  * Named symbols are declared by a graph with an upper bound and bound to numbers when a plan runs, never when it is compiled.
@@ -41,15 +41,15 @@ typedef uint32_t ir_value;
 typedef uint32_t ir_symbol;
 
 typedef struct ir_dim {
-    int64_t scale;       /* 0 exactly when both symbols are none */
+    int64_t scale; /* 0 exactly when both symbols are none */
     int64_t offset;
     ir_symbol symbol[2]; /* sorted, none last */
 } ir_dim;
 
 ir_dim dim_const(int64_t n);
-ir_dim dim_symbol(ir_symbol s); /* of no symbol: a dimension that dim_eval refuses */
+ir_dim dim_symbol(ir_symbol s);               /* of no symbol: a dimension that dim_eval refuses */
 ir_dim dim_mul(ir_dim a, ir_dim b, bool *ok); /* *ok = false when the product is not of the form above or overflows */
-ir_dim dim_add(ir_dim a, int64_t n); /* on overflow a dimension that dim_eval refuses */
+ir_dim dim_add(ir_dim a, int64_t n);          /* on overflow a dimension that dim_eval refuses */
 bool dim_equal(ir_dim a, ir_dim b);
 bool dim_is_const(ir_dim d, int64_t *value); /* value may be NULL */
 
@@ -79,7 +79,7 @@ typedef struct ir_type {
     ir_type_kind kind;
     ir_dtype dtype; /* of tensors */
     ir_layout layout;
-    uint32_t tile;  /* W of LAYOUT_TILES, else 0 */
+    uint32_t tile; /* W of LAYOUT_TILES, else 0 */
     uint32_t rank;
     ir_dim dims[IR_MAX_RANK];
 } ir_type;

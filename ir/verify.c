@@ -1,8 +1,8 @@
 /*
  * The verifier: graph -> first violation of the rules listed in verify.h.
  *
- * One walk in node order checks what a node alone must hold, running its shape rule again; then names and states are compared through
- * maps. Everything takes time about linear in nodes and edges. Groups are checked in verify_groups.c.
+ * One walk in node order checks what a node alone must hold, running its shape rule again; then names and states are compared
+ * through maps. Everything takes time about linear in nodes and edges. Groups are checked in verify_groups.c.
  */
 #include "ir/verify.h"
 
@@ -25,8 +25,9 @@ static POFAC_PRINTF(2, 3) pofac_status graph_error(const checker *k, const char 
     va_start(args, format);
     strbuf_vprintf(&text, format, args);
     va_end(args);
-    pofac_status status = strbuf_ok(&text) ? diag_error(k->sink, POFAC_ERR_INPUT, NULL, "graph @%s: %s", k->g->name, strbuf_str(&text))
-                                           : diag_out_of_memory(k->sink);
+    pofac_status status = strbuf_ok(&text)
+                              ? diag_error(k->sink, POFAC_ERR_INPUT, NULL, "graph @%s: %s", k->g->name, strbuf_str(&text))
+                              : diag_out_of_memory(k->sink);
     strbuf_free(&text);
     return status;
 }
@@ -57,8 +58,9 @@ static pofac_status type_error(const checker *k, const ir_node *n, const char *w
     strbuf a = STRBUF_INIT, b = STRBUF_INIT;
     print_type(k, found, &a);
     print_type(k, wanted, &b);
-    pofac_status status = strbuf_ok(&a) && strbuf_ok(&b) ? node_error(k->g, n, k->sink, "%s %s, wanted %s%s", what, strbuf_str(&a), strbuf_str(&b), why)
-                                                         : diag_out_of_memory(k->sink);
+    pofac_status status = strbuf_ok(&a) && strbuf_ok(&b)
+                              ? node_error(k->g, n, k->sink, "%s %s, wanted %s%s", what, strbuf_str(&a), strbuf_str(&b), why)
+                              : diag_out_of_memory(k->sink);
     strbuf_free(&a);
     strbuf_free(&b);
     return status;
@@ -119,7 +121,8 @@ static pofac_status check_head(const checker *k) {
         }
         if (!is_identifier(symbol_name(c, s))) return malformed(k, NULL, "symbol", symbol_name(c, s), WANTED_IDENTIFIER);
         if (g->bounds[i].upper < 1) {
-            return graph_error(k, "symbol %s has the bound %lld, wanted at least 1", symbol_name(c, s), (long long)g->bounds[i].upper);
+            return graph_error(k, "symbol %s has the bound %lld, wanted at least 1", symbol_name(c, s),
+                               (long long)g->bounds[i].upper);
         }
         for (size_t j = 0; j < i; j++) {
             if (g->bounds[j].symbol == s) return graph_error(k, "symbol %s is declared twice", symbol_name(c, s));
@@ -137,7 +140,8 @@ static pofac_status check_place(const checker *k, const ir_node *n, ir_value exp
     if (n->n_results != op_info(n->op)->n_results) {
         return node_error(k->g, n, k->sink, "%u results, wanted %u", n->n_results, op_info(n->op)->n_results);
     }
-    if (n->first_result != expected) return node_error(k->g, n, k->sink, "first result is value %u, wanted %u", n->first_result, expected);
+    if (n->first_result != expected)
+        return node_error(k->g, n, k->sink, "first result is value %u, wanted %u", n->first_result, expected);
     for (uint32_t r = 0; r < n->n_results; r++) {
         ir_value v = expected + r;
         if (v >= g->values.size || g->values.data[v].node != index || g->values.data[v].result != r || !g->values.data[v].type) {
@@ -161,7 +165,8 @@ static pofac_status check_common_attrs(const checker *k, const ir_node *n) {
     if (group && group->as.i < 0) return node_error(k->g, n, k->sink, "group is %lld, wanted 0 or more", (long long)group->as.i);
     if (!slot) return POFAC_OK;
     if (slot->as.ints.n != n->n_results) {
-        return node_error(k->g, n, k->sink, "slot has %zu numbers, wanted one for each of %u results", slot->as.ints.n, n->n_results);
+        return node_error(k->g, n, k->sink, "slot has %zu numbers, wanted one for each of %u results", slot->as.ints.n,
+                          n->n_results);
     }
     for (size_t i = 0; i < slot->as.ints.n; i++) {
         int64_t s = slot->as.ints.data[i];
@@ -176,7 +181,8 @@ static pofac_status check_attrs(const checker *k, const ir_node *n, const diag_s
         const ir_attr *attr = &n->attrs[i];
         TRY(op_check_attr(n->op, attr, &place, named));
         if (i > 0 && strcmp(n->attrs[i - 1].name, attr->name) >= 0) {
-            return node_error(k->g, n, k->sink, "attribute \"%s\" stands after \"%s\", wanted them sorted by name", attr->name, n->attrs[i - 1].name);
+            return node_error(k->g, n, k->sink, "attribute \"%s\" stands after \"%s\", wanted them sorted by name", attr->name,
+                              n->attrs[i - 1].name);
         }
         if (attr_is_default(op_attr_schema(n->op, attr->name), attr)) {
             return node_error(k->g, n, k->sink, "attribute \"%s\" has its default, wanted it left out", attr->name);
@@ -207,15 +213,17 @@ static pofac_status check_symbol(const checker *k, const ir_node *n, const ir_ty
     const ir_context *c = g->module->context;
     if (symbol_kind(c, s) == SYMBOL_NAMED) {
         if (graph_symbol_bound(g, s) > 0) return POFAC_OK;
-        return node_error(k->g, n, k->sink, "symbol %s is not declared, wanted it with a bound in the head of graph @%s", symbol_name(c, s), g->name);
+        return node_error(k->g, n, k->sink, "symbol %s is not declared, wanted it with a bound in the head of graph @%s",
+                          symbol_name(c, s), g->name);
     }
     ir_value v = symbol_value(c, s);
     if (v != IR_NO_VALUE && v < n->first_result && graph_type(g, v)->kind == TYPE_PATTERN) return POFAC_OK;
     strbuf text = STRBUF_INIT;
     print_type(k, t, &text);
-    pofac_status status = strbuf_ok(&text) ? node_error(k->g, n, k->sink, "type %s counts the non-zeros of value %u, wanted an earlier pattern",
-                                                        strbuf_str(&text), v)
-                                           : diag_out_of_memory(k->sink);
+    pofac_status status = strbuf_ok(&text)
+                              ? node_error(k->g, n, k->sink, "type %s counts the non-zeros of value %u, wanted an earlier pattern",
+                                           strbuf_str(&text), v)
+                              : diag_out_of_memory(k->sink);
     strbuf_free(&text);
     return status;
 }
@@ -285,7 +293,8 @@ static pofac_status check_nodes(const checker *k) {
 
 /* ---- leaves and outputs ---- */
 
-/* The symbols stand for the same number in both graphs: the same name, or non-zeros of patterns of one shape and, where both are leaves, one name. */
+/* The symbols stand for the same number in both graphs: the same name, or non-zeros of patterns of one shape and, where both are
+ * leaves, one name. */
 static bool symbols_agree(const ir_graph *ga, ir_symbol a, const ir_graph *gb, ir_symbol b) {
     const ir_context *c = ga->module->context;
     if (a == b && (a == 0 || ga == gb || symbol_kind(c, a) == SYMBOL_NAMED)) return true;
@@ -304,7 +313,8 @@ static bool dims_agree(const ir_graph *ga, ir_dim a, const ir_graph *gb, ir_dim 
 
 static bool types_agree(const ir_graph *ga, const ir_type *a, const ir_graph *gb, const ir_type *b) {
     if (a == b && ga == gb) return true;
-    if (a->kind != b->kind || a->dtype != b->dtype || a->layout != b->layout || a->tile != b->tile || a->rank != b->rank) return false;
+    if (a->kind != b->kind || a->dtype != b->dtype || a->layout != b->layout || a->tile != b->tile || a->rank != b->rank)
+        return false;
     for (uint32_t i = 0; i < a->rank; i++) {
         if (!dims_agree(ga, a->dims[i], gb, b->dims[i])) return false;
     }
@@ -326,8 +336,8 @@ static pofac_status leaf_conflict(const checker *k, const ir_node *n, const ir_g
     type_print(other->module->context, graph_type(other, first->first_result), graph_print_value, other, &wanted);
     pofac_status status =
         strbuf_ok(&found) && strbuf_ok(&wanted)
-            ? node_error(k->g, n, k->sink, "\"%s\" is %s, wanted %s as in %%%zu of graph @%s", node_string(n, "name"), strbuf_str(&found),
-                         strbuf_str(&wanted), (size_t)(first - other->nodes.data) + 1, other->name)
+            ? node_error(k->g, n, k->sink, "\"%s\" is %s, wanted %s as in %%%zu of graph @%s", node_string(n, "name"),
+                         strbuf_str(&found), strbuf_str(&wanted), (size_t)(first - other->nodes.data) + 1, other->name)
             : diag_out_of_memory(k->sink);
     strbuf_free(&found);
     strbuf_free(&wanted);
@@ -346,7 +356,8 @@ static pofac_status check_shared_leaves(ir_graph *const *graphs, size_t n_graphs
             TRY(enter_name(&k, map, node_string(n, "name"), (uint64_t)i << 32 | j, &first_at, &inserted));
             const ir_graph *other = graphs[first_at >> 32];
             const ir_node *first = &other->nodes.data[(uint32_t)first_at];
-            if (types_agree(other, graph_type(other, first->first_result), graphs[i], graph_type(graphs[i], n->first_result))) continue;
+            if (types_agree(other, graph_type(other, first->first_result), graphs[i], graph_type(graphs[i], n->first_result)))
+                continue;
             return leaf_conflict(&k, n, other, first);
         }
     }
@@ -360,7 +371,9 @@ static pofac_status check_inputs(const checker *k, strmap *map) {
         uint64_t first = 0;
         bool inserted = false;
         TRY(enter_name(k, map, node_string(n, "name"), i, &first, &inserted));
-        if (!inserted) return node_error(k->g, n, k->sink, "the name \"%s\" is that of %%%u, wanted another", node_string(n, "name"), (unsigned)first + 1);
+        if (!inserted)
+            return node_error(k->g, n, k->sink, "the name \"%s\" is that of %%%u, wanted another", node_string(n, "name"),
+                              (unsigned)first + 1);
     }
     return POFAC_OK;
 }

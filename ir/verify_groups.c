@@ -1,9 +1,10 @@
 /*
- * Groups of a graph -> whether each is one kernel's work: at least two nodes, joined by values, and no path that leaves and comes back.
+ * Groups of a graph -> whether each is one kernel's work: at least two nodes, joined by values, and no path that leaves and comes
+ * back.
  *
- * Members are sorted by group. Joined: union-find over the members, linked by values that pass from one to another or that both take. No way
- * back: the graph with each group as one unit is ordered by Kahn's algorithm (CACM 5, 1962); what cannot be ordered lies on or behind
- * a cycle, and since nodes are in topological order, a cycle goes through a group. Linear but for the sort.
+ * Members are sorted by group. Joined: union-find over the members, linked by values that pass from one to another or that both
+ * take. No way back: the graph with each group as one unit is ordered by Kahn's algorithm (CACM 5, 1962); what cannot be ordered
+ * lies on or behind a cycle, and since nodes are in topological order, a cycle goes through a group. Linear but for the sort.
  */
 #include <stdlib.h>
 
@@ -22,8 +23,9 @@ typedef struct grouping {
     arena memory;
     member *members; /* by group, then by node */
     size_t n_members;
-    uint32_t *unit_start; /* [n_units + 1]: where the unit's nodes begin in members; a node outside has one entry behind the groups' */
-    uint32_t *unit_of;    /* [nodes] */
+    uint32_t
+        *unit_start;   /* [n_units + 1]: where the unit's nodes begin in members; a node outside has one entry behind the groups' */
+    uint32_t *unit_of; /* [nodes] */
     size_t n_groups, n_units;
 } grouping;
 
@@ -73,8 +75,8 @@ static uint32_t find_root(uint32_t *parent, uint32_t i) {
     return i;
 }
 
-/* Joins the members of one unit: with the makers of their inputs in it, and with the member that was the first to take the same value.
- * taken_in[v] is the unit + 1 that took v last, taken_by[v] its first member that did. */
+/* Joins the members of one unit: with the makers of their inputs in it, and with the member that was the first to take the same
+ * value. taken_in[v] is the unit + 1 that took v last, taken_by[v] its first member that did. */
 static void join_members(const grouping *s, uint32_t unit, uint32_t *parent, uint32_t *taken_in, uint32_t *taken_by) {
     for (uint32_t at = s->unit_start[unit]; at < s->unit_start[unit + 1]; at++) {
         const ir_node *n = member_node(s, at);
@@ -111,8 +113,9 @@ static pofac_status check_joined(grouping *s) {
         join_members(s, unit, parent, taken_in, taken_by);
         for (uint32_t at = start + 1; at < end; at++) {
             if (find_root(parent, s->members[at].node) == find_root(parent, first.node)) continue;
-            return node_error(s->g, member_node(s, at), s->sink, "group %lld is not connected, wanted values that join this node to %%%u = %s",
-                              (long long)first.group, first.node + 1, op_info(first_node->op)->name);
+            return node_error(s->g, member_node(s, at), s->sink,
+                              "group %lld is not connected, wanted values that join this node to %%%u = %s", (long long)first.group,
+                              first.node + 1, op_info(first_node->op)->name);
         }
     }
     return POFAC_OK;
@@ -190,7 +193,8 @@ static uint32_t waits_for(const grouping *s, const unit_edges *e, uint32_t unit,
     return unit;
 }
 
-/* Walks backwards among the units left over, as many steps as there are units, which ends on a cycle; then on to a group of that cycle. */
+/* Walks backwards among the units left over, as many steps as there are units, which ends on a cycle; then on to a group of that
+ * cycle. */
 static pofac_status report_cycle(const grouping *s, const unit_edges *e) {
     const ir_node *n = NULL;
     uint32_t unit = 0, input = 0;
