@@ -1,0 +1,331 @@
+/*
+ * Building the forward graph; see model_graph.h. Every function below adds one of Hugging Face's modules, in the order in which a token passes through them. All activations are
+ * matrices [R,E] with a row per token, R = B*S; attention is told by offsets which rows belong together and by `keep` which of them are padding.
+ */
+#include "frontend/model/model_graph.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ir/op.h"
+
+/* ---- losses ---- */
+
+static const model_loss pretraining_losses[] = {{"labels", "loss.labels", 1.0, true, false},
+                                                {"next_sentence_label", "loss.next_sentence_label", 1.0, false, false}};
+static const model_loss token_losses[] = {{"labels", "loss.labels", 1.0, true, false}};
+static const model_loss sequence_losses[] = {{"labels", "loss.labels", 1.0, false, false}};
+static const model_loss position_losses[] = {{"start_positions", "loss.start_positions", 0.5, false, true},
+                                             {"end_positions", "loss.end_positions", 0.5, false, true}};
+
+const model_loss *model_graph_losses(const model_spec *spec, size_t *n) {
+    *n = 1;
+    switch (spec->head) {
+    case HEAD_PRETRAINING:
+        if (spec->arch == MODEL_BERT) {
+            *n = 2;
+            return pretraining_losses;
+        }
+        return token_losses;
+    case HEAD_MASKED_LM:
+    case HEAD_TOKEN_CLASSIFICATION: return token_losses;
+    case HEAD_SEQUENCE_CLASSIFICATION: return sequence_losses;
+    case HEAD_QUESTION_ANSWERING: *n = 2; return position_losses;
+    case HEAD_AUTO:
+    case HEAD_NONE: break;
+    }
+    *n = 0;
+    return NULL;
+}
+
+/* ---- the builder ---- */
+
+typedef struct builder {
+    ir_graph *g;
+    ir_context *c;
+    const model_spec *spec;
+    const model_graph_options *options;
+    const char *base; /* "bert." or "distilbert." */
+    ir_dim sequences, length, rows;
+    ir_value mask;    /* i64 [B,S] */
+    ir_value keep;    /* i64 [R] */
+    ir_value offsets; /* i32 [B+1] */
+} builder;
+
+static const ir_type *matrix(const builder *b, int64_t rows, int64_t columns) {
+    ir_dim dims[2] = {dim_const(rows), dim_const(columns)};
+    return type_tensor(b->c, IR_F32, 2, dims);
+}
+
+static const ir_type *vector_type(const builder *b, int64_t n) {
+    ir_dim dim = dim_const(n);
+    return type_tensor(b->c, IR_F32, 1, &dim);
+}
+
+static const ir_type *per_token(const builder *b, ir_dtype dtype, int64_t features) {
+    ir_dim dims[3] = {b->sequences, b->length, dim_const(features)};
+    return type_tensor(b->c, dtype, features ? 3 : 2, dims);
+}
+
+static const ir_type *per_sequence(const builder *b, ir_dtype dtype) { return type_tensor(b->c, dtype, 1, &b->sequences); }
+
+/* PREFIX + NAME into a fixed buffer: every name here is short. */
+typedef struct name_text {
+    char text[160];
+} name_text;
+
+static name_text join(const char *prefix, const char *name) {
+    name_text n;
+    snprintf(n.text, sizeof n.text, "%s%s", prefix, name);
+    return n;
+}
+
+/* The scope of what follows: PREFIX + NAME without the model's own prefix. */
+static void enter(builder *b, const char *prefix, const char *name) {
+    size_t n = strlen(b->base);
+    name_text scope = join(strncmp(prefix, b->base, n) == 0 ? prefix + n : prefix, name);
+    graph_set_scope(b->g, scope.text);
+}
+
+static ir_value parameter(builder *b, const char *prefix, const char *name, const ir_type *type) {
+    return build_leaf(b->g, OP_state, join(prefix, name).text, type);
+}
+
+static ir_value reshape(builder *b, ir_value x, const ir_type *type) { return build_declared(b->g, OP_reshape, x, type); }
+
+static ir_value rows_of(builder *b, ir_value x) { return reshape(b, x, type_tensor(b->c, IR_I64, 1, &b->rows)); }
+
+/* PREFIX.NAME.weight [N,K], PREFIX.NAME.bias [N] */
+static ir_value linear(builder *b, const char *prefix, const char *name, ir_value x, int64_t n, int64_t k) {
+    name_text weight = join(name, ".weight"), bias = join(name, ".bias");
+    enter(b, prefix, name);
+    ir_value inputs[] = {x, parameter(b, prefix, weight.text, matrix(b, n, k)), parameter(b, prefix, bias.text, vector_type(b, n))};
+    return node_add(b->g, OP_linear, inputs, 3, NULL, 0, NULL);
+}
+
+static ir_value layer_norm(builder *b, const char *prefix, const char *name, ir_value x) {
+    name_text weight = join(name, ".weight"), bias = join(name, ".bias");
+    const ir_type *type = vector_type(b, b->spec->hidden_size);
+    enter(b, prefix, name);
+    ir_value inputs[] = {x, parameter(b, prefix, weight.text, type), parameter(b, prefix, bias.text, type)};
+    ir_attr eps = attr_float("eps", b->spec->layer_norm_eps);
+    return node_add(b->g, OP_layer_norm, inputs, 3, &eps, 1, NULL);
+}
+
+static ir_value activation(builder *b, ir_value x) {
+    ir_attr form = attr_enum("form", b->spec->hidden_act == ACTIVATION_GELU_NEW ? "tanh" : "erf");
+    if (b->spec->hidden_act == ACTIVATION_RELU) return build_unary(b->g, OP_relu, x);
+    return node_add(b->g, OP_gelu, &x, 1, &form, 1, NULL);
+}
+
+/* ---- embeddings ---- */
+
+static ir_value embedding(builder *b, const char *table, int64_t rows, ir_value ids) {
+    name_text prefix = join(b->base, "embeddings.");
+    enter(b, prefix.text, table);
+    return build_binary(b->g, OP_embedding, parameter(b, prefix.text, join(table, ".weight").text, matrix(b, rows, b->spec->hidden_size)), ids);
+}
+
+static ir_value embeddings(builder *b) {
+    const model_spec *s = b->spec;
+    ir_dim dims[2] = {b->rows, dim_const(s->hidden_size)};
+    b->mask = build_leaf(b->g, OP_input, "attention_mask", per_token(b, IR_I64, 0));
+    b->keep = rows_of(b, b->mask);
+    b->offsets = build_unary(b->g, OP_padded_offsets, b->mask);
+    if (b->options->from_embedding_output) {
+        ir_value x = build_leaf(b->g, OP_input, "embedding_output", per_token(b, IR_F32, s->hidden_size));
+        return reshape(b, x, type_tensor(b->c, IR_F32, 2, dims));
+    }
+    ir_value ids = rows_of(b, build_leaf(b->g, OP_input, "input_ids", per_token(b, IR_I64, 0)));
+    ir_value places = build_binary(b->g, OP_row_positions, b->offsets, ids);
+    ir_value sum = embedding(b, "word_embeddings", s->vocab_size, ids);
+    ir_value position = embedding(b, "position_embeddings", s->max_position_embeddings, places);
+    if (s->arch == MODEL_BERT && s->type_vocab_size > 0) {
+        graph_set_scope(b->g, "embeddings.token_type_embeddings");
+        ir_value types = rows_of(b, build_leaf(b->g, OP_input, "token_type_ids", per_token(b, IR_I64, 0)));
+        sum = build_binary(b->g, OP_add, sum, embedding(b, "token_type_embeddings", s->type_vocab_size, types));
+    }
+    sum = build_binary(b->g, OP_add, sum, position);
+    return layer_norm(b, join(b->base, "embeddings.").text, "LayerNorm", sum);
+}
+
+/* ---- encoder ---- */
+
+/* Module names of one layer in each architecture. */
+typedef struct layer_names {
+    const char *layers, *query, *key, *value, *attention, *attended, *attended_norm, *up, *down, *out_norm;
+} layer_names;
+
+static const layer_names bert_names = {"encoder.layer",
+                                       "attention.self.query",
+                                       "attention.self.key",
+                                       "attention.self.value",
+                                       "attention.self",
+                                       "attention.output.dense",
+                                       "attention.output.LayerNorm",
+                                       "intermediate.dense",
+                                       "output.dense",
+                                       "output.LayerNorm"};
+static const layer_names distilbert_names = {
+    "transformer.layer", "attention.q_lin", "attention.k_lin", "attention.v_lin", "attention", "attention.out_lin", "sa_layer_norm", "ffn.lin1", "ffn.lin2",
+    "output_layer_norm"};
+
+static ir_value encoder_layer(builder *b, int64_t index, ir_value x) {
+    const model_spec *s = b->spec;
+    const layer_names *n = s->arch == MODEL_BERT ? &bert_names : &distilbert_names;
+    int64_t e = s->hidden_size, f = s->intermediate_size;
+    char prefix[96];
+    snprintf(prefix, sizeof prefix, "%s%s.%lld.", b->base, n->layers, (long long)index);
+    ir_value q = linear(b, prefix, n->query, x, e, e), k = linear(b, prefix, n->key, x, e, e), v = linear(b, prefix, n->value, x, e, e);
+    enter(b, prefix, n->attention);
+    ir_value inputs[] = {q, k, v, b->offsets, b->keep};
+    ir_attr attrs[] = {attr_int("heads", s->num_attention_heads), attr_float("scale", 1.0 / sqrt((double)e / (double)s->num_attention_heads))};
+    ir_value context = node_add(b->g, OP_attention, inputs, 5, attrs, 2, NULL);
+    ir_value attended = linear(b, prefix, n->attended, context, e, e);
+    x = layer_norm(b, prefix, n->attended_norm, build_binary(b->g, OP_add, attended, x));
+    ir_value up = activation(b, linear(b, prefix, n->up, x, f, e));
+    ir_value down = linear(b, prefix, n->down, up, e, f);
+    return layer_norm(b, prefix, n->out_norm, build_binary(b->g, OP_add, down, x));
+}
+
+/* ---- heads ---- */
+
+static ir_value cross_entropy(builder *b, ir_value logits, ir_value labels, ir_value keep, const char *how) {
+    ir_value inputs[] = {logits, labels, keep};
+    ir_attr attr = attr_enum("labels", how);
+    return node_add(b->g, OP_cross_entropy, inputs, 3, &attr, 1, NULL);
+}
+
+static ir_value first_tokens(builder *b, ir_value x) {
+    return build_binary(b->g, OP_gather_rows, x, build_unary(b->g, OP_first_rows, b->offsets));
+}
+
+static ir_value pooler(builder *b, ir_value x) {
+    int64_t e = b->spec->hidden_size;
+    return build_unary(b->g, OP_tanh, linear(b, join(b->base, "pooler.").text, "dense", first_tokens(b, x), e, e));
+}
+
+/* [R,N] as the output [B,S,N] */
+static void output_tokens(builder *b, const char *name, ir_value x, int64_t n) {
+    graph_add_output(b->g, name, reshape(b, x, per_token(b, IR_F32, n)));
+}
+
+/* Transform, layer norm, and the decoder, which is the word embedding unless the spec unties it. */
+static void language_model_head(builder *b, ir_value x) {
+    const model_spec *s = b->spec;
+    bool bert = s->arch == MODEL_BERT;
+    int64_t e = s->hidden_size, v = s->vocab_size;
+    ir_value t = bert ? linear(b, "cls.predictions.transform.", "dense", x, e, e) : linear(b, "", "vocab_transform", x, e, e);
+    t = activation(b, t);
+    t = bert ? layer_norm(b, "cls.predictions.transform.", "LayerNorm", t) : layer_norm(b, "", "vocab_layer_norm", t);
+    enter(b, "", bert ? "cls.predictions.decoder" : "vocab_projector");
+    const char *own = bert ? "cls.predictions.decoder.weight" : "vocab_projector.weight";
+    ir_value weight = s->tie_word_embeddings ? parameter(b, b->base, "embeddings.word_embeddings.weight", matrix(b, v, e))
+                                             : parameter(b, "", own, matrix(b, v, e));
+    ir_value inputs[] = {t, weight, parameter(b, "", bert ? "cls.predictions.bias" : "vocab_projector.bias", vector_type(b, v))};
+    ir_value logits = node_add(b->g, OP_linear, inputs, 3, NULL, 0, NULL);
+    output_tokens(b, "prediction_logits", logits, v);
+    if (!b->options->with_loss) return;
+    enter(b, "loss", "");
+    ir_value labels = rows_of(b, build_leaf(b->g, OP_input, "labels", per_token(b, IR_I64, 0)));
+    graph_add_output(b->g, "loss.labels", cross_entropy(b, logits, labels, IR_NO_VALUE, "ignore"));
+}
+
+static void pretraining_head(builder *b, ir_value x) {
+    language_model_head(b, x);
+    if (b->spec->arch != MODEL_BERT) return;
+    ir_value pooled = pooler(b, x);
+    ir_value logits = linear(b, "cls.", "seq_relationship", pooled, 2, b->spec->hidden_size);
+    graph_add_output(b->g, "seq_relationship_logits", logits);
+    if (!b->options->with_loss) return;
+    enter(b, "loss", "");
+    ir_value labels = build_leaf(b->g, OP_input, "next_sentence_label", per_sequence(b, IR_I64));
+    graph_add_output(b->g, "loss.next_sentence_label", cross_entropy(b, logits, labels, IR_NO_VALUE, "ignore"));
+}
+
+static void sequence_head(builder *b, ir_value x) {
+    const model_spec *s = b->spec;
+    int64_t e = s->hidden_size, n = s->num_labels;
+    ir_value pooled = s->arch == MODEL_BERT ? pooler(b, x) : build_unary(b->g, OP_relu, linear(b, "", "pre_classifier", first_tokens(b, x), e, e));
+    ir_value logits = linear(b, "", "classifier", pooled, n, e);
+    graph_add_output(b->g, "logits", logits);
+    if (!b->options->with_loss) return;
+    enter(b, "loss", "");
+    if (!s->regression) {
+        ir_value labels = build_leaf(b->g, OP_input, "labels", per_sequence(b, IR_I64));
+        graph_add_output(b->g, "loss.labels", cross_entropy(b, logits, labels, IR_NO_VALUE, "ignore"));
+        return;
+    }
+    ir_dim dims[2] = {b->sequences, dim_const(n)};
+    const ir_type *type = n == 1 ? per_sequence(b, IR_F32) : type_tensor(b->c, IR_F32, 2, dims);
+    ir_value labels = build_leaf(b->g, OP_input, "labels", type);
+    if (n == 1) logits = reshape(b, logits, type);
+    graph_add_output(b->g, "loss.labels", build_binary(b->g, OP_mean_squared_error, logits, labels));
+}
+
+static void token_head(builder *b, ir_value x) {
+    const model_spec *s = b->spec;
+    ir_value logits = linear(b, "", "classifier", x, s->num_labels, s->hidden_size);
+    output_tokens(b, "logits", logits, s->num_labels);
+    if (!b->options->with_loss) return;
+    enter(b, "loss", "");
+    ir_value labels = rows_of(b, build_leaf(b->g, OP_input, "labels", per_token(b, IR_I64, 0)));
+    graph_add_output(b->g, "loss.labels", cross_entropy(b, logits, labels, IR_NO_VALUE, "ignore"));
+}
+
+static void answer_head(builder *b, ir_value x) {
+    static const struct {
+        const char *logits, *labels, *loss;
+    } ends[2] = {{"start_logits", "start_positions", "loss.start_positions"}, {"end_logits", "end_positions", "loss.end_positions"}};
+    ir_value both = linear(b, "", "qa_outputs", x, 2, b->spec->hidden_size);
+    for (int i = 0; i < 2; i++) {
+        ir_attr attrs[] = {attr_int("begin", i), attr_int("end", i + 1)};
+        enter(b, "", "qa_outputs");
+        ir_value logits = reshape(b, node_add(b->g, OP_slice, &both, 1, attrs, 2, NULL), per_token(b, IR_F32, 0));
+        graph_add_output(b->g, ends[i].logits, logits);
+        if (!b->options->with_loss) continue;
+        enter(b, "loss", "");
+        ir_value labels = build_leaf(b->g, OP_input, ends[i].labels, per_sequence(b, IR_I64));
+        graph_add_output(b->g, ends[i].loss, cross_entropy(b, logits, labels, b->options->mask_padded_logits ? b->mask : IR_NO_VALUE, "clamp"));
+    }
+}
+
+static void add_head(builder *b, ir_value x) {
+    switch (b->spec->head) {
+    case HEAD_PRETRAINING: pretraining_head(b, x); return;
+    case HEAD_MASKED_LM: language_model_head(b, x); return;
+    case HEAD_SEQUENCE_CLASSIFICATION: sequence_head(b, x); return;
+    case HEAD_TOKEN_CLASSIFICATION: token_head(b, x); return;
+    case HEAD_QUESTION_ANSWERING: answer_head(b, x); return;
+    case HEAD_AUTO:
+    case HEAD_NONE: break;
+    }
+    if (b->spec->arch == MODEL_BERT && !b->options->without_pooler) graph_add_output(b->g, "pooler_output", pooler(b, x));
+}
+
+/* ---- the graph ---- */
+
+pofac_status model_graph_build(ir_module *m, const char *name, const model_spec *spec, const model_graph_options *options) {
+    builder b = {.g = module_add_graph(m, name), .c = m->context, .spec = spec, .options = options};
+    if (!b.g) return m->status != POFAC_OK ? m->status : diag_out_of_memory(m->sink);
+    b.base = spec->arch == MODEL_BERT ? "bert." : "distilbert.";
+    b.sequences = dim_symbol(graph_declare_symbol(b.g, "B", options->max_sequences ? options->max_sequences : 65536));
+    b.length = dim_symbol(graph_declare_symbol(b.g, "S", spec->max_position_embeddings));
+    bool ok;
+    b.rows = dim_mul(b.sequences, b.length, &ok);
+    graph_set_scope(b.g, "embeddings");
+    ir_value x = embeddings(&b);
+    for (int64_t i = 0; i < spec->num_hidden_layers; i++) {
+        char hidden[40];
+        snprintf(hidden, sizeof hidden, "hidden_states.%lld", (long long)i);
+        if (options->hidden_states) output_tokens(&b, hidden, x, spec->hidden_size);
+        x = encoder_layer(&b, i, x);
+    }
+    char last[40];
+    snprintf(last, sizeof last, "hidden_states.%lld", (long long)spec->num_hidden_layers);
+    if (options->hidden_states) output_tokens(&b, last, x, spec->hidden_size);
+    if (options->last_hidden_state || spec->head == HEAD_NONE) output_tokens(&b, "last_hidden_state", x, spec->hidden_size);
+    add_head(&b, x);
+    return graph_finish(b.g);
+}
