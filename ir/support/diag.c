@@ -87,14 +87,15 @@ static void render_source(const diag_place *place, strbuf *out) {
     strbuf_puts(out, begin ? "  ..." : "  ");
     for (size_t i = begin; i < end; i++) {
         unsigned char c = (unsigned char)place->text[i];
-        strbuf_putc(out, (c < 0x20 && c != '\t') || c == 0x7F ? '?' : (char)c);
+        const bool is_control = (c < 0x20 && c != '\t') || c == 0x7F;
+        strbuf_append(out, is_control ? "?" : &place->text[i], 1);
     }
     strbuf_puts(out, end < n ? "...\n" : "\n");
     if (place->column == 0 || place->column - 1 > n) return;
     strbuf_puts(out, begin ? "     " : "  ");
     size_t caret = place->column - 1;
     for (size_t i = begin; i < caret && i < end; i++)
-        if (!is_continuation(place->text[i])) strbuf_putc(out, place->text[i] == '\t' ? '\t' : ' ');
+        if (!is_continuation(place->text[i])) strbuf_puts(out, place->text[i] == '\t' ? "\t" : " ");
     strbuf_puts(out, "^\n");
 }
 

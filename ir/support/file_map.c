@@ -58,7 +58,7 @@ pofac_status file_map_open(const char *path, const diag_sink *sink, file_map *ou
 }
 
 void file_map_close(file_map *m) {
-    if (m->data) munmap((void *)(uintptr_t)m->data, m->size_bytes);
+    if (m->data) munmap((void *)m->data, m->size_bytes);
     *m = (file_map){NULL, 0};
 }
 
@@ -122,7 +122,10 @@ static pofac_status open_target(file_writer *w) {
 pofac_status file_writer_open(const char *path, const diag_sink *sink, file_writer **out) {
     *out = NULL;
     file_writer *w = malloc(sizeof *w);
-    if (!w) return diag_out_of_memory(sink);
+    if (!w) {
+        (void)diag_out_of_memory(sink);
+        return POFAC_ERR_RUNTIME;
+    }
     w->sink = sink;
     w->target = w->temporary = NULL;
     w->fd = -1;

@@ -112,10 +112,8 @@ static void put_json_ascii(strbuf *b, unsigned char c) {
     case '\t': strbuf_puts(b, "\\t"); return;
     default: break;
     }
-    if (c < 0x20)
-        strbuf_printf(b, "\\u%04x", c);
-    else
-        strbuf_putc(b, (char)c);
+    if (c < 0x20) strbuf_printf(b, "\\u%04x", c);
+    else strbuf_putc(b, (char)c);
 }
 
 void strbuf_put_json(strbuf *b, const char *text, size_t n) {
@@ -124,12 +122,9 @@ void strbuf_put_json(strbuf *b, const char *text, size_t n) {
     for (size_t i = 0; i < n;) {
         size_t bad;
         size_t length = utf8_sequence(s + i, n - i, &bad);
-        if (length == 1)
-            put_json_ascii(b, s[i]);
-        else if (length > 1)
-            strbuf_append(b, s + i, length);
-        else
-            strbuf_puts(b, "\xEF\xBF\xBD");
+        if (length == 1) put_json_ascii(b, s[i]);
+        else if (length > 1) strbuf_append(b, s + i, length);
+        else strbuf_puts(b, "\xEF\xBF\xBD");
         i += length ? length : bad;
     }
     strbuf_putc(b, '"');

@@ -72,10 +72,8 @@ static void check_long_line(size_t n, uint32_t column, const char *begins, size_
     assert_memory_equal(caret_line - 1 - strlen(ends), ends, strlen(ends));
     const size_t caret = strcspn(caret_line, "^");
     assert_int_equal(strspn(caret_line, " "), caret);
-    if (column <= n)
-        assert_int_equal(shown[caret], line[column - 1]);
-    else
-        assert_int_equal(shown[caret], '\n');
+    if (column <= n) assert_int_equal(shown[caret], line[column - 1]);
+    else assert_int_equal(shown[caret], '\n');
     strbuf_free(&b);
 }
 
@@ -89,7 +87,7 @@ static void long_lines_are_cut_around_the_caret(void **state) {
     check_long_line(1000, 1000, "  ...", 125, "jkl");
     /* No character is cut in two. */
     char line[600];
-    for (size_t i = 0; i < sizeof line; i += 3) memcpy(line + i, "\xE2\x82\xAC", 3);
+    for (size_t i = 0; i < sizeof line; i++) line[i] = "\xE2\x82\xAC"[i % 3];
     for (uint32_t column = 1; column < sizeof line; column += 3) {
         strbuf b = STRBUF_INIT, json = STRBUF_INIT;
         const diag d = {.place = {.line = 1, .column = column, .text = line, .text_bytes = sizeof line}, .message = "m"};

@@ -1,0 +1,13 @@
+#!/bin/bash
+# Runs clang-tidy, as .clang-tidy says, over the C files of the build's compile_commands.json; skipped where it is not installed.
+# label: long
+set -u
+cd "${POFAC_SOURCE_DIR:-$(dirname "$0")/../..}" || exit 1
+build=${POFAC_BUILD_DIR:-build/release}
+tidy=$(command -v clang-tidy-14 || command -v clang-tidy)
+if [ -z "$tidy" ]; then
+    echo "SKIP: clang-tidy is not installed"
+    exit 77
+fi
+find ir passes codegen runtime frontend tests -name '*.c' -print0 2>/dev/null |
+    xargs -0 -n 4 -P "$(nproc)" "$tidy" --quiet -p "$build" 2> >(grep -vE '^[0-9]+ warnings? generated\.$' >&2)
