@@ -6,7 +6,7 @@
  * is finished: a pass reads module A and builds module B (rewrite.h).
  *
  * Building never needs a check after each call: the first error is sent to the module's sink and kept, node_add then returns
- * IR_NO_VALUE, operations on IR_NO_VALUE do nothing, and graph_finish / module_status return the first error.
+ * IR_NO_VALUE, operations on IR_NO_VALUE do nothing, and graph_finish returns the first error, which the module keeps as its status.
  *
  * Ownership: a module owns its graphs and everything in them; strings and types belong to the context, which must outlive its
  * modules.
