@@ -43,13 +43,14 @@ build() {
 
 # run_tests NAME PRESET CTEST-OPTION...
 run_tests() {
-    local name=$1 preset=$2 log=build/ctest-$1.log rc counts
+    local name=$1 preset=$2 log=build/ctest-$1.log rc counts skipped
     shift 2
     echo "=== $name: tests"
     ctest --test-dir "build/$preset" -j "$jobs" --output-on-failure --no-tests=error "$@" 2>&1 | tee "$log"
     rc=${PIPESTATUS[0]}
     counts=$(grep -E '^[0-9]+% tests passed' "$log" || echo "no test was run")
-    summary+=("$name: $counts")
+    skipped=$(sed -n 's/^\t *[0-9]* - \([^ ]*\) (Skipped)$/\1/p' "$log" | paste -sd ' ')
+    summary+=("$name: $counts${skipped:+; skipped: $skipped}")
     [ "$rc" = 0 ] && return
     failures+=("$name: tests: $(sed -n '/^The following tests FAILED/,$s/^\t *[0-9]* - \([^ ]*\).*/\1/p' "$log" | paste -sd ' ')")
 }
