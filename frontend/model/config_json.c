@@ -46,30 +46,37 @@ static const json_t *get(const reader *r, const char *key) {
     return value && json_is_null(value) ? NULL : value;
 }
 
-static const char *first_class(const reader *r) {
-    return json_string_value(json_array_get(get(r, "architectures"), 0));
-}
+static const char *first_class(const reader *r) { return json_string_value(json_array_get(get(r, "architectures"), 0)); }
 
 static bool starts_with(const char *text, const char *prefix) { return strncmp(text, prefix, strlen(prefix)) == 0; }
 
 /* Without model_type: from the class, else from names that only one of the two has. */
 static bool guess_arch(const reader *r, model_arch *out) {
     const char *class = first_class(r);
-    if (class && starts_with(class, "DistilBert")) *out = MODEL_DISTILBERT;
-    else if (class && starts_with(class, "Bert")) *out = MODEL_BERT;
-    else if (class) return false;
-    else if (get(r, "dim") || get(r, "n_layers") || get(r, "hidden_dim")) *out = MODEL_DISTILBERT;
-    else if (get(r, "hidden_size") || get(r, "num_hidden_layers") || get(r, "intermediate_size")) *out = MODEL_BERT;
-    else return false;
+    if (class && starts_with(class, "DistilBert"))
+        *out = MODEL_DISTILBERT;
+    else if (class && starts_with(class, "Bert"))
+        *out = MODEL_BERT;
+    else if (class)
+        return false;
+    else if (get(r, "dim") || get(r, "n_layers") || get(r, "hidden_dim"))
+        *out = MODEL_DISTILBERT;
+    else if (get(r, "hidden_size") || get(r, "num_hidden_layers") || get(r, "intermediate_size"))
+        *out = MODEL_BERT;
+    else
+        return false;
     return true;
 }
 
 static void read_arch(reader *r, model_arch *out) {
     const json_t *type = get(r, "model_type");
     const char *name = json_string_value(type);
-    if (name && strcmp(name, "bert") == 0) *out = MODEL_BERT;
-    else if (name && strcmp(name, "distilbert") == 0) *out = MODEL_DISTILBERT;
-    else if (type || !guess_arch(r, out)) wrong(r, "model_type", type, "\"bert\" or \"distilbert\"");
+    if (name && strcmp(name, "bert") == 0)
+        *out = MODEL_BERT;
+    else if (name && strcmp(name, "distilbert") == 0)
+        *out = MODEL_DISTILBERT;
+    else if (type || !guess_arch(r, out))
+        wrong(r, "model_type", type, "\"bert\" or \"distilbert\"");
 }
 
 /* The value of a field's key; NULL when it is not there, so that the default stays. */
@@ -100,22 +107,24 @@ static void read_real(reader *r, const char *key, const json_t *value, double li
 static void read_bool(reader *r, const char *key, bool *out) {
     const json_t *value = json_object_get(r->root, key);
     if (!value) return;
-    if (json_is_boolean(value)) *out = json_is_true(value);
-    else wrong(r, key, value, "true or false");
+    if (json_is_boolean(value))
+        *out = json_is_true(value);
+    else
+        wrong(r, key, value, "true or false");
 }
 
 static void read_numbers(reader *r) {
     model_spec *spec = r->spec;
     const bool bert = spec->arch == MODEL_BERT;
-#define SPEC_INTEGER(field, bert_key, distilbert_key, least, most)                                                                   \
-    {                                                                                                                                \
-        const char *key = bert ? bert_key : distilbert_key;                                                                          \
-        if (key) read_integer(r, key, get_field(r, key, bert_key, strcmp(key, "pad_token_id") == 0), least, most, &spec->field);     \
+#define SPEC_INTEGER(field, bert_key, distilbert_key, least, most)                                                                 \
+    {                                                                                                                              \
+        const char *key = bert ? bert_key : distilbert_key;                                                                        \
+        if (key) read_integer(r, key, get_field(r, key, bert_key, strcmp(key, "pad_token_id") == 0), least, most, &spec->field);   \
     }
-#define SPEC_REAL(field, bert_key, distilbert_key, limit)                                                                            \
-    {                                                                                                                                \
-        const char *key = bert ? bert_key : distilbert_key;                                                                          \
-        if (key) read_real(r, key, get_field(r, key, bert_key, strcmp(key, "classifier_dropout") == 0), limit, &spec->field);        \
+#define SPEC_REAL(field, bert_key, distilbert_key, limit)                                                                          \
+    {                                                                                                                              \
+        const char *key = bert ? bert_key : distilbert_key;                                                                        \
+        if (key) read_real(r, key, get_field(r, key, bert_key, strcmp(key, "classifier_dropout") == 0), limit, &spec->field);      \
     }
 #include "frontend/model/spec_fields.def"
 #undef SPEC_INTEGER
@@ -162,8 +171,10 @@ static void read_class(reader *r, const json_t *value) {
 static void read_architectures(reader *r) {
     const json_t *value = get(r, "architectures");
     if (!value) return;
-    if (!json_is_array(value)) wrong(r, "architectures", value, "an array with the name of a class");
-    else if (json_array_size(value)) read_class(r, json_array_get(value, 0));
+    if (!json_is_array(value))
+        wrong(r, "architectures", value, "an array with the name of a class");
+    else if (json_array_size(value))
+        read_class(r, json_array_get(value, 0));
 }
 
 /* Decimal digits without leading zeros; false for anything else. */
@@ -185,8 +196,8 @@ static void read_labels(reader *r, const json_t *id2label, const char **labels, 
         size_t id;
         diag_place place = {.file = r->file};
         if (!parse_id(key, n, &id)) {
-            fail(r, diag_error(r->sink, POFAC_ERR_INPUT, &place, "id2label: found the id \"%s\", wanted the ids 0 to %zu, each once", key,
-                               n - 1));
+            fail(r, diag_error(r->sink, POFAC_ERR_INPUT, &place,
+                               "id2label: found the id \"%s\", wanted the ids 0 to %zu, each once", key, n - 1));
             return;
         }
         if (!json_is_string(value)) {
@@ -229,7 +240,8 @@ static void read_num_labels(reader *r) {
     if (r->spec->labels && n != r->spec->num_labels) {
         diag_place place = {.file = r->file};
         fail(r, diag_error(r->sink, POFAC_ERR_INPUT, &place,
-                           "num_labels: found %" PRId64 ", wanted %" PRId64 ", the number of labels in id2label", n, r->spec->num_labels));
+                           "num_labels: found %" PRId64 ", wanted %" PRId64 ", the number of labels in id2label", n,
+                           r->spec->num_labels));
         return;
     }
     r->spec->num_labels = n;
@@ -240,7 +252,8 @@ static void read_problem_type(reader *r) {
     const json_t *value = get(r, "problem_type");
     if (!value) return;
     const char *name = json_string_value(value);
-    if (name && strcmp(name, "regression") == 0) r->spec->regression = true;
+    if (name && strcmp(name, "regression") == 0)
+        r->spec->regression = true;
     else if (!name || strcmp(name, "single_label_classification") != 0)
         wrong(r, "problem_type", value, "\"regression\" or \"single_label_classification\"");
 }
@@ -314,15 +327,15 @@ static void add_text(writer *w, const char *key, const char *text) { strbuf_put_
 static void add_numbers(writer *w, const model_spec *spec) {
     const bool bert = spec->arch == MODEL_BERT;
     const bool own_dropout = spec->classifier_dropout != spec->hidden_dropout_prob;
-#define SPEC_INTEGER(field, bert_key, distilbert_key, least, most)                                                                   \
-    {                                                                                                                                \
-        const char *key = bert ? bert_key : distilbert_key;                                                                          \
-        if (key) strbuf_printf(add(w, key), "%" PRId64, spec->field);                                                                \
+#define SPEC_INTEGER(field, bert_key, distilbert_key, least, most)                                                                 \
+    {                                                                                                                              \
+        const char *key = bert ? bert_key : distilbert_key;                                                                        \
+        if (key) strbuf_printf(add(w, key), "%" PRId64, spec->field);                                                              \
     }
-#define SPEC_REAL(field, bert_key, distilbert_key, limit)                                                                            \
-    {                                                                                                                                \
-        const char *key = bert ? bert_key : distilbert_key;                                                                          \
-        if (key && (own_dropout || strcmp(key, "classifier_dropout") != 0)) json_put_real(spec->field, add(w, key));                 \
+#define SPEC_REAL(field, bert_key, distilbert_key, limit)                                                                          \
+    {                                                                                                                              \
+        const char *key = bert ? bert_key : distilbert_key;                                                                        \
+        if (key && (own_dropout || strcmp(key, "classifier_dropout") != 0)) json_put_real(spec->field, add(w, key));               \
     }
 #include "frontend/model/spec_fields.def"
 #undef SPEC_INTEGER
@@ -364,8 +377,10 @@ static void add_labels(writer *w, const model_spec *spec) {
     strbuf *text = add(w, "id2label");
     put_id2label(spec, text);
     bool distinct;
-    if (!labels_distinct(spec, &distinct)) text->failed = true;
-    else if (distinct) put_label2id(spec, add(w, "label2id"));
+    if (!labels_distinct(spec, &distinct))
+        text->failed = true;
+    else if (distinct)
+        put_label2id(spec, add(w, "label2id"));
 }
 
 static int by_key(const void *a, const void *b) { return strcmp(((const row *)a)->key, ((const row *)b)->key); }

@@ -42,7 +42,8 @@ model_spec model_spec_default(model_arch arch) {
     return spec;
 }
 
-static pofac_status wrong_integer(const char *file, const char *field, int64_t found, int64_t least, int64_t most, const diag_sink *sink) {
+static pofac_status wrong_integer(const char *file, const char *field, int64_t found, int64_t least, int64_t most,
+                                  const diag_sink *sink) {
     diag_place place = {.file = file};
     if (least == most)
         return diag_error(sink, POFAC_ERR_INPUT, &place, "%s: found %" PRId64 ", wanted %" PRId64, field, found, least);
@@ -50,7 +51,8 @@ static pofac_status wrong_integer(const char *file, const char *field, int64_t f
                       found, least, most);
 }
 
-static pofac_status check_integer(const char *file, const char *field, int64_t found, int64_t least, int64_t most, const diag_sink *sink) {
+static pofac_status check_integer(const char *file, const char *field, int64_t found, int64_t least, int64_t most,
+                                  const diag_sink *sink) {
     return found >= least && found <= most ? POFAC_OK : wrong_integer(file, field, found, least, most, sink);
 }
 
@@ -70,11 +72,13 @@ static pofac_status check_together(const model_spec *spec, const char *file, con
     diag_place place = {.file = file};
     pofac_status status = POFAC_OK;
     if (spec->hidden_size % spec->num_attention_heads)
-        status = diag_error(sink, POFAC_ERR_INPUT, &place, "num_attention_heads: found %" PRId64 ", wanted a divisor of hidden_size, which is %" PRId64,
+        status = diag_error(sink, POFAC_ERR_INPUT, &place,
+                            "num_attention_heads: found %" PRId64 ", wanted a divisor of hidden_size, which is %" PRId64,
                             spec->num_attention_heads, spec->hidden_size);
     if (spec->pad_token_id >= spec->vocab_size)
-        status = diag_error(sink, POFAC_ERR_INPUT, &place, "pad_token_id: found %" PRId64 ", wanted less than vocab_size, which is %" PRId64,
-                            spec->pad_token_id, spec->vocab_size);
+        status = diag_error(sink, POFAC_ERR_INPUT, &place,
+                            "pad_token_id: found %" PRId64 ", wanted less than vocab_size, which is %" PRId64, spec->pad_token_id,
+                            spec->vocab_size);
     if (spec->arch == MODEL_BERT && spec->type_vocab_size == 0)
         status = wrong_integer(file, "type_vocab_size", 0, 1, MAX_LABELS, sink);
     if (spec->arch == MODEL_DISTILBERT && spec->type_vocab_size != 0)
@@ -84,7 +88,7 @@ static pofac_status check_together(const model_spec *spec, const char *file, con
 
 pofac_status model_spec_check(const model_spec *spec, const char *file, const diag_sink *sink) {
     pofac_status status = POFAC_OK, found;
-#define CHECK(expr) \
+#define CHECK(expr)                                                                                                                \
     if ((found = (expr)) != POFAC_OK) status = found;
 #define SPEC_INTEGER(field, bert, distilbert, least, most) CHECK(check_integer(file, #field, spec->field, least, most, sink))
 #define SPEC_REAL(field, bert, distilbert, limit) CHECK(check_real(file, #field, spec->field, limit, sink))
@@ -97,7 +101,7 @@ pofac_status model_spec_check(const model_spec *spec, const char *file, const di
 }
 
 static const model_head_row head_rows[] = {
-#define HEAD(id, name, bert_class, distilbert_class, has_labels, meaning) \
+#define HEAD(id, name, bert_class, distilbert_class, has_labels, meaning)                                                          \
     {HEAD_##id, name, {[MODEL_BERT] = bert_class, [MODEL_DISTILBERT] = distilbert_class}, has_labels, meaning},
 #include "frontend/heads.def"
 #undef HEAD

@@ -34,7 +34,7 @@ typedef struct model_spec {
     model_activation hidden_act;
     double layer_norm_eps, initializer_range;
     double hidden_dropout_prob, attention_probs_dropout_prob; /* in training */
-    double classifier_dropout, qa_dropout; /* before the head; qa_dropout is DistilBERT's alone */
+    double classifier_dropout, qa_dropout;                    /* before the head; qa_dropout is DistilBERT's alone */
     bool tie_word_embeddings;
     int64_t num_labels;        /* of heads with labels; default: length of id2label, else 2 */
     const char *const *labels; /* [num_labels] from id2label, or NULL */
@@ -52,9 +52,9 @@ POFAC_MUST_USE pofac_status model_spec_check(const model_spec *spec, const char 
 /* The table of heads, in the order of frontend/heads.def. */
 typedef struct model_head_row {
     model_head head;
-    const char *name;          /* as users write it: "sequence-classification" */
-    const char *classes[2];    /* of Hugging Face, by model_arch */
-    bool has_labels;           /* sized by num_labels */
+    const char *name;       /* as users write it: "sequence-classification" */
+    const char *classes[2]; /* of Hugging Face, by model_arch */
+    bool has_labels;        /* sized by num_labels */
     const char *meaning;
 } model_head_row;
 const model_head_row *model_heads(size_t *n);

@@ -53,7 +53,8 @@ static pofac_status report(const char *file, const char *part, const char *text,
     return diag_error(sink, POFAC_ERR_INPUT, &place, "%s: invalid JSON at byte %zu: %s", part, at, error->text);
 }
 
-pofac_status json_parse(const char *file, const char *part, const void *bytes, size_t n, const diag_sink *sink, struct json_t **out) {
+pofac_status json_parse(const char *file, const char *part, const void *bytes, size_t n, const diag_sink *sink,
+                        struct json_t **out) {
     const char *text = n ? bytes : "";
     json_error_t error = {.position = 0};
     *out = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);

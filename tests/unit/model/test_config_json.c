@@ -74,13 +74,14 @@ static void expect_spec(void **state, const char *json, outcome *o) {
 
 static void test_bert_keys(void **state) {
     outcome o;
-    expect_spec(state,
-                "{\"model_type\": \"bert\", \"vocab_size\": 11, \"hidden_size\": 12, \"num_hidden_layers\": 3, \"num_attention_heads\": 4,"
-                "\"intermediate_size\": 5, \"max_position_embeddings\": 6, \"type_vocab_size\": 7, \"pad_token_id\": 8,"
-                "\"hidden_act\": \"gelu_new\", \"layer_norm_eps\": 1e-5, \"initializer_range\": 0.5, \"hidden_dropout_prob\": 0,"
-                "\"attention_probs_dropout_prob\": 0.25, \"classifier_dropout\": 0.125, \"tie_word_embeddings\": false,"
-                "\"num_labels\": 3, \"architectures\": [\"BertForTokenClassification\"], \"unknown\": [1]}",
-                &o);
+    expect_spec(
+        state,
+        "{\"model_type\": \"bert\", \"vocab_size\": 11, \"hidden_size\": 12, \"num_hidden_layers\": 3, \"num_attention_heads\": 4,"
+        "\"intermediate_size\": 5, \"max_position_embeddings\": 6, \"type_vocab_size\": 7, \"pad_token_id\": 8,"
+        "\"hidden_act\": \"gelu_new\", \"layer_norm_eps\": 1e-5, \"initializer_range\": 0.5, \"hidden_dropout_prob\": 0,"
+        "\"attention_probs_dropout_prob\": 0.25, \"classifier_dropout\": 0.125, \"tie_word_embeddings\": false,"
+        "\"num_labels\": 3, \"architectures\": [\"BertForTokenClassification\"], \"unknown\": [1]}",
+        &o);
     const model_spec *s = &o.spec;
     assert_int_equal(s->arch, MODEL_BERT);
     assert_int_equal(s->head, HEAD_TOKEN_CLASSIFICATION);
@@ -131,7 +132,9 @@ static void test_distilbert_keys(void **state) {
 
 static void test_defaults(void **state) {
     outcome o;
-    expect_spec(state, "{\"model_type\": \"bert\", \"hidden_dropout_prob\": 0.5, \"classifier_dropout\": null, \"architectures\": null}", &o);
+    expect_spec(state,
+                "{\"model_type\": \"bert\", \"hidden_dropout_prob\": 0.5, \"classifier_dropout\": null, \"architectures\": null}",
+                &o);
     assert_int_equal(o.spec.head, HEAD_AUTO);
     assert_int_equal(o.spec.vocab_size, 30522);
     assert_int_equal(o.spec.hidden_size, 768);
@@ -154,7 +157,9 @@ static void test_defaults(void **state) {
 
 static void test_labels(void **state) {
     outcome o;
-    expect_spec(state, "{\"hidden_size\": 12, \"id2label\": {\"1\": \"yes\", \"0\": \"n\\u00f6\", \"2\": \"maybe\"}, \"num_labels\": 3}", &o);
+    expect_spec(state,
+                "{\"hidden_size\": 12, \"id2label\": {\"1\": \"yes\", \"0\": \"n\\u00f6\", \"2\": \"maybe\"}, \"num_labels\": 3}",
+                &o);
     assert_int_equal(o.spec.num_labels, 3);
     assert_string_equal(o.spec.labels[0], "n\xc3\xb6");
     assert_string_equal(o.spec.labels[1], "yes");
@@ -216,18 +221,22 @@ static void test_unknown_class(void **state) {
     read_text(state, "{\"model_type\": \"bert\", \"architectures\": [\"BertForMultipleChoice\"]}", &o);
     assert_int_equal(o.status, POFAC_OK);
     assert_int_equal(o.spec.head, HEAD_AUTO);
-    assert_string_equal(o.said, "config.json: warning: architectures[0]: found \"BertForMultipleChoice\", which is unknown: the head "
-                                "follows from the tensors' names\n");
+    assert_string_equal(o.said,
+                        "config.json: warning: architectures[0]: found \"BertForMultipleChoice\", which is unknown: the head "
+                        "follows from the tensors' names\n");
     arena_free(&o.memory);
 }
 
 static void test_syntax_errors(void **state) {
     expect_error(state, "", "config.json:1:1: error: invalid JSON: unexpected token near end of file\n  \n  ^\n");
-    expect_error(state, "{\"a\": 1,\n  oops}", "config.json:2:3: error: invalid JSON: string or '}' expected near 'oops'\n    oops}\n    ^\n");
-    expect_error(state, "{\"a\": 1, \"a\": 2}",
-                 "config.json:1:10: error: invalid JSON: duplicate object key near '\"a\"'\n  {\"a\": 1, \"a\": 2}\n           ^\n");
+    expect_error(state, "{\"a\": 1,\n  oops}",
+                 "config.json:2:3: error: invalid JSON: string or '}' expected near 'oops'\n    oops}\n    ^\n");
+    expect_error(
+        state, "{\"a\": 1, \"a\": 2}",
+        "config.json:1:10: error: invalid JSON: duplicate object key near '\"a\"'\n  {\"a\": 1, \"a\": 2}\n           ^\n");
     expect_error(state, "{\"a\": 99999999999999999999}",
-                 "config.json:1:7: error: invalid JSON: too big integer near '99999999999999999999'\n  {\"a\": 99999999999999999999}\n        ^\n");
+                 "config.json:1:7: error: invalid JSON: too big integer near '99999999999999999999'\n  {\"a\": "
+                 "99999999999999999999}\n        ^\n");
     expect_error(state, "[1]", "config.json: error: found an array, wanted an object\n");
     expect_error(state, "7", "config.json: error: found 7, wanted an object\n");
 }
@@ -259,7 +268,8 @@ static void test_wrong_values(void **state) {
         {"\"architectures\": [3]", "architectures[0]: found 3, wanted the name of a class"},
         {"\"architectures\": [\"DistilBertModel\"]", "architectures[0]: found \"DistilBertModel\", wanted a class of BERT"},
         {"\"num_labels\": 0", "num_labels: found 0, wanted an integer from 1 to 16777216"},
-        {"\"num_labels\": 3, \"id2label\": {\"0\": \"a\", \"1\": \"b\"}", "num_labels: found 3, wanted 2, the number of labels in id2label"},
+        {"\"num_labels\": 3, \"id2label\": {\"0\": \"a\", \"1\": \"b\"}",
+         "num_labels: found 3, wanted 2, the number of labels in id2label"},
         {"\"id2label\": [\"a\"]", "id2label: found an array, wanted an object that gives a label to each id"},
         {"\"id2label\": {}", "id2label: found an object, wanted an object that gives a label to each id"},
         {"\"id2label\": {\"0\": \"a\", \"2\": \"b\"}", "id2label: found the id \"2\", wanted the ids 0 to 1, each once"},
@@ -291,7 +301,8 @@ static void test_wrong_distilbert_values(void **state) {
 }
 
 static void test_model_type(void **state) {
-    expect_error(state, "{\"model_type\": \"roberta\"}", "config.json: error: model_type: found \"roberta\", wanted \"bert\" or \"distilbert\"\n");
+    expect_error(state, "{\"model_type\": \"roberta\"}",
+                 "config.json: error: model_type: found \"roberta\", wanted \"bert\" or \"distilbert\"\n");
     expect_error(state, "{\"model_type\": 4}", "config.json: error: model_type: found 4, wanted \"bert\" or \"distilbert\"\n");
     expect_error(state, "{}", "config.json: error: model_type: found nothing, wanted \"bert\" or \"distilbert\"\n");
     expect_error(state, "{\"architectures\": [\"RobertaModel\"], \"hidden_size\": 8}",
@@ -408,7 +419,8 @@ static void test_head_guess(void **state) {
 static void test_failing_allocations(void **state) {
     char path[256];
     snprintf(path, sizeof path, "%s/config.json", (char *)*state);
-    static const char json[] = "{\"model_type\": \"bert\", \"id2label\": {\"0\": \"a\", \"1\": \"b\"}, \"architectures\": [\"BertModel\"]}";
+    static const char json[] =
+        "{\"model_type\": \"bert\", \"id2label\": {\"0\": \"a\", \"1\": \"b\"}, \"architectures\": [\"BertModel\"]}";
     assert_int_equal(file_write_all(path, json, strlen(json), NULL), POFAC_OK);
     for (size_t n = 1;; n++) {
         arena memory = ARENA_INIT;
@@ -480,24 +492,15 @@ static void test_shared_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bert_keys),
-        cmocka_unit_test(test_distilbert_keys),
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_labels),
-        cmocka_unit_test(test_every_head),
-        cmocka_unit_test(test_activations),
-        cmocka_unit_test(test_unknown_class),
-        cmocka_unit_test(test_syntax_errors),
-        cmocka_unit_test(test_wrong_values),
-        cmocka_unit_test(test_wrong_distilbert_values),
-        cmocka_unit_test(test_model_type),
-        cmocka_unit_test(test_check),
-        cmocka_unit_test(test_written_text),
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_head_guess),
-        cmocka_unit_test(test_failing_allocations),
-        cmocka_unit_test(test_missing_file),
-        cmocka_unit_test(test_shared_files),
+        cmocka_unit_test(test_bert_keys),     cmocka_unit_test(test_distilbert_keys),
+        cmocka_unit_test(test_defaults),      cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_every_head),    cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_unknown_class), cmocka_unit_test(test_syntax_errors),
+        cmocka_unit_test(test_wrong_values),  cmocka_unit_test(test_wrong_distilbert_values),
+        cmocka_unit_test(test_model_type),    cmocka_unit_test(test_check),
+        cmocka_unit_test(test_written_text),  cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_head_guess),    cmocka_unit_test(test_failing_allocations),
+        cmocka_unit_test(test_missing_file),  cmocka_unit_test(test_shared_files),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

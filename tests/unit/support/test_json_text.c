@@ -1,9 +1,9 @@
 /* JSON in and out: places of syntax errors, descriptions of values, shortest decimals. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <math.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -23,7 +23,8 @@ static void expect_message(const char *part, const char *json, const char *said)
 
 static void test_places(void **state) {
     (void)state;
-    expect_message(NULL, "{\n\t\"\xc3\xb6\": nope\n}", "f:2:8: error: invalid JSON: invalid token near 'nope'\n  \t\"\xc3\xb6\": nope\n  \t     ^\n");
+    expect_message(NULL, "{\n\t\"\xc3\xb6\": nope\n}",
+                   "f:2:8: error: invalid JSON: invalid token near 'nope'\n  \t\"\xc3\xb6\": nope\n  \t     ^\n");
     expect_message(NULL, "[1, 2", "f:1:6: error: invalid JSON: ']' expected near end of file\n  [1, 2\n       ^\n");
     expect_message(NULL, "[1]\n]", "f:2:1: error: invalid JSON: end of file expected near ']'\n  ]\n  ^\n");
     expect_message("header", "[1, }", "f: error: header: invalid JSON at byte 4: unexpected token near '}'\n");
@@ -65,8 +66,18 @@ static void test_reals(void **state) {
     static const struct {
         double value;
         const char *text;
-    } rows[] = {{0, "0.0"},      {-0.0, "-0.0"},     {1, "1.0"},   {0.1, "0.1"}, {1e-12, "1e-12"}, {1e300, "1e+300"}, {2.0 / 3, "0.6666666666666666"},
-                {5e-324, "5e-324"}, {NAN, "null"}, {INFINITY, "null"}, {123456, "123456.0"}, {-1.5, "-1.5"}};
+    } rows[] = {{0, "0.0"},
+                {-0.0, "-0.0"},
+                {1, "1.0"},
+                {0.1, "0.1"},
+                {1e-12, "1e-12"},
+                {1e300, "1e+300"},
+                {2.0 / 3, "0.6666666666666666"},
+                {5e-324, "5e-324"},
+                {NAN, "null"},
+                {INFINITY, "null"},
+                {123456, "123456.0"},
+                {-1.5, "-1.5"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         strbuf text = STRBUF_INIT;
         json_put_real(rows[i].value, &text);
