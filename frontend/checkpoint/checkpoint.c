@@ -186,8 +186,8 @@ int64_t checkpoint_elements(const checkpoint_tensor *t) {
 
 bool checkpoint_is_packed(const checkpoint_tensor *t) {
     int64_t wanted = 1;
+    if (checkpoint_elements(t) == 0) return true;
     for (uint32_t i = t->rank; i-- > 0;) {
-        if (t->dims[i] == 0) return true;
         if (t->dims[i] != 1 && t->strides[i] != wanted) return false;
         wanted *= t->dims[i];
     }
