@@ -17,7 +17,7 @@ typedef struct basic_tokenizer {
     bool lower, chinese;
     size_t max_word_characters;
     uint8_t kind_of[256]; /* byte_kind of each byte */
-    uint8_t lowered[256];    /* each byte of ASCII as the vocabulary is to see it */
+    uint8_t lowered[256]; /* each byte of ASCII as the vocabulary is to see it */
 } basic_tokenizer;
 
 /* `options` with the defaults filled in. POFAC_ERR_RUNTIME when ICU lacks its data. */

@@ -73,10 +73,8 @@ pofac_status tokenizer_create_from_memory(const char *name, const char *bytes, s
     t->options = resolve(options);
     pofac_status status = vocabulary_parse(name, bytes, n_bytes, sink, &t->vocab);
     if (status == POFAC_OK) status = basic_tokenizer_init(&t->basic, &t->vocab, &t->options, sink);
-    if (status == POFAC_OK)
-        *out = t;
-    else
-        tokenizer_destroy(t);
+    if (status == POFAC_OK) *out = t;
+    else tokenizer_destroy(t);
     return status;
 }
 
@@ -92,7 +90,8 @@ void tokenizer_destroy(tokenizer *t) {
 static tokenizer_special special_at(const tokenizer *t, const char *text, size_t at, size_t end) {
     for (int s = 0; s < TOKENIZER_N_SPECIALS; s++) {
         size_t n = strlen(special_names[s]);
-        if (t->vocab.special_id[s] >= 0 && end - at >= n && memcmp(text + at, special_names[s], n) == 0) return (tokenizer_special)s;
+        if (t->vocab.special_id[s] >= 0 && end - at >= n && memcmp(text + at, special_names[s], n) == 0)
+            return (tokenizer_special)s;
     }
     return TOKENIZER_N_SPECIALS;
 }
@@ -145,10 +144,11 @@ static void append_cls(const tokenizer *t, encoding *out) {
     out->tokens[out->size++] = (encoding_token){.id = t->vocab.special_id[TOKENIZER_CLS]};
 }
 
-pofac_status tokenizer_build_single(const tokenizer *t, const encoding *a, size_t max_length, const diag_sink *sink, encoding *out) {
+pofac_status tokenizer_build_single(const tokenizer *t, const encoding *a, size_t max_length, const diag_sink *sink,
+                                    encoding *out) {
     if (max_length < 2)
-        return diag_error(sink, POFAC_ERR_USAGE, NULL, "found a maximum length of %zu tokens, wanted at least 2 for [CLS] and [SEP]",
-                          max_length);
+        return diag_error(sink, POFAC_ERR_USAGE, NULL,
+                          "found a maximum length of %zu tokens, wanted at least 2 for [CLS] and [SEP]", max_length);
     size_t n_a = a->size < max_length - 2 ? a->size : max_length - 2;
     out->size = 0;
     if (!reserve(out, n_a + 2)) return diag_out_of_memory(sink);
@@ -157,8 +157,8 @@ pofac_status tokenizer_build_single(const tokenizer *t, const encoding *a, size_
     return POFAC_OK;
 }
 
-pofac_status tokenizer_build_pair(const tokenizer *t, const encoding *a, const encoding *b, size_t max_length, const diag_sink *sink,
-                                  encoding *out) {
+pofac_status tokenizer_build_pair(const tokenizer *t, const encoding *a, const encoding *b, size_t max_length,
+                                  const diag_sink *sink, encoding *out) {
     if (max_length < 3)
         return diag_error(sink, POFAC_ERR_USAGE, NULL,
                           "found a maximum length of %zu tokens, wanted at least 3 for [CLS] and two times [SEP]", max_length);
@@ -236,10 +236,8 @@ void tokenizer_decode(const tokenizer *t, const int32_t *ids, size_t n, tokenize
         const char *token = tokenizer_token(t, ids[i]);
         if (!token) token = special_names[TOKENIZER_UNK];
         bool first = out->size == begin;
-        if (!first && strncmp(token, "##", 2) == 0)
-            token += 2;
-        else if (!first)
-            strbuf_putc(out, ' ');
+        if (!first && strncmp(token, "##", 2) == 0) token += 2;
+        else if (!first) strbuf_putc(out, ' ');
         strbuf_puts(out, token);
     }
     if (!strbuf_ok(out) || out->size == begin) return;

@@ -58,7 +58,8 @@ typedef struct encoding {
     size_t size, capacity;
 } encoding;
 
-#define ENCODING_INIT {NULL, 0, 0}
+#define ENCODING_INIT                                                                                                              \
+    { NULL, 0, 0 }
 
 void encoding_free(encoding *e);
 
@@ -94,12 +95,12 @@ POFAC_MUST_USE pofac_status tokenizer_build_pair(const tokenizer *t, const encod
 /* The lengths that longest_first leaves of two segments of n_a and n_b tokens within `budget` tokens. */
 void tokenizer_truncate_longest_first(size_t budget, size_t *n_a, size_t *n_b);
 
-size_t tokenizer_vocab_size(const tokenizer *t);                        /* V */
-const char *tokenizer_token(const tokenizer *t, int32_t id);            /* lives as long as t; NULL when there is no such id */
-int32_t tokenizer_id(const tokenizer *t, const char *token, size_t n);  /* -1 when the vocabulary lacks it */
-int32_t tokenizer_special_id(const tokenizer *t, tokenizer_special s);  /* -1 when the vocabulary lacks it */
-const char *tokenizer_special_name(tokenizer_special s);                /* "[PAD]" and so on */
-const tokenizer_options *tokenizer_get_options(const tokenizer *t);     /* with the defaults filled in */
+size_t tokenizer_vocab_size(const tokenizer *t);                       /* V */
+const char *tokenizer_token(const tokenizer *t, int32_t id);           /* lives as long as t; NULL when there is no such id */
+int32_t tokenizer_id(const tokenizer *t, const char *token, size_t n); /* -1 when the vocabulary lacks it */
+int32_t tokenizer_special_id(const tokenizer *t, tokenizer_special s); /* -1 when the vocabulary lacks it */
+const char *tokenizer_special_name(tokenizer_special s);               /* "[PAD]" and so on */
+const tokenizer_options *tokenizer_get_options(const tokenizer *t);    /* with the defaults filled in */
 
 typedef enum tokenizer_decoding { TOKENIZER_KEEP_SPECIALS, TOKENIZER_SKIP_SPECIALS } tokenizer_decoding;
 

@@ -24,7 +24,8 @@ static pofac_status check_token(const char *name, size_t line, const char *token
     diag_place place = {.file = name, .line = (uint32_t)line};
     if (n == 0) return diag_error(sink, POFAC_ERR_INPUT, &place, "found an empty line, wanted a token");
     if (memchr(token, 0, n)) return diag_error(sink, POFAC_ERR_INPUT, &place, "found a 0 byte, wanted a token in UTF-8");
-    if (!is_utf8(token, n)) return diag_error(sink, POFAC_ERR_INPUT, &place, "found bytes that are not UTF-8, wanted a token in UTF-8");
+    if (!is_utf8(token, n))
+        return diag_error(sink, POFAC_ERR_INPUT, &place, "found bytes that are not UTF-8, wanted a token in UTF-8");
     return POFAC_OK;
 }
 
@@ -82,7 +83,8 @@ static pofac_status find_specials(vocabulary *v, const char *name, const diag_si
         const char *token = tokenizer_special_name((tokenizer_special)s);
         v->special_id[s] = token_trie_find(&v->trie, token, strlen(token));
         if (v->special_id[s] >= 0 || s == TOKENIZER_PAD || s == TOKENIZER_MASK) continue;
-        return diag_error(sink, POFAC_ERR_INPUT, &place, "found no %s among %zu tokens, wanted [UNK], [CLS] and [SEP]", token, v->size);
+        return diag_error(sink, POFAC_ERR_INPUT, &place, "found no %s among %zu tokens, wanted [UNK], [CLS] and [SEP]", token,
+                          v->size);
     }
     return POFAC_OK;
 }

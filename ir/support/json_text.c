@@ -53,12 +53,22 @@ static pofac_status report(const char *file, const char *part, const char *text,
     return diag_error(sink, POFAC_ERR_INPUT, &place, "%s: invalid JSON at byte %zu: %s", part, at, error->text);
 }
 
-pofac_status json_parse(const char *file, const char *part, const void *bytes, size_t n, const diag_sink *sink,
-                        struct json_t **out) {
+static pofac_status parse(const char *file, const char *part, const void *bytes, size_t n, size_t flags, const diag_sink *sink,
+                          struct json_t **out) {
     const char *text = n ? bytes : "";
     json_error_t error = {.position = 0};
-    *out = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    *out = json_loadb(text, n, flags | JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     return *out ? POFAC_OK : report(file, part, text, n, &error, sink);
+}
+
+pofac_status json_parse(const char *file, const char *part, const void *bytes, size_t n, const diag_sink *sink,
+                        struct json_t **out) {
+    return parse(file, part, bytes, n, 0, sink, out);
+}
+
+pofac_status json_parse_as_reals(const char *file, const char *part, const void *bytes, size_t n, const diag_sink *sink,
+                                 struct json_t **out) {
+    return parse(file, part, bytes, n, JSON_DECODE_INT_AS_REAL, sink, out);
 }
 
 const char *json_describe(const struct json_t *value, strbuf *text) {

@@ -19,6 +19,10 @@ struct json_t;
 POFAC_MUST_USE pofac_status json_parse(const char *file, const char *part, const void *bytes, size_t n, const diag_sink *sink,
                                        struct json_t **out);
 
+/* The same with every number read as a double, for files with integers beyond 64 bits, which json_parse refuses. */
+POFAC_MUST_USE pofac_status json_parse_as_reals(const char *file, const char *part, const void *bytes, size_t n,
+                                                const diag_sink *sink, struct json_t **out);
+
 /* What was found, for messages: `an object`, `an array`, `true`, `null`, or the number or string itself (long strings cut). Lives until
  * the next use of `text`. */
 const char *json_describe(const struct json_t *value, strbuf *text);

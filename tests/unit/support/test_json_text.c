@@ -61,6 +61,19 @@ static void test_descriptions(void **state) {
                        "\"012345678901234567890123456789012345678901234567890123456789\"... (70 bytes)");
 }
 
+static void test_large_integers(void **state) {
+    (void)state;
+    static const char json[] = "[1000000000000000019884624838656, 2]";
+    json_t *root;
+    expect_message(NULL, json,
+                   "f:1:33: error: invalid JSON: too big integer\n"
+                   "  [1000000000000000019884624838656, 2]\n                                  ^\n");
+    assert_int_equal(json_parse_as_reals("f", NULL, json, strlen(json), NULL, &root), POFAC_OK);
+    assert_true(json_real_value(json_array_get(root, 0)) == 1e30);
+    assert_true(json_real_value(json_array_get(root, 1)) == 2);
+    json_decref(root);
+}
+
 static void test_reals(void **state) {
     (void)state;
     static const struct {
@@ -88,10 +101,8 @@ static void test_reals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_places),
-        cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_descriptions),
-        cmocka_unit_test(test_reals),
+        cmocka_unit_test(test_places),         cmocka_unit_test(test_depth), cmocka_unit_test(test_descriptions),
+        cmocka_unit_test(test_large_integers), cmocka_unit_test(test_reals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
