@@ -208,8 +208,7 @@ pofac_status op_check_complete(const ir_node *n, const diag_place *place, const 
 }
 
 /* The rules that hold for all ops: required inputs are present, a type is declared where the op asks for one and nowhere else. */
-static pofac_status check_inputs(const ir_graph *g, const ir_node *n, const ir_type *declared, const diag_place *place,
-                                 const diag_sink *sink) {
+static pofac_status check_inputs(const ir_node *n, const ir_type *declared, const diag_place *place, const diag_sink *sink) {
     const ir_op_info *row = &op_rows[n->op];
     for (uint32_t i = 0; i < row->min_inputs; i++) {
         if (node_input(n, i) == IR_NO_VALUE) {
@@ -217,7 +216,6 @@ static pofac_status check_inputs(const ir_graph *g, const ir_node *n, const ir_t
         }
     }
     if ((row->traits & TRAIT_DECLARED) != 0 && !declared) {
-        if (context_failed(g->module->context)) return diag_out_of_memory(sink); /* which is why there is none */
         return diag_error(sink, POFAC_ERR_INPUT, place, "%s: no type is declared, wanted that of the result", row->name);
     }
     if ((row->traits & TRAIT_DECLARED) == 0 && declared) {
@@ -230,8 +228,9 @@ static pofac_status check_inputs(const ir_graph *g, const ir_node *n, const ir_t
 pofac_status op_infer(const ir_graph *g, const ir_node *n, const ir_type *declared, const diag_sink *sink, const ir_type **result) {
     const ir_op_info *row = &op_rows[n->op];
     diag_place place = location_place(n->location);
+    if (context_failed(g->module->context)) return diag_out_of_memory(sink); /* a type or symbol may be missing for want of it */
     TRY(op_check_arity(n->op, n->n_inputs, &place, sink));
-    TRY(check_inputs(g, n, declared, &place, sink));
+    TRY(check_inputs(n, declared, &place, sink));
     const ir_type *input[UINT8_MAX] = {NULL};
     for (uint32_t i = 0; i < n->n_inputs; i++) input[i] = n->inputs[i] == IR_NO_VALUE ? NULL : graph_type(g, n->inputs[i]);
     for (uint32_t r = 0; r < row->n_results; r++) result[r] = NULL;

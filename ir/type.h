@@ -88,7 +88,7 @@ typedef struct ir_context ir_context;
 
 ir_context *context_create(void); /* NULL when memory is short */
 void context_destroy(ir_context *c);
-bool context_failed(const ir_context *c); /* an allocation of the context failed: some string, symbol or type was not given */
+bool context_failed(const ir_context *c); /* some string, symbol or type could not be given: no more nodes are added */
 
 /* The one copy of a string in the context; NULL only when memory is short. "" for an empty one. */
 const char *context_string(ir_context *c, const char *text);
