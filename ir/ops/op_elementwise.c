@@ -63,8 +63,15 @@ static double sum(double x, double y) { return x + y; }
 static double difference(double x, double y) { return x - y; }
 static double product(double x, double y) { return x * y; }
 static double rectified(double x) { return x < 0 ? 0 : x; } /* NaN stays NaN */
-static double gelu_exact(double x) { return 0.5 * x * (1 + erf(x * M_SQRT1_2)); }
-static double gelu_by_tanh(double x) { return 0.5 * x * (1 + tanh(GELU_TANH_SCALE * (x + GELU_TANH_CUBIC * x * x * x))); }
+
+/* x/2 (1 + erf(x / sqrt 2)), without the cancellation for negative x */
+static double gelu_exact(double x) { return 0.5 * x * erfc(-x * M_SQRT1_2); }
+
+/* x/2 (1 + tanh(u)) = x / (1 + exp(-2 u)) with u = sqrt(2/pi) (x + 0.044715 x^3) */
+static double gelu_by_tanh(double x) {
+    double u = GELU_TANH_SCALE * (x + GELU_TANH_CUBIC * x * x * x);
+    return x / (1 + exp(-2 * u));
+}
 
 pofac_status eval_add(const ir_eval *e) { return eval_binary(e, sum); }
 pofac_status eval_sub(const ir_eval *e) { return eval_binary(e, difference); }
