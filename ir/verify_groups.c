@@ -193,13 +193,17 @@ static uint32_t waits_for(const grouping *s, const unit_edges *e, uint32_t unit,
     return unit;
 }
 
-/* Walks backwards among the units left over, as many steps as there are units, which ends on a cycle; then on to a group of that
- * cycle. */
-static pofac_status report_cycle(const grouping *s, const unit_edges *e) {
+/* Walks backwards among the units left over until one comes again, which is on a cycle; then on to a group of that cycle. */
+static pofac_status report_cycle(grouping *s, const unit_edges *e) {
+    bool *seen = ARENA_ARRAY(&s->memory, bool, s->n_units);
+    if (!seen) return diag_out_of_memory(s->sink);
     const ir_node *n = NULL;
     uint32_t unit = 0, input = 0;
     while (e->n_before[unit] == 0) unit++;
-    for (size_t step = 0; step < s->n_units; step++) unit = waits_for(s, e, unit, &n, &input);
+    while (!seen[unit]) {
+        seen[unit] = true;
+        unit = waits_for(s, e, unit, &n, &input);
+    }
     while (unit >= s->n_groups) unit = waits_for(s, e, unit, &n, &input);
     waits_for(s, e, unit, &n, &input);
     return node_error(s->g, n, s->sink, "group %lld is not convex: input %u (%%%u = %s) depends on the group and is not in it",
