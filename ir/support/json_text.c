@@ -6,9 +6,10 @@
 
 #include <jansson.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "ir/support/decimal.h"
 
 #define SHOWN_STRING_BYTES 60u
 
@@ -100,17 +101,7 @@ void json_put_real(double value, strbuf *out) {
         strbuf_puts(out, "null");
         return;
     }
-    char digits[40]; /* sign, 17 digits, point, exponent of 5 */
-    for (int precision = 1; precision <= 17; precision++) {
-        snprintf(digits, sizeof digits, "%.*g", precision, value);
-        if (strtod(digits, NULL) == value) break;
-    }
-    bool plain = true; /* an integer's form */
-    for (char *c = digits; *c; c++) {
-        if (*c == '-' || (*c >= '0' && *c <= '9')) continue;
-        plain = false;
-        if (*c != 'e' && *c != '+') *c = '.'; /* the locale's point */
-    }
-    strbuf_puts(out, digits);
-    if (plain) strbuf_puts(out, ".0");
+    size_t start = out->size;
+    decimal_put(out, value);
+    if (strbuf_ok(out) && !strpbrk(strbuf_str(out) + start, ".e")) strbuf_puts(out, ".0");
 }
