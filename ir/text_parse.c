@@ -10,9 +10,9 @@
 #include <string.h>
 
 #include "ir/op.h"
+#include "ir/support/decimal.h"
 #include "ir/support/strmap.h"
 #include "ir/text_lex.h"
-#include "ir/text_number.h"
 #include "ir/verify.h"
 
 #define LEX_MESSAGE(id, format)
@@ -109,8 +109,8 @@ static pofac_status take_double(parser *p, double *out) {
         *out = __builtin_nan("");
     } else if (p->lx.token.kind != TOKEN_NUMBER) {
         return unwanted(p, wanted_FLOAT);
-    } else if (!text_read_double(p->lx.token.text, p->lx.token.n, out)) {
-        return text_lex_error(&p->lx, &start, message_FLOAT, TEXT_MAX_NUMBER_BYTES);
+    } else if (!decimal_read(p->lx.token.text, p->lx.token.n, out)) {
+        return text_lex_error(&p->lx, &start, message_FLOAT, DECIMAL_MAX_BYTES);
     }
     if (negative) *out = -*out;
     return next(p);
@@ -132,7 +132,7 @@ static pofac_status take_value(parser *p, const char *wanted, ir_value *out) {
         TRY(take_integer(p, 0, INT64_MAX, wanted_RESULT_NUMBER, &result));
     }
     if (result >= n->n_results)
-        return text_lex_error(&p->lx, &start, message_NO_SUCH_RESULT, (long long)result, start.number, n->n_results - 1);
+        return text_lex_error(&p->lx, &start, message_NO_SUCH_RESULT, (long long)result, start.number, n->n_results);
     *out = node_result(n, (uint32_t)result);
     return POFAC_OK;
 }
@@ -273,7 +273,7 @@ static pofac_status take_types(parser *p, const ir_op_info *info) {
 static pofac_status take_list_item(parser *p, ir_attr_kind kind) {
     if (kind == ATTR_INTS) {
         int64_t value;
-        TRY(take_integer(p, INT64_MIN, INT64_MAX, wanted_INTEGER, &value));
+        TRY(take_integer(p, INT64_MIN, INT64_MAX, attr_kind_name(ATTR_INT), &value));
         return VEC_PUSH(&p->ints, value) ? POFAC_OK : out_of_memory(p);
     }
     double value;
@@ -284,7 +284,7 @@ static pofac_status take_list_item(parser *p, ir_attr_kind kind) {
 /* "[" [ NUMBER { "," NUMBER } ] "]" */
 static pofac_status take_list(parser *p, ir_attr *out) {
     p->ints.size = p->floats.size = 0;
-    TRY(take(p, "[", wanted_LIST));
+    TRY(take(p, "[", attr_kind_name(out->kind)));
     while (!at(p, "]")) {
         TRY(take_list_item(p, out->kind));
         if (at(p, "]")) break;
@@ -310,17 +310,17 @@ static bool is_choice(const char *choices, const char *text) {
 }
 
 static pofac_status take_attr_value(parser *p, const ir_attr_schema *schema, ir_attr *out) {
+    const char *wanted = attr_kind_name(out->kind);
     text_token start = p->lx.token;
     switch (out->kind) {
-    case ATTR_INT: return take_integer(p, INT64_MIN, INT64_MAX, wanted_INTEGER, &out->as.i);
+    case ATTR_INT: return take_integer(p, INT64_MIN, INT64_MAX, wanted, &out->as.i);
     case ATTR_FLOAT: return take_double(p, &out->as.f);
     case ATTR_BOOL:
-        if (!at(p, "true") && !at(p, "false")) return unwanted(p, wanted_BOOL);
         out->as.i = at(p, "true");
-        return next(p);
-    case ATTR_STRING: return take_text(p, TOKEN_STRING, wanted_STRING, &out->as.s);
+        return out->as.i || at(p, "false") ? next(p) : unwanted(p, wanted);
+    case ATTR_STRING: return take_text(p, TOKEN_STRING, wanted, &out->as.s);
     case ATTR_ENUM:
-        TRY(take_text(p, TOKEN_STRING, wanted_STRING, &out->as.s));
+        TRY(take_text(p, TOKEN_STRING, attr_kind_name(ATTR_STRING), &out->as.s));
         if (is_choice(schema->choices, out->as.s)) return POFAC_OK;
         return text_lex_error(&p->lx, &start, message_CHOICE, schema->name, out->as.s, schema->choices);
     case ATTR_INTS:
@@ -330,14 +330,18 @@ static pofac_status take_attr_value(parser *p, const ir_attr_schema *schema, ir_
 }
 
 static pofac_status unknown_attribute(parser *p, const text_token *token, const ir_op_info *info, const char *name) {
-    const char **known = ARENA_ARRAY(&p->memory, const char *, info->n_attrs + 2);
-    if (!known) return out_of_memory(p);
-    for (size_t i = 0; i < info->n_attrs; i++) known[i] = info->attrs[i].name;
-    known[info->n_attrs] = "group";
-    known[info->n_attrs + 1] = "slot";
-    const char *near = diag_nearest(name, known, info->n_attrs + 2);
-    if (!near) return text_lex_error(&p->lx, token, message_UNKNOWN_ATTRIBUTE, info->name, name);
-    return text_lex_error(&p->lx, token, message_UNKNOWN_ATTRIBUTE_NEAR, info->name, name, near);
+    const char *known[OP_MAX_ATTRS];
+    strbuf list = STRBUF_INIT;
+    size_t n = 0;
+    for (; n < info->n_attrs && n < OP_MAX_ATTRS - 2; n++) known[n] = info->attrs[n].name;
+    known[n++] = "group";
+    known[n++] = "slot";
+    for (size_t i = 0; i < n; i++) strbuf_printf(&list, "%s%s", i ? ", " : "", known[i]);
+    const char *near = diag_nearest(name, known, n);
+    pofac_status status = near ? text_lex_error(&p->lx, token, message_UNKNOWN_ATTRIBUTE_NEAR, info->name, name, near)
+                               : text_lex_error(&p->lx, token, message_UNKNOWN_ATTRIBUTE, info->name, name, strbuf_str(&list));
+    strbuf_free(&list);
+    return status;
 }
 
 static pofac_status take_attr(parser *p, ir_op op, const char *wanted) {
@@ -395,8 +399,8 @@ static pofac_status take_result_and_op(parser *p, ir_op *op) {
     if (!op_parse(p->lx.token.text, p->lx.token.n, op)) return unknown_op(p);
     const ir_op_info *info = op_info(*op);
     if (written != info->n_results)
-        return text_lex_error(&p->lx, value, message_RESULTS, value->number, (unsigned)written, value->number, (unsigned)info->n_results,
-                              info->name);
+        return text_lex_error(&p->lx, value, message_RESULTS, (long long)written, written == 1 ? "" : "s", value->number,
+                              (unsigned)info->n_results, info->name);
     return next(p);
 }
 
@@ -408,8 +412,7 @@ static pofac_status take_operands(parser *p, const ir_op_info *info) {
         size_t i = p->operands.size;
         ir_value v = IR_NO_VALUE;
         if (i == info->max_inputs)
-            return text_lex_error(&p->lx, &p->lx.token, message_TOO_MANY_OPERANDS, (unsigned)i, (unsigned)info->min_inputs,
-                                  (unsigned)info->max_inputs, info->name);
+            return text_lex_error(&p->lx, &p->lx.token, message_TOO_MANY_OPERANDS, info->name, (unsigned)info->max_inputs);
         if (!at(p, "_")) {
             TRY(take_value(p, wanted_OPERAND, &v));
         } else if (i < info->min_inputs) {

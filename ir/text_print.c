@@ -2,8 +2,8 @@
  * Modules to their text form (grammar in text.h), in one pass over the nodes.
  *
  * Layers are folded by comparing neighbouring runs of nodes of one layer ("encoder.layer.3") in a normal form, in which a layer's own number reads "#",
- * values made in the run are counted from its start, leaves from outside appear as what they are, other values from outside as their type, and
- * groups are named by their first node. Equal normal forms: the same computation on the layer's own weights. Each run is compared with the one
+ * values made in the run are counted from its start, weights and constants from outside appear as what they are, other values from outside as
+ * their type, and groups are named by their first node. Equal normal forms: the same computation on the layer's own weights. Each run is compared with the one
  * right before it only, so the time is linear.
  */
 #include "ir/text.h"
@@ -11,9 +11,9 @@
 #include <string.h>
 
 #include "ir/op.h"
+#include "ir/support/decimal.h"
 #include "ir/support/strmap.h"
 #include "ir/text_lex.h"
-#include "ir/text_number.h"
 
 /* Types stand in this column where the node leaves room (one more than the example in ARCHITECTURE.md needs for a linear). */
 #define TYPE_COLUMN 72
@@ -64,7 +64,7 @@ static void put_normal_value(printer *p, ir_value v) {
     const ir_node *n = &p->g->nodes.data[info->node];
     if (is_inside(p->normal, info->node)) {
         put_result(p->out, info->node - p->normal->first, info->result);
-    } else if (op_has(n->op, TRAIT_LEAF)) {
+    } else if (op_has(n->op, TRAIT_LEAF) && n->op != OP_input) {
         strbuf_puts(p->out, op_info(n->op)->name);
         put_attrs(p, n);
     } else {
@@ -128,7 +128,7 @@ static void put_ints(printer *p, const ir_attr *a) {
 static void put_floats(printer *p, const ir_attr *a) {
     for (size_t i = 0; i < a->as.floats.n; i++) {
         if (i) strbuf_puts(p->out, ", ");
-        text_put_double(p->out, a->as.floats.data[i]);
+        decimal_put(p->out, a->as.floats.data[i]);
     }
 }
 
@@ -136,7 +136,7 @@ static void put_attr_value(printer *p, const ir_attr *a) {
     switch (a->kind) {
     case ATTR_INT: strbuf_printf(p->out, "%lld", (long long)a->as.i); break;
     case ATTR_BOOL: strbuf_puts(p->out, a->as.i ? "true" : "false"); break;
-    case ATTR_FLOAT: text_put_double(p->out, a->as.f); break;
+    case ATTR_FLOAT: decimal_put(p->out, a->as.f); break;
     case ATTR_STRING:
     case ATTR_ENUM: put_string(p, a->as.s); break;
     case ATTR_INTS:
@@ -213,13 +213,19 @@ static void put_scope_line(printer *p, const ir_node *n) {
     strbuf_putc(p->out, '\n');
 }
 
+/* Spaces from the end of what was written since `start` to the column of types. */
+static void pad_to_type(strbuf *out, size_t start) {
+    size_t column = 0;
+    for (const char *c = strbuf_str(out) + start; *c; c++) column += ((unsigned char)*c & 0xC0) != 0x80; /* characters of UTF-8 */
+    for (; column < TYPE_COLUMN; column++) strbuf_putc(out, ' ');
+}
+
 static void put_node_line(printer *p, const ir_node *n) {
     put_scope_line(p, n);
     size_t start = p->out->size;
     strbuf_puts(p->out, "  ");
     put_node_before_type(p, n);
-    if (!p->normal)
-        while (strbuf_ok(p->out) && p->out->size - start < TYPE_COLUMN) strbuf_putc(p->out, ' ');
+    if (!p->normal && strbuf_ok(p->out)) pad_to_type(p->out, start);
     put_types(p, n);
     if (p->options.locations) put_location(p->out, &n->location);
     strbuf_putc(p->out, '\n');

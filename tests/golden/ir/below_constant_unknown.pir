@@ -1,0 +1,4 @@
+graph @g () {
+  %1 = constant {data = "unknown"} : f32[3,2]
+  return
+}

@@ -1,0 +1,4 @@
+graph @g () {
+  é
+  return
+}

@@ -1,0 +1,3 @@
+graph @g () {
+  return !
+}

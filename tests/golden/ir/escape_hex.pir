@@ -1,0 +1,4 @@
+graph @g () {
+  %1 = input {name = "a\x1g"} : f32[4]
+  return
+}

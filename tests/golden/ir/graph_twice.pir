@@ -1,0 +1,6 @@
+graph @g () {
+  return
+}
+graph @g () {
+  return
+}

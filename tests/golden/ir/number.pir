@@ -1,0 +1,3 @@
+graph @g (T <= 12abc) {
+  return
+}

@@ -1,0 +1,2 @@
+graph @g () {
+  scope "encoder

@@ -1,0 +1,4 @@
+graph @g () {
+  %1 = pattern {name = "w"} : pattern[4]
+  return
+}

@@ -1,0 +1,3 @@
+graph @g (T <= 8, B <= 2, T <= 4) {
+  return
+}

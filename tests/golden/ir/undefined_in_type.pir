@@ -1,0 +1,5 @@
+graph @g (T <= 8) {
+  %1 = input {name = "x"} : f32[T,4]
+  %2 = state {name = "w"} : f32[nnz(%7)]
+  return "y" = %1
+}

@@ -1,0 +1,4 @@
+graph @g () {
+  %x = input {name = "x"} : f32[4]
+  return
+}

@@ -1,0 +1,3 @@
+graph @g (T <= 0.5) {
+  return
+}

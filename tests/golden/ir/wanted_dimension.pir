@@ -1,0 +1,5 @@
+graph @g (T <= 8) {
+  %1 = input {name = "x"} : f32[T,4]
+  %2 = gelu %1 : f32[T,*]
+  return "y" = %1
+}

@@ -1,0 +1,4 @@
+graph @g () {
+  %1 = constant {value = 1} : f32[1]
+  return
+}

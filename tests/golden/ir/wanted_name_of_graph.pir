@@ -1,0 +1,3 @@
+graph ffn () {
+  return
+}
