@@ -15,6 +15,8 @@
 
 int64_t tensor_elements(const ir_tensor *t) {
     int64_t n = 1;
+    for (uint32_t i = 0; i < t->rank; i++)
+        if (t->dims[i] == 0) return 0; /* the others may be large */
     for (uint32_t i = 0; i < t->rank; i++) n *= t->dims[i];
     return n;
 }
