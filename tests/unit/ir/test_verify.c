@@ -267,7 +267,7 @@ static const broken rules[] = {
     {group_apart, AT "%8 = relu: group 3 is not connected, wanted values that join this node to %5 = gelu"},
     {group_left_and_entered, AT "%10 = add: group 3 is not convex: input 1 (%9 = tanh) depends on the group and is not in it"},
     {groups_that_wait_for_each_other,
-     AT "%10 = add: group 2 is not convex: input 0 (%8 = relu) depends on the group and is not in it"},
+     AT "%11 = sub: group 1 is not convex: input 0 (%9 = tanh) depends on the group and is not in it"},
 };
 
 static void each_rule_has_its_message(void **state) {
