@@ -1,0 +1,86 @@
+/*
+ * Any bytes as a safetensors file, and as the index of a sharded checkpoint beside one small file: either refused, or every element can
+ * be read.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "frontend/checkpoint/checkpoint.h"
+
+static char directory[64];
+
+static void path_of(const char *name, char *path, size_t n) { snprintf(path, n, "%s/%s", directory, name); }
+
+static void put(const char *name, const void *bytes, size_t n) {
+    char path[128];
+    path_of(name, path, sizeof path);
+    FILE *f = fopen(path, "wb");
+    if (!f || fwrite(bytes, 1, n, f) != n || fclose(f) != 0) {
+        perror(path);
+        exit(1);
+    }
+}
+
+static void remove_all(void) {
+    static const char *const names[] = {"a.safetensors", "x.safetensors", "x.index.json"};
+    char path[128];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        path_of(names[i], path, sizeof path);
+        remove(path);
+    }
+    rmdir(directory);
+}
+
+static void set_up(void) {
+    static const char header[] = "{\"x\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}";
+    unsigned char shard[8 + sizeof header - 1 + 4] = {sizeof header - 1}; /* the data are zeros */
+    memcpy(shard + 8, header, sizeof header - 1);
+    if (directory[0]) return;
+    strcpy(directory, "/tmp/pofac-fuzz-XXXXXX");
+    if (!mkdtemp(directory)) {
+        perror(directory);
+        exit(1);
+    }
+    atexit(remove_all);
+    put("a.safetensors", shard, sizeof shard);
+}
+
+/* Copies every element; memory for them is no more than eight times the file, since ranges do not overlap. */
+static void read_all(const checkpoint *c) {
+    for (size_t i = 0; i < checkpoint_size(c); i++) {
+        const checkpoint_tensor *t = checkpoint_at(c, i);
+        const size_t n = (size_t)checkpoint_elements(t);
+        void *values = malloc(n * 8 + 1);
+        if (!values) continue;
+        checkpoint_read_f32(t, values);
+        (void)!checkpoint_read_i64(t, NULL, values);
+        checkpoint_read_bytes(t, values);
+        free(values);
+        if (checkpoint_get(c, t->name) != t) abort();
+    }
+}
+
+static void try_as(const char *name, const uint8_t *data, size_t size) {
+    char path[128];
+    strbuf said = STRBUF_INIT;
+    const diag_sink sink = diag_sink_to_strbuf(&said);
+    checkpoint *c;
+    put(name, data, size);
+    path_of(name, path, sizeof path);
+    pofac_status status = checkpoint_open(path, &sink, &c);
+    if ((status == POFAC_OK) != (c != NULL)) abort();
+    if (status != POFAC_OK && said.size == 0) abort(); /* an error without a message */
+    if (c) read_all(c);
+    checkpoint_close(c);
+    strbuf_free(&said);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    set_up();
+    try_as("x.safetensors", data, size);
+    try_as("x.index.json", data, size);
+    return 0;
+}
