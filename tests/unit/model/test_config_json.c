@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "frontend/checkpoint/checkpoint.h"
 #include "frontend/model/model_spec.h"
 #include "ir/support/file_map.h"
 #include "tests/unit/fail_alloc.h"
@@ -453,41 +454,60 @@ static void test_missing_file(void **state) {
     assert_int_equal(config_json_read("/nonexistent/config.json", &memory, NULL, &spec), POFAC_ERR_INPUT);
 }
 
-static void load_shared(const char *path, model_arch arch, model_head head, int64_t num_labels) {
+/* The head by the names of the tensors in the directory's checkpoint. */
+static model_head guess_from_checkpoint(const char *directory) {
+    checkpoint *c;
+    assert_int_equal(checkpoint_open(directory, NULL, &c), POFAC_OK);
+    const size_t n = checkpoint_size(c);
+    const char **names = malloc(n * sizeof *names);
+    for (size_t i = 0; i < n; i++) names[i] = checkpoint_at(c, i)->name;
+    model_head head = model_head_guess(names, n);
+    free(names);
+    checkpoint_close(c);
+    return head;
+}
+
+static void load_shared(const char *directory, model_arch arch, model_head head, model_head guess, int64_t num_labels) {
     const char *shared = getenv("POFAC_SHARED");
     if (!shared) {
         print_message("SKIP: ../shared is absent\n");
         skip();
     }
-    char full[1000];
-    snprintf(full, sizeof full, "%s/%s/config.json", shared, path);
+    char path[1000];
+    snprintf(path, sizeof path, "%s/%s/config.json", shared, directory);
     arena memory = ARENA_INIT;
     model_spec spec;
     strbuf said = STRBUF_INIT;
     diag_sink sink = diag_sink_to_strbuf(&said);
-    pofac_status status = config_json_read(full, &memory, &sink, &spec);
+    pofac_status status = config_json_read(path, &memory, &sink, &spec);
     assert_string_equal(strbuf_str(&said), "");
     assert_int_equal(status, POFAC_OK);
     assert_int_equal(spec.arch, arch);
     assert_int_equal(spec.head, head);
     assert_int_equal(spec.num_labels, num_labels);
+    *strrchr(path, '/') = 0;
+    assert_int_equal(guess_from_checkpoint(path), guess);
     strbuf_free(&said);
     arena_free(&memory);
 }
 
 static void test_shared_files(void **state) {
     (void)state;
-    load_shared("data/bert_tiny_encoders/sst2", MODEL_BERT, HEAD_AUTO, 2);
-    load_shared("fixtures/forward/bert-pretraining", MODEL_BERT, HEAD_PRETRAINING, 2);
-    load_shared("fixtures/forward/bert-sequence-classification", MODEL_BERT, HEAD_SEQUENCE_CLASSIFICATION, 3);
-    load_shared("fixtures/forward/bert-token-classification", MODEL_BERT, HEAD_TOKEN_CLASSIFICATION, 3);
-    load_shared("fixtures/forward/bert-question-answering", MODEL_BERT, HEAD_QUESTION_ANSWERING, 2);
-    load_shared("fixtures/forward/distilbert-pretraining", MODEL_DISTILBERT, HEAD_MASKED_LM, 2);
-    load_shared("fixtures/forward/distilbert-sequence-classification", MODEL_DISTILBERT, HEAD_SEQUENCE_CLASSIFICATION, 3);
-    load_shared("fixtures/forward/distilbert-token-classification", MODEL_DISTILBERT, HEAD_TOKEN_CLASSIFICATION, 3);
-    load_shared("fixtures/forward/distilbert-question-answering", MODEL_DISTILBERT, HEAD_QUESTION_ANSWERING, 2);
-    load_shared("fixtures/train/distilbert-pruning-85/student", MODEL_DISTILBERT, HEAD_MASKED_LM, 2);
-    load_shared("fixtures/train/transfer-qa-lock/teacher", MODEL_BERT, HEAD_QUESTION_ANSWERING, 2);
+    load_shared("data/bert_tiny_encoders/sst2", MODEL_BERT, HEAD_AUTO, HEAD_SEQUENCE_CLASSIFICATION, 2);
+    load_shared("fixtures/forward/bert-pretraining", MODEL_BERT, HEAD_PRETRAINING, HEAD_PRETRAINING, 2);
+    load_shared("fixtures/forward/bert-sequence-classification", MODEL_BERT, HEAD_SEQUENCE_CLASSIFICATION,
+                HEAD_SEQUENCE_CLASSIFICATION, 3);
+    load_shared("fixtures/forward/bert-token-classification", MODEL_BERT, HEAD_TOKEN_CLASSIFICATION, HEAD_TOKEN_CLASSIFICATION, 3);
+    load_shared("fixtures/forward/bert-question-answering", MODEL_BERT, HEAD_QUESTION_ANSWERING, HEAD_QUESTION_ANSWERING, 2);
+    load_shared("fixtures/forward/distilbert-pretraining", MODEL_DISTILBERT, HEAD_MASKED_LM, HEAD_MASKED_LM, 2);
+    load_shared("fixtures/forward/distilbert-sequence-classification", MODEL_DISTILBERT, HEAD_SEQUENCE_CLASSIFICATION,
+                HEAD_SEQUENCE_CLASSIFICATION, 3);
+    load_shared("fixtures/forward/distilbert-token-classification", MODEL_DISTILBERT, HEAD_TOKEN_CLASSIFICATION,
+                HEAD_TOKEN_CLASSIFICATION, 3);
+    load_shared("fixtures/forward/distilbert-question-answering", MODEL_DISTILBERT, HEAD_QUESTION_ANSWERING,
+                HEAD_QUESTION_ANSWERING, 2);
+    load_shared("fixtures/train/distilbert-pruning-85/student", MODEL_DISTILBERT, HEAD_MASKED_LM, HEAD_MASKED_LM, 2);
+    load_shared("fixtures/train/transfer-qa-lock/teacher", MODEL_BERT, HEAD_QUESTION_ANSWERING, HEAD_QUESTION_ANSWERING, 2);
 }
 
 int main(void) {
