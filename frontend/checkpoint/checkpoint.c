@@ -1,6 +1,6 @@
 /*
- * A path -> an open checkpoint: chooses the reader by the rows of frontend/checkpoints.def, holds the mappings, and sorts the tensors by
- * name, so that finding one is a binary search.
+ * A path -> an open checkpoint: chooses the reader by the rows of frontend/checkpoints.def, holds the mappings, and sorts the
+ * tensors by name, so that finding one is a binary search.
  */
 #include "frontend/checkpoint/checkpoint.h"
 
@@ -112,10 +112,8 @@ static pofac_status read_with(size_t row, const char *path, const diag_sink *sin
     if (!c) return diag_out_of_memory(sink);
     pofac_status status = readers[row](path, sink, c);
     if (status == POFAC_OK) status = finish(c, path, sink);
-    if (status == POFAC_OK)
-        *out = c;
-    else
-        checkpoint_close(c);
+    if (status == POFAC_OK) *out = c;
+    else checkpoint_close(c);
     return status;
 }
 
@@ -123,12 +121,9 @@ static pofac_status open_directory(const char *path, const diag_sink *sink, chec
     strbuf file = STRBUF_INIT;
     size_t row;
     pofac_status status;
-    if (!find_in_directory(path, &file, &row))
-        status = diag_out_of_memory(sink);
-    else if (row == N_FORMATS)
-        status = nothing_known(path, "found no checkpoint in this directory, wanted ", file_of, sink);
-    else
-        status = read_with(row, strbuf_str(&file), sink, out);
+    if (!find_in_directory(path, &file, &row)) status = diag_out_of_memory(sink);
+    else if (row == N_FORMATS) status = nothing_known(path, "found no checkpoint in this directory, wanted ", file_of, sink);
+    else status = read_with(row, strbuf_str(&file), sink, out);
     strbuf_free(&file);
     return status;
 }
@@ -232,10 +227,8 @@ bool checkpoint_pack(checkpoint_tensor *t, int64_t *n_elements, int64_t *n_bytes
     bool empty = false;
     for (uint32_t i = t->rank; i-- > 0;) {
         t->strides[i] = stride;
-        if (t->dims[i] == 0)
-            empty = true;
-        else if (__builtin_mul_overflow(stride, t->dims[i], &stride))
-            return false;
+        if (t->dims[i] == 0) empty = true;
+        else if (__builtin_mul_overflow(stride, t->dims[i], &stride)) return false;
     }
     *n_elements = empty ? 0 : stride;
     return !__builtin_mul_overflow(*n_elements, (int64_t)(dtype_bits(t->dtype) / 8), n_bytes);

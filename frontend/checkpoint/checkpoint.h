@@ -1,9 +1,9 @@
 /*
- * Checkpoints: named tensors in files, whatever the format (frontend/checkpoints.def). Opening maps the files and checks them whole; after
- * that every tensor's elements are known to lie within the mapping, and nothing is copied until it is asked for.
+ * Checkpoints: named tensors in files, whatever the format (frontend/checkpoints.def). Opening maps the files and checks them
+ * whole; after that every tensor's elements are known to lie within the mapping, and nothing is copied until it is asked for.
  *
- * A checkpoint owns what it hands out: names, tensors and data live until checkpoint_close. Once open it is not changed, so threads may
- * share it.
+ * A checkpoint owns what it hands out: names, tensors and data live until checkpoint_close. Once open it is not changed, so threads
+ * may share it.
  */
 #ifndef POFAC_FRONTEND_CHECKPOINT_H
 #define POFAC_FRONTEND_CHECKPOINT_H
@@ -41,13 +41,14 @@ typedef struct checkpoint_format {
 const checkpoint_format *checkpoint_formats(size_t *n);
 
 /*
- * Opens a file, known by its ending, or a directory with one of the files of checkpoints.def. POFAC_ERR_INPUT, with one message that
- * names the file and the tensor, when it is missing or malformed. *out is NULL on error.
+ * Opens a file, known by its ending, or a directory with one of the files of checkpoints.def. POFAC_ERR_INPUT, with one message
+ * that names the file and the tensor, when it is missing or malformed. *out is NULL on error.
  */
 POFAC_MUST_USE pofac_status checkpoint_open(const char *path, const diag_sink *sink, checkpoint **out);
 void checkpoint_close(checkpoint *c); /* NULL is fine */
 
-/* True when `path` is what checkpoint_open would look into: a directory with one of the files, or a file with one of the endings. */
+/* True when `path` is what checkpoint_open would look into: a directory with one of the files, or a file with one of the
+ * endings. */
 bool checkpoint_is_there(const char *path);
 
 /* Tensors in the order of their names (bytes), and by name; NULL when there is none of that name. */
@@ -65,8 +66,8 @@ bool checkpoint_is_packed(const checkpoint_tensor *t); /* row-major, nothing bet
 void checkpoint_print_shape(uint32_t rank, const int64_t *dims, strbuf *out);
 
 /*
- * All elements, row-major and packed, into a buffer for checkpoint_elements(t) of them (tensor_convert.c).
- * As floats: any dtype; exact or rounded to nearest even, NaN stays NaN. As 64-bit integers: whole-number dtypes (a bool is 0 or 1), else
+ * All elements, row-major and packed, into a buffer for checkpoint_elements(t) of them (tensor_convert.c). As floats: any dtype;
+ * exact or rounded to nearest even, NaN stays NaN. As 64-bit integers: whole-number dtypes (a bool is 0 or 1), else
  * POFAC_ERR_INPUT. As they are: no conversion.
  */
 void checkpoint_read_f32(const checkpoint_tensor *t, float *out);
@@ -74,9 +75,9 @@ POFAC_MUST_USE pofac_status checkpoint_read_i64(const checkpoint_tensor *t, cons
 void checkpoint_read_bytes(const checkpoint_tensor *t, void *out);
 
 /*
- * The tensor as f32, i64 or in its own dtype: a view of the mapping where that is packed, aligned and of the dtype wanted, else an owned
- * copy. The caller ends it with tensor_free, before the checkpoint is closed. `dtype`: IR_F32, IR_I64 or t->dtype. POFAC_ERR_INPUT: more
- * than IR_MAX_RANK dimensions, or integers wanted and others found.
+ * The tensor as f32, i64 or in its own dtype: a view of the mapping where that is packed, aligned and of the dtype wanted, else an
+ * owned copy. The caller ends it with tensor_free, before the checkpoint is closed. `dtype`: IR_F32, IR_I64 or t->dtype.
+ * POFAC_ERR_INPUT: more than IR_MAX_RANK dimensions, or integers wanted and others found.
  */
 POFAC_MUST_USE pofac_status checkpoint_load(const checkpoint_tensor *t, ir_dtype dtype, const diag_sink *sink, ir_tensor *out);
 

@@ -22,8 +22,8 @@ arena *checkpoint_memory(checkpoint *c);
 POFAC_MUST_USE pofac_status checkpoint_map(checkpoint *c, const char *path, const diag_sink *sink, file_map *map,
                                            const char **name);
 
-/* Adds a tensor; its name and file must live as long as the checkpoint. The reader has checked that all elements lie within memory that the
- * checkpoint holds. Names that stand twice are found when the checkpoint is finished. */
+/* Adds a tensor; its name and file must live as long as the checkpoint. The reader has checked that all elements lie within
+ * memory that the checkpoint holds. Names that stand twice are found when the checkpoint is finished. */
 POFAC_MUST_USE pofac_status checkpoint_add(checkpoint *c, const checkpoint_tensor *t, const diag_sink *sink);
 
 /* Adds a key of metadata, copied; of equal keys the first one counts. */

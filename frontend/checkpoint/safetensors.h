@@ -25,9 +25,9 @@ typedef struct safetensors_metadata {
 } safetensors_metadata;
 
 /*
- * A tensor to be written. Its elements are `data`, row-major and packed; or, where `data` is NULL, what `fill` makes: `count` elements from
- * element `first` on into `out`, called for one piece after the other, so that no tensor need be in memory whole. fill's status is passed
- * on; it has sent its message.
+ * A tensor to be written. Its elements are `data`, row-major and packed; or, where `data` is NULL, what `fill` makes: `count`
+ * elements from element `first` on into `out`, called for one piece after the other, so that no tensor need be in memory whole.
+ * fill's status is passed on; it has sent its message.
  */
 typedef struct safetensors_item {
     const char *name;
@@ -40,10 +40,10 @@ typedef struct safetensors_item {
 } safetensors_item;
 
 /*
- * Writes a file that takes the place of an old one at once (file_writer). The header lists the tensors by name and is padded to a multiple
- * of 8 bytes; the data stand with the widest elements first, then by name, so that every tensor is aligned. Metadata: `format` is "pt"
- * unless the given keys say otherwise. POFAC_ERR_USAGE: a name twice, dimensions that are negative or overflow, a dtype that the format
- * lacks; POFAC_ERR_RUNTIME: it cannot be written.
+ * Writes a file that takes the place of an old one at once (file_writer). The header lists the tensors by name and is padded to a
+ * multiple of 8 bytes; the data stand with the widest elements first, then by name, so that every tensor is aligned. Metadata:
+ * `format` is "pt" unless the given keys say otherwise. POFAC_ERR_USAGE: a name twice, dimensions that are negative or overflow, a
+ * dtype that the format lacks; POFAC_ERR_RUNTIME: it cannot be written.
  */
 POFAC_MUST_USE pofac_status safetensors_write(const char *path, const safetensors_item *items, size_t n_items,
                                               const safetensors_metadata *metadata, size_t n_metadata, const diag_sink *sink);

@@ -3,9 +3,9 @@
  *
  *     {"metadata": {...}, "weight_map": {"TENSOR": "FILE", ...}}
  *
- * Files are read in the order of their names. FILE is a name in the index's own folder; anything with a slash is refused, so that an index
- * cannot reach other folders. Every tensor of the map must stand in its file; tensors that the map does not name are left out with a
- * warning.
+ * Files are read in the order of their names. FILE is a name in the index's own folder; anything with a slash is refused, so that
+ * an index cannot reach other folders. Every tensor of the map must stand in its file; tensors that the map does not name are left
+ * out with a warning.
  */
 #include <jansson.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /*
  * A safetensors file -> a checkpoint of views into its mapping. The format stands in safetensors.h.
  *
- * Everything is checked before anything is used: the header's length against the file, each tensor's range against the data and its shape,
- * and all ranges together: sorted by where they begin, each begins where the one before ends, the first at 0 and the last at the end.
- * Keys of a tensor that the format does not name are ignored, as the reference implementation does.
+ * Everything is checked before anything is used: the header's length against the file, each tensor's range against the data and its
+ * shape, and all ranges together: sorted by where they begin, each begins where the one before ends, the first at 0 and the last at
+ * the end. Keys of a tensor that the format does not name are ignored, as the reference implementation does.
  */
 #include "frontend/checkpoint/safetensors_read.h"
 
@@ -186,10 +186,8 @@ static pofac_status read_header(reader *r, const json_t *header) {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)header, key, value) {
-        if (strcmp(key, "__metadata__") == 0)
-            TRY(read_metadata(r, value));
-        else
-            TRY(read_tensor(r, key, value));
+        if (strcmp(key, "__metadata__") == 0) TRY(read_metadata(r, value));
+        else TRY(read_tensor(r, key, value));
     }
     return check_ranges(r);
 }

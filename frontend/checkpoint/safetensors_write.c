@@ -1,6 +1,6 @@
 /*
- * Tensors -> a safetensors file, written from front to back: header, then one tensor after the other, in pieces where they are made on
- * the way.
+ * Tensors -> a safetensors file, written from front to back: header, then one tensor after the other, in pieces where they are made
+ * on the way.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -98,13 +98,11 @@ static pofac_status write_header(file_writer *w, const char *path, placed *items
     put_header(&header, items, n, metadata, n_metadata);
     pofac_status status;
     diag_place place = {.file = path};
-    if (!strbuf_ok(&header))
-        status = diag_out_of_memory(sink);
+    if (!strbuf_ok(&header)) status = diag_out_of_memory(sink);
     else if (header.size - 8 > SAFETENSORS_MAX_HEADER_BYTES)
         status = diag_error(sink, POFAC_ERR_USAGE, &place, "the header would have %zu bytes, the format allows %d", header.size - 8,
                             SAFETENSORS_MAX_HEADER_BYTES);
-    else
-        status = file_writer_write(w, header.data, header.size);
+    else status = file_writer_write(w, header.data, header.size);
     strbuf_free(&header);
     return status;
 }

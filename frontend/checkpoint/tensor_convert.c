@@ -1,8 +1,8 @@
 /*
  * Elements of a checkpoint's tensor -> packed floats or integers.
  *
- * A tensor is walked as rows of its last dimension: one loop per dtype converts a row, an odometer over the other dimensions finds where
- * the next one begins. A packed tensor is one row. Elements are fetched with memcpy, as a mapping need not be aligned.
+ * A tensor is walked as rows of its last dimension: one loop per dtype converts a row, an odometer over the other dimensions finds
+ * where the next one begins. A packed tensor is one row. Elements are fetched with memcpy, as a mapping need not be aligned.
  *
  * Little-endian machines alone are supported, as everywhere in pofac; files are little-endian.
  */
@@ -123,12 +123,9 @@ pofac_status checkpoint_load(const checkpoint_tensor *t, ir_dtype dtype, const d
     }
     if (tensor_alloc(dtype, t->rank, t->dims, out) != POFAC_OK) return diag_out_of_memory(sink);
     pofac_status status = POFAC_OK;
-    if (dtype == t->dtype)
-        checkpoint_read_bytes(t, out->data);
-    else if (dtype == IR_F32)
-        checkpoint_read_f32(t, out->data);
-    else
-        status = checkpoint_read_i64(t, sink, out->data);
+    if (dtype == t->dtype) checkpoint_read_bytes(t, out->data);
+    else if (dtype == IR_F32) checkpoint_read_f32(t, out->data);
+    else status = checkpoint_read_i64(t, sink, out->data);
     if (status != POFAC_OK) tensor_free(out);
     return status;
 }

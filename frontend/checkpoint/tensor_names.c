@@ -1,9 +1,9 @@
 /*
  * Names in a file -> names in a model, by the rows of frontend/names.def.
  *
- * Every tensor's name is rewritten (prefixes off, endings replaced) and looked up among the wanted ones, as it is, with an optional prefix,
- * and without one. Parameters that are left take the tensor that is tied to them. What then remains of the file is ignored, a second copy of a
- * tied tensor, or unexpected.
+ * Every tensor's name is rewritten (prefixes off, endings replaced) and looked up among the wanted ones, as it is, with an optional
+ * prefix, and without one. Parameters that are left take the tensor that is tied to them. What then remains of the file is ignored,
+ * a second copy of a tied tensor, or unexpected.
  */
 #include "frontend/checkpoint/tensor_names.h"
 
@@ -152,10 +152,8 @@ static void sort_the_rest(matcher *m) {
         if (!out->tensors[i]) out->missing[out->n_missing++] = i;
     for (size_t i = 0; i < m->n_tensors; i++) {
         if (m->used[i]) continue;
-        if (is_redundant(m, m->names[i]))
-            out->redundant[out->n_redundant++] = checkpoint_at(m->c, i);
-        else
-            out->unexpected[out->n_unexpected++] = checkpoint_at(m->c, i);
+        if (is_redundant(m, m->names[i])) out->redundant[out->n_redundant++] = checkpoint_at(m->c, i);
+        else out->unexpected[out->n_unexpected++] = checkpoint_at(m->c, i);
     }
 }
 

@@ -1,6 +1,7 @@
 /*
- * Which tensor of a checkpoint is which parameter of a model. Files name the same tensor differently: with or without the encoder's prefix,
- * wrapped by `module.`, with TensorFlow's gamma and beta, tied output embeddings stored or not. The rules are rows of frontend/names.def.
+ * Which tensor of a checkpoint is which parameter of a model. Files name the same tensor differently: with or without the encoder's
+ * prefix, wrapped by `module.`, with TensorFlow's gamma and beta, tied output embeddings stored or not. The rules are rows of
+ * frontend/names.def.
  */
 #ifndef POFAC_FRONTEND_TENSOR_NAMES_H
 #define POFAC_FRONTEND_TENSOR_NAMES_H
@@ -27,9 +28,9 @@ typedef struct tensor_match {
 } tensor_match;
 
 /*
- * Finds each wanted parameter in the checkpoint. Missing and unexpected tensors are no errors here: what they mean depends on the caller.
- * POFAC_ERR_INPUT: tensors of another shape than wanted, or whose elements are no floats - one message for each of them -; or two tensors
- * that stand for one parameter.
+ * Finds each wanted parameter in the checkpoint. Missing and unexpected tensors are no errors here: what they mean depends on the
+ * caller. POFAC_ERR_INPUT: tensors of another shape than wanted, or whose elements are no floats - one message for each of them -;
+ * or two tensors that stand for one parameter.
  */
 POFAC_MUST_USE pofac_status tensor_names_match(const checkpoint *c, const wanted_tensor *wanted, size_t n_wanted, arena *a,
                                                const diag_sink *sink, tensor_match *out);

@@ -1,9 +1,9 @@
 /*
  * config.json <-> model_spec, for BERT and DistilBERT.
  *
- * Plain numbers are read and written by the rows of spec_fields.def; the rest has a function each. The keys and their meaning are those of
- * BertConfig and DistilBertConfig in Hugging Face's transformers 4.x. DistilBERT's file may also use BERT's name of a field, which
- * transformers accepts. Every wrong key has its message, not the first one alone.
+ * Plain numbers are read and written by the rows of spec_fields.def; the rest has a function each. The keys and their meaning are
+ * those of BertConfig and DistilBertConfig in Hugging Face's transformers 4.x. DistilBERT's file may also use BERT's name of a
+ * field, which transformers accepts. Every wrong key has its message, not the first one alone.
  *
  * Left out on purpose: keys about generation and about other architectures, which are ignored.
  */
@@ -53,30 +53,21 @@ static bool starts_with(const char *text, const char *prefix) { return strncmp(t
 /* Without model_type: from the class, else from names that only one of the two has. */
 static bool guess_arch(const reader *r, model_arch *out) {
     const char *class = first_class(r);
-    if (class && starts_with(class, "DistilBert"))
-        *out = MODEL_DISTILBERT;
-    else if (class && starts_with(class, "Bert"))
-        *out = MODEL_BERT;
-    else if (class)
-        return false;
-    else if (get(r, "dim") || get(r, "n_layers") || get(r, "hidden_dim"))
-        *out = MODEL_DISTILBERT;
-    else if (get(r, "hidden_size") || get(r, "num_hidden_layers") || get(r, "intermediate_size"))
-        *out = MODEL_BERT;
-    else
-        return false;
+    if (class && starts_with(class, "DistilBert")) *out = MODEL_DISTILBERT;
+    else if (class && starts_with(class, "Bert")) *out = MODEL_BERT;
+    else if (class) return false;
+    else if (get(r, "dim") || get(r, "n_layers") || get(r, "hidden_dim")) *out = MODEL_DISTILBERT;
+    else if (get(r, "hidden_size") || get(r, "num_hidden_layers") || get(r, "intermediate_size")) *out = MODEL_BERT;
+    else return false;
     return true;
 }
 
 static void read_arch(reader *r, model_arch *out) {
     const json_t *type = get(r, "model_type");
     const char *name = json_string_value(type);
-    if (name && strcmp(name, "bert") == 0)
-        *out = MODEL_BERT;
-    else if (name && strcmp(name, "distilbert") == 0)
-        *out = MODEL_DISTILBERT;
-    else if (type || !guess_arch(r, out))
-        wrong(r, "model_type", type, "\"bert\" or \"distilbert\"");
+    if (name && strcmp(name, "bert") == 0) *out = MODEL_BERT;
+    else if (name && strcmp(name, "distilbert") == 0) *out = MODEL_DISTILBERT;
+    else if (type || !guess_arch(r, out)) wrong(r, "model_type", type, "\"bert\" or \"distilbert\"");
 }
 
 /* The value of a field's key; NULL when it is not there, so that the default stays. */
@@ -107,10 +98,8 @@ static void read_real(reader *r, const char *key, const json_t *value, double li
 static void read_bool(reader *r, const char *key, bool *out) {
     const json_t *value = json_object_get(r->root, key);
     if (!value) return;
-    if (json_is_boolean(value))
-        *out = json_is_true(value);
-    else
-        wrong(r, key, value, "true or false");
+    if (json_is_boolean(value)) *out = json_is_true(value);
+    else wrong(r, key, value, "true or false");
 }
 
 static void read_numbers(reader *r) {
@@ -171,10 +160,8 @@ static void read_class(reader *r, const json_t *value) {
 static void read_architectures(reader *r) {
     const json_t *value = get(r, "architectures");
     if (!value) return;
-    if (!json_is_array(value))
-        wrong(r, "architectures", value, "an array with the name of a class");
-    else if (json_array_size(value))
-        read_class(r, json_array_get(value, 0));
+    if (!json_is_array(value)) wrong(r, "architectures", value, "an array with the name of a class");
+    else if (json_array_size(value)) read_class(r, json_array_get(value, 0));
 }
 
 /* Decimal digits without leading zeros; false for anything else. */
@@ -252,8 +239,7 @@ static void read_problem_type(reader *r) {
     const json_t *value = get(r, "problem_type");
     if (!value) return;
     const char *name = json_string_value(value);
-    if (name && strcmp(name, "regression") == 0)
-        r->spec->regression = true;
+    if (name && strcmp(name, "regression") == 0) r->spec->regression = true;
     else if (!name || strcmp(name, "single_label_classification") != 0)
         wrong(r, "problem_type", value, "\"regression\" or \"single_label_classification\"");
 }
@@ -377,10 +363,8 @@ static void add_labels(writer *w, const model_spec *spec) {
     strbuf *text = add(w, "id2label");
     put_id2label(spec, text);
     bool distinct;
-    if (!labels_distinct(spec, &distinct))
-        text->failed = true;
-    else if (distinct)
-        put_label2id(spec, add(w, "label2id"));
+    if (!labels_distinct(spec, &distinct)) text->failed = true;
+    else if (distinct) put_label2id(spec, add(w, "label2id"));
 }
 
 static int by_key(const void *a, const void *b) { return strcmp(((const row *)a)->key, ((const row *)b)->key); }

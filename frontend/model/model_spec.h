@@ -1,7 +1,7 @@
 /*
  * The definition of a BERT-like model: its sizes and settings, without weights. Filled by the config.json reader and by the XML
- * reader; read by the graph builder. Field names are those of Hugging Face's config.json of BERT; DistilBERT's names (dim, n_layers,
- * ...) are mapped onto them.
+ * reader; read by the graph builder. Field names are those of Hugging Face's config.json of BERT; DistilBERT's names (dim,
+ * n_layers, ...) are mapped onto them.
  */
 #ifndef POFAC_FRONTEND_MODEL_SPEC_H
 #define POFAC_FRONTEND_MODEL_SPEC_H
@@ -15,7 +15,8 @@
 
 typedef enum model_arch { MODEL_BERT, MODEL_DISTILBERT } model_arch;
 
-/* HEAD_AUTO: from `architectures`, else from the checkpoint's tensor names (model_head_guess). The others: rows of frontend/heads.def. */
+/* HEAD_AUTO: from `architectures`, else from the checkpoint's tensor names (model_head_guess). The others: rows of
+ * frontend/heads.def. */
 typedef enum model_head {
     HEAD_AUTO,
 #define HEAD(id, name, bert_class, distilbert_class, has_labels, meaning) HEAD_##id,
@@ -44,9 +45,9 @@ typedef struct model_spec {
 /* The defaults of Hugging Face's BertConfig / DistilBertConfig. */
 model_spec model_spec_default(model_arch arch);
 
-/* Checks ranges (positive sizes, heads divide the hidden size, nothing so large that it cannot be meant: a dimension over 2^24, more than
- * 1,000 layers, eps or dropout outside of [0, 1), ...). `file` names the document in messages: `FILE: error: hidden_size: found -3, wanted an
- * integer from 1 to 16777216`. One message for each wrong field; POFAC_ERR_INPUT. */
+/* Checks ranges (positive sizes, heads divide the hidden size, nothing so large that it cannot be meant: a dimension over 2^24,
+ * more than 1,000 layers, eps or dropout outside of [0, 1), ...). `file` names the document in messages: `FILE: error:
+ * hidden_size: found -3, wanted an integer from 1 to 16777216`. One message for each wrong field; POFAC_ERR_INPUT. */
 POFAC_MUST_USE pofac_status model_spec_check(const model_spec *spec, const char *file, const diag_sink *sink);
 
 /* The table of heads, in the order of frontend/heads.def. */
@@ -64,8 +65,8 @@ const model_head_row *model_head_find(model_head head); /* NULL for HEAD_AUTO */
 const char *model_head_name(model_head head);
 bool model_head_parse(const char *name, model_head *out);
 
-/* The head that a checkpoint with these tensors was saved with, whatever prefixes its names carry; HEAD_NONE when it has none that is
- * known. */
+/* The head that a checkpoint with these tensors was saved with, whatever prefixes its names carry; HEAD_NONE when it has none
+ * that is known. */
 model_head model_head_guess(const char *const *tensor_names, size_t n);
 
 const char *model_arch_name(model_arch arch); /* model_type of config.json: "bert", "distilbert" */
@@ -73,10 +74,10 @@ const char *model_activation_name(model_activation a);
 bool model_activation_parse(const char *name, model_activation *out);
 
 /*
- * config.json of BERT or DistilBERT (frontend/model/config_json.c). `architectures` may be missing (head stays HEAD_AUTO), unknown keys
- * are ignored, known keys with values of another type or out of range are errors with file and path (`hidden_size: found ...`),
- * syntax errors carry line and column. What would make another network than the one that is built (decoders, relative positions) is an
- * error; an unknown class in `architectures` is a warning. Strings live in `a`. POFAC_ERR_INPUT.
+ * config.json of BERT or DistilBERT (frontend/model/config_json.c). `architectures` may be missing (head stays HEAD_AUTO), unknown
+ * keys are ignored, known keys with values of another type or out of range are errors with file and path (`hidden_size: found
+ * ...`), syntax errors carry line and column. What would make another network than the one that is built (decoders, relative
+ * positions) is an error; an unknown class in `architectures` is a warning. Strings live in `a`. POFAC_ERR_INPUT.
  */
 POFAC_MUST_USE pofac_status config_json_read(const char *path, arena *a, const diag_sink *sink, model_spec *out);
 

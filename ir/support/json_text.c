@@ -1,6 +1,6 @@
 /*
- * JSON through jansson. jansson counts columns in characters and from the end of a token; here the place is that of the token's first
- * byte, found from the byte position and from the token that the message quotes.
+ * JSON through jansson. jansson counts columns in characters and from the end of a token; here the place is that of the token's
+ * first byte, found from the byte position and from the token that the message quotes.
  */
 #include "ir/support/json_text.h"
 
