@@ -1,6 +1,6 @@
 /*
- * Every op's evaluator: values worked out by hand or by an independent formula in more digits, one table of cases; an op without a row fails
- * the suite. Then the exact messages of everything that evaluators refuse.
+ * Every op's evaluator: values worked out by hand or by an independent formula in more digits, one table of cases; an op without a
+ * row fails the suite. Then the exact messages of everything that evaluators refuse.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,0 +1,139 @@
+/* Binding of symbols: what shapes tell, and every message about shapes that do not fit. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ir/binding.h"
+#include "tests/unit/text_case.h"
+
+/* Binds a graph of the given nodes; returns the numbers, to be freed, or NULL with the message in c->messages. */
+static int64_t *bind(text_case *c, const char *nodes, named_tensors *inputs) {
+    text_case_begin(c, nodes);
+    if (!c->graph) fail_msg("%s", strbuf_str(&c->messages));
+    int64_t *values = calloc(context_n_symbols(c->context) + 1, sizeof *values);
+    assert_non_null(values);
+    tensor_source source = named_tensors_source(inputs);
+    pofac_status status = binding_from_inputs(c->graph, &source, &c->sink, values);
+    if (status == POFAC_OK) return values;
+    assert_int_equal(status, POFAC_ERR_INPUT);
+    free(values);
+    return NULL;
+}
+
+static int64_t number_of(const text_case *c, const int64_t *values, const char *symbol) {
+    return values[symbol_named(c->context, symbol)];
+}
+
+static void add(named_tensors *to, const char *name, ir_dtype dtype, uint32_t rank, int64_t a, int64_t b) {
+    int64_t dims[2] = {a, b};
+    named_tensors_add(to, name, dtype, rank, dims);
+}
+
+static void solves_for_one_unknown(void **unused) {
+    (void)unused;
+    named_tensors inputs = {.what = "input"};
+    text_case c;
+    add(&inputs, "offsets", IR_I32, 1, 4, 0);
+    add(&inputs, "x", IR_F32, 2, 24, 7);
+    int64_t *values = bind(&c,
+                           "%1 = input {name = \"x\"} : f32[2*T,7]\n"
+                           "%2 = input {name = \"offsets\"} : i32[B+1]\n"
+                           "return\n",
+                           &inputs);
+    assert_non_null(values);
+    assert_int_equal(number_of(&c, values, "B"), 3);
+    assert_int_equal(number_of(&c, values, "T"), 12);
+    assert_int_equal(number_of(&c, values, "S"), -1); /* declared, and in no input */
+    free(values);
+    text_case_end(&c);
+    named_tensors_free(&inputs);
+}
+
+/* B*S is seen first; S becomes known when B does. */
+static void solves_products_in_any_order(void **unused) {
+    (void)unused;
+    named_tensors inputs = {.what = "input"};
+    text_case c;
+    add(&inputs, "x", IR_F32, 1, 15, 0);
+    add(&inputs, "offsets", IR_I32, 1, 4, 0);
+    int64_t *values = bind(&c,
+                           "%1 = input {name = \"x\"} : f32[B*S]\n"
+                           "%2 = input {name = \"offsets\"} : i32[B+1]\n"
+                           "return\n",
+                           &inputs);
+    assert_non_null(values);
+    assert_int_equal(number_of(&c, values, "S"), 5);
+    free(values);
+    text_case_end(&c);
+    named_tensors_free(&inputs);
+}
+
+/* Neither B nor S is told: both stay unknown. */
+static void leaves_what_is_not_told(void **unused) {
+    (void)unused;
+    named_tensors inputs = {.what = "input"};
+    text_case c;
+    add(&inputs, "x", IR_F32, 1, 15, 0);
+    int64_t *values = bind(&c, "%1 = input {name = \"x\"} : f32[B*S]\n return\n", &inputs);
+    assert_non_null(values);
+    assert_int_equal(number_of(&c, values, "B"), -1);
+    assert_int_equal(number_of(&c, values, "S"), -1);
+    free(values);
+    text_case_end(&c);
+    named_tensors_free(&inputs);
+}
+
+#define IDS "%1 = input {name = \"ids\"} : i64[B,S]\n"
+
+static void errors_name_input_found_and_wanted(void **unused) {
+    (void)unused;
+    static const struct {
+        const char *nodes;
+        ir_dtype dtype;
+        uint32_t rank;
+        int64_t a, b; /* shape of "ids" */
+        const char *message;
+    } cases[] = {
+        {IDS, IR_I32, 2, 2, 8, "input ids is i32[2,8], wanted i64[B,S]"},
+        {IDS, IR_I64, 1, 2, 0, "input ids is i64[2], wanted i64[B,S]"},
+        {IDS, IR_I64, 2, 9, 8, "input ids: dimension 0 (B) is 9, wanted 1 to 8 for B"},
+        {IDS, IR_I64, 2, 2, 0, "input ids: dimension 1 (S) is 0, wanted 1 to 16 for S"},
+        {IDS, IR_I64, 2, 4, 8, "input mask: dimension 0 (B) is 3, wanted 4"},
+        {"%1 = input {name = \"ids\"} : i64[B,B]\n", IR_I64, 2, 2, 3, "input ids: dimension 1 (B) is 3, wanted 2"},
+        {"%1 = input {name = \"ids\"} : i64[B,4]\n", IR_I64, 2, 2, 3, "input ids: dimension 1 is 3, wanted 4"},
+        {"%1 = input {name = \"ids\"} : i64[2*B,4]\n", IR_I64, 2, 3, 4, "input ids: dimension 0 is 3, wanted 2*B"},
+        {"%1 = input {name = \"ids\"} : i64[2*B,4]\n", IR_I64, 2, 20, 4, "input ids: dimension 0 (2*B) is 20, wanted 1 to 8 for B"},
+        {"%1 = input {name = \"ids\"} : i64[S,B*S]\n", IR_I64, 2, 4, 6, "input ids: dimension 1 is 6, wanted B*S"},
+        {"%1 = input {name = \"other\"} : i64[S]\n", IR_I64, 2, 4, 6, "input other is missing"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        named_tensors inputs = {.what = "input"};
+        text_case c;
+        strbuf nodes = STRBUF_INIT;
+        add(&inputs, "ids", cases[i].dtype, cases[i].rank, cases[i].a, cases[i].b);
+        add(&inputs, "mask", IR_I64, 1, 3, 0);
+        strbuf_printf(&nodes, "%s%s", cases[i].nodes, "%2 = input {name = \"mask\"} : i64[B]\nreturn\n");
+        int64_t *values = bind(&c, strbuf_str(&nodes), &inputs);
+        if (values) fail_msg("case %zu is accepted, wanted: %s", i, cases[i].message);
+        assert_string_equal(strbuf_str(&c.messages), cases[i].message);
+        strbuf_free(&nodes);
+        text_case_end(&c);
+        named_tensors_free(&inputs);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(solves_for_one_unknown),
+        cmocka_unit_test(solves_products_in_any_order),
+        cmocka_unit_test(leaves_what_is_not_told),
+        cmocka_unit_test(errors_name_input_found_and_wanted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
