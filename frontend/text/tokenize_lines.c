@@ -15,6 +15,7 @@
 #define READ_BYTES 65536u /* asked for at least, per read: a pipe's capacity on Linux */
 #define HANDED_OVER_BYTES (1u << 20)
 #define MAX_DIGITS 20 /* of 2^64 - 1 */
+#define LONGEST_PLAIN_TOKEN 250u
 
 typedef struct line_job {
     const tokenizer *t;
@@ -28,39 +29,85 @@ typedef struct line_job {
     size_t input_bytes, input_capacity;
 } line_job;
 
-/* Writes a number in decimal at `at`; returns where it ends. */
-static char *write_number(char *at, size_t number) {
+/* Collects short texts, so that the string buffer is asked once for many of them. */
+typedef struct gathering {
+    strbuf *out;
+    size_t size;
+    char bytes[4096];
+} gathering;
+
+static void flush(gathering *g) {
+    strbuf_append(g->out, g->bytes, g->size);
+    g->size = 0;
+}
+
+/* Makes room for n bytes, at most as many as fit in all; they are to be written at the end. */
+static void make_room(gathering *g, size_t n) {
+    if (sizeof g->bytes - g->size < n) flush(g);
+}
+
+static void put_text(gathering *g, const char *text, size_t n) {
+    memcpy(g->bytes + g->size, text, n);
+    g->size += n;
+}
+
+static void put_number(gathering *g, size_t number) {
     char digits[MAX_DIGITS];
     size_t first = sizeof digits;
     do digits[--first] = (char)('0' + number % 10);
     while ((number /= 10) != 0);
-    memcpy(at, digits + first, sizeof digits - first);
-    return at + (sizeof digits - first);
+    put_text(g, digits + first, sizeof digits - first);
 }
 
-static char *write_text(char *at, const char *text, size_t n_bytes) { return (char *)memcpy(at, text, n_bytes) + n_bytes; }
+/* A token in quotes. Tokens are UTF-8, so only these three kinds of bytes are written otherwise. */
+static void put_token(gathering *g, const char *token) {
+    make_room(g, LONGEST_PLAIN_TOKEN + 2);
+    char *to = g->bytes + g->size, *first = to;
+    *to++ = '"';
+    for (size_t i = 0; token[i]; i++) {
+        unsigned char c = (unsigned char)token[i];
+        if (i == LONGEST_PLAIN_TOKEN || c < 0x20 || c == '"' || c == '\\') {
+            flush(g);
+            strbuf_put_json(g->out, token, strlen(token));
+            return;
+        }
+        *to++ = (char)c;
+    }
+    *to++ = '"';
+    g->size += (size_t)(to - first);
+}
+
+static void put_separator(gathering *g, size_t i) {
+    make_room(g, 2 * MAX_DIGITS + 6); /* with an offset after it */
+    if (i > 0) put_text(g, ", ", 2);
+}
 
 void encoding_put_json(const tokenizer *t, const encoding *e, strbuf *out) {
-    char item[2 * MAX_DIGITS + 8]; /* one id or offset */
+    gathering g;
+    g.out = out;
+    g.size = 0;
     strbuf_puts(out, "{\"tokens\": [");
     for (size_t i = 0; i < e->size; i++) {
-        const char *token = tokenizer_token(t, e->tokens[i].id);
-        if (i > 0) strbuf_append(out, ", ", 2);
-        strbuf_put_json(out, token, strlen(token));
+        put_separator(&g, i);
+        put_token(&g, tokenizer_token(t, e->tokens[i].id));
     }
+    flush(&g);
     strbuf_puts(out, "], \"ids\": [");
     for (size_t i = 0; i < e->size; i++) {
-        char *end = write_number(item, (size_t)e->tokens[i].id);
-        end = write_text(end, ", ", 2);
-        strbuf_append(out, item, (size_t)(end - item) - (i + 1 < e->size ? 0 : 2));
+        put_separator(&g, i);
+        put_number(&g, (size_t)e->tokens[i].id);
     }
+    flush(&g);
     strbuf_puts(out, "], \"offsets\": [");
     for (size_t i = 0; i < e->size; i++) {
-        char *end = write_number(write_text(item, "[", 1), e->tokens[i].begin);
-        end = write_number(write_text(end, ", ", 2), e->tokens[i].end);
-        end = write_text(end, "], ", 3);
-        strbuf_append(out, item, (size_t)(end - item) - (i + 1 < e->size ? 0 : 2));
+        put_separator(&g, i);
+        put_text(&g, "[", 1);
+        put_number(&g, e->tokens[i].begin);
+        put_text(&g, ", ", 2);
+        put_number(&g, e->tokens[i].end);
+        put_text(&g, "]", 1);
     }
+    flush(&g);
     strbuf_puts(out, "]}");
 }
 

@@ -65,6 +65,40 @@ static void output(void **state) {
     expect(state, "\"", TOKENIZE_WITHOUT_SPECIALS, "{\"tokens\": [\"\\\"\"], \"ids\": [30], \"offsets\": [[0, 1]]}\n");
 }
 
+/* Tokens that JSON writes otherwise, or that are long; and more tokens than are gathered at once. */
+static void unusual_tokens(void **state) {
+    (void)state;
+    strbuf words = STRBUF_INIT, found = STRBUF_INIT, wanted = STRBUF_INIT;
+    tokenizer *t = NULL;
+    encoding e = ENCODING_INIT;
+    strbuf_puts(&words, "[UNK]\n[CLS]\n[SEP]\n\\\na\tb\n\"\n");
+    for (size_t n = 249; n <= 251; n++) {
+        for (size_t i = 0; i < n; i++) strbuf_putc(&words, 'x');
+        strbuf_putc(&words, '\n');
+    }
+    assert_int_equal(tokenizer_create_from_memory("v", words.data, words.size, NULL, NULL, &t), POFAC_OK);
+    for (size_t i = 0; i < 1000; i++)
+        assert_true(encoding_add(&e, (encoding_token){.id = (int32_t)(i % tokenizer_vocab_size(t)), .begin = i, .end = SIZE_MAX}));
+    encoding_put_json(t, &e, &found);
+    strbuf_puts(&wanted, "{\"tokens\": [");
+    for (size_t i = 0; i < e.size; i++) {
+        const char *token = tokenizer_token(t, e.tokens[i].id);
+        strbuf_puts(&wanted, i ? ", " : "");
+        strbuf_put_json(&wanted, token, strlen(token));
+    }
+    strbuf_puts(&wanted, "], \"ids\": [");
+    for (size_t i = 0; i < e.size; i++) strbuf_printf(&wanted, "%s%d", i ? ", " : "", (int)e.tokens[i].id);
+    strbuf_puts(&wanted, "], \"offsets\": [");
+    for (size_t i = 0; i < e.size; i++) strbuf_printf(&wanted, "%s[%zu, %zu]", i ? ", " : "", i, (size_t)SIZE_MAX);
+    strbuf_puts(&wanted, "]}");
+    assert_string_equal(strbuf_str(&found), strbuf_str(&wanted));
+    encoding_free(&e);
+    tokenizer_destroy(t);
+    strbuf_free(&words);
+    strbuf_free(&found);
+    strbuf_free(&wanted);
+}
+
 static void ends_of_lines(void **state) {
     static const char a[] = "{\"tokens\": [\"a\"], \"ids\": [16], \"offsets\": [[0, 1]]}\n";
     static const char none[] = "{\"tokens\": [], \"ids\": [], \"offsets\": []}\n";
@@ -184,6 +218,7 @@ static void memory_is_constant(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(output),
+        cmocka_unit_test(unusual_tokens),
         cmocka_unit_test(ends_of_lines),
         cmocka_unit_test(long_lines),
         cmocka_unit_test(results_come_before_more_is_read),

@@ -1,4 +1,5 @@
 /* The tokenizer on a small vocabulary: tokens and their places in the text, special tokens, inputs, decoding, failing allocations. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -413,6 +414,35 @@ static void decoding(void **state) {
     tokenizer_destroy(t);
 }
 
+#define SHARED_TEXT "Hello, [MASK] Café unaffable 東京 ΑΣ 한 hello world"
+
+static void *encode_often(void *shared) {
+    const tokenizer *t = shared;
+    encoding first = ENCODING_INIT, e = ENCODING_INIT;
+    bool same = tokenizer_encode(t, SHARED_TEXT, sizeof SHARED_TEXT - 1, NULL, &first) == POFAC_OK;
+    for (int i = 0; i < 200 && same; i++) {
+        same = tokenizer_encode(t, SHARED_TEXT, sizeof SHARED_TEXT - 1, NULL, &e) == POFAC_OK && e.size == first.size;
+        for (size_t k = 0; k < e.size && same; k++)
+            same = e.tokens[k].id == first.tokens[k].id && e.tokens[k].begin == first.tokens[k].begin;
+    }
+    encoding_free(&first);
+    encoding_free(&e);
+    return same ? shared : NULL;
+}
+
+static void threads_share_a_tokenizer(void **state) {
+    (void)state;
+    tokenizer *t = create((tokenizer_options){0});
+    pthread_t threads[4];
+    for (size_t i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, encode_often, t), 0);
+    for (size_t i = 0; i < 4; i++) {
+        void *result = NULL;
+        assert_int_equal(pthread_join(threads[i], &result), 0);
+        assert_ptr_equal(result, t);
+    }
+    tokenizer_destroy(t);
+}
+
 static void every_allocation_may_fail(void **state) {
     (void)state;
     static const char text[] = "Hello, [MASK] Café unaffable 東京 and again hello world hello world";
@@ -456,6 +486,7 @@ int main(void) {
         cmocka_unit_test(truncation_equals_the_loop),
         cmocka_unit_test(vocabulary_lookups),
         cmocka_unit_test(decoding),
+        cmocka_unit_test(threads_share_a_tokenizer),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
