@@ -215,7 +215,7 @@ static pofac_status measure_header(const char *file, const file_map *map, const 
 pofac_status safetensors_read_some(const char *path, const safetensors_filter *filter, const diag_sink *sink, checkpoint *c) {
     reader r = {.c = c, .filter = filter, .text = STRBUF_INIT, .sink = sink};
     file_map map;
-    size_t header_bytes;
+    size_t header_bytes = 0;
     TRY(checkpoint_map(c, path, sink, &map, &r.file));
     TRY(measure_header(r.file, &map, sink, &header_bytes));
     r.data = map.data + 8 + header_bytes;

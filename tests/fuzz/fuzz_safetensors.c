@@ -1,6 +1,6 @@
 /*
- * Any bytes as a safetensors file, and as the index of a sharded checkpoint beside one small file: either refused, or every element can
- * be read.
+ * Any bytes as a safetensors file, and as the index of a sharded checkpoint beside one small file: either refused, or every element
+ * can be read.
  */
 #include <stdint.h>
 #include <stdio.h>

@@ -6,8 +6,8 @@
 
 #include "frontend/checkpoint/checkpoint.h"
 
-/* For cmocka_run_group_tests: *state is the directory's path, removed with its files at the end. jansson's allocations fail together with
- * pofac's own (fail_alloc.h). */
+/* For cmocka_run_group_tests: *state is the directory's path, removed with its files at the end. jansson's allocations fail
+ * together with pofac's own (fail_alloc.h). */
 int files_set_up(void **state);
 int files_tear_down(void **state);
 
@@ -22,7 +22,7 @@ void put_safetensors(void **state, const char *name, const char *header, const v
 void expect_open_fails(void **state, const char *name, const char *said);
 checkpoint *expect_open(void **state, const char *name);
 
-/* An arena's worth of text without the directory's name. */
+/* Cuts the directory's name from messages. */
 void cut_directory(void **state, char *text);
 
 #endif

@@ -66,7 +66,7 @@ static void expect_floats(ir_dtype dtype, const void *data, int64_t n, const flo
 
 static void test_floats(void **state) {
     (void)state;
-    /* 1 + 2^-24 is a tie that goes to the even 1; a little more goes up; 2^-150 is a tie that goes to 0; too large gives infinity */
+    /* 1 + 2^-24 is a tie, which goes to the even 1; a bit more goes up; 2^-150 is a tie that goes to 0; too large gives infinity */
     static const double f64[] = {0.1, 1 + 0x1p-24, 1 + 0x1p-24 + 0x1p-50, -0x1p-149, 0x1p-150, 1e300, -INFINITY};
     static const float from_f64[] = {0.1f, 1, 1 + 0x1p-23f, -0x1p-149f, 0, INFINITY, -INFINITY};
     expect_floats(IR_F64, f64, 7, from_f64);
