@@ -1,11 +1,14 @@
 /*
  * Code generation: graph with groups and slots -> plan with native kernels.
  *
- * Each fused group becomes one kernel: the first row of kernels.def that matches the group describes it (operands, packing, work, and a key that says everything
- * the code depends on), equal keys share one function, and each function is an object of its own, compiled through LLVM 19 or taken from the object cache. A group
+ * Each fused group becomes one kernel: the first row of kernels.def that matches the group describes it (operands, packing, work,
+ * and a key that says everything
+ * the code depends on), equal keys share one function, and each function is an object of its own, compiled through LLVM 19 or taken
+ * from the object cache. A group
  * that no row matches runs node by node through the evaluators.
  *
- * The object cache is a directory of files named by the 128-bit hash of (key, target, LLVM version, format version); a file is checked before use, written
+ * The object cache is a directory of files named by the 128-bit hash of (key, target, LLVM version, format version); a file is
+ * checked before use, written
  * atomically, and a damaged or foreign one is compiled anew. Concurrent processes may share it.
  */
 #ifndef POFAC_CODEGEN_CODEGEN_H
@@ -21,7 +24,8 @@ typedef struct cg_target {
     unsigned vector_registers;           /* of that width: 16 or 32 */
 } cg_target;
 
-/* The machine that runs this; `isa` NULL or "native", or the name of a row of targets.def that the machine must support (POFAC_ERR_USAGE otherwise). */
+/* The machine that runs this; `isa` NULL or "native", or the name of a row of targets.def that the machine must support
+ * (POFAC_ERR_USAGE otherwise). */
 POFAC_MUST_USE pofac_status cg_target_host(const char *isa, arena *a, const diag_sink *sink, cg_target *out);
 
 typedef struct cg_options {
@@ -30,7 +34,8 @@ typedef struct cg_options {
 } cg_options;
 
 /* Compiles graph `graph` of `module`. The plan takes over the module, on error too. */
-POFAC_MUST_USE pofac_status cg_compile(ir_module *module, const char *graph, const cg_options *options, const diag_sink *sink, plan **out);
+POFAC_MUST_USE pofac_status cg_compile(ir_module *module, const char *graph, const cg_options *options, const diag_sink *sink,
+                                       plan **out);
 
 /* Text or object code of all distinct kernels of a graph, in order, in one LLVM module: for --emit. */
 typedef enum cg_emit_kind { CG_EMIT_LLVM, CG_EMIT_ASM, CG_EMIT_OBJ } cg_emit_kind;

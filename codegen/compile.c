@@ -1,0 +1,158 @@
+/*
+ * Graph -> plan; see codegen.h.
+ *
+ *   lower_graph      groups -> steps, buffers, distinct kernels
+ *   object_cache     a kernel's object, if it was made before
+ *   emit, machine    else LLVM IR and object code, which goes to the cache
+ *   jit              objects -> functions
+ */
+#include <llvm/Config/llvm-config.h>
+#include <string.h>
+#include <time.h>
+
+#include "codegen/jit.h"
+#include "codegen/lower.h"
+#include "codegen/machine.h"
+#include "codegen/object_cache.h"
+
+typedef struct compilation {
+    const cg_options *options;
+    const diag_sink *sink;
+    lowering low;
+    machine *machine; /* made when the first kernel is not in the cache */
+    object_cache *cache;
+    jit *jit;
+    plan *plan;
+} compilation;
+
+const char *cg_llvm_version(void) { return LLVM_VERSION_STRING; }
+
+static double now_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static pofac_status compile_kernel(compilation *c, const lowered_kernel *k, strbuf *object) {
+    if (!c->machine) TRY(machine_create(&c->options->target, c->sink, &c->machine));
+    emitter e;
+    em_begin_module(&e, &c->options->target, k->symbol);
+    lower_emit(&e, k);
+    pofac_status status = machine_generate(c->machine, &e, CG_EMIT_OBJ, c->sink, object);
+    em_end_module(&e);
+    if (status == POFAC_OK && c->cache) object_cache_put(c->cache, k->key, object->data, object->size);
+    return status;
+}
+
+/* The kernel's function; its object comes from the cache where it can. */
+static pofac_status link_kernel(compilation *c, const lowered_kernel *k, plan_kernel *out) {
+    strbuf object = STRBUF_INIT;
+    pofac_status status = POFAC_OK;
+    if (c->cache && object_cache_get(c->cache, k->key, &object)) {
+        c->plan->n_kernels_cached++;
+    } else {
+        strbuf_clear(&object);
+        status = compile_kernel(c, k, &object);
+    }
+    if (status == POFAC_OK) status = jit_add(c->jit, object.data, object.size, k->symbol, c->sink, out);
+    c->plan->code_bytes += object.size;
+    strbuf_free(&object);
+    return status;
+}
+
+static pofac_status link_kernels(compilation *c) {
+    lowering *l = &c->low;
+    plan_kernel *functions = ARENA_ARRAY(&c->plan->memory, plan_kernel, l->kernels.size + 1);
+    if (!functions) return diag_out_of_memory(c->sink);
+    if (c->options->cache_dir) TRY(object_cache_open(c->options->cache_dir, c->sink, &c->cache));
+    TRY(jit_create(c->sink, &c->jit));
+    c->plan->code = c->jit;
+    c->plan->free_code = jit_destroy;
+    for (size_t i = 0; i < l->kernels.size; i++) TRY(link_kernel(c, &l->kernels.data[i], &functions[i]));
+    for (size_t i = 0; i < l->steps.size; i++)
+        if (l->step_kernel.data[i] != NO_KERNEL) l->steps.data[i].run = functions[l->step_kernel.data[i]];
+    c->plan->n_kernels = (uint32_t)l->kernels.size;
+    return POFAC_OK;
+}
+
+static pofac_status fill_plan(compilation *c) {
+    plan *p = c->plan;
+    lowering *l = &c->low;
+    p->n_outputs = p->graph->outputs.size;
+    p->outputs = ARENA_ARRAY(&p->memory, plan_output, p->n_outputs + 1);
+    if (!p->outputs) return diag_out_of_memory(c->sink);
+    for (size_t i = 0; i < p->n_outputs; i++) {
+        p->outputs[i].name = p->graph->outputs.data[i].name;
+        p->outputs[i].buffer = lower_buffer(l, p->graph->outputs.data[i].value, PACKING_NONE, 0);
+        if (p->outputs[i].buffer == UINT32_MAX) return diag_out_of_memory(c->sink);
+    }
+    p->n_buffers = l->buffers.size;
+    p->n_steps = l->steps.size;
+    p->n_slots = l->n_slots;
+    p->buffers = arena_copy(&p->memory, l->buffers.data, l->buffers.size * sizeof *l->buffers.data);
+    p->steps = arena_copy(&p->memory, l->steps.data, l->steps.size * sizeof *l->steps.data);
+    const cg_target *t = &c->options->target;
+    p->target = arena_printf(&p->memory, "%s %s %s", t->triple, t->cpu, t->isa);
+    return (p->buffers || p->n_buffers == 0) && (p->steps || p->n_steps == 0) && p->target ? POFAC_OK : diag_out_of_memory(c->sink);
+}
+
+static pofac_status find_graph(const ir_module *module, const char *graph, const diag_sink *sink, const ir_graph **out) {
+    *out = module_find_graph(module, graph);
+    return *out ? POFAC_OK : diag_error(sink, POFAC_ERR_USAGE, NULL, "the module has no graph \"%s\"", graph);
+}
+
+static pofac_status run_compilation(compilation *c, const char *graph) {
+    TRY(find_graph(c->plan->module, graph, c->sink, &c->plan->graph));
+    TRY(lower_graph(&c->low, c->plan->graph, &c->options->target, &c->plan->memory, c->sink));
+    TRY(link_kernels(c));
+    return fill_plan(c);
+}
+
+pofac_status cg_compile(ir_module *module, const char *graph, const cg_options *options, const diag_sink *sink, plan **out) {
+    *out = NULL;
+    double start = now_seconds();
+    arena memory = ARENA_INIT;
+    plan *p = ARENA_NEW(&memory, plan);
+    if (!p) {
+        module_destroy(module);
+        return diag_out_of_memory(sink);
+    }
+    p->module = module;
+    p->memory = memory;
+    compilation c = {.options = options, .sink = sink, .plan = p};
+    pofac_status status = run_compilation(&c, graph);
+    lowering_free(&c.low);
+    machine_destroy(c.machine);
+    object_cache_close(c.cache);
+    if (status != POFAC_OK) {
+        plan_destroy(p);
+        return status;
+    }
+    p->compile_seconds = now_seconds() - start;
+    *out = p;
+    return POFAC_OK;
+}
+
+/* ---- text and object code ---- */
+
+pofac_status cg_emit(const ir_module *module, const char *graph, const cg_options *options, cg_emit_kind kind,
+                     const diag_sink *sink, strbuf *out) {
+    const ir_graph *g;
+    TRY(find_graph(module, graph, sink, &g));
+    arena memory = ARENA_INIT;
+    lowering low;
+    machine *m = NULL;
+    pofac_status status = lower_graph(&low, g, &options->target, &memory, sink);
+    if (status == POFAC_OK) status = machine_create(&options->target, sink, &m);
+    if (status == POFAC_OK) {
+        emitter e;
+        em_begin_module(&e, &options->target, graph);
+        for (size_t i = 0; i < low.kernels.size; i++) lower_emit(&e, &low.kernels.data[i]);
+        status = machine_generate(m, &e, kind, sink, out);
+        em_end_module(&e);
+    }
+    machine_destroy(m);
+    lowering_free(&low);
+    arena_free(&memory);
+    return status;
+}

@@ -1,0 +1,57 @@
+/* Elementwise expressions; see expression.h. */
+#include "codegen/expression.h"
+
+#include "codegen/vector_math.h"
+#include "ir/op.h"
+
+typedef cg_val (*emit_unary)(emitter *e, cg_val x);
+typedef cg_val (*emit_binary)(emitter *e, cg_val x, cg_val y);
+
+static const struct elementwise_op {
+    ir_op op;
+    emit_binary binary; /* or */
+    emit_unary unary, tanh_form;
+} elementwise_ops[] = {
+    {OP_add, em_fadd, NULL, NULL},    {OP_sub, em_fsub, NULL, NULL},    {OP_mul, em_fmul, NULL, NULL},
+    {OP_relu, NULL, math_relu, NULL}, {OP_tanh, NULL, math_tanh, NULL}, {OP_gelu, NULL, math_gelu_erf, math_gelu_tanh},
+};
+
+static const struct elementwise_op *find_op(ir_op op) {
+    for (size_t i = 0; i < sizeof elementwise_ops / sizeof elementwise_ops[0]; i++)
+        if (elementwise_ops[i].op == op) return &elementwise_ops[i];
+    return NULL;
+}
+
+bool expression_takes(ir_op op) { return find_op(op) != NULL; }
+
+int expression_find(const cg_expression *x, ir_value v) {
+    for (unsigned i = x->n_ops; i-- > 0;)
+        if (x->ops[i].value == v) return (int)(x->n_inputs + i);
+    for (unsigned i = 0; i < x->n_inputs; i++)
+        if (x->inputs[i].value == v) return (int)i;
+    return -1;
+}
+
+static const char *const source_names[] = {"computed", "full", "feature", "scalar"};
+
+void expression_print(const cg_expression *x, strbuf *out) {
+    for (unsigned i = 0; i < x->n_inputs; i++)
+        strbuf_printf(out, " v%u=%s:%u", i, source_names[x->inputs[i].source], x->inputs[i].operand);
+    for (unsigned i = 0; i < x->n_ops; i++) {
+        strbuf_printf(out, " v%u=%s%s(v%u", x->n_inputs + i, op_info(x->ops[i].op)->name, x->ops[i].tanh_form ? ".tanh" : "",
+                      x->ops[i].a);
+        if (op_info(x->ops[i].op)->max_inputs == 2) strbuf_printf(out, ",v%u", x->ops[i].b);
+        strbuf_putc(out, ')');
+    }
+    for (unsigned i = 0; i < x->n_stores; i++) strbuf_printf(out, " store:%u=v%u", x->stores[i].operand, x->stores[i].value);
+}
+
+void expression_emit(emitter *e, const cg_expression *x, cg_val value[EXPRESSION_MAX_VALUES]) {
+    for (unsigned i = 0; i < x->n_ops; i++) {
+        const struct elementwise_op *op = find_op(x->ops[i].op);
+        cg_val a = value[x->ops[i].a];
+        value[x->n_inputs + i] = op->binary            ? op->binary(e, a, value[x->ops[i].b])
+                                 : x->ops[i].tanh_form ? op->tanh_form(e, a)
+                                                       : op->unary(e, a);
+    }
+}

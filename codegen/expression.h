@@ -1,0 +1,54 @@
+/*
+ * Elementwise expressions: what a group of elementwise ops computes for one vector of elements, apart from where the elements come
+ * from. Kernels that end in elementwise work
+ * (linear), or are nothing else, hold one and emit it in line.
+ */
+#ifndef POFAC_CODEGEN_EXPRESSION_H
+#define POFAC_CODEGEN_EXPRESSION_H
+
+#include "codegen/llvm_emit.h"
+
+#define EXPRESSION_MAX_INPUTS 12
+#define EXPRESSION_MAX_OPS 16
+#define EXPRESSION_MAX_STORES 6
+
+typedef enum cg_source {
+    SOURCE_COMPUTED, /* what the kernel has computed itself */
+    SOURCE_FULL,     /* a tensor of the result's shape */
+    SOURCE_FEATURE,  /* [E]: one number for each feature */
+    SOURCE_SCALAR    /* [] */
+} cg_source;
+
+/* Values are numbered: inputs first, then the results of ops. */
+typedef struct cg_expression {
+    unsigned n_inputs, n_ops, n_stores;
+    struct {
+        cg_source source;
+        unsigned operand; /* of the kernel; SOURCE_COMPUTED: which one */
+        ir_value value;   /* not part of the key */
+    } inputs[EXPRESSION_MAX_INPUTS];
+    struct {
+        ir_op op;
+        bool tanh_form; /* of gelu */
+        unsigned a, b;
+        ir_value value; /* not part of the key */
+    } ops[EXPRESSION_MAX_OPS];
+    struct {
+        unsigned value, operand;
+    } stores[EXPRESSION_MAX_STORES];
+} cg_expression;
+
+/* Can the op stand in an expression? */
+bool expression_takes(ir_op op);
+
+/* The number of an IR value in the expression, or -1. */
+int expression_find(const cg_expression *x, ir_value v);
+
+/* "v0=computed v1=full:2 v2=add(v0,v1) store:4=v2" */
+void expression_print(const cg_expression *x, strbuf *out);
+
+/* value[n_inputs ..] from value[0 .. n_inputs): vectors of one size. value has room for all. */
+#define EXPRESSION_MAX_VALUES (EXPRESSION_MAX_INPUTS + EXPRESSION_MAX_OPS)
+void expression_emit(emitter *e, const cg_expression *x, cg_val value[EXPRESSION_MAX_VALUES]);
+
+#endif

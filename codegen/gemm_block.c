@@ -1,0 +1,52 @@
+/*
+ * The register block; see gemm_block.h.
+ *
+ * Sizes: with 16 registers 6 rows x 2 vectors (12 sums, 2 of x, 1 broadcast), with 32 registers 12 x 2 (24 sums), so that two
+ * multiply-adds a cycle never wait for a sum (latency 4) and loads (2 + rows
+ * for 2 * rows multiply-adds) stay below two a cycle. The loop over k is unrolled and followed by a loop over the rest. Sums are
+ * added in the order of k, whatever the unrolling, so a
+ * result does not depend on it.
+ */
+#include "codegen/gemm_block.h"
+
+unsigned gemm_block_rows(const cg_target *t, unsigned vectors) {
+    (void)vectors;
+    return t->vector_registers >= 32 ? 12 : 6;
+}
+
+/* One round of k: x and w point at it, displaced by constants. */
+static void multiply_row(emitter *e, const gemm_block *g, cg_val x, cg_val w, unsigned k, cg_val sum[GEMM_MAX_SUMS]) {
+    cg_val column[GEMM_MAX_SUMS];
+    for (unsigned v = 0; v < g->vectors; v++)
+        column[v] = em_load(e, g->lanes, em_at_int(e, x, (int64_t)k * g->x_step + 4 * (int64_t)g->lanes * v), g->x_align);
+    for (unsigned r = 0; r < g->rows; r++) {
+        cg_val factor = em_load_splat(e, g->lanes, em_at_int(e, w, (int64_t)k * g->w_step + (int64_t)r * g->w_row_step));
+        for (unsigned v = 0; v < g->vectors; v++) sum[r * g->vectors + v] = em_fma(e, column[v], factor, sum[r * g->vectors + v]);
+    }
+}
+
+static void emit_rounds(emitter *e, const gemm_block *g, cg_val *x, cg_val *w, cg_val begin, cg_val end, unsigned unroll,
+                        cg_val sum[GEMM_MAX_SUMS]) {
+    unsigned n = g->rows * g->vectors;
+    em_loop loop;
+    cg_val state[EM_MAX_CARRIED];
+    for (unsigned i = 0; i < n; i++) state[i] = sum[i];
+    state[n] = *x;
+    state[n + 1] = *w;
+    em_loop_begin(e, &loop, begin, end, (int64_t)unroll, state, n + 2);
+    for (unsigned i = 0; i < n + 2; i++) state[i] = loop.carried[i];
+    for (unsigned k = 0; k < unroll; k++) multiply_row(e, g, loop.carried[n], loop.carried[n + 1], k, state);
+    state[n] = em_at_int(e, loop.carried[n], (int64_t)unroll * g->x_step);
+    state[n + 1] = em_at_int(e, loop.carried[n + 1], (int64_t)unroll * g->w_step);
+    em_loop_end(e, &loop, state);
+    for (unsigned i = 0; i < n; i++) sum[i] = loop.carried[i];
+    *x = loop.carried[n];
+    *w = loop.carried[n + 1];
+}
+
+void gemm_block_emit(emitter *e, const gemm_block *g, cg_val x, cg_val w, cg_val count, cg_val sum[GEMM_MAX_SUMS]) {
+    cg_val whole = em_sub(e, count, em_rem_int(e, count, g->unroll));
+    emit_rounds(e, g, &x, &w, em_int(e, 0), whole, g->unroll, sum);
+    bool known = LLVMIsConstant(count);
+    if (!known || LLVMConstIntGetSExtValue(count) % g->unroll != 0) emit_rounds(e, g, &x, &w, whole, count, 1, sum);
+}

@@ -1,0 +1,202 @@
+/* The table of kernels, and what describers and emitters share; see kernel.h. */
+#include "codegen/kernel.h"
+
+#include <string.h>
+
+#include "ir/op.h"
+
+const kernel_row kernel_rows[] = {
+#define KERNEL(name, describe, emit, meaning) {name, describe, emit},
+#include "codegen/kernels.def"
+#undef KERNEL
+};
+const size_t n_kernel_rows = sizeof kernel_rows / sizeof kernel_rows[0];
+
+const cg_row *cg_kernel_row(size_t i) {
+    static const cg_row table[] = {
+#define KERNEL(name, describe, emit, meaning) {name, meaning},
+#include "codegen/kernels.def"
+#undef KERNEL
+    };
+    return i < sizeof table / sizeof table[0] ? &table[i] : NULL;
+}
+
+bool kernel_choose(const cg_group *g, const cg_target *target, cg_kernel *out) {
+    for (size_t i = 0; i < n_kernel_rows; i++) {
+        *out = (cg_kernel){.row = i, .work_per_unit = 1, .grain = 1};
+        if (kernel_rows[i].describe(g, target, out) && !out->failed) return true;
+    }
+    return false;
+}
+
+void kernel_variant(const cg_kernel *k, strbuf *out) {
+    strbuf_puts(out, kernel_rows[k->row].name);
+    for (unsigned i = 0; i < k->n_params; i++) {
+        const cg_param *p = &k->params[i];
+        if (p->is_real) strbuf_printf(out, " %s=%a", p->name, p->real);
+        else strbuf_printf(out, " %s=%lld", p->name, (long long)p->number);
+    }
+    if (k->expression.n_inputs > 0) expression_print(&k->expression, out);
+}
+
+/* ---- for describe ---- */
+
+unsigned kernel_packed_operand(cg_kernel *k, ir_value value, plan_packing packing, uint32_t parameter) {
+    if (k->n_operands == KERNEL_MAX_OPERANDS) {
+        k->failed = true;
+        return 0;
+    }
+    k->operands[k->n_operands] = (cg_operand){value, packing, parameter};
+    return k->n_operands++;
+}
+
+unsigned kernel_operand(cg_kernel *k, ir_value value) { return kernel_packed_operand(k, value, PACKING_NONE, 0); }
+
+unsigned kernel_dim(cg_kernel *k, ir_dim dim) {
+    if (k->n_dims == KERNEL_MAX_DIMS) {
+        k->failed = true;
+        return 0;
+    }
+    k->dims[k->n_dims] = dim;
+    return k->n_dims++;
+}
+
+static void add_param(cg_kernel *k, cg_param p) {
+    if (k->n_params == KERNEL_MAX_PARAMS) k->failed = true;
+    else k->params[k->n_params++] = p;
+}
+
+void kernel_set(cg_kernel *k, const char *name, int64_t value) { add_param(k, (cg_param){name, false, value, 0}); }
+
+void kernel_set_real(cg_kernel *k, const char *name, double value) { add_param(k, (cg_param){name, true, 0, value}); }
+
+void kernel_computed(cg_kernel *k, ir_value value) {
+    cg_expression *x = &k->expression;
+    x->inputs[x->n_inputs].source = SOURCE_COMPUTED;
+    x->inputs[x->n_inputs].operand = x->n_inputs;
+    x->inputs[x->n_inputs++].value = value;
+}
+
+/* Adds an input of the expression that is read from memory. */
+static bool add_input(cg_kernel *k, const cg_group *g, ir_value v, const ir_type *full) {
+    cg_expression *x = &k->expression;
+    const ir_type *t = graph_type(g->graph, v);
+    if (expression_find(x, v) >= 0) return true;
+    if (x->n_inputs == EXPRESSION_MAX_INPUTS || t->kind != TYPE_TENSOR || t->dtype != IR_F32) return false;
+    cg_source source;
+    if (t == full) source = SOURCE_FULL;
+    else if (t->rank == 0) source = SOURCE_SCALAR;
+    else if (t->rank == 1 && t->layout == LAYOUT_ROWS && dim_is_const(t->dims[0], NULL) &&
+             dim_equal(t->dims[0], full->dims[full->rank - 1]))
+        source = SOURCE_FEATURE;
+    else return false;
+    x->inputs[x->n_inputs].source = source;
+    x->inputs[x->n_inputs].operand = kernel_operand(k, v);
+    x->inputs[x->n_inputs++].value = v;
+    return true;
+}
+
+static bool add_inputs(cg_kernel *k, const cg_group *g, size_t first, const ir_type *full) {
+    for (size_t i = first; i < g->n_nodes; i++) {
+        const ir_node *n = group_node(g, i);
+        if (!expression_takes(n->op) || graph_type(g->graph, n->first_result) != full) return false;
+        for (uint32_t j = 0; j < n->n_inputs; j++) {
+            bool inside = false;
+            for (size_t m = first; m < i; m++) inside |= group_node(g, m)->first_result == n->inputs[j];
+            if (!inside && !add_input(k, g, n->inputs[j], full)) return false;
+        }
+    }
+    return true;
+}
+
+static bool add_store(cg_kernel *k, const cg_group *g, unsigned number, ir_value v) {
+    cg_expression *x = &k->expression;
+    if (!g->stored[v]) return true;
+    if (x->n_stores == EXPRESSION_MAX_STORES) return false;
+    x->stores[x->n_stores].value = number;
+    x->stores[x->n_stores++].operand = kernel_operand(k, v);
+    return true;
+}
+
+bool kernel_express(cg_kernel *k, const cg_group *g, size_t first, const ir_type *full) {
+    cg_expression *x = &k->expression;
+    if (g->n_nodes - first > EXPRESSION_MAX_OPS || !add_inputs(k, g, first, full)) return false;
+    for (size_t i = first; i < g->n_nodes; i++) {
+        const ir_node *n = group_node(g, i);
+        int a = expression_find(x, n->inputs[0]), b = n->n_inputs > 1 ? expression_find(x, n->inputs[1]) : 0;
+        x->ops[x->n_ops].op = n->op;
+        x->ops[x->n_ops].tanh_form = n->op == OP_gelu && strcmp(node_string(n, "form"), "tanh") == 0;
+        x->ops[x->n_ops].a = (unsigned)a;
+        x->ops[x->n_ops].b = (unsigned)b;
+        x->ops[x->n_ops++].value = n->first_result;
+    }
+    for (unsigned i = 0; i < x->n_inputs; i++)
+        if (x->inputs[i].source == SOURCE_COMPUTED && !add_store(k, g, i, x->inputs[i].value)) return false;
+    for (unsigned i = 0; i < x->n_ops; i++)
+        if (!add_store(k, g, x->n_inputs + i, x->ops[i].value)) return false;
+    return x->n_stores > 0;
+}
+
+ir_dim kernel_scaled(ir_dim dim, int64_t scale, int64_t offset, bool *ok) {
+    bool fits;
+    ir_dim d = dim_mul(dim, dim_const(scale), &fits);
+    int64_t sum;
+    fits = fits && !__builtin_add_overflow(d.offset, offset, &sum);
+    if (!fits && ok) *ok = false;
+    return fits ? dim_add(d, offset) : dim_const(0);
+}
+
+/* ---- for emit ---- */
+
+static const cg_param *find_param(const cg_kernel *k, const char *name) {
+    for (unsigned i = 0; i < k->n_params; i++)
+        if (strcmp(k->params[i].name, name) == 0) return &k->params[i];
+    return NULL;
+}
+
+int64_t kernel_get(const cg_kernel *k, const char *name) {
+    const cg_param *p = find_param(k, name);
+    return p ? p->number : 0;
+}
+
+double kernel_get_real(const cg_kernel *k, const char *name) {
+    const cg_param *p = find_param(k, name);
+    return p ? p->real : 0;
+}
+
+/* ---- about nodes and types ---- */
+
+const ir_node *group_node(const cg_group *g, size_t i) { return &g->graph->nodes.data[g->nodes[i]]; }
+
+const ir_node *group_last(const cg_group *g) { return group_node(g, g->n_nodes - 1); }
+
+bool group_has(const cg_group *g, ir_value v) {
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (g->nodes[i] == g->graph->values.data[v].node) return true;
+    return false;
+}
+
+const ir_node *group_single(const cg_group *g, ir_op op) {
+    const ir_node *n = group_node(g, 0);
+    return g->n_nodes == 1 && n->op == op ? n : NULL;
+}
+
+int64_t type_features(const ir_type *t) {
+    int64_t n;
+    return t->rank > 0 && dim_is_const(t->dims[t->rank - 1], &n) ? n : -1;
+}
+
+bool is_f32_tiles(const ir_type *t) {
+    return t->kind == TYPE_TENSOR && t->dtype == IR_F32 && t->layout == LAYOUT_TILES && t->rank == 2 && t->tile > 0 &&
+           t->tile % 4 == 0 && type_features(t) > 0;
+}
+
+bool is_f32_rows(const ir_type *t) { return t->kind == TYPE_TENSOR && t->dtype == IR_F32 && t->layout == LAYOUT_ROWS; }
+
+bool is_leaf_value(const ir_graph *g, ir_value v) { return op_has(graph_node_of(g, v)->op, TRAIT_LEAF); }
+
+unsigned tile_lanes(unsigned max_lanes, int64_t width) {
+    unsigned lanes = max_lanes;
+    while (width % lanes != 0) lanes /= 2;
+    return lanes;
+}

@@ -1,0 +1,115 @@
+/*
+ * Kernels: what a row of kernels.def is made of.
+ *
+ *   describe   looks at a group of nodes and says whether the row computes it, and then everything that code and plan need:
+ *   operands, dims, how the work is cut, and named parameters
+ *   emit       writes the code from the parameters and the target alone, never from the graph
+ *
+ * So the text of the parameters (kernel_variant) together with the target is the key of the code: two groups with equal texts share
+ * one function.
+ */
+#ifndef POFAC_CODEGEN_KERNEL_H
+#define POFAC_CODEGEN_KERNEL_H
+
+#include "codegen/codegen.h"
+#include "codegen/expression.h"
+#include "codegen/llvm_emit.h"
+
+#define KERNEL_MAX_OPERANDS 24
+#define KERNEL_MAX_PARAMS 24
+#define KERNEL_MAX_DIMS 4
+
+/* A set of nodes that run as one. */
+typedef struct cg_group {
+    const ir_graph *graph;
+    const uint32_t *nodes; /* indices into the graph, rising */
+    size_t n_nodes;
+    const bool *stored; /* [values] needs a buffer: read outside of this group, or an output of the graph */
+} cg_group;
+
+typedef struct cg_operand {
+    ir_value value;
+    plan_packing packing;
+    uint32_t packing_parameter;
+} cg_operand;
+
+typedef struct cg_param {
+    const char *name; /* a literal */
+    bool is_real;
+    int64_t number;
+    double real;
+} cg_param;
+
+typedef struct cg_kernel {
+    size_t row; /* of kernels.def */
+    cg_param params[KERNEL_MAX_PARAMS];
+    unsigned n_params;
+    cg_expression expression; /* n_stores = 0: none */
+    cg_operand operands[KERNEL_MAX_OPERANDS];
+    unsigned n_operands;
+    ir_dim dims[KERNEL_MAX_DIMS];
+    unsigned n_dims;
+    ir_dim work, scratch_bytes, flops, bytes;
+    int64_t work_per_unit, grain;
+    bool failed; /* too many operands or params: the row does not take the group */
+} cg_kernel;
+
+typedef bool (*kernel_describe_fn)(const cg_group *g, const cg_target *target, cg_kernel *k);
+typedef void (*kernel_emit_fn)(emitter *e, const cg_kernel *k);
+
+typedef struct kernel_row {
+    const char *name;
+    kernel_describe_fn describe;
+    kernel_emit_fn emit;
+} kernel_row;
+extern const kernel_row kernel_rows[];
+extern const size_t n_kernel_rows;
+
+#define KERNEL(name, describe, emit, meaning)                                                                                      \
+    bool describe(const cg_group *g, const cg_target *target, cg_kernel *k);                                                       \
+    void emit(emitter *e, const cg_kernel *k);
+#include "codegen/kernels.def"
+#undef KERNEL
+
+/* The first row that takes the group, described; false when none does. */
+bool kernel_choose(const cg_group *g, const cg_target *target, cg_kernel *out);
+
+/* "linear N=768 K=768 W=32 ...": row and parameters. */
+void kernel_variant(const cg_kernel *k, strbuf *out);
+
+/* ---- for describe ---- */
+/* Adds an operand and returns its number. */
+unsigned kernel_operand(cg_kernel *k, ir_value value);
+unsigned kernel_packed_operand(cg_kernel *k, ir_value value, plan_packing packing, uint32_t parameter);
+unsigned kernel_dim(cg_kernel *k, ir_dim dim);
+void kernel_set(cg_kernel *k, const char *name, int64_t value);
+void kernel_set_real(cg_kernel *k, const char *name, double value);
+/* Puts the elementwise nodes [first, n) of the group into k->expression, with operands for what they read from outside and for the
+ * results that are stored. `full`: the type of full
+ * operands. Values that the kernel computes itself must stand in the expression already (kernel_computed). False when a node does
+ * not fit. */
+bool kernel_express(cg_kernel *k, const cg_group *g, size_t first, const ir_type *full);
+void kernel_computed(cg_kernel *k, ir_value value);
+/* dim * scale + offset as a dim; 0 where that is not of its form (estimates), with *ok = false when ok is not NULL. */
+ir_dim kernel_scaled(ir_dim dim, int64_t scale, int64_t offset, bool *ok);
+
+/* ---- for emit ---- */
+int64_t kernel_get(const cg_kernel *k, const char *name); /* 0 when it is not set */
+double kernel_get_real(const cg_kernel *k, const char *name);
+
+/* ---- about nodes and types ---- */
+const ir_node *group_node(const cg_group *g, size_t i);
+const ir_node *group_last(const cg_group *g);
+bool group_has(const cg_group *g, ir_value v); /* made by a node of the group */
+/* The only node of the group if it is an `op`, else NULL. */
+const ir_node *group_single(const cg_group *g, ir_op op);
+/* f32 [R,E] in tiles with a width that vectors divide and E a number. */
+bool is_f32_tiles(const ir_type *t);
+bool is_f32_rows(const ir_type *t);                /* f32, LAYOUT_ROWS, a tensor */
+int64_t type_features(const ir_type *t);           /* the last dimension, -1 when it is not a number */
+bool is_leaf_value(const ir_graph *g, ir_value v); /* state, constant or input */
+
+/* Lanes of the vectors that run over a tile of W rows. */
+unsigned tile_lanes(unsigned max_lanes, int64_t width);
+
+#endif

@@ -1,0 +1,206 @@
+/*
+ * linear [+ elementwise]: y = f(x weight^T + bias), x [R,K] and y [R,N] in tiles<W>, weight in panels of P rows.
+ *
+ * Work is cut into blocks of weight rows times groups of tiles; one unit takes one block through the tiles of one group, so that a
+ * block is read from memory once per group and from L2 by
+ * its other tiles. Within a tile, blocks of k keep the part of x in L1 (Goto and van de Geijn, "Anatomy of High-Performance Matrix
+ * Multiplication", 2008); sums of a block of rows stay in scratch until
+ * all k are in, then bias and elementwise work run over them while they are in L1, and the results are written once.
+ *
+ * operands: x, weight, [bias], what the expression reads, what it stores. dims: R.
+ */
+#include "codegen/gemm_block.h"
+#include "codegen/kernel.h"
+
+#define BLOCK_ROWS 96   /* of weight: 288 KB at K = 768 */
+#define GROUP_TILES 4   /* 128 tokens at W = 32 */
+#define K_BLOCK 512     /* 64 KB of x at W = 32 */
+#define BLOCK_VECTORS 2 /* of x side by side */
+
+static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+/* Panel height: the one of at most `most` rows that wastes least, counting half a row for the loads of x that a panel repeats. */
+static int64_t choose_panel(int64_t n, int64_t most) {
+    int64_t best = 0, best_cost = INT64_MAX;
+    for (int64_t p = n < most ? n : most; p > 0 && 3 * p >= 2 * most; p--) {
+        int64_t cost = round_up(n, p) / p * (2 * p + 1);
+        if (cost < best_cost) best = p, best_cost = cost;
+    }
+    return best > 0 ? best : n;
+}
+
+static bool is_dense_linear(const cg_group *g, const ir_node *n) {
+    const ir_graph *graph = g->graph;
+    if (n->op != OP_linear || node_input(n, 3)) return false;
+    const ir_type *w = graph_type(graph, n->inputs[1]);
+    int64_t rows;
+    return is_f32_tiles(graph_type(graph, n->inputs[0])) && w->rank == 2 && w->dtype == IR_F32 && w->layout == LAYOUT_ROWS &&
+           type_features(w) > 0 && dim_is_const(w->dims[0], &rows) && rows > 0 && is_leaf_value(graph, n->inputs[1]) &&
+           graph_node_of(graph, n->inputs[1])->op != OP_input;
+}
+
+bool describe_linear(const cg_group *g, const cg_target *target, cg_kernel *k) {
+    const ir_node *n = group_node(g, 0);
+    if (!is_dense_linear(g, n)) return false;
+    const ir_type *x = graph_type(g->graph, n->inputs[0]), *y = graph_type(g->graph, n->first_result);
+    int64_t N = type_features(y), K = type_features(x), W = x->tile;
+    int64_t panel = choose_panel(N, gemm_block_rows(target, BLOCK_VECTORS));
+    int64_t n_panels = round_up(N, panel) / panel, per_block = BLOCK_ROWS / panel;
+    int64_t n_blocks = (n_panels + per_block - 1) / per_block;
+    per_block = (n_panels + n_blocks - 1) / n_blocks;
+    n_blocks = (n_panels + per_block - 1) / per_block;
+    int64_t n_k_blocks = (K + K_BLOCK - 1) / K_BLOCK;
+    kernel_operand(k, n->inputs[0]);
+    kernel_packed_operand(k, n->inputs[1], PACKING_PANELS, (uint32_t)panel);
+    if (node_input(n, 2)) kernel_operand(k, node_input(n, 2));
+    kernel_set(k, "N", N);
+    kernel_set(k, "K", K);
+    kernel_set(k, "W", W);
+    kernel_set(k, "panel", panel);
+    kernel_set(k, "rows", per_block * panel);
+    kernel_set(k, "blocks", n_blocks);
+    kernel_set(k, "k_block", round_up((K + n_k_blocks - 1) / n_k_blocks, 4));
+    kernel_set(k, "group", GROUP_TILES);
+    kernel_set(k, "bias", node_input(n, 2) != IR_NO_VALUE);
+    kernel_computed(k, n->first_result);
+    if (!kernel_express(k, g, 1, y)) return false;
+
+    /* blocks * ceil(R / (group W)) units: the quotient below is that or up to `blocks` more, which do nothing */
+    bool ok = true;
+    ir_dim R = x->dims[0];
+    kernel_dim(k, R);
+    k->work_per_unit = GROUP_TILES * W;
+    k->work = kernel_scaled(dim_add(R, k->work_per_unit - 1), n_blocks, 0, &ok);
+    k->scratch_bytes = dim_const(4 * per_block * panel * W);
+    k->flops = kernel_scaled(R, 2 * N * K, 0, NULL);
+    k->bytes = kernel_scaled(R, 4 * (N + K), 4 * N * K, NULL);
+    return ok;
+}
+
+typedef struct linear_code {
+    int64_t N, K, W, panel, rows, k_block, blocks, group;
+    unsigned lanes, vectors;
+    cg_val x, w, bias, scratch;
+    cg_val operand[KERNEL_MAX_OPERANDS];
+} linear_code;
+
+/* Sums of all panels of the block for k in [k0, k0 + count), added to scratch. */
+static void emit_k_block(emitter *e, const linear_code *c, cg_val x_tile, cg_val w_block, cg_val n_panels, cg_val k0, cg_val count,
+                         bool first) {
+    gemm_block g = {.rows = (unsigned)c->panel,
+                    .vectors = c->vectors,
+                    .lanes = c->lanes,
+                    .x_step = 4 * c->W,
+                    .w_step = 4 * c->panel,
+                    .w_row_step = 4,
+                    .x_align = 4 * c->lanes,
+                    .unroll = 4};
+    const int64_t part_bytes = 4 * (int64_t)(c->lanes * c->vectors);
+    em_loop panels, parts;
+    em_loop_begin(e, &panels, em_int(e, 0), n_panels, 1, NULL, 0);
+    cg_val w = em_at(e, w_block, em_add(e, em_mul_int(e, panels.index, 4 * c->K * c->panel), em_mul_int(e, k0, 4 * c->panel)));
+    em_loop_begin(e, &parts, em_int(e, 0), em_int(e, c->W / (c->lanes * c->vectors)), 1, NULL, 0);
+    cg_val x = em_index(e, em_index(e, x_tile, k0, 4 * c->W), parts.index, part_bytes);
+    cg_val out = em_index(e, em_index(e, c->scratch, panels.index, 4 * c->panel * c->W), parts.index, part_bytes);
+    cg_val sum[GEMM_MAX_SUMS];
+    for (unsigned i = 0; i < g.rows * g.vectors; i++) {
+        int64_t at = 4 * (i / g.vectors * c->W + i % g.vectors * c->lanes);
+        sum[i] = first ? em_const(e, c->lanes, 0) : em_load(e, c->lanes, em_at_int(e, out, at), 4 * c->lanes);
+    }
+    gemm_block_emit(e, &g, x, w, count, sum);
+    for (unsigned i = 0; i < g.rows * g.vectors; i++)
+        em_store(e, sum[i], em_at_int(e, out, 4 * (i / g.vectors * c->W + i % g.vectors * c->lanes)), 4 * c->lanes);
+    em_loop_end(e, &parts, NULL);
+    em_loop_end(e, &panels, NULL);
+}
+
+static void emit_clear(emitter *e, const linear_code *c, cg_val n_panels) {
+    em_loop clear;
+    em_loop_begin(e, &clear, em_int(e, 0), em_mul_int(e, n_panels, c->panel * c->W / c->lanes), 1, NULL, 0);
+    em_store(e, em_const(e, c->lanes, 0), em_index(e, c->scratch, clear.index, 4 * (int64_t)c->lanes), 4 * c->lanes);
+    em_loop_end(e, &clear, NULL);
+}
+
+/* Bias, expression and stores of rows [row0, row0 + n_rows) of tile t. */
+static void emit_results(emitter *e, const cg_kernel *k, const linear_code *c, cg_val t, cg_val row0, cg_val n_rows) {
+    const cg_expression *x = &k->expression;
+    const unsigned align = 4 * c->lanes;
+    cg_val first = em_add(e, em_mul_int(e, t, c->N), row0); /* in rows of W numbers */
+    em_loop rows, parts;
+    em_loop_begin(e, &rows, em_int(e, 0), n_rows, 1, NULL, 0);
+    cg_val row = em_add(e, rows.index, row0);
+    cg_val feature[EXPRESSION_MAX_INPUTS], bias = c->bias ? em_load_splat(e, c->lanes, em_index(e, c->bias, row, 4)) : NULL;
+    for (unsigned i = 0; i < x->n_inputs; i++) {
+        if (x->inputs[i].source == SOURCE_FEATURE)
+            feature[i] = em_load_splat(e, c->lanes, em_index(e, c->operand[x->inputs[i].operand], row, 4));
+        if (x->inputs[i].source == SOURCE_SCALAR) feature[i] = em_load_splat(e, c->lanes, c->operand[x->inputs[i].operand]);
+    }
+    em_loop_begin(e, &parts, em_int(e, 0), em_int(e, 4 * c->W), 4 * (int64_t)(c->lanes * c->vectors), NULL, 0);
+    for (unsigned v = 0; v < c->vectors; v++) {
+        cg_val value[EXPRESSION_MAX_VALUES];
+        cg_val part = em_add_int(e, parts.index, 4 * (int64_t)(v * c->lanes));
+        cg_val at = em_add(e, em_mul_int(e, em_add(e, first, rows.index), 4 * c->W), part);
+        for (unsigned i = 0; i < x->n_inputs; i++) {
+            cg_source source = x->inputs[i].source;
+            if (source == SOURCE_FULL) {
+                value[i] = em_load(e, c->lanes, em_at(e, c->operand[x->inputs[i].operand], at), align);
+            } else if (source == SOURCE_COMPUTED) {
+                cg_val sum = em_load(e, c->lanes, em_at(e, em_index(e, c->scratch, rows.index, 4 * c->W), part), align);
+                value[i] = bias ? em_fadd(e, sum, bias) : sum;
+            } else {
+                value[i] = feature[i];
+            }
+        }
+        expression_emit(e, x, value);
+        for (unsigned i = 0; i < x->n_stores; i++)
+            em_store(e, value[x->stores[i].value], em_at(e, c->operand[x->stores[i].operand], at), align);
+    }
+    em_loop_end(e, &parts, NULL);
+    em_loop_end(e, &rows, NULL);
+}
+
+static void emit_tile(emitter *e, const cg_kernel *k, const linear_code *c, cg_val t, cg_val row0) {
+    cg_val n_rows = em_min(e, em_int(e, c->rows), em_sub(e, em_int(e, c->N), row0));
+    cg_val n_panels = em_div_int_up(e, n_rows, c->panel);
+    cg_val x_tile = em_index(e, c->x, t, 4 * c->K * c->W), w_block = em_index(e, c->w, row0, 4 * c->K);
+    if (c->k_block >= c->K) {
+        emit_k_block(e, c, x_tile, w_block, n_panels, em_int(e, 0), em_int(e, c->K), true);
+    } else {
+        em_loop blocks;
+        emit_clear(e, c, n_panels);
+        em_loop_begin(e, &blocks, em_int(e, 0), em_int(e, c->K), c->k_block, NULL, 0);
+        cg_val rest = em_sub(e, em_int(e, c->K), blocks.index);
+        cg_val count = c->K % c->k_block == 0 ? em_int(e, c->k_block) : em_min(e, em_int(e, c->k_block), rest);
+        emit_k_block(e, c, x_tile, w_block, n_panels, blocks.index, count, false);
+        em_loop_end(e, &blocks, NULL);
+    }
+    emit_results(e, k, c, t, row0, n_rows);
+}
+
+void emit_linear(emitter *e, const cg_kernel *k) {
+    linear_code c = {.N = kernel_get(k, "N"),
+                     .K = kernel_get(k, "K"),
+                     .W = kernel_get(k, "W"),
+                     .panel = kernel_get(k, "panel"),
+                     .rows = kernel_get(k, "rows"),
+                     .k_block = kernel_get(k, "k_block"),
+                     .blocks = kernel_get(k, "blocks"),
+                     .group = kernel_get(k, "group"),
+                     .scratch = em_scratch(e)};
+    c.lanes = tile_lanes(e->lanes, c.W);
+    c.vectors = c.W / c.lanes % BLOCK_VECTORS == 0 ? BLOCK_VECTORS : 1;
+    for (unsigned i = 0; i < k->n_operands; i++) c.operand[i] = em_buffer(e, i);
+    c.x = c.operand[0];
+    c.w = c.operand[1];
+    c.bias = kernel_get(k, "bias") ? c.operand[2] : NULL;
+    cg_val n_tiles = em_div_int_up(e, em_dim(e, 0), c.W);
+    cg_val n_units = em_mul_int(e, em_div_int_up(e, n_tiles, c.group), c.blocks);
+    em_loop units, tiles;
+    em_loop_begin(e, &units, em_begin_unit(e), em_min(e, em_end_unit(e), n_units), 1, NULL, 0);
+    cg_val first = em_mul_int(e, em_div_int(e, units.index, c.blocks), c.group);
+    cg_val row0 = em_mul_int(e, em_rem_int(e, units.index, c.blocks), c.rows);
+    em_loop_begin(e, &tiles, first, em_min(e, em_add_int(e, first, c.group), n_tiles), 1, NULL, 0);
+    emit_tile(e, k, &c, tiles.index, row0);
+    em_loop_end(e, &tiles, NULL);
+    em_loop_end(e, &units, NULL);
+}

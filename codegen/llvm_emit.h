@@ -1,0 +1,132 @@
+/*
+ * The builder that kernel emitters write with: LLVM IR for one function at a time, parametrised by the target's vector width.
+ * Explicit vectors, explicit loops, truthful alignments; no
+ * mid-end pass runs over the result, so what an emitter writes is what the code generator sees.
+ *
+ * Pointers are plain addresses with byte offsets. Integers are i64 unless a name says otherwise. Vectors hold f32; a "vector" of
+ * one lane is allowed.
+ * A failed allocation inside LLVM ends the process, as LLVM does; nothing else here can fail.
+ */
+#ifndef POFAC_CODEGEN_LLVM_EMIT_H
+#define POFAC_CODEGEN_LLVM_EMIT_H
+
+#include <llvm-c/Core.h>
+
+#include "codegen/codegen.h"
+
+typedef LLVMValueRef cg_val;
+
+typedef struct emitter {
+    const cg_target *target;
+    LLVMContextRef context;
+    LLVMModuleRef module;
+    LLVMBuilderRef builder;
+    LLVMValueRef function; /* being emitted */
+    LLVMTypeRef f32, i1, i8, i16, i32, i64, ptr;
+    bool has_fma;
+    bool failed;    /* LLVM reported an error */
+    unsigned lanes; /* f32 lanes of the target's widest vector */
+} emitter;
+
+/* A module for the target. The emitter must not move while the module lives. */
+void em_begin_module(emitter *e, const cg_target *target, const char *name);
+void em_end_module(emitter *e); /* frees module and context */
+
+/* A function of type plan_kernel, positioned at its entry. em_end_function returns from it. */
+void em_begin_function(emitter *e, const char *symbol);
+void em_end_function(emitter *e);
+
+/* Arguments of the kernel. */
+cg_val em_buffer(emitter *e, unsigned i); /* pointer to operand i */
+cg_val em_dim(emitter *e, unsigned i);
+cg_val em_begin_unit(emitter *e);
+cg_val em_end_unit(emitter *e);
+cg_val em_scratch(emitter *e);
+
+/* ---- integers and addresses ---- */
+cg_val em_int(emitter *e, int64_t n);
+cg_val em_add(emitter *e, cg_val a, cg_val b);
+cg_val em_sub(emitter *e, cg_val a, cg_val b);
+cg_val em_mul(emitter *e, cg_val a, cg_val b);
+cg_val em_div(emitter *e, cg_val a, cg_val b); /* unsigned */
+cg_val em_rem(emitter *e, cg_val a, cg_val b); /* unsigned */
+cg_val em_add_int(emitter *e, cg_val a, int64_t b);
+cg_val em_mul_int(emitter *e, cg_val a, int64_t b);
+cg_val em_div_int(emitter *e, cg_val a, int64_t b);    /* rounds down, a >= 0 */
+cg_val em_div_int_up(emitter *e, cg_val a, int64_t b); /* rounds up */
+cg_val em_rem_int(emitter *e, cg_val a, int64_t b);
+cg_val em_less(emitter *e, cg_val a, cg_val b);  /* signed, i1 */
+cg_val em_equal(emitter *e, cg_val a, cg_val b); /* i1 */
+cg_val em_and(emitter *e, cg_val a, cg_val b);
+cg_val em_or(emitter *e, cg_val a, cg_val b);
+cg_val em_select(emitter *e, cg_val condition, cg_val a, cg_val b);
+cg_val em_min(emitter *e, cg_val a, cg_val b); /* signed */
+cg_val em_max(emitter *e, cg_val a, cg_val b);
+cg_val em_at(emitter *e, cg_val pointer, cg_val bytes);
+cg_val em_at_int(emitter *e, cg_val pointer, int64_t bytes);
+/* pointer + index * scale bytes */
+cg_val em_index(emitter *e, cg_val pointer, cg_val index, int64_t scale);
+
+/* An integer of a dtype (i64, i32, i16, i8, u8, bool) as i64, and back. */
+cg_val em_load_int(emitter *e, ir_dtype dtype, cg_val pointer);
+void em_store_int(emitter *e, ir_dtype dtype, cg_val value, cg_val pointer);
+unsigned em_dtype_bytes(ir_dtype dtype); /* 0 for dtypes that kernels do not read */
+
+/* ---- vectors of f32; align in bytes ---- */
+LLVMTypeRef em_vector_type(emitter *e, unsigned lanes);
+cg_val em_load(emitter *e, unsigned lanes, cg_val pointer, unsigned align);
+void em_store(emitter *e, cg_val value, cg_val pointer, unsigned align);
+void em_store_masked(emitter *e, cg_val value, cg_val pointer, cg_val mask,
+                     unsigned align);                             /* lanes whose mask is 0 are not touched */
+cg_val em_load_splat(emitter *e, unsigned lanes, cg_val pointer); /* one f32 in all lanes */
+cg_val em_splat(emitter *e, unsigned lanes, cg_val scalar);
+cg_val em_const(emitter *e, unsigned lanes, double x);
+cg_val em_const_i32(emitter *e, unsigned lanes, int32_t x);
+cg_val em_shuffle(emitter *e, cg_val a, cg_val b, unsigned lanes, const unsigned *index);
+unsigned em_lanes_of(cg_val vector);
+
+cg_val em_fadd(emitter *e, cg_val a, cg_val b);
+cg_val em_fsub(emitter *e, cg_val a, cg_val b);
+cg_val em_fmul(emitter *e, cg_val a, cg_val b);
+cg_val em_fdiv(emitter *e, cg_val a, cg_val b);
+cg_val em_fsqrt(emitter *e, cg_val a);
+cg_val em_fma(emitter *e, cg_val x, cg_val y, cg_val z); /* x * y + z: fused where the target has it, else two roundings */
+cg_val em_fma_const(emitter *e, cg_val x, cg_val y, double z);
+/* The smaller / larger; where x is NaN the result is x (limit must not be NaN). */
+cg_val em_fmin_nan(emitter *e, cg_val x, cg_val limit);
+cg_val em_fmax_nan(emitter *e, cg_val x, cg_val limit);
+cg_val em_fmax_skip_nan(emitter *e, cg_val top, cg_val x); /* x > top ? x : top */
+cg_val em_fless(emitter *e, cg_val a, cg_val b);           /* ordered */
+/* a[l] = first + l as i32 lanes are compared: first + l >= from and first + l < to, a mask */
+cg_val em_lanes_in_range(emitter *e, unsigned lanes, cg_val first, cg_val from, cg_val to);
+
+/* ---- control ---- */
+#define EM_MAX_CARRIED 40
+
+/* for (index = begin; index < end; index += step), with values carried from one round to the next. */
+typedef struct em_loop {
+    LLVMBasicBlockRef before, body, after;
+    cg_val index, end;
+    int64_t step;
+    unsigned n_carried;
+    cg_val initial[EM_MAX_CARRIED];
+    cg_val carried[EM_MAX_CARRIED]; /* in the body: this round's values; after em_loop_end: the final ones */
+} em_loop;
+
+/* `initial` may be NULL when n_carried is 0. The body follows; em_loop_end gives next round's carried values. A loop may run zero
+ * times. */
+void em_loop_begin(emitter *e, em_loop *loop, cg_val begin, cg_val end, int64_t step, const cg_val *initial, unsigned n_carried);
+void em_loop_end(emitter *e, em_loop *loop, const cg_val *next);
+
+typedef struct em_if {
+    LLVMBasicBlockRef otherwise, after;
+    bool has_else;
+} em_if;
+void em_if_begin(emitter *e, em_if *branch, cg_val condition);
+void em_else(emitter *e, em_if *branch);
+void em_if_end(emitter *e, em_if *branch);
+
+/* A stack slot at the function's entry. */
+cg_val em_stack(emitter *e, int64_t bytes, unsigned align);
+
+#endif

@@ -1,0 +1,297 @@
+/*
+ * Groups -> steps; see lower.h.
+ *
+ * A group (attribute `group`; nodes without one are groups of their own) runs where its last node stands. The first row of
+ * kernels.def that takes the whole group computes it; else the longest part
+ * of it that a row takes, counted from its first node, and then the rest in the same way; what no row takes alone runs through its
+ * evaluator. The sum that a layer norm at the
+ * end of a group reads is written where the norm's result goes, and normalised in place.
+ *
+ * Memory: attribute `slot` (pass plan-memory). Values without a slot that are needed nevertheless (plan-memory was not run, or a
+ * group was cut) get one of their own. A reshape that shares its
+ * input's slot is no step.
+ */
+#include "codegen/lower.h"
+
+#include <string.h>
+
+#include "ir/op.h"
+#include "ir/support/hash.h"
+
+#define CODE_VERSION 1 /* of the emitters: raised when they write other code for the same key */
+
+typedef struct use_table {
+    uint32_t *start; /* [values + 1] into node */
+    uint32_t *node;
+    bool *is_output; /* [values] */
+} use_table;
+
+static pofac_status find_uses(const ir_graph *g, arena *a, const diag_sink *sink, use_table *out) {
+    size_t n = g->values.size, total = 0;
+    for (size_t i = 0; i < g->nodes.size; i++) total += g->nodes.data[i].n_inputs;
+    out->start = ARENA_ARRAY(a, uint32_t, n + 2);
+    out->node = ARENA_ARRAY(a, uint32_t, total + 1);
+    out->is_output = ARENA_ARRAY(a, bool, n + 1);
+    if (!out->start || !out->node || !out->is_output) return diag_out_of_memory(sink);
+    for (size_t i = 0; i < g->nodes.size; i++)
+        for (uint32_t j = 0; j < g->nodes.data[i].n_inputs; j++) out->start[g->nodes.data[i].inputs[j] + 2]++;
+    for (size_t v = 2; v < n + 2; v++) out->start[v] += out->start[v - 1];
+    for (size_t i = 0; i < g->nodes.size; i++) /* start[v + 1] is the next free place of v, and its end in the end */
+        for (uint32_t j = 0; j < g->nodes.data[i].n_inputs; j++)
+            out->node[out->start[g->nodes.data[i].inputs[j] + 1]++] = (uint32_t)i;
+    for (size_t o = 0; o < g->outputs.size; o++) out->is_output[g->outputs.data[o].value] = true;
+    return POFAC_OK;
+}
+
+static bool is_among(uint32_t node, const uint32_t *nodes, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (nodes[i] == node) return true;
+    return false;
+}
+
+/* Sets stored[v] for the results of nodes[0, n): read by a node that is not among them, or an output. */
+static void mark_stored(const ir_graph *g, const use_table *uses, const uint32_t *nodes, size_t n, bool *stored) {
+    for (size_t i = 0; i < n; i++) {
+        const ir_node *node = &g->nodes.data[nodes[i]];
+        for (uint32_t r = 0; r < node->n_results; r++) {
+            ir_value v = node_result(node, r);
+            stored[v] = uses->is_output[v];
+            for (uint32_t u = uses->start[v]; u < uses->start[v + 1] && !stored[v]; u++)
+                stored[v] = !is_among(uses->node[u], nodes, n);
+        }
+    }
+}
+
+/* ---- buffers ---- */
+
+static plan_buffer_kind buffer_kind(ir_op op) {
+    switch (op) {
+    case OP_input: return PLAN_INPUT;
+    case OP_state:
+    case OP_pattern: return PLAN_STATE;
+    case OP_constant: return PLAN_CONSTANT;
+    default: return PLAN_SLOT;
+    }
+}
+
+static const char *buffer_name(const ir_node *n) {
+    if (n->op == OP_constant) return node_string(n, "data")[0] ? node_string(n, "data") : NULL;
+    return op_has(n->op, TRAIT_LEAF) ? node_string(n, "name") : NULL;
+}
+
+uint32_t lower_buffer(lowering *l, ir_value v, plan_packing packing, uint32_t packing_parameter) {
+    for (size_t i = 0; i < l->buffers.size; i++) {
+        const plan_buffer *b = &l->buffers.data[i];
+        if (b->value == v && b->packing == packing && b->packing_parameter == packing_parameter) return (uint32_t)i;
+    }
+    const ir_node *n = graph_node_of(l->graph, v);
+    plan_buffer b = {.kind = buffer_kind(n->op),
+                     .name = buffer_name(n),
+                     .value = v,
+                     .type = graph_type(l->graph, v),
+                     .packing = packing,
+                     .packing_parameter = packing_parameter};
+    if (b.kind == PLAN_SLOT) {
+        if (l->slot[v] < 0) l->slot[v] = l->n_slots++;
+        b.slot = (uint32_t)l->slot[v];
+    }
+    return VEC_PUSH(&l->buffers, b) ? (uint32_t)l->buffers.size - 1 : UINT32_MAX;
+}
+
+static pofac_status find_slots(lowering *l) {
+    const ir_graph *g = l->graph;
+    l->slot = ARENA_ARRAY(l->memory, int64_t, g->values.size + 1);
+    if (!l->slot) return diag_out_of_memory(l->sink);
+    for (size_t v = 0; v < g->values.size; v++) l->slot[v] = -1;
+    for (size_t i = 0; i < g->nodes.size; i++) {
+        const ir_node *n = &g->nodes.data[i];
+        const ir_attr *a = node_find_attr(n, "slot");
+        if (!a || a->kind != ATTR_INTS) continue;
+        for (uint32_t r = 0; r < n->n_results && r < a->as.ints.n; r++) {
+            int64_t s = a->as.ints.data[r];
+            if (s >= (int64_t)g->values.size)
+                return diag_error(l->sink, POFAC_ERR_INPUT, NULL, "%s: slot is %lld, wanted less than the number of values, %zu",
+                                  op_info(n->op)->name, (long long)s, g->values.size);
+            l->slot[node_result(n, r)] = s < 0 ? -1 : s;
+            if (s >= (int64_t)l->n_slots) l->n_slots = (uint32_t)s + 1;
+        }
+    }
+    return POFAC_OK;
+}
+
+/* ---- steps ---- */
+
+static pofac_status add_step(lowering *l, plan_step step, uint32_t kernel) {
+    if (!VEC_PUSH(&l->steps, step) || !VEC_PUSH(&l->step_kernel, kernel)) return diag_out_of_memory(l->sink);
+    return POFAC_OK;
+}
+
+static pofac_status find_kernel(lowering *l, const cg_kernel *k, uint32_t *out) {
+    strbuf variant = STRBUF_INIT, key = STRBUF_INIT;
+    kernel_variant(k, &variant);
+    strbuf_printf(&key, "pofac %d llvm %s target %s %s %s %s %u %u %s", CODE_VERSION, cg_llvm_version(), l->target->triple,
+                  l->target->cpu, l->target->features, l->target->isa, l->target->vector_bytes, l->target->vector_registers,
+                  strbuf_str(&variant));
+    pofac_status status = strbuf_ok(&key) && strbuf_ok(&variant) ? POFAC_OK : diag_out_of_memory(l->sink);
+    size_t i = 0;
+    while (status == POFAC_OK && i < l->kernels.size && strcmp(l->kernels.data[i].key, key.data) != 0) i++;
+    if (status == POFAC_OK && i == l->kernels.size) {
+        char hex[33];
+        hash_to_hex(hash_bytes128(key.data, key.size), hex);
+        lowered_kernel added = {.kernel = *k,
+                                .key = arena_strdup(l->memory, key.data),
+                                .variant = arena_strdup(l->memory, variant.data),
+                                .symbol = arena_printf(l->memory, "%s_%s", kernel_rows[k->row].name, hex)};
+        if (!added.key || !added.variant || !added.symbol || !VEC_PUSH(&l->kernels, added)) status = diag_out_of_memory(l->sink);
+    }
+    *out = (uint32_t)i;
+    strbuf_free(&variant);
+    strbuf_free(&key);
+    return status;
+}
+
+static pofac_status add_kernel_step(lowering *l, const cg_group *g, const cg_kernel *k) {
+    uint32_t index;
+    TRY(find_kernel(l, k, &index));
+    uint32_t *buffers = ARENA_ARRAY(l->memory, uint32_t, k->n_operands + 1);
+    ir_dim *dims = ARENA_ARRAY(l->memory, ir_dim, k->n_dims + 1);
+    if (!buffers || !dims) return diag_out_of_memory(l->sink);
+    for (unsigned i = 0; i < k->n_operands; i++) {
+        buffers[i] = lower_buffer(l, k->operands[i].value, k->operands[i].packing, k->operands[i].packing_parameter);
+        if (buffers[i] == UINT32_MAX) return diag_out_of_memory(l->sink);
+    }
+    memcpy(dims, k->dims, k->n_dims * sizeof *dims);
+    plan_step step = {.kernel = kernel_rows[k->row].name,
+                      .variant = l->kernels.data[index].variant,
+                      .scope = group_last(g)->scope,
+                      .node = g->nodes[0],
+                      .n_buffers = k->n_operands,
+                      .buffers = buffers,
+                      .n_dims = k->n_dims,
+                      .dims = dims,
+                      .work = k->work,
+                      .work_per_unit = k->work_per_unit,
+                      .grain = k->grain,
+                      .scratch_bytes = k->scratch_bytes,
+                      .flops = k->flops,
+                      .bytes = k->bytes};
+    return add_step(l, step, index);
+}
+
+static pofac_status want_rows(const lowering *l, const ir_node *n, ir_value v) {
+    const ir_type *t = graph_type(l->graph, v);
+    if (t->layout == LAYOUT_ROWS) return POFAC_OK;
+    const diag_place place = {n->location.file, n->location.line, n->location.column, NULL, 0};
+    strbuf text = STRBUF_INIT;
+    type_print(l->graph->module->context, t, NULL, NULL, &text);
+    pofac_status status = diag_error(l->sink, POFAC_ERR_INPUT, &place, "%s has no kernel for %s, and its evaluator wants rows",
+                                     op_info(n->op)->name, strbuf_str(&text));
+    strbuf_free(&text);
+    return status;
+}
+
+static pofac_status add_evaluator_step(lowering *l, uint32_t node) {
+    const ir_node *n = &l->graph->nodes.data[node];
+    uint32_t total = n->n_inputs + n->n_results;
+    uint32_t *buffers = ARENA_ARRAY(l->memory, uint32_t, total + 1);
+    if (!buffers) return diag_out_of_memory(l->sink);
+    for (uint32_t i = 0; i < total; i++) {
+        ir_value v = i < n->n_inputs ? n->inputs[i] : node_result(n, i - n->n_inputs);
+        buffers[i] = UINT32_MAX;
+        if (v == IR_NO_VALUE || (i >= n->n_inputs && !l->stored[v])) continue;
+        TRY(want_rows(l, n, v));
+        buffers[i] = lower_buffer(l, v, PACKING_NONE, 0);
+        if (buffers[i] == UINT32_MAX) return diag_out_of_memory(l->sink);
+    }
+    plan_step step = {.kernel = "evaluator",
+                      .variant = op_info(n->op)->name,
+                      .scope = n->scope,
+                      .node = node,
+                      .n_buffers = total,
+                      .buffers = buffers,
+                      .work = dim_const(1),
+                      .work_per_unit = 1,
+                      .grain = 1};
+    return add_step(l, step, NO_KERNEL);
+}
+
+static bool is_alias(const lowering *l, const ir_node *n) {
+    return n->op == OP_reshape && l->slot[n->first_result] >= 0 && l->slot[n->inputs[0]] == l->slot[n->first_result];
+}
+
+/* The sum of a group that ends in a layer norm goes where the norm's result goes. */
+static void share_slot(lowering *l, const cg_group *whole, size_t done) {
+    const ir_node *norm = group_last(whole);
+    if (done + 1 != whole->n_nodes || norm->op != OP_layer_norm) return;
+    ir_value x = norm->inputs[0], y = norm->first_result;
+    if (!group_has(whole, x) || l->slot[x] >= 0 || graph_type(l->graph, x) != graph_type(l->graph, y)) return;
+    if (l->slot[y] < 0) l->slot[y] = l->n_slots++;
+    l->slot[x] = l->slot[y];
+}
+
+static pofac_status lower_group(lowering *l, const use_table *uses, const uint32_t *nodes, size_t n_nodes, bool *stored) {
+    const cg_group whole = {l->graph, nodes, n_nodes, stored};
+    for (size_t done = 0; done < n_nodes;) {
+        size_t n = n_nodes - done;
+        cg_kernel kernel;
+        for (; n > 0; n--) {
+            cg_group part = {l->graph, nodes + done, n, stored};
+            mark_stored(l->graph, uses, part.nodes, n, stored);
+            if (!kernel_choose(&part, l->target, &kernel)) continue;
+            share_slot(l, &whole, done + n);
+            TRY(add_kernel_step(l, &part, &kernel));
+            break;
+        }
+        if (n == 0) {
+            mark_stored(l->graph, uses, nodes + done, 1, stored);
+            TRY(add_evaluator_step(l, nodes[done]));
+            n = 1;
+        }
+        done += n;
+    }
+    return POFAC_OK;
+}
+
+static pofac_status lower_groups(lowering *l, const use_table *uses) {
+    const ir_graph *g = l->graph;
+    bool *stored = ARENA_ARRAY(l->memory, bool, g->values.size + 1);
+    uint32_t *nodes = ARENA_ARRAY(l->memory, uint32_t, g->nodes.size + 1);
+    int64_t *group = ARENA_ARRAY(l->memory, int64_t, g->nodes.size + 1);
+    if (!stored || !nodes || !group) return diag_out_of_memory(l->sink);
+    l->stored = stored;
+    for (size_t i = 0; i < g->nodes.size; i++) group[i] = node_int(&g->nodes.data[i], "group");
+    for (size_t i = 0; i < g->nodes.size; i++) {
+        const ir_node *n = &g->nodes.data[i];
+        bool is_last = true;
+        size_t count = 0;
+        if (op_has(n->op, TRAIT_LEAF) || is_alias(l, n)) continue;
+        for (size_t j = i + 1; j < g->nodes.size && is_last && group[i] >= 0; j++) is_last = group[j] != group[i];
+        if (!is_last) continue;
+        for (size_t j = 0; j < i && group[i] >= 0; j++)
+            if (group[j] == group[i]) nodes[count++] = (uint32_t)j;
+        nodes[count++] = (uint32_t)i;
+        TRY(lower_group(l, uses, nodes, count, stored));
+    }
+    return POFAC_OK;
+}
+
+pofac_status lower_graph(lowering *l, const ir_graph *g, const cg_target *target, arena *memory, const diag_sink *sink) {
+    *l = (lowering){.graph = g, .target = target, .sink = sink, .memory = memory};
+    use_table uses;
+    TRY(find_uses(g, memory, sink, &uses));
+    TRY(find_slots(l));
+    return lower_groups(l, &uses);
+}
+
+void lowering_free(lowering *l) {
+    VEC_FREE(&l->kernels);
+    VEC_FREE(&l->steps);
+    VEC_FREE(&l->step_kernel);
+    VEC_FREE(&l->buffers);
+}
+
+void lower_emit(emitter *e, const lowered_kernel *k) {
+    em_begin_function(e, k->symbol);
+    kernel_rows[k->kernel.row].emit(e, &k->kernel);
+    em_end_function(e);
+}

@@ -1,0 +1,44 @@
+/*
+ * Lowering: a graph's groups -> steps over buffers, and the distinct kernels that the steps need. What cg_compile turns into code
+ * and cg_emit into text.
+ */
+#ifndef POFAC_CODEGEN_LOWER_H
+#define POFAC_CODEGEN_LOWER_H
+
+#include "codegen/kernel.h"
+
+typedef struct lowered_kernel {
+    cg_kernel kernel;
+    const char *key;    /* everything its code depends on: versions, target, variant */
+    const char *symbol; /* unique: row and hash of the key */
+    const char *variant;
+} lowered_kernel;
+
+#define NO_KERNEL UINT32_MAX
+
+typedef struct lowering {
+    const ir_graph *graph;
+    const cg_target *target;
+    const diag_sink *sink;
+    arena *memory; /* of everything below */
+    VEC(lowered_kernel) kernels;
+    VEC(plan_step) steps;
+    VEC(uint32_t) step_kernel; /* index into kernels, or NO_KERNEL: evaluator */
+    VEC(plan_buffer) buffers;
+    uint32_t n_slots;
+    int64_t *slot;      /* [values] -1: none */
+    const bool *stored; /* [values] of the group at hand */
+} lowering;
+
+/* Fills everything; lowering_free releases the vectors on success and on error. */
+POFAC_MUST_USE pofac_status lower_graph(lowering *l, const ir_graph *g, const cg_target *target, arena *memory,
+                                        const diag_sink *sink);
+void lowering_free(lowering *l);
+
+/* The index of the buffer that holds a value, made where missing; UINT32_MAX when memory is short. */
+uint32_t lower_buffer(lowering *l, ir_value v, plan_packing packing, uint32_t packing_parameter);
+
+/* The function of a kernel, into the emitter's module. */
+void lower_emit(emitter *e, const lowered_kernel *k);
+
+#endif

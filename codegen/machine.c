@@ -1,0 +1,74 @@
+/*
+ * Module -> object code or text; see machine.h.
+ *
+ * Emitters write IR in the form the code generator wants, so no optimisation pipeline runs: it would change nothing and take longer
+ * than code generation itself. Level Default; Aggressive is no faster.
+ */
+#include "codegen/machine.h"
+
+#include <llvm-c/Analysis.h>
+#include <llvm-c/TargetMachine.h>
+#include <stdlib.h>
+
+#include "codegen/target.h"
+
+struct machine {
+    LLVMTargetMachineRef target_machine;
+};
+
+static pofac_status refused(const diag_sink *sink, const char *what, char *message) {
+    pofac_status status = diag_error(sink, POFAC_ERR_RUNTIME, NULL, "LLVM %s: %s", what, message ? message : "no reason given");
+    LLVMDisposeMessage(message);
+    return status;
+}
+
+pofac_status machine_create(const cg_target *target, const diag_sink *sink, machine **out) {
+    *out = NULL;
+    target_initialize();
+    LLVMTargetRef backend;
+    char *message = NULL;
+    if (LLVMGetTargetFromTriple(target->triple, &backend, &message)) return refused(sink, "knows no such target", message);
+    machine *m = calloc(1, sizeof *m);
+    if (!m) return diag_out_of_memory(sink);
+    m->target_machine = LLVMCreateTargetMachine(backend, target->triple, target->cpu, target->features, LLVMCodeGenLevelDefault,
+                                                LLVMRelocPIC, LLVMCodeModelDefault);
+    if (!m->target_machine) {
+        free(m);
+        return diag_error(sink, POFAC_ERR_RUNTIME, NULL, "LLVM cannot make code for %s %s", target->triple, target->cpu);
+    }
+    *out = m;
+    return POFAC_OK;
+}
+
+void machine_destroy(machine *m) {
+    if (!m) return;
+    LLVMDisposeTargetMachine(m->target_machine);
+    free(m);
+}
+
+static pofac_status print_module(emitter *e, const diag_sink *sink, strbuf *out) {
+    char *text = LLVMPrintModuleToString(e->module);
+    strbuf_puts(out, text);
+    LLVMDisposeMessage(text);
+    return strbuf_ok(out) ? POFAC_OK : diag_out_of_memory(sink);
+}
+
+pofac_status machine_generate(machine *m, emitter *e, cg_emit_kind kind, const diag_sink *sink, strbuf *out) {
+    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(m->target_machine);
+    LLVMSetModuleDataLayout(e->module, layout);
+    LLVMDisposeTargetData(layout);
+    char *message = NULL;
+    if (LLVMVerifyModule(e->module, LLVMReturnStatusAction, &message))
+        return refused(sink, "rejects the code of a kernel", message);
+    LLVMDisposeMessage(message);
+    if (kind == CG_EMIT_LLVM) return print_module(e, sink, out);
+    LLVMMemoryBufferRef code = NULL;
+    LLVMCodeGenFileType type = kind == CG_EMIT_ASM ? LLVMAssemblyFile : LLVMObjectFile;
+    message = NULL;
+    if (LLVMTargetMachineEmitToMemoryBuffer(m->target_machine, e->module, type, &message, &code))
+        return refused(sink, "cannot generate code", message);
+    strbuf_append(out, LLVMGetBufferStart(code), LLVMGetBufferSize(code));
+    LLVMDisposeMemoryBuffer(code);
+    if (e->failed) return diag_error(sink, POFAC_ERR_RUNTIME, NULL, "LLVM reported an error while it generated code");
+    return strbuf_ok(out) ? POFAC_OK : diag_out_of_memory(sink);
+}
