@@ -75,8 +75,8 @@ static void load_block(const ir_tensor *x, int64_t first, int64_t n, double *row
     }
 }
 
-/* acc += the row's weights times the block; columns NULL: all of them in order. */
-static void accumulate(const double *weights, const int32_t *columns, int64_t n, const double *block, double acc[ROWS]) {
+/* acc [ROWS] += the row's weights times the block; columns NULL: all of them in order. */
+static void accumulate(const double *weights, const int32_t *columns, int64_t n, const double *block, double *restrict acc) {
     for (int64_t i = 0; i < n; i++) {
         const double *x = block + (columns ? columns[i] : i) * ROWS;
         for (int r = 0; r < ROWS; r++) acc[r] += weights[i] * x[r];

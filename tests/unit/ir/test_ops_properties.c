@@ -1,6 +1,7 @@
 /*
  * Laws of the evaluators over random tensors: plain loops in the same formula give the same numbers, a row's result does not depend
- * on the rows beside it, a sequence's not on the batch, a sparse weight gives what the dense one gives, softmax does not see a shift.
+ * on the rows beside it, a sequence's not on the batch, a sparse weight gives what the dense one gives, softmax does not see a
+ * shift.
  */
 #include <setjmp.h>
 #include <stdarg.h>
