@@ -228,6 +228,33 @@ static pofac_status check_symbol(const checker *k, const ir_node *n, const ir_ty
     return status;
 }
 
+/* The type has a meaning, and the text form reads it. */
+static bool is_well_formed(const ir_type *t) {
+    int64_t size;
+    if (t->kind == TYPE_PATTERN && t->rank != 2) return false;
+    if (t->layout == LAYOUT_TILES && (t->rank != 2 || t->tile == 0)) return false;
+    for (uint32_t i = 0; i < t->rank; i++) {
+        if (dim_is_const(t->dims[i], &size) && size < 0) return false;
+    }
+    return true;
+}
+
+static pofac_status check_forms(const checker *k, const ir_node *n) {
+    for (uint32_t r = 0; r < n->n_results; r++) {
+        const ir_type *t = graph_type(k->g, node_result(n, r));
+        if (is_well_formed(t)) continue;
+        strbuf text = STRBUF_INIT;
+        print_type(k, t, &text);
+        pofac_status status =
+            strbuf_ok(&text) ? node_error(k->g, n, k->sink, "result %u is %s, wanted dimensions from 0, and tiles of rank 2 only",
+                                          r, strbuf_str(&text))
+                             : diag_out_of_memory(k->sink);
+        strbuf_free(&text);
+        return status;
+    }
+    return POFAC_OK;
+}
+
 /* Symbols of the result types are declared, or count the non-zeros of an earlier pattern. */
 static pofac_status check_symbols(const checker *k, const ir_node *n) {
     for (uint32_t r = 0; r < n->n_results; r++) {
@@ -273,6 +300,7 @@ static pofac_status check_node(const checker *k, const ir_node *n, ir_value expe
     diag_sink named = {.emit = emit_named, .user = &naming};
     TRY(check_place(k, n, expected));
     TRY(check_attrs(k, n, &named));
+    TRY(check_forms(k, n));
     TRY(check_symbols(k, n));
     TRY(check_patterns(k, n));
     return check_types(k, n, &named);
