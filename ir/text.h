@@ -15,12 +15,13 @@
  *   location  = "loc" "(" string ":" line ":" column ")"
  *   return    = "return" [ string "=" value { "," string "=" value } ]
  *
- * White space separates tokens and means nothing else; comments run from ";" to the end of the line. Strings have the escapes \" \\ \n \t and
- * \xNN. Numbers of values are any that differ within a graph, defined before use; printing numbers nodes from 1 in order. Printed attributes
- * are sorted by name and left out where they equal their default; floats print so that they read back exactly ("inf", "-inf", "nan").
+ * White space separates tokens and means nothing else; comments run from ";" to the end of the line. Strings have the escapes \"
+ * \\ \n \t and \xNN. Numbers of values are any that differ within a graph, defined before use; printing numbers nodes from 1 in
+ * order. Printed attributes are sorted by name and left out where they equal their default; floats print so that they read back
+ * exactly ("inf", "-inf", "nan").
  *
- * A constant has its elements in the attribute `value`, or, when they are many (builders keep at most 64 inline), in the module under the name in
- * the attribute `data`. Text has the name only; the elements come from a tensor_source when parsing.
+ * A constant has its elements in the attribute `value`, or, when they are many (builders keep at most 64 inline), in the module
+ * under the name in the attribute `data`. Text has the name only; the elements come from a tensor_source when parsing.
  */
 #ifndef POFAC_IR_TEXT_H
 #define POFAC_IR_TEXT_H
@@ -30,7 +31,7 @@
 typedef struct text_print_options {
     bool locations;    /* print loc(...) */
     const char *scope; /* only nodes of this scope and those below it (not readable back); NULL: all */
-    bool fold_layers;  /* print a layer that equals the one before it, but for its number in names, as one comment line (not readable back) */
+    bool fold_layers;  /* one comment line for layers that equal the one before them, but for numbers (not readable back) */
 } text_print_options;
 
 /* Each appends to `out`, whose failure is sticky. */
@@ -41,9 +42,10 @@ void text_print_node(const ir_graph *g, const ir_node *n, strbuf *out);
 /* The printed number of a node's results: its place in the graph, from 1. */
 uint32_t text_node_number(const ir_graph *g, const ir_node *n);
 
-/* Reads a module and verifies it; `file` names the text in messages. `constants` gives data of constants that name them (NULL: they stay unbound,
- * which the verifier allows and evaluation refuses). Nodes get the location that the text gives them, else their place in the text.
- * Every error of the text, POFAC_ERR_INPUT, has FILE:LINE:COL, the line and a caret. *out is NULL on error. */
+/* Reads a module and verifies it; `file` names the text in messages. `constants` gives data of constants that name them (NULL:
+ * they stay unbound, which the verifier allows and evaluation refuses). Nodes get the location that the text gives them, else
+ * their place in the text. Every error of the text, POFAC_ERR_INPUT, has FILE:LINE:COL, the line and a caret. *out is NULL on
+ * error. */
 POFAC_MUST_USE pofac_status text_parse_module(ir_context *c, const char *file, const char *text, size_t n,
                                               const tensor_source *constants, const diag_sink *sink, ir_module **out);
 

@@ -1,6 +1,6 @@
 /*
- * Text of modules to tokens: one token of look-ahead, one pass, no memory. White space and comments (";" to the end of the line) separate tokens
- * and mean nothing else. Bytes from 0x80 are taken in strings and comments, where UTF-8 belongs.
+ * Text of modules to tokens: one token of look-ahead, one pass, no memory. White space and comments (";" to the end of the line)
+ * separate tokens and mean nothing else. Bytes from 0x80 are taken in strings and comments, where UTF-8 belongs.
  */
 #include "ir/text_lex.h"
 

@@ -1,8 +1,8 @@
 /*
  * Tokens of the text form of modules (grammar in text.h), and messages about places in the text.
  *
- * The lexer points into the text and copies nothing. Strings are checked when their token is made, so that decoding cannot fail but for
- * memory.
+ * The lexer points into the text and copies nothing. Strings are checked when their token is made, so that decoding cannot fail
+ * but for memory.
  */
 #ifndef POFAC_IR_TEXT_LEX_H
 #define POFAC_IR_TEXT_LEX_H

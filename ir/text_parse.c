@@ -1,9 +1,10 @@
 /*
- * The text form of modules (grammar in text.h) to modules: a recursive-descent parser over text_lex.c that stops at the first error.
+ * The text form of modules (grammar in text.h) to modules: a recursive-descent parser over text_lex.c that stops at the first
+ * error.
  *
  * Values, symbols and graphs are looked up in hash tables, so time is linear. While the text is read every node has its place in
- * the text as location, so that errors of shape rules and of the verifier point there; locations that the text itself gives are set
- * at the end.
+ * the text as location, so that errors of shape rules and of the verifier point there; locations that the text itself gives are
+ * set at the end.
  */
 #include "ir/text.h"
 
@@ -45,10 +46,10 @@ typedef struct parser {
     ir_module *module;
     ir_graph *graph;
     const tensor_source *constants;
-    const char *file; /* interned */
-    strmap graphs;    /* names */
-    strmap symbols;   /* of this graph: name -> ir_symbol */
-    strmap values;    /* of this graph: bytes of the number in the text -> index of the node */
+    const char *file;      /* interned */
+    strmap graphs;         /* names */
+    strmap symbols;        /* of this graph: name -> ir_symbol */
+    strmap values;         /* of this graph: bytes of the number in the text -> index of the node */
     VEC(uint32_t) numbers; /* of this graph: number in the text of each node */
     VEC(ir_value) operands;
     VEC(ir_attr) attrs;
@@ -59,7 +60,7 @@ typedef struct parser {
     arena memory;
 } parser;
 
-/* ---- tokens -------------------------------------------------------------------------------------------------------------------- */
+/* ---- tokens ---- */
 
 static pofac_status out_of_memory(const parser *p) { return diag_out_of_memory(p->user); }
 
@@ -93,7 +94,8 @@ static pofac_status take_integer(parser *p, int64_t low, int64_t high, const cha
         int64_t digit = negative ? '0' - t->text[i] : t->text[i] - '0';
         fits = !__builtin_mul_overflow(value, 10, &value) && !__builtin_add_overflow(value, digit, &value);
     }
-    if (!fits || value < low || value > high) return text_lex_error(&p->lx, &start, message_INTEGER, (long long)low, (long long)high);
+    if (!fits || value < low || value > high)
+        return text_lex_error(&p->lx, &start, message_INTEGER, (long long)low, (long long)high);
     *out = value;
     return next(p);
 }
@@ -116,7 +118,7 @@ static pofac_status take_double(parser *p, double *out) {
     return next(p);
 }
 
-/* ---- values -------------------------------------------------------------------------------------------------------------------- */
+/* ---- values ---- */
 
 /* Steps over %N or %N#R. */
 static pofac_status take_value(parser *p, const char *wanted, ir_value *out) {
@@ -150,7 +152,7 @@ static const char *type_text(const parser *p, const ir_type *type, strbuf *out) 
     return strbuf_str(out);
 }
 
-/* ---- types --------------------------------------------------------------------------------------------------------------------- */
+/* ---- types ---- */
 
 /* Steps over the rest of nnz(%N). */
 static pofac_status take_nnz(parser *p, ir_dim *out) {
@@ -160,7 +162,8 @@ static pofac_status take_nnz(parser *p, ir_dim *out) {
     TRY(take_value(p, wanted_NNZ_VALUE, &v));
     if (graph_type(p->graph, v)->kind != TYPE_PATTERN) {
         strbuf found = STRBUF_INIT;
-        pofac_status status = text_lex_error(&p->lx, &token, message_NNZ, token.number, type_text(p, graph_type(p->graph, v), &found));
+        pofac_status status =
+            text_lex_error(&p->lx, &token, message_NNZ, token.number, type_text(p, graph_type(p->graph, v), &found));
         strbuf_free(&found);
         return status;
     }
@@ -268,7 +271,7 @@ static pofac_status take_types(parser *p, const ir_op_info *info) {
     return text_lex_error(&p->lx, &p->types.data[0].token, message_TYPES, p->types.size, info->n_results, info->name);
 }
 
-/* ---- attributes ---------------------------------------------------------------------------------------------------------------- */
+/* ---- attributes ---- */
 
 static pofac_status take_list_item(parser *p, ir_attr_kind kind) {
     if (kind == ATTR_INTS) {
@@ -296,7 +299,8 @@ static pofac_status take_list(parser *p, ir_attr *out) {
         if (p->ints.size && !out->as.ints.data) return out_of_memory(p);
     } else {
         out->as.floats.n = p->floats.size;
-        out->as.floats.data = p->floats.size ? arena_copy(&p->memory, p->floats.data, p->floats.size * sizeof *p->floats.data) : NULL;
+        out->as.floats.data =
+            p->floats.size ? arena_copy(&p->memory, p->floats.data, p->floats.size * sizeof *p->floats.data) : NULL;
         if (p->floats.size && !out->as.floats.data) return out_of_memory(p);
     }
     return next(p);
@@ -315,9 +319,7 @@ static pofac_status take_attr_value(parser *p, const ir_attr_schema *schema, ir_
     switch (out->kind) {
     case ATTR_INT: return take_integer(p, INT64_MIN, INT64_MAX, wanted, &out->as.i);
     case ATTR_FLOAT: return take_double(p, &out->as.f);
-    case ATTR_BOOL:
-        out->as.i = at(p, "true");
-        return out->as.i || at(p, "false") ? next(p) : unwanted(p, wanted);
+    case ATTR_BOOL: out->as.i = at(p, "true"); return out->as.i || at(p, "false") ? next(p) : unwanted(p, wanted);
     case ATTR_STRING: return take_text(p, TOKEN_STRING, wanted, &out->as.s);
     case ATTR_ENUM:
         TRY(take_text(p, TOKEN_STRING, attr_kind_name(ATTR_STRING), &out->as.s));
@@ -371,7 +373,7 @@ static pofac_status take_attrs(parser *p, ir_op op) {
     }
 }
 
-/* ---- nodes --------------------------------------------------------------------------------------------------------------------- */
+/* ---- nodes ---- */
 
 static pofac_status unknown_op(parser *p) {
     const text_token *t = &p->lx.token;
@@ -515,7 +517,7 @@ static pofac_status take_node(parser *p) {
     return take_location(p);
 }
 
-/* ---- graphs -------------------------------------------------------------------------------------------------------------------- */
+/* ---- graphs ---- */
 
 /* NAME "<=" NUMBER */
 static pofac_status take_symbol(parser *p, const char *wanted) {
@@ -579,14 +581,10 @@ static pofac_status take_return(parser *p) {
 static pofac_status take_body(parser *p) {
     TRY(take(p, "{", wanted_BODY));
     for (;;) {
-        if (p->lx.token.kind == TOKEN_VALUE)
-            TRY(take_node(p));
-        else if (at(p, "scope"))
-            TRY(take_scope(p));
-        else if (at(p, "return"))
-            return take_return(p);
-        else
-            return unwanted(p, wanted_NODE);
+        if (p->lx.token.kind == TOKEN_VALUE) TRY(take_node(p));
+        else if (at(p, "scope")) TRY(take_scope(p));
+        else if (at(p, "return")) return take_return(p);
+        else return unwanted(p, wanted_NODE);
     }
 }
 
@@ -614,15 +612,14 @@ static pofac_status take_graph(parser *p) {
     return graph_finish(p->graph);
 }
 
-/* ---- modules ------------------------------------------------------------------------------------------------------------------- */
+/* ---- modules ---- */
 
 /* Gives errors of the graph's builder and verifier their source line, and their place where they have none. */
 static void complete_place(void *user, const diag *d) {
     const parser *p = user;
     if (!p->user || !p->user->emit) return;
     diag full = *d;
-    if (!full.place.file && full.status != POFAC_ERR_RUNTIME)
-        full.place = text_lex_place(&p->lx, p->blame.line, p->blame.column);
+    if (!full.place.file && full.status != POFAC_ERR_RUNTIME) full.place = text_lex_place(&p->lx, p->blame.line, p->blame.column);
     else if (full.place.file == p->file && full.place.line && !full.place.text)
         full.place = text_lex_place(&p->lx, full.place.line, full.place.column);
     p->user->emit(p->user->user, &full);

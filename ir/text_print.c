@@ -1,10 +1,10 @@
 /*
  * Modules to their text form (grammar in text.h), in one pass over the nodes.
  *
- * Layers are folded by comparing neighbouring runs of nodes of one layer ("encoder.layer.3") in a normal form, in which a layer's own number reads "#",
- * values made in the run are counted from its start, weights and constants from outside appear as what they are, other values from outside as
- * their type, and groups are named by their first node. Equal normal forms: the same computation on the layer's own weights. Each run is compared with the one
- * right before it only, so the time is linear.
+ * Layers are folded by comparing neighbouring runs of nodes of one layer ("encoder.layer.3") in a normal form, in which a layer's
+ * own number reads "#", values made in the run are counted from its start, weights and constants from outside appear as what they
+ * are, other values from outside as their type, and groups are named by their first node. Equal normal forms: the same computation
+ * on the layer's own weights. Each run is compared with the one right before it only, so the time is linear.
  */
 #include "ir/text.h"
 
@@ -47,7 +47,7 @@ typedef struct printer {
 
 static void put_attrs(printer *p, const ir_node *n);
 
-/* ---- values and types ---------------------------------------------------------------------------------------------------------- */
+/* ---- values and types ---- */
 
 uint32_t text_node_number(const ir_graph *g, const ir_node *n) { return (uint32_t)(n - g->nodes.data) + 1; }
 
@@ -95,7 +95,7 @@ static void put_operand(printer *p, ir_value v) {
     put_type(p, graph_type(p->g, v));
 }
 
-/* ---- attributes ---------------------------------------------------------------------------------------------------------------- */
+/* ---- attributes ---- */
 
 /* `text` with each "layer.N" of the run's own number N as "layer.#". */
 static void put_normal_string(printer *p, const char *text) {
@@ -115,10 +115,8 @@ static void put_normal_string(printer *p, const char *text) {
 }
 
 static void put_string(printer *p, const char *text) {
-    if (p->normal)
-        put_normal_string(p, text);
-    else
-        text_put_string(p->out, text);
+    if (p->normal) put_normal_string(p, text);
+    else text_put_string(p->out, text);
 }
 
 static void put_ints(printer *p, const ir_attr *a) {
@@ -142,10 +140,8 @@ static void put_attr_value(printer *p, const ir_attr *a) {
     case ATTR_INTS:
     case ATTR_FLOATS:
         strbuf_putc(p->out, '[');
-        if (a->kind == ATTR_INTS)
-            put_ints(p, a);
-        else
-            put_floats(p, a);
+        if (a->kind == ATTR_INTS) put_ints(p, a);
+        else put_floats(p, a);
         strbuf_putc(p->out, ']');
         break;
     }
@@ -176,7 +172,7 @@ static void put_attrs(printer *p, const ir_node *n) {
     strbuf_putc(p->out, '}');
 }
 
-/* ---- nodes --------------------------------------------------------------------------------------------------------------------- */
+/* ---- nodes ---- */
 
 /* "%5 = linear %1, %3 {group = 1}" */
 static void put_node_before_type(printer *p, const ir_node *n) {
@@ -240,7 +236,7 @@ static bool is_scope_below(const char *scope, const char *filter) {
 
 static bool is_printed(const printer *p, const ir_node *n) { return is_scope_below(n->scope, p->options.scope); }
 
-/* ---- layers -------------------------------------------------------------------------------------------------------------------- */
+/* ---- layers ---- */
 
 /* The outermost "layer.N" among a scope's components. */
 static bool find_layer(const char *scope, layer *out) {
@@ -334,15 +330,13 @@ static void put_nodes_folded(printer *p) {
     strbuf_free(&before);
 }
 
-/* ---- graphs and modules -------------------------------------------------------------------------------------------------------- */
+/* ---- graphs and modules ---- */
 
 static void put_header(printer *p) {
     const ir_graph *g = p->g;
     strbuf_puts(p->out, "graph @");
-    if (text_is_graph_name(g->name))
-        strbuf_puts(p->out, g->name);
-    else
-        text_put_string(p->out, g->name);
+    if (text_is_graph_name(g->name)) strbuf_puts(p->out, g->name);
+    else text_put_string(p->out, g->name);
     strbuf_puts(p->out, " (");
     for (size_t i = 0; i < g->n_bounds; i++) {
         const char *name = symbol_name(g->module->context, g->bounds[i].symbol);
@@ -373,10 +367,8 @@ void text_print_module(const ir_module *m, text_print_options options, strbuf *o
 void text_print_graph(const ir_graph *g, text_print_options options, strbuf *out) {
     printer p = {.g = g, .options = options, .out = out, .scope = "", .normal = NULL};
     put_header(&p);
-    if (options.fold_layers)
-        put_nodes_folded(&p);
-    else
-        put_run(&p, 0, g->nodes.size);
+    if (options.fold_layers) put_nodes_folded(&p);
+    else put_run(&p, 0, g->nodes.size);
     if (!options.scope || !*options.scope) put_return(&p);
     strbuf_puts(out, "}\n");
 }
@@ -387,7 +379,7 @@ void text_print_node(const ir_graph *g, const ir_node *n, strbuf *out) {
     put_types(&p, n);
 }
 
-/* ---- equality ------------------------------------------------------------------------------------------------------------------ */
+/* ---- equality ---- */
 
 static bool is_tensor_equal(const ir_tensor *a, const ir_tensor *b) {
     if (a->dtype != b->dtype || a->rank != b->rank || !a->pattern != !b->pattern) return false;
@@ -423,4 +415,3 @@ bool module_equal(const ir_module *a, const ir_module *b) {
     strbuf_free(&text_b);
     return equal;
 }
-

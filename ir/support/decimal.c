@@ -1,7 +1,7 @@
 /*
- * Doubles to decimal text and back through the C library, in the "C" locale. More and more digits are tried until the text reads back to the
- * same number, which 17 digits always do (Steele and White 1990). What 15 digits or fewer say of a normal number %.15g says as
- * well, since it drops zeros at the end; numbers below the normal ones have fewer digits of precision and start at 1.
+ * Doubles to decimal text and back through the C library, in the "C" locale. More and more digits are tried until the text reads
+ * back to the same number, which 17 digits always do (Steele and White 1990). What 15 digits or fewer say of a normal number %.15g
+ * says as well, since it drops zeros at the end; numbers below the normal ones have fewer digits of precision and start at 1.
  */
 #include "ir/support/decimal.h"
 
@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The thread's locale becomes "C", which the C library has built in, so that newlocale takes no memory; were it to fail, the locale stays. */
+/* The thread's locale becomes "C", which the C library has built in, so that newlocale takes no memory; were it to fail, the
+ * locale stays. */
 static locale_t enter_c_locale(void) {
     locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     return c != (locale_t)0 ? uselocale(c) : (locale_t)0;

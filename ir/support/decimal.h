@@ -15,8 +15,8 @@ void decimal_put(strbuf *out, double value);
 /* Longest text that decimal_read takes; the exact decimal form of every double is shorter. */
 #define DECIMAL_MAX_BYTES 1100
 
-/* Reads all n bytes as a decimal number, rounded to nearest even. False when they are not one, too long, or beyond the largest finite
- * double. Numbers too small for a double read as 0. */
+/* Reads all n bytes as a decimal number, rounded to nearest even. False when they are not one, too long, or beyond the largest
+ * finite double. Numbers too small for a double read as 0. */
 bool decimal_read(const char *text, size_t n, double *out);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * The text form of modules: parse(print(m)) = m, exact diagnostics, and what printing leaves out.
  *
- * tests/golden/ir/NAME.pir prints back to itself, or to NAME.printed where that exists; with locations to NAME.located and with layers folded to
- * NAME.folded where these exist. NAME.pir beside NAME.err does not parse, with exactly that output.
+ * tests/golden/ir/NAME.pir prints back to itself, or to NAME.printed where that exists; with locations to NAME.located and with
+ * layers folded to NAME.folded where these exist. NAME.pir beside NAME.err does not parse, with exactly that output.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -93,8 +93,8 @@ static pofac_status get_known(void *user, const char *name, const diag_sink *sin
 static const tensor_source known_source = {get_known, NULL};
 
 /* Parses a copy of exactly n bytes, so that AddressSanitizer sees a read over its end. */
-static pofac_status parse(ir_context *c, const char *name, const char *text, size_t n, const tensor_source *source, const diag_sink *sink,
-                          ir_module **out) {
+static pofac_status parse(ir_context *c, const char *name, const char *text, size_t n, const tensor_source *source,
+                          const diag_sink *sink, ir_module **out) {
     char file[256], *copy = malloc(n ? n : 1);
     assert_non_null(copy);
     if (n) memcpy(copy, text, n);
@@ -301,8 +301,7 @@ static bool may_be_whole(const char *text, size_t n) {
     for (size_t i = 0; i < n; i++) {
         if (text[i] == ';')
             while (i + 1 < n && text[i + 1] != '\n') i++;
-        else if (!strchr(" \t\n", text[i]))
-            last = text[i];
+        else if (!strchr(" \t\n", text[i])) last = text[i];
     }
     return last == '}';
 }
@@ -330,11 +329,18 @@ static void check_mutated(const char *name, const strbuf *text, void *user) {
     uint64_t draw = 0;
     for (int i = 0; i < 200; i++) {
         strbuf changed = STRBUF_INIT;
-        size_t at = rng_below(key, draw++, text->size), span = rng_below(key, draw++, 12), end = at + span < text->size ? at + span : text->size;
+        size_t at = rng_below(key, draw++, text->size), span = rng_below(key, draw++, 12),
+               end = at + span < text->size ? at + span : text->size;
         uint64_t kind = rng_below(key, draw++, 3);
         strbuf_append(&changed, text->data, kind == 2 ? end : at);
         if (kind == 0) strbuf_putc(&changed, bytes[rng_below(key, draw++, sizeof bytes - 1)]);
-        strbuf_append(&changed, text->data + (kind == 0 ? at + 1 : kind == 1 ? end : at), text->size - (kind == 0 ? at + 1 : kind == 1 ? end : at));
+        strbuf_append(&changed,
+                      text->data + (kind == 0   ? at + 1
+                                    : kind == 1 ? end
+                                                : at),
+                      text->size - (kind == 0   ? at + 1
+                                    : kind == 1 ? end
+                                                : at));
         assert_true(strbuf_ok(&changed));
         expect_law_or_error(name, strbuf_str(&changed), changed.size);
         strbuf_free(&changed);
@@ -528,7 +534,8 @@ static void test_layers_that_differ_are_shown(void **state) {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         strbuf text = STRBUF_INIT, found = STRBUF_INIT;
         strbuf_printf(&text,
-                      "graph @g (T <= 8) {\n %%0 = input {name = \"x\"} : f32[T,4]\n scope \"layer.0\"\n %%1 = state {name = \"layer.0.w\"} : f32[4]\n"
+                      "graph @g (T <= 8) {\n %%0 = input {name = \"x\"} : f32[T,4]\n scope \"layer.0\"\n %%1 = state {name = "
+                      "\"layer.0.w\"} : f32[4]\n"
                       " %%2 = add %%0, %%1 {group = 1} : f32[T,4]\n %%20 = relu %%2 {group = 1} : f32[T,4]\n"
                       " scope \"layer.1\"\n %%3 = %s\n %%4 = %s\n %%5 = relu %%4 %s : f32[T,4]\n return \"y\" = %%5\n}\n",
                       rows[i].leaf, rows[i].node, strstr(rows[i].node, "group") ? "{group = 2}" : "");
@@ -536,7 +543,8 @@ static void test_layers_that_differ_are_shown(void **state) {
         ir_module *m = parse_good(c, rows[i].what, &text, NULL);
         text_print_module(m, folded, &found);
         bool folds = strstr(strbuf_str(&found), "; layer.1: as layer.0\n") != NULL;
-        if (folds != rows[i].folds) fail_msg("layers that differ in %s: folded is %d, wanted %d", rows[i].what, folds, rows[i].folds);
+        if (folds != rows[i].folds)
+            fail_msg("layers that differ in %s: folded is %d, wanted %d", rows[i].what, folds, rows[i].folds);
         if (!folds) expect_print(m, plain, strbuf_str(&found), rows[i].what);
         module_destroy(m);
         context_destroy(c);
@@ -584,8 +592,10 @@ static void test_equality(void **state) {
     assert_true(module_equal(a, b));
     assert_false(module_equal(a, other));
     assert_false(module_equal(other, a));
-    const ir_tensor same = tensor_view(IR_F32, 2, (const int64_t[]){2, 3}, numbers), different = tensor_view(IR_F32, 2, (const int64_t[]){2, 3}, others),
-                    turned = tensor_view(IR_F32, 2, (const int64_t[]){3, 2}, numbers), whole = tensor_view(IR_I32, 2, (const int64_t[]){2, 3}, numbers);
+    const ir_tensor same = tensor_view(IR_F32, 2, (const int64_t[]){2, 3}, numbers),
+                    different = tensor_view(IR_F32, 2, (const int64_t[]){2, 3}, others),
+                    turned = tensor_view(IR_F32, 2, (const int64_t[]){3, 2}, numbers),
+                    whole = tensor_view(IR_I32, 2, (const int64_t[]){2, 3}, numbers);
     const ir_tensor *const rows[] = {&different, &turned, &whole};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char name[2] = {(char)('a' + i), 0};

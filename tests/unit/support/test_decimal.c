@@ -54,7 +54,8 @@ static void expect_same_bits(double value) {
     double back = 0;
     decimal_put(&text, value);
     bool read = decimal_read(strbuf_str(&text), text.size, &back);
-    if (!read || memcmp(&value, &back, sizeof value) != 0) fail_msg("%a was written as %s, which reads as %a", value, strbuf_str(&text), back);
+    if (!read || memcmp(&value, &back, sizeof value) != 0)
+        fail_msg("%a was written as %s, which reads as %a", value, strbuf_str(&text), back);
     strbuf_free(&text);
 }
 
@@ -64,7 +65,8 @@ static void test_round_trip(void **state) {
     const rng_key key = rng_key_make(1, "decimal");
     for (uint64_t exponent = 0; exponent < 2047; exponent++) {
         for (uint64_t i = 0; i < 8; i++) {
-            uint64_t fraction = i < 3 ? (UINT64_C(0) - i + 1) & (UINT64_MAX >> 12) : rng_below(key, 8 * exponent + i, UINT64_C(1) << 52);
+            uint64_t fraction =
+                i < 3 ? (UINT64_C(0) - i + 1) & (UINT64_MAX >> 12) : rng_below(key, 8 * exponent + i, UINT64_C(1) << 52);
             uint64_t bits = (i & 1) << 63 | exponent << 52 | fraction;
             double value;
             memcpy(&value, &bits, sizeof value);
@@ -75,7 +77,8 @@ static void test_round_trip(void **state) {
 
 static void test_refused(void **state) {
     (void)state;
-    static const char *const rows[] = {"", "-", ".", "e5", "1e", "1e+", "0x10", " 1", "1 ", "inf", "nan", "1e999", "-1e999", "1,5", "+1", "--1"};
+    static const char *const rows[] = {"",   "-",   ".",   "e5",    "1e",     "1e+", "0x10", " 1",
+                                       "1 ", "inf", "nan", "1e999", "-1e999", "1,5", "+1",   "--1"};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         double value = 7;
         if (decimal_read(rows[i], strlen(rows[i]), &value)) fail_msg("\"%s\" read as %g, wanted a refusal", rows[i], value);
@@ -125,8 +128,8 @@ static void test_locale(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forms),   cmocka_unit_test(test_round_trip), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_read),    cmocka_unit_test(test_locale),
+        cmocka_unit_test(test_forms), cmocka_unit_test(test_round_trip), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_read),  cmocka_unit_test(test_locale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
