@@ -57,9 +57,10 @@ run_tests() {
 
 fuzz() {
     local fuzzer name
-    for fuzzer in build/fuzz/fuzz_*; do
-        [ -f "$fuzzer" ] || continue
-        name=${fuzzer#build/fuzz/fuzz_}
+    for fuzzer in tests/fuzz/fuzz_*.c; do
+        name=$(basename "$fuzzer" .c)
+        name=${name#fuzz_}
+        fuzzer=build/fuzz/fuzz_$name
         echo "=== fuzz $name: $fuzz_seconds s"
         mkdir -p "build/fuzz/corpus/$name" "build/fuzz/findings"
         if "$fuzzer" -max_total_time="$fuzz_seconds" -timeout=20 -rss_limit_mb=4096 -print_final_stats=1 -verbosity=0 \
