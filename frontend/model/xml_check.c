@@ -27,6 +27,9 @@ typedef struct checker {
     bool no_memory;
 } checker;
 
+/* Nothing more can be read, or nothing more is told. */
+static bool is_done(const checker *c) { return c->no_memory || c->report->n_errors > XML_REPORT_MAX_ERRORS; }
+
 /* Passes text on, and notes where it is missing for want of memory. */
 static const char *have(checker *c, const char *text) {
     if (!text) c->no_memory = true;
@@ -187,16 +190,14 @@ static void complain_attribute(checker *c, const xmlNode *node, const xml_elemen
     const diag_place place = attribute_name_place(c, node, prefix, name);
     const char *shown = shown_name(c, p->name);
     if (prefix) shown = have(c, arena_printf(c->a, "%s:%s", shown_name(c, p->ns->prefix), shown));
-    if (all.n == 0)
-        complain(c, XML_MESSAGE_NO_ATTRIBUTES, &place, shown, row->name, "", "");
-    else
-        complain(c, XML_MESSAGE_UNKNOWN_ATTRIBUTE, &place, shown, row->name, wanted_name(c, name, &all, "", ""), "");
+    if (all.n == 0) complain(c, XML_MESSAGE_NO_ATTRIBUTES, &place, shown, row->name, "", "");
+    else complain(c, XML_MESSAGE_UNKNOWN_ATTRIBUTE, &place, shown, row->name, wanted_name(c, name, &all, "", ""), "");
 }
 
 /* The attributes that are written, in their order; false where one has no row. */
 static bool read_attributes(checker *c, const xmlNode *node, xml_element *element, xml_attr *attrs) {
     bool all_known = true;
-    for (const xmlAttr *p = node->properties; p && !c->no_memory; p = p->next) {
+    for (const xmlAttr *p = node->properties; p && !is_done(c); p = p->next) {
         const char *name = (const char *)p->name;
         const xml_attribute_row *row = p->ns ? NULL : xml_attribute_row_find(element->row->name, name);
         if (!row) {
@@ -213,7 +214,7 @@ static bool read_attributes(checker *c, const xmlNode *node, xml_element *elemen
 
 /* The defaults of those that are not; a missing one is told unless it may hide behind an unknown name. */
 static void add_defaults(checker *c, const xmlNode *node, xml_element *element, xml_attr *attrs, bool tell_missing) {
-    for (size_t i = 0; i < xml_attribute_count() && !c->no_memory; i++) {
+    for (size_t i = 0; i < xml_attribute_count() && !is_done(c); i++) {
         const xml_attribute_row *row = xml_attribute_at(i);
         if (strcmp(row->element, element->row->name) != 0 || find_property(node, row->name)) continue;
         if (row->required && tell_missing)
@@ -242,10 +243,8 @@ static bool check_namespace(checker *c, const xmlNode *node) {
     if (namespace && strcmp(namespace, XML_NAMESPACE) == 0) return true;
     diag_place place = element_place(c, node);
     const char *name = shown_name(c, node->name);
-    if (namespace)
-        complain(c, XML_MESSAGE_WRONG_NAMESPACE, &place, name, shown_name(c, node->ns->href), XML_NAMESPACE, "");
-    else
-        complain(c, XML_MESSAGE_NO_NAMESPACE, &place, name, XML_NAMESPACE, "", "");
+    if (namespace) complain(c, XML_MESSAGE_WRONG_NAMESPACE, &place, name, shown_name(c, node->ns->href), XML_NAMESPACE, "");
+    else complain(c, XML_MESSAGE_NO_NAMESPACE, &place, name, XML_NAMESPACE, "", "");
     return false;
 }
 
@@ -257,10 +256,8 @@ static const xml_element_row *find_child_row(checker *c, const xmlNode *node, co
     if (row && strcmp(row->parent, parent->name) == 0) return row;
     const candidates all = children_of(parent->name);
     diag_place place = element_place(c, node);
-    if (row && row != xml_element_at(0))
-        complain(c, XML_MESSAGE_WRONG_PARENT, &place, name, parent->name, row->parent, "");
-    else if (all.n == 0)
-        complain(c, XML_MESSAGE_NO_ELEMENTS, &place, shown_name(c, node->name), parent->name, "", "");
+    if (row && row != xml_element_at(0)) complain(c, XML_MESSAGE_WRONG_PARENT, &place, name, parent->name, row->parent, "");
+    else if (all.n == 0) complain(c, XML_MESSAGE_NO_ELEMENTS, &place, shown_name(c, node->name), parent->name, "", "");
     else
         complain(c, XML_MESSAGE_UNKNOWN_ELEMENT, &place, shown_name(c, node->name), parent->name,
                  wanted_name(c, name, &all, "<", ">"), "");
@@ -289,7 +286,7 @@ static xml_element *check_element(checker *c, const xmlNode *node, const xml_ele
 static bool check_content(checker *c, const xmlNode *node, xml_element *element) {
     const xml_element **end = &element->first_child;
     bool text_told = false, all_known = true;
-    for (const xmlNode *child = node->children; child && !c->no_memory; child = child->next) {
+    for (const xmlNode *child = node->children; child && !is_done(c); child = child->next) {
         const bool is_text = child->type == XML_TEXT_NODE || child->type == XML_CDATA_SECTION_NODE;
         if (is_text && !xmlIsBlankNode(child) && !text_told) {
             complain(c, XML_MESSAGE_TEXT, &element->place, element->row->name, "", "", "");
@@ -348,7 +345,7 @@ static void check_choice(checker *c, const xmlNode *node, const xml_element *ele
     if (!first.there && tell_missing) complain(c, XML_MESSAGE_NONE_OF, &element->place, all, element->row->name, "", "");
 }
 
-/* NULL only where memory is short. */
+/* NULL only where the check is done with. */
 static xml_element *check_element(checker *c, const xmlNode *node, const xml_element_row *row) {
     xml_element *element = ARENA_NEW(c->a, xml_element);
     if (!element) c->no_memory = true;
@@ -357,7 +354,7 @@ static xml_element *check_element(checker *c, const xmlNode *node, const xml_ele
     element->place = element_place(c, node);
     bool all_known = make_attributes(c, node, element);
     all_known &= check_content(c, node, element);
-    if (c->no_memory) return NULL;
+    if (is_done(c)) return NULL;
     if (all_known) check_missing(c, element);
     for (size_t i = 0; i < xml_one_of_count(); i++)
         if (strcmp(xml_one_of_at(i)->element, row->name) == 0) check_choice(c, node, element, xml_one_of_at(i)->names, all_known);

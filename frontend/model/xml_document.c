@@ -18,11 +18,14 @@
 #include "ir/support/file_map.h"
 
 static pofac_status check_by_schema(struct _xmlDoc *tree, const xml_source *source, xml_report *report) {
-    strbuf schema = STRBUF_INIT;
-    xml_schema_write(&schema);
+    strbuf text = STRBUF_INIT;
+    xml_schema *schema = NULL;
+    xml_schema_write(&text);
     pofac_status status =
-        strbuf_ok(&schema) ? xml_schema_validate(schema.data, schema.size, tree, source, report) : diag_out_of_memory(report->sink);
-    strbuf_free(&schema);
+        strbuf_ok(&text) ? xml_schema_compile(text.data, text.size, source, report, &schema) : diag_out_of_memory(report->sink);
+    if (status == POFAC_OK) status = xml_schema_validate(schema, tree, source, report);
+    xml_schema_free(schema);
+    strbuf_free(&text);
     return status;
 }
 

@@ -16,12 +16,9 @@ static void put_cell(strbuf *out, const char *text) {
 }
 
 static void put_default(strbuf *out, const xml_attribute_row *row) {
-    if (row->required)
-        strbuf_puts(out, "required");
-    else if (row->standard)
-        strbuf_printf(out, "`%s`", row->standard);
-    else
-        strbuf_puts(out, "none");
+    if (row->required) strbuf_puts(out, "required");
+    else if (row->standard) strbuf_printf(out, "`%s`", row->standard);
+    else strbuf_puts(out, "none");
 }
 
 static void put_attribute_row(strbuf *out, const xml_attribute_row *row) {

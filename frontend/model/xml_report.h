@@ -18,7 +18,7 @@
     XML_MESSAGE(NOT_UTF8, "found the byte 0x%s, wanted text in UTF-8 without control characters")                                  \
     XML_MESSAGE(OTHER_ENCODING, "found the encoding %s, wanted UTF-8")                                                             \
     XML_MESSAGE(DOCUMENT_TYPE, "found a document type, wanted a description without one: entities are not expanded")               \
-    XML_MESSAGE(TOO_MANY_ELEMENTS, "found more than %s elements, wanted fewer")                                                    \
+    XML_MESSAGE(TOO_MANY, "found more than %s %s, wanted fewer")                                                                   \
     XML_MESSAGE(MALFORMED, "found malformed XML, wanted a well-formed document: %s")                                               \
     XML_MESSAGE(WRONG_ROOT, "found <%s> as the document's element, wanted <%s>")                                                   \
     XML_MESSAGE(WRONG_NAMESPACE, "found <%s> in the namespace %s, wanted %s")                                                      \

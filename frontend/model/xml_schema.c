@@ -187,26 +187,35 @@ static void init_types(void) {
     xmlUnlockLibrary();
 }
 
-/* 0: valid; otherwise the listener may have heard why not. */
-static int validate(const char *schema, size_t n, xmlDocPtr document) {
-    init_types();
-    xmlRelaxNGParserCtxtPtr parser = xmlRelaxNGNewMemParserCtxt(schema, (int)n);
-    xmlRelaxNGPtr compiled = parser ? xmlRelaxNGParse(parser) : NULL;
-    xmlRelaxNGValidCtxtPtr validator = compiled ? xmlRelaxNGNewValidCtxt(compiled) : NULL;
-    int result = validator ? xmlRelaxNGValidateDoc(validator, document) : -1;
-    xmlRelaxNGFreeValidCtxt(validator);
-    xmlRelaxNGFree(compiled);
-    xmlRelaxNGFreeParserCtxt(parser);
-    return result;
+/* An xml_schema is libxml2's xmlRelaxNG; nothing is added to it. */
+
+static pofac_status complain(const xml_listener *listener, const diag_place *place, xml_report *report) {
+    const char *why = listener->heard ? listener->text : "no reason is given";
+    return xml_report_error(report, XML_MESSAGE_SCHEMA, place, why, "", "", "");
 }
 
-pofac_status xml_schema_validate(const char *schema, size_t n, struct _xmlDoc *document, const xml_source *source,
-                                 xml_report *report) {
+pofac_status xml_schema_compile(const char *text, size_t n, const xml_source *source, xml_report *report, xml_schema **out) {
+    xml_listener listener;
+    init_types();
+    xml_listener_begin(&listener);
+    xmlRelaxNGParserCtxtPtr parser = xmlRelaxNGNewMemParserCtxt(text, (int)n);
+    *out = parser ? (xml_schema *)xmlRelaxNGParse(parser) : NULL;
+    xmlRelaxNGFreeParserCtxt(parser);
+    xml_listener_end(&listener);
+    diag_place place = {.file = source->file};
+    return *out ? POFAC_OK : complain(&listener, &place, report);
+}
+
+void xml_schema_free(xml_schema *schema) { xmlRelaxNGFree((xmlRelaxNGPtr)schema); }
+
+pofac_status xml_schema_validate(const xml_schema *schema, struct _xmlDoc *document, const xml_source *source, xml_report *report) {
     xml_listener listener;
     xml_listener_begin(&listener);
-    int result = validate(schema, n, document);
+    xmlRelaxNGValidCtxtPtr validator = xmlRelaxNGNewValidCtxt((xmlRelaxNGPtr)schema);
+    int result = validator ? xmlRelaxNGValidateDoc(validator, document) : -1;
+    xmlRelaxNGFreeValidCtxt(validator);
     xml_listener_end(&listener);
     if (result == 0) return POFAC_OK;
     diag_place place = xml_source_place_at(source, listener.line, 0);
-    return xml_report_error(report, XML_MESSAGE_SCHEMA, &place, listener.heard ? listener.text : "no reason is given", "", "", "");
+    return complain(&listener, &place, report);
 }

@@ -13,9 +13,16 @@ struct _xmlDoc;
 /* Appends the schema in RELAX NG's XML syntax. It says all that the table says. */
 void xml_schema_write(strbuf *out);
 
-/* Validates a parsed document of `source` against the `n` bytes of a schema. A document that it refuses is an error with libxml2's first
- * message; a schema that cannot be compiled is one too. */
-POFAC_MUST_USE pofac_status xml_schema_validate(const char *schema, size_t n, struct _xmlDoc *document, const xml_source *source,
+/* A compiled schema. One thread at a time validates with it. */
+typedef struct xml_schema xml_schema;
+
+/* Compiles the `n` bytes of a schema; one that libxml2 cannot read is an error with its first message. `source`: the document that messages name. */
+POFAC_MUST_USE pofac_status xml_schema_compile(const char *text, size_t n, const xml_source *source, xml_report *report,
+                                               xml_schema **out);
+void xml_schema_free(xml_schema *schema); /* NULL is fine */
+
+/* A parsed document of `source` that the schema refuses is an error with libxml2's first message. */
+POFAC_MUST_USE pofac_status xml_schema_validate(const xml_schema *schema, struct _xmlDoc *document, const xml_source *source,
                                                 xml_report *report);
 
 #endif

@@ -27,6 +27,7 @@ typedef struct scan {
     xml_spot document_type, encoding;  /* line 0: none */
     size_t encoding_bytes;
     arena *a;
+    bool too_many_attributes;
     bool failed; /* memory */
 } scan;
 
@@ -91,9 +92,10 @@ static void scan_tag(scan *s) {
     s->attributes.size = 0;
     move_to(s, s->at.offset + 1u);
     skip_name(s);
-    for (skip_blanks(s); !at_end(s) && !strchr("/>", peek(s)); skip_blanks(s)) {
+    for (skip_blanks(s); !at_end(s) && !strchr("/>", peek(s)) && !s->too_many_attributes; skip_blanks(s)) {
         xml_tag_attribute attribute;
         if (!scan_attribute(s, &attribute)) break;
+        s->too_many_attributes = s->attributes.size == XML_SOURCE_MAX_ATTRIBUTES;
         if (!VEC_PUSH(&s->attributes, attribute)) s->failed = true;
         if (s->failed) return;
     }
@@ -128,7 +130,7 @@ static void scan_instruction(scan *s, size_t begin) {
 
 static void scan_text(scan *s, size_t begin) {
     move_to(s, begin);
-    while (!at_end(s) && !s->failed && s->tags.size <= XML_SOURCE_MAX_ELEMENTS) {
+    while (!at_end(s) && !s->failed && !s->too_many_attributes && s->tags.size <= XML_SOURCE_MAX_ELEMENTS) {
         if (peek(s) != '<') {
             const char *next = memchr(s->bytes + s->at.offset, '<', s->n - s->at.offset);
             move_to(s, next ? (size_t)(next - s->bytes) : s->n);
@@ -200,11 +202,12 @@ static pofac_status check_prolog(const xml_source *source, const scan *s, xml_re
         diag_place place = xml_source_place(source, s->encoding);
         return xml_report_error(report, XML_MESSAGE_OTHER_ENCODING, &place, name, "", "", "");
     }
-    if (s->tags.size > XML_SOURCE_MAX_ELEMENTS) {
+    if (s->too_many_attributes || s->tags.size > XML_SOURCE_MAX_ELEMENTS) {
         char limit[24];
-        snprintf(limit, sizeof limit, "%u", XML_SOURCE_MAX_ELEMENTS);
+        snprintf(limit, sizeof limit, "%u", s->too_many_attributes ? XML_SOURCE_MAX_ATTRIBUTES : XML_SOURCE_MAX_ELEMENTS);
         diag_place place = xml_source_place(source, s->tags.data[s->tags.size - 1].begin);
-        return xml_report_error(report, XML_MESSAGE_TOO_MANY_ELEMENTS, &place, limit, "", "", "");
+        const char *what = s->too_many_attributes ? "attributes in an element" : "elements";
+        return xml_report_error(report, XML_MESSAGE_TOO_MANY, &place, limit, what, "", "");
     }
     return POFAC_OK;
 }

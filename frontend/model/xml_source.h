@@ -11,9 +11,10 @@
 #include "ir/support/arena.h"
 #include "ir/support/diag.h"
 
-/* More than a description ever needs; keeps offsets in 32 bits and the worst document cheap. */
+/* More than a description ever needs; the limits keep offsets in 32 bits and the worst document cheap. */
 #define XML_SOURCE_MAX_BYTES 1048576u
 #define XML_SOURCE_MAX_ELEMENTS 10000u
+#define XML_SOURCE_MAX_ATTRIBUTES 1000u /* of one element; libxml2 compares each with each */
 
 typedef struct xml_spot {
     uint32_t offset, line, line_begin; /* bytes; line from 1 */
@@ -40,7 +41,7 @@ typedef struct xml_source {
 } xml_source;
 
 /* Copies `file` and the `n` bytes into `a` and finds the tags, up to where a text stops being XML. Refuses with POFAC_ERR_INPUT: more than
- * XML_SOURCE_MAX_BYTES, bytes that are not UTF-8 or that XML forbids, another declared encoding, more than XML_SOURCE_MAX_ELEMENTS elements. */
+ * XML_SOURCE_MAX_BYTES, bytes that are not UTF-8 or that XML forbids, another declared encoding, more elements or attributes than above. */
 POFAC_MUST_USE pofac_status xml_source_open(const char *file, const char *bytes, size_t n, arena *a, const diag_sink *sink,
                                             xml_source *out);
 

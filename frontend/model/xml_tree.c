@@ -42,8 +42,7 @@ struct _xmlDoc *xml_tree_parse(const xml_source *source, xml_report *report) {
     xmlFreeDoc(tree);
     diag_place place = has_document_type ? xml_source_place(source, source->document_type)
                                          : xml_source_place_at(source, listener.line, listener.column);
-    if (has_document_type)
-        (void)!xml_report_error(report, XML_MESSAGE_DOCUMENT_TYPE, &place, "", "", "", "");
+    if (has_document_type) (void)!xml_report_error(report, XML_MESSAGE_DOCUMENT_TYPE, &place, "", "", "", "");
     else
         (void)!xml_report_error(report, XML_MESSAGE_MALFORMED, &place, listener.heard ? listener.text : "no reason is given", "",
                                 "", "");

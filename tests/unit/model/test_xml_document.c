@@ -6,6 +6,7 @@
  */
 #include <dirent.h>
 #include <locale.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -107,6 +108,37 @@ static void note_messages(const char *said) {
 
 static void *find(const char *text, const char *part) { return strstr(text, part); }
 
+/* ---- threads ---- */
+
+static void *read_often(void *text) {
+    for (int i = 0; i < 10; i++) {
+        arena a = ARENA_INIT;
+        strbuf said = STRBUF_INIT;
+        xml_document *document;
+        pofac_status status = parse("d.xml", text, strlen(text), &a, &said, &document);
+        const bool right =
+            status == POFAC_OK || strstr(strbuf_str(&said), "d.xml:1:43: error: found an unknown attribute hed of <model>");
+        strbuf_free(&said);
+        arena_free(&a);
+        if (!right) return NULL;
+    }
+    return text;
+}
+
+/* Runs first, so that libxml2 is used for the first time by many threads at once. */
+static void test_threads(void **state) {
+    (void)state;
+    static char good[] = HEAD_TAG "<model from='a'/><train learning_rate='0.5'/></pofac>";
+    static char bad[] = HEAD_TAG "<model from='' hed='none'/></pofac>";
+    pthread_t threads[8];
+    for (size_t i = 0; i < 8; i++) assert_int_equal(pthread_create(&threads[i], NULL, read_often, i % 2 ? good : bad), 0);
+    for (size_t i = 0; i < 8; i++) {
+        void *result;
+        assert_int_equal(pthread_join(threads[i], &result), 0);
+        assert_ptr_equal(result, i % 2 ? good : bad);
+    }
+}
+
 /* ---- golden pairs ---- */
 
 static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
@@ -159,8 +191,7 @@ static int run_golden(const char *name) {
     xml_document *document;
     pofac_status status = parse(xml, text, n, &a, &said, &document);
     int wrong = status != (wanted ? POFAC_ERR_INPUT : POFAC_OK) || strcmp(strbuf_str(&said), wanted ? wanted : "") != 0;
-    if (getenv("POFAC_UPDATE_GOLDEN"))
-        update_golden(name, strbuf_str(&said));
+    if (getenv("POFAC_UPDATE_GOLDEN")) update_golden(name, strbuf_str(&said));
     else if (wrong)
         print_error("%s: status %d, found diagnostics\n%swanted\n%s", xml, (int)status, strbuf_str(&said),
                     wanted ? wanted : "(accepted)\n");
@@ -207,6 +238,48 @@ static void test_too_many_elements(void **state) {
     strbuf_free(&text);
 }
 
+/* A mebibyte of errors is told in a short time: the first 20 of them. */
+static void test_worst_errors(void **state) {
+    (void)state;
+    strbuf text = STRBUF_INIT, said = STRBUF_INIT;
+    arena a = ARENA_INIT;
+    xml_document *document;
+    strbuf_puts(&text, HEAD_TAG);
+    while (text.size < XML_SOURCE_MAX_BYTES - 9000) {
+        strbuf_puts(&text, "<train");
+        for (size_t i = 0; i < 900; i++) strbuf_printf(&text, " a%zu=''", i);
+        strbuf_puts(&text, "/>");
+    }
+    strbuf_puts(&text, "</pofac>");
+    assert_int_equal(parse("d.xml", text.data, text.size, &a, &said, &document), POFAC_ERR_INPUT);
+    size_t errors = 0;
+    for (const char *at = strbuf_str(&said); (at = strstr(at, ": error: ")); at++) errors++;
+    assert_int_equal(errors, XML_REPORT_MAX_ERRORS);
+    strbuf_free(&said);
+    strbuf_free(&text);
+    arena_free(&a);
+}
+
+static void test_too_many_attributes(void **state) {
+    (void)state;
+    for (size_t n = XML_SOURCE_MAX_ATTRIBUTES; n <= XML_SOURCE_MAX_ATTRIBUTES + 1; n++) {
+        strbuf text = STRBUF_INIT, said = STRBUF_INIT;
+        arena a = ARENA_INIT;
+        xml_document *document;
+        strbuf_puts(&text, HEAD_TAG "\n<train");
+        for (size_t i = 0; i < n; i++) strbuf_printf(&text, "\na%zu=''", i);
+        strbuf_puts(&text, "/></pofac>");
+        assert_int_equal(parse("d.xml", text.data, text.size, &a, &said, &document), POFAC_ERR_INPUT);
+        if (n > XML_SOURCE_MAX_ATTRIBUTES)
+            assert_string_equal(strbuf_str(&said),
+                                "d.xml:2:1: error: found more than 1000 attributes in an element, wanted fewer\n  <train\n  ^\n");
+        else assert_non_null(find(strbuf_str(&said), "d.xml:3:1: error: found an unknown attribute a0 of <train>"));
+        strbuf_free(&said);
+        strbuf_free(&text);
+        arena_free(&a);
+    }
+}
+
 static void test_as_many_elements_as_allowed(void **state) {
     (void)state;
     strbuf text = STRBUF_INIT, said = STRBUF_INIT;
@@ -249,7 +322,7 @@ static void test_huge_attribute(void **state) {
 /* A disagreement can only be made with another schema than the table's. */
 static void test_second_opinion(void **state) {
     (void)state;
-    static const char schema[] =
+    static const char other[] =
         "<element xmlns='http://relaxng.org/ns/structure/1.0' name='pofac' ns='urn:pofac:1'><empty/></element>";
     static const char text[] = HEAD_TAG "\n<model from='a'/></pofac>";
     arena a = ARENA_INIT;
@@ -260,8 +333,13 @@ static void test_second_opinion(void **state) {
     assert_int_equal(xml_source_open("d.xml", text, sizeof text - 1, &a, &sink, &source), POFAC_OK);
     struct _xmlDoc *tree = xml_tree_parse(&source, &report);
     assert_non_null(tree);
-    assert_int_equal(xml_schema_validate(schema, sizeof schema - 1, tree, &source, &report), POFAC_ERR_INPUT);
-    assert_int_equal(xml_schema_validate("<nonsense></nonsense>", 21, tree, &source, &report), POFAC_ERR_INPUT);
+    xml_schema *schema;
+    assert_int_equal(xml_schema_compile(other, sizeof other - 1, &source, &report, &schema), POFAC_OK);
+    assert_int_equal(xml_schema_validate(schema, tree, &source, &report), POFAC_ERR_INPUT);
+    xml_schema_free(schema);
+    assert_int_equal(xml_schema_compile("<nonsense></nonsense>", 21, &source, &report, &schema), POFAC_ERR_INPUT);
+    assert_null(schema);
+    xml_schema_free(schema);
     assert_string_equal(
         strbuf_str(&said),
         "d.xml:2: error: found a document that the schema refuses, wanted a valid one: Did not expect element model there\n"
@@ -633,9 +711,12 @@ static void test_failing_allocations(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_threads),
         cmocka_unit_test(test_golden_pairs),
         cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_too_many_elements),
+        cmocka_unit_test(test_worst_errors),
+        cmocka_unit_test(test_too_many_attributes),
         cmocka_unit_test(test_as_many_elements_as_allowed),
         cmocka_unit_test(test_huge_attribute),
         cmocka_unit_test(test_second_opinion),
