@@ -50,12 +50,9 @@ static pofac_status wrong_number(const solver *s, const place *p, int64_t wanted
         strbuf_putc(&text, ')');
     }
     strbuf_printf(&text, " is %" PRId64 ", wanted ", p->found);
-    if (symbol)
-        strbuf_printf(&text, "1 to %" PRId64 " for %s", wanted, symbol);
-    else if (wanted >= 0)
-        strbuf_printf(&text, "%" PRId64, wanted);
-    else
-        print_dim(s, p->dim, &text);
+    if (symbol) strbuf_printf(&text, "1 to %" PRId64 " for %s", wanted, symbol);
+    else if (wanted >= 0) strbuf_printf(&text, "%" PRId64, wanted);
+    else print_dim(s, p->dim, &text);
     pofac_status status = diag_error(s->sink, POFAC_ERR_INPUT, NULL, "%s", strbuf_str(&text));
     strbuf_free(&text);
     return status;
@@ -77,10 +74,8 @@ static pofac_status solve_dim(solver *s, const place *p) {
         if (symbol == 0) continue;
         if (symbol_kind(s->graph->module->context, symbol) == SYMBOL_NNZ) return POFAC_OK;
         if (s->values[symbol] < 0 && unknown) return POFAC_OK; /* two unknowns: perhaps in a later pass */
-        if (s->values[symbol] < 0)
-            unknown = symbol;
-        else if (__builtin_mul_overflow(factor, s->values[symbol], &factor))
-            return wrong_number(s, p, -1, NULL);
+        if (s->values[symbol] < 0) unknown = symbol;
+        else if (__builtin_mul_overflow(factor, s->values[symbol], &factor)) return wrong_number(s, p, -1, NULL);
     }
     if (!unknown) {
         int64_t wanted = dim_eval(p->dim, (ir_binding){s->values, s->n_values});

@@ -383,10 +383,8 @@ void graph_generate(uint64_t seed, const graph_options *options, generated_graph
     if (!out->graph) fail_msg("memory is short");
     maker m = {.out = out, .g = out->graph, .options = options ? options : &all, .key = rng_key_make(seed, "graph generator")};
     m.padded = chance(&m, 2);
-    if (m.padded)
-        begin_padded(&m);
-    else
-        begin_ragged(&m);
+    if (m.padded) begin_padded(&m);
+    else begin_ragged(&m);
     begin_embedding(&m);
     for (uint32_t i = 0; i < m.options->n_steps; i++) {
         char scope[64];
