@@ -1,0 +1,33 @@
+/*
+ * Sub-commands of the program: one row of commands.def and one file cmd_NAME.c each. A command reads its options, calls the driver, prints results on stdout and
+ * returns a status, which main turns into the exit code. Messages go to `sink`, which prints on stderr.
+ */
+#ifndef POFAC_FRONTEND_CLI_COMMAND_H
+#define POFAC_FRONTEND_CLI_COMMAND_H
+
+#include "frontend/cli/options.h"
+
+typedef struct command_input {
+    const options *options; /* read and checked against the command's table */
+    arena *memory;
+    const diag_sink *sink;
+} command_input;
+
+typedef struct command {
+    const char *name;
+    const char *arguments; /* "MODEL [FILE...]", for the help */
+    size_t min_arguments, max_arguments;
+    const option_row *rows;
+    size_t n_rows;
+    pofac_status (*run)(const command_input *in);
+    const char *meaning, *details; /* details: more lines of help, or NULL */
+} command;
+
+/* The commands in the order of commands.def; NULL past the end. */
+const command *command_row(size_t i);
+
+#define COMMAND(id, name) extern const command command_##id;
+#include "frontend/cli/commands.def"
+#undef COMMAND
+
+#endif

@@ -1,0 +1,85 @@
+/*
+ * The program `pofac`: finds the sub-command, reads its options, runs it, and turns its status into the exit code: 0 success, 1 failure at run time, 2 usage, 3 bad input file,
+ * 4 numeric failure, 128 + signal when interrupted.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "frontend/cli/command.h"
+
+static const command *const commands[] = {
+#define COMMAND(id, name) &command_##id,
+#include "frontend/cli/commands.def"
+#undef COMMAND
+};
+#define N_COMMANDS (sizeof commands / sizeof *commands)
+
+const command *command_row(size_t i) { return i < N_COMMANDS ? commands[i] : NULL; }
+
+static void print_diag(void *user, const diag *d) {
+    (void)user;
+    strbuf text = STRBUF_INIT;
+    diag_render(d, &text);
+    fflush(stdout); /* results before the message that ends them */
+    fputs(strbuf_ok(&text) ? strbuf_str(&text) : d->message, stderr);
+    strbuf_free(&text);
+}
+
+static void print_overview(FILE *out) {
+    fputs("usage: pofac COMMAND [OPTION...] [ARGUMENT...]\n\n"
+          "Compiles BERT-like models for CPUs and runs them.\n\ncommands:\n",
+          out);
+    for (size_t i = 0; i < N_COMMANDS; i++) fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->meaning);
+    fputs("\n`pofac COMMAND --help` tells more. A MODEL is a Hugging Face directory or an XML description.\n", out);
+}
+
+static void print_help(const command *c) {
+    printf("usage: pofac %s [OPTION...]%s%s\n\n%s\n\n", c->name, *c->arguments ? " " : "", c->arguments, c->meaning);
+    if (c->details) printf("%s\n\n", c->details);
+    printf("options:\n");
+    options_help(c->rows, c->n_rows, stdout);
+}
+
+static pofac_status unknown_command(const char *word, const diag_sink *sink) {
+    const char *names[N_COMMANDS];
+    for (size_t i = 0; i < N_COMMANDS; i++) names[i] = commands[i]->name;
+    const char *near = diag_nearest(word, names, N_COMMANDS);
+    if (near) return diag_error(sink, POFAC_ERR_USAGE, NULL, "unknown command \"%s\"; did you mean \"%s\"?", word, near);
+    return diag_error(sink, POFAC_ERR_USAGE, NULL, "unknown command \"%s\"; see `pofac --help`", word);
+}
+
+static pofac_status run_command(const command *c, int argc, char **argv, arena *memory, const diag_sink *sink) {
+    options o;
+    TRY(options_parse(c->rows, c->n_rows, argc, argv, memory, sink, &o));
+    if (o.help) {
+        print_help(c);
+        return POFAC_OK;
+    }
+    if (o.n_arguments < c->min_arguments || o.n_arguments > c->max_arguments)
+        return diag_error(sink, POFAC_ERR_USAGE, NULL, "pofac %s: found %zu argument%s, wanted %s", c->name, o.n_arguments, o.n_arguments == 1 ? "" : "s",
+                          *c->arguments ? c->arguments : "none");
+    command_input in = {&o, memory, sink};
+    return c->run(&in);
+}
+
+int main(int argc, char **argv) {
+    const diag_sink sink = {print_diag, NULL};
+    const char *word = argc > 1 ? argv[1] : "--help";
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
+        print_overview(argc > 1 ? stdout : stderr);
+        return argc > 1 ? POFAC_OK : POFAC_ERR_USAGE;
+    }
+    if (strcmp(word, "--version") == 0) word = "version";
+    const command *c = NULL;
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (strcmp(commands[i]->name, word) == 0) c = commands[i];
+    arena memory = ARENA_INIT;
+    pofac_status status = c ? run_command(c, argc - 2, argv + 2, &memory, &sink) : unknown_command(word, &sink);
+    arena_free(&memory);
+    if (fflush(stdout) != 0 && status == POFAC_OK) {
+        perror("stdout");
+        status = POFAC_ERR_RUNTIME;
+    }
+    return status == POFAC_ERR_INTERRUPTED ? 128 + SIGINT : (int)status;
+}

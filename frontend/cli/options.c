@@ -1,0 +1,131 @@
+/* Reading the command line against a table; see options.h. */
+#include "frontend/cli/options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Equality of option names: '-' and '_' are the same. `n` bytes of `given`. */
+static bool same_name(const char *row, const char *given, size_t n) {
+    size_t i = 0;
+    for (; i < n && row[i]; i++) {
+        char c = given[i] == '-' ? '_' : given[i];
+        if (c != row[i]) return false;
+    }
+    return i == n && !row[i];
+}
+
+static size_t find_row(const option_row *rows, size_t n_rows, const char *given, size_t n) {
+    for (size_t i = 0; i < n_rows; i++)
+        if (same_name(rows[i].name, given, n)) return i;
+    return n_rows;
+}
+
+static pofac_status unknown_option(const option_row *rows, size_t n_rows, const char *given, size_t n, arena *a, const diag_sink *sink) {
+    const char **names = ARENA_ARRAY(a, const char *, n_rows + 1);
+    char *word = arena_strndup(a, given, n);
+    if (!names || !word) return diag_out_of_memory(sink);
+    for (size_t i = 0; i < n_rows; i++) names[i] = rows[i].name;
+    for (char *c = word; *c; c++)
+        if (*c == '-') *c = '_';
+    const char *near = diag_nearest(word, names, n_rows);
+    if (near) return diag_error(sink, POFAC_ERR_USAGE, NULL, "unknown option --%.*s; did you mean --%s?", (int)n, given, near);
+    return diag_error(sink, POFAC_ERR_USAGE, NULL, "unknown option --%.*s; see --help", (int)n, given);
+}
+
+static bool is_choice(const char *choices, const char *value) {
+    size_t n = strlen(value);
+    for (const char *at = choices;; at++) {
+        size_t length = strcspn(at, "|");
+        if (length == n && memcmp(at, value, n) == 0) return true;
+        at += length;
+        if (!*at) return false;
+    }
+}
+
+static pofac_status check_value(const option_row *row, const char *value, const diag_sink *sink) {
+    if (row->kind == OPTION_CHOICE && !is_choice(row->value, value))
+        return diag_error(sink, POFAC_ERR_USAGE, NULL, "--%s is \"%s\", wanted %s", row->name, value, row->value);
+    if (row->kind == OPTION_FLAG && strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
+        return diag_error(sink, POFAC_ERR_USAGE, NULL, "--%s is \"%s\", wanted true or false", row->name, value);
+    if (row->kind != OPTION_WHOLE) return POFAC_OK;
+    char *end;
+    errno = 0;
+    long long number = strtoll(value, &end, 10);
+    if (end == value || *end || errno || number < row->low || number > row->high)
+        return diag_error(sink, POFAC_ERR_USAGE, NULL, "--%s is \"%s\", wanted a whole number from %lld to %lld", row->name, value, (long long)row->low,
+                          (long long)row->high);
+    return POFAC_OK;
+}
+
+pofac_status options_parse(const option_row *rows, size_t n_rows, int argc, char **argv, arena *a, const diag_sink *sink, options *out) {
+    *out = (options){.rows = rows, .n_rows = n_rows, .values = ARENA_ARRAY(a, const char *, n_rows + 1)};
+    const char **arguments = ARENA_ARRAY(a, const char *, (size_t)argc + 1);
+    if (!out->values || !arguments) return diag_out_of_memory(sink);
+    out->arguments = arguments;
+    bool options_end = false;
+    for (int i = 0; i < argc; i++) {
+        const char *word = argv[i];
+        if (options_end || word[0] != '-' || word[1] == 0) {
+            arguments[out->n_arguments++] = word;
+            continue;
+        }
+        if (strcmp(word, "--") == 0) {
+            options_end = true;
+            continue;
+        }
+        if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) {
+            out->help = true;
+            continue;
+        }
+        const char *name = word[1] == '-' ? word + 2 : word + 1, *equals = strchr(name, '=');
+        bool is_short = word[1] != '-';
+        size_t n = equals ? (size_t)(equals - name) : strlen(name), row = n_rows;
+        if (is_short && n == 1 && *name == 'o') row = find_row(rows, n_rows, "output", 6);
+        else if (!is_short) row = find_row(rows, n_rows, name, n);
+        if (row == n_rows) return unknown_option(rows, n_rows, name, n, a, sink);
+        const char *value = equals ? equals + 1 : NULL;
+        if (!value && rows[row].kind == OPTION_FLAG) value = "true";
+        if (!value && i + 1 < argc) value = argv[++i];
+        if (!value) return diag_error(sink, POFAC_ERR_USAGE, NULL, "--%s needs a value: %s", rows[row].name, rows[row].value);
+        TRY(check_value(&rows[row], value, sink));
+        out->values[row] = value;
+    }
+    return POFAC_OK;
+}
+
+static const char *value_of(const options *o, const char *name) {
+    size_t row = find_row(o->rows, o->n_rows, name, strlen(name));
+    if (row == o->n_rows) return NULL;
+    return o->values[row] ? o->values[row] : o->rows[row].fallback;
+}
+
+bool option_flag(const options *o, const char *name) {
+    const char *value = value_of(o, name);
+    return value && strcmp(value, "true") == 0;
+}
+
+const char *option_text(const options *o, const char *name) { return value_of(o, name); }
+
+int64_t option_whole(const options *o, const char *name) {
+    const char *value = value_of(o, name);
+    return value ? strtoll(value, NULL, 10) : 0;
+}
+
+bool option_given(const options *o, const char *name) {
+    size_t row = find_row(o->rows, o->n_rows, name, strlen(name));
+    return row < o->n_rows && o->values[row];
+}
+
+void options_help(const option_row *rows, size_t n_rows, FILE *out) {
+    for (size_t i = 0; i < n_rows; i++) {
+        char left[64];
+        snprintf(left, sizeof left, "--%s%s%s", rows[i].name, rows[i].kind == OPTION_FLAG ? "" : " ",
+                 rows[i].kind == OPTION_FLAG ? "" : rows[i].kind == OPTION_CHOICE ? "CHOICE" : rows[i].value);
+        fprintf(out, "  %-26s %s", left, rows[i].help);
+        if (rows[i].kind == OPTION_CHOICE) fprintf(out, " (%s)", rows[i].value);
+        if (rows[i].fallback) fprintf(out, " [%s]", rows[i].fallback);
+        fputc('\n', out);
+    }
+    fprintf(out, "  %-26s %s\n", "--help, -h", "print this text");
+}

@@ -1,0 +1,75 @@
+/*
+ * Options of the command line, by table: --name value, --name=value, flags as --name or --name=false; '-' and '_' are the same in names. An unknown option is an
+ * error with the nearest match; `--` ends the options; `--help` and `-h` are always known.
+ */
+#ifndef POFAC_FRONTEND_CLI_OPTIONS_H
+#define POFAC_FRONTEND_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "ir/support/arena.h"
+#include "ir/support/diag.h"
+
+typedef enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_WHOLE, OPTION_CHOICE } option_kind;
+
+typedef struct option_row {
+    const char *name; /* with '_' */
+    option_kind kind;
+    const char *value;    /* what the value is called in the help; of CHOICE the choices, "a|b" */
+    const char *fallback; /* value when the option is absent; NULL: none */
+    int64_t low, high;    /* range of WHOLE */
+    const char *help;
+} option_row;
+
+/* Rows that several commands share; commands join them to their own with the macro. */
+#define OPTIONS_MODEL                                                                                                                         \
+    {"head", OPTION_CHOICE,                                                                                                                   \
+     "auto|pretraining|masked-lm|sequence-classification|token-classification|question-answering|none", "auto", 0, 0,                        \
+     "what stands on top of the encoder; auto: as the model says"},                                                                          \
+        {"num_labels", OPTION_WHOLE, "N", NULL, 1, 1 << 24, "number of labels of a head that has labels"},                                    \
+        {"seed", OPTION_WHOLE, "N", "42", 0, INT64_MAX, "seed of parameters that the checkpoint lacks"},                                      \
+        {"vocab", OPTION_TEXT, "FILE", NULL, 0, 0, "vocabulary, instead of the model's own"}
+
+#define OPTIONS_COMPILE                                                                                                                       \
+    {"pipeline", OPTION_TEXT, "PASSES", "infer", 0, 0, "passes to run: names with options, or named pipelines (`pofac list pipelines`)"},   \
+        {"isa", OPTION_TEXT, "NAME", "native", 0, 0, "instruction set of the kernels (`pofac list targets`)"},                                \
+        {"cache_dir", OPTION_TEXT, "DIR", NULL, 0, 0, "object cache; default $XDG_CACHE_HOME/pofac/objects"},                                 \
+        {"no_cache", OPTION_FLAG, NULL, NULL, 0, 0, "compile every kernel anew and keep none"}
+
+#define OPTIONS_PASSES                                                                                                                        \
+    {"print_before", OPTION_TEXT, "PASSES", NULL, 0, 0, "print the IR before these passes (names, or all) on stdout"},                      \
+        {"print_after", OPTION_TEXT, "PASSES", NULL, 0, 0, "print the IR after these passes (names, or all)"},                                \
+        {"print_changed", OPTION_FLAG, NULL, NULL, 0, 0, "print the IR after each pass that changed it"},                                     \
+        {"print_scope", OPTION_TEXT, "SCOPE", NULL, 0, 0, "print nodes of this scope only, e.g. encoder.layer.0"},                            \
+        {"print_locations", OPTION_FLAG, NULL, NULL, 0, 0, "print where each node comes from"},                                               \
+        {"full_layers", OPTION_FLAG, NULL, NULL, 0, 0, "print layers that equal the one before them too"},                                    \
+        {"time_passes", OPTION_FLAG, NULL, NULL, 0, 0, "print the time of each pass on stderr"},                                              \
+        {"stop_after", OPTION_TEXT, "PASS", NULL, 0, 0, "leave the pipeline after this pass"},                                                \
+        {"reproducer", OPTION_TEXT, "FILE", "pofac-reproducer.pir", 0, 0, "where a failing pass's input is written"}
+
+#define OPTIONS_THREADS {"threads", OPTION_WHOLE, "N", "0", 0, 4096, "threads; 0: as many as the machine and OMP_NUM_THREADS allow"}
+
+typedef struct options {
+    const option_row *rows;
+    size_t n_rows;
+    const char **values; /* [n_rows] as given, NULL where absent */
+    const char *const *arguments;
+    size_t n_arguments;
+    bool help;
+} options;
+
+/* Reads argv[0 .. argc); everything lives in `a` or in argv. POFAC_ERR_USAGE with a message. */
+POFAC_MUST_USE pofac_status options_parse(const option_row *rows, size_t n_rows, int argc, char **argv, arena *a, const diag_sink *sink, options *out);
+
+/* Values by name; the name must be in the table. */
+bool option_flag(const options *o, const char *name);
+const char *option_text(const options *o, const char *name); /* the fallback, or NULL, when absent */
+int64_t option_whole(const options *o, const char *name);    /* 0 when absent without fallback */
+bool option_given(const options *o, const char *name);
+
+/* Prints the options' part of a help text. */
+void options_help(const option_row *rows, size_t n_rows, FILE *out);
+
+#endif
