@@ -1,0 +1,300 @@
+/* Opening models and binding their parameters; see loaded_model.h. */
+#include "frontend/driver/loaded_model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/checkpoint/checkpoint.h"
+#include "frontend/checkpoint/tensor_names.h"
+#include "frontend/model/xml_document.h"
+#include "frontend/text/tokenizer_config.h"
+#include "ir/op.h"
+#include "ir/support/file_map.h"
+#include "ir/support/rng.h"
+#include "ir/support/strmap.h"
+
+struct loaded_model {
+    arena memory;
+    const char *path, *directory, *vocab; /* directory: of Hugging Face's files, or NULL; vocab: a file, or NULL */
+    tokenizer_options tokenizer_options;
+    ir_context *context;
+    model_spec spec;
+    checkpoint *weights; /* NULL: every parameter is drawn from the seed */
+    uint64_t seed;
+    strmap bound;        /* name -> place in parameters */
+    VEC(ir_tensor) parameters;
+    tensor_source source;
+    tokenizer *tokenizer;
+};
+
+/* ---- opening ---- */
+
+static tokenizer_flag flag_of(bool on) { return on ? TOKENIZER_ON : TOKENIZER_OFF; }
+
+static pofac_status read_directory(loaded_model *m, const char *directory, const diag_sink *sink) {
+    m->directory = directory;
+    const char *config = arena_printf(&m->memory, "%s/config.json", directory);
+    if (!config) return diag_out_of_memory(sink);
+    return config_json_read(config, &m->memory, sink, &m->spec);
+}
+
+static pofac_status read_description(loaded_model *m, const char *path, const char **checkpoint_path, const diag_sink *sink) {
+    xml_document *document;
+    TRY(xml_document_read(path, &m->memory, sink, &document));
+    const xml_model *x = &document->model;
+    if (x->from) {
+        TRY(read_directory(m, x->from, sink));
+        if (x->head != HEAD_AUTO) m->spec.head = x->head;
+        if (x->num_labels && x->num_labels != m->spec.num_labels) m->spec.num_labels = x->num_labels, m->spec.labels = NULL;
+        if (x->labels) m->spec.labels = x->labels;
+        if (x->has_problem_type) m->spec.regression = x->regression;
+        else if (x->num_labels) m->spec.regression = x->num_labels == 1;
+    } else {
+        m->spec = x->spec;
+    }
+    *checkpoint_path = x->checkpoint;
+    m->vocab = x->vocab;
+    if (x->vocab)
+        m->tokenizer_options = (tokenizer_options){.do_lower_case = flag_of(x->do_lower_case), .strip_accents = flag_of(x->strip_accents),
+                                                   .tokenize_chinese_chars = flag_of(x->tokenize_chinese_chars)};
+    return POFAC_OK;
+}
+
+static model_head head_of_tensors(const loaded_model *m, arena *a) {
+    size_t n = m->weights ? checkpoint_size(m->weights) : 0;
+    const char **names = ARENA_ARRAY(a, const char *, n + 1);
+    if (!names) return HEAD_NONE;
+    for (size_t i = 0; i < n; i++) names[i] = checkpoint_at(m->weights, i)->name;
+    return model_head_guess(names, n);
+}
+
+static void apply_options(loaded_model *m, const loaded_model_options *o) {
+    if (o->head != HEAD_AUTO) m->spec.head = o->head;
+    if (m->spec.head == HEAD_AUTO) m->spec.head = head_of_tensors(m, &m->memory);
+    if (o->num_labels && o->num_labels != m->spec.num_labels) {
+        m->spec.num_labels = o->num_labels;
+        m->spec.labels = NULL;
+        m->spec.regression = o->num_labels == 1;
+    }
+    if (o->vocab) m->vocab = o->vocab;
+    m->seed = o->seed;
+}
+
+static pofac_status get_parameter(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
+    const loaded_model *m = user;
+    const strmap_entry *e = strmap_get(&m->bound, name, strlen(name));
+    if (!e) return diag_error(sink, POFAC_ERR_INPUT, NULL, "%s: the model has no parameter \"%s\"", m->path, name);
+    *out = m->parameters.data[e->value];
+    out->owned = false;
+    return POFAC_OK;
+}
+
+static pofac_status open_parts(loaded_model *m, const loaded_model_options *o, const diag_sink *sink) {
+    const char *weights = NULL;
+    m->context = context_create();
+    if (!m->path || !m->context) return diag_out_of_memory(sink);
+    if (file_is_directory(m->path)) TRY(read_directory(m, m->path, sink));
+    else if (!file_exists(m->path))
+        return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path}, "no such file or directory, wanted a Hugging Face directory or an XML description");
+    else TRY(read_description(m, m->path, &weights, sink));
+    if (!weights && m->directory) weights = m->directory;
+    if (weights) TRY(checkpoint_open(weights, sink, &m->weights));
+    apply_options(m, o);
+    return model_spec_check(&m->spec, m->path, sink);
+}
+
+pofac_status loaded_model_open(const char *path, const loaded_model_options *options, const diag_sink *sink, loaded_model **out) {
+    *out = NULL;
+    loaded_model *m = calloc(1, sizeof *m);
+    if (!m) return diag_out_of_memory(sink);
+    m->path = arena_strdup(&m->memory, path);
+    m->source = (tensor_source){get_parameter, m};
+    pofac_status status = open_parts(m, options, sink);
+    if (status == POFAC_OK) *out = m;
+    else loaded_model_close(m);
+    return status;
+}
+
+void loaded_model_close(loaded_model *m) {
+    if (!m) return;
+    for (size_t i = 0; i < m->parameters.size; i++) tensor_free(&m->parameters.data[i]);
+    VEC_FREE(&m->parameters);
+    strmap_free(&m->bound);
+    tokenizer_destroy(m->tokenizer);
+    checkpoint_close(m->weights);
+    context_destroy(m->context);
+    arena_free(&m->memory);
+    free(m);
+}
+
+const model_spec *loaded_model_spec(const loaded_model *m) { return &m->spec; }
+
+ir_context *loaded_model_context(loaded_model *m) { return m->context; }
+
+const char *loaded_model_path(const loaded_model *m) { return m->path; }
+
+static bool has_tensor(const loaded_model *m, const char *ending) {
+    size_t n = m->weights ? checkpoint_size(m->weights) : 0, length = strlen(ending);
+    for (size_t i = 0; i < n; i++) {
+        const char *name = checkpoint_at(m->weights, i)->name;
+        size_t have = strlen(name);
+        if (have >= length && strcmp(name + have - length, ending) == 0) return true;
+    }
+    return !m->weights;
+}
+
+bool loaded_model_has_embeddings(const loaded_model *m) { return has_tensor(m, "embeddings.word_embeddings.weight"); }
+
+bool loaded_model_has_pooler(const loaded_model *m) { return has_tensor(m, "pooler.dense.weight"); }
+
+/* ---- parameters ---- */
+
+static bool ends_with(const char *name, const char *ending) {
+    size_t n = strlen(name), e = strlen(ending);
+    return n >= e && strcmp(name + n - e, ending) == 0;
+}
+
+/* Hugging Face's initialisation: biases 0, layer norms 1, the rest N(0, initializer_range), the padding token's embedding 0. */
+static pofac_status draw_parameter(const loaded_model *m, const char *name, const wanted_tensor *w, const diag_sink *sink, ir_tensor *out) {
+    if (tensor_alloc(IR_F32, w->rank, w->dims, out) != POFAC_OK) return diag_out_of_memory(sink);
+    float *data = out->data;
+    int64_t n = tensor_elements(out);
+    if (ends_with(name, ".bias")) return POFAC_OK;
+    if (ends_with(name, "LayerNorm.weight") || ends_with(name, "layer_norm.weight")) {
+        for (int64_t i = 0; i < n; i++) data[i] = 1.0f;
+        return POFAC_OK;
+    }
+    rng_key key = rng_key_make(m->seed, name);
+    for (int64_t i = 0; i < n; i++) data[i] = (float)(m->spec.initializer_range * rng_normal(key, (uint64_t)i));
+    if (ends_with(name, "word_embeddings.weight") && m->spec.pad_token_id < w->dims[0])
+        memset(data + m->spec.pad_token_id * w->dims[1], 0, (size_t)w->dims[1] * sizeof(float));
+    return POFAC_OK;
+}
+
+/* Parameters without which the encoder itself is not what was trained. */
+static bool is_encoder_parameter(const char *name) {
+    return (strncmp(name, "bert.", 5) == 0 && strncmp(name, "bert.pooler.", 12) != 0) || strncmp(name, "distilbert.", 11) == 0;
+}
+
+static pofac_status list_parameters(loaded_model *m, const ir_graph *g, arena *a, wanted_tensor **out, size_t *n_out, const diag_sink *sink) {
+    wanted_tensor *wanted = ARENA_ARRAY(a, wanted_tensor, g->nodes.size + 1);
+    strmap seen = STRMAP_INIT;
+    size_t n = 0;
+    if (!wanted) return diag_out_of_memory(sink);
+    for (size_t i = 0; i < g->nodes.size; i++) {
+        const ir_node *node = &g->nodes.data[i];
+        if (node->op != OP_state) continue;
+        const char *name = node_string(node, "name");
+        const ir_type *type = graph_type(g, node->first_result);
+        bool fresh;
+        if (strmap_get(&m->bound, name, strlen(name))) continue;
+        if (!strmap_put(&seen, name, strlen(name), 0, &fresh)) {
+            strmap_free(&seen);
+            return diag_out_of_memory(sink);
+        }
+        if (!fresh) continue;
+        wanted[n] = (wanted_tensor){.name = name, .rank = type->rank};
+        for (uint32_t d = 0; d < type->rank; d++) wanted[n].dims[d] = dim_eval(type->dims[d], (ir_binding){NULL, 0});
+        n++;
+    }
+    strmap_free(&seen);
+    *out = wanted;
+    *n_out = n;
+    return POFAC_OK;
+}
+
+static pofac_status keep_parameter(loaded_model *m, const char *name, const ir_tensor *t, const diag_sink *sink) {
+    if (!VEC_PUSH(&m->parameters, *t)) {
+        ir_tensor lost = *t;
+        tensor_free(&lost);
+        return diag_out_of_memory(sink);
+    }
+    return strmap_put(&m->bound, name, strlen(name), m->parameters.size - 1, NULL) ? POFAC_OK : diag_out_of_memory(sink);
+}
+
+/* Some names of a list, the first `few` in full. */
+static void list_names(strbuf *text, const char *const *names, size_t n) {
+    enum { FEW = 8 };
+    for (size_t i = 0; i < n && i < FEW; i++) strbuf_printf(text, "%s%s", i ? ", " : "", names[i]);
+    if (n > FEW) strbuf_printf(text, " and %zu more", n - FEW);
+}
+
+static pofac_status report_missing(const loaded_model *m, const wanted_tensor *wanted, const tensor_match *match, arena *a, const diag_sink *sink) {
+    const char **encoder = ARENA_ARRAY(a, const char *, match->n_missing + 1), **head = ARENA_ARRAY(a, const char *, match->n_missing + 1);
+    size_t n_encoder = 0, n_head = 0;
+    if (!encoder || !head) return diag_out_of_memory(sink);
+    for (size_t i = 0; i < match->n_missing; i++) {
+        const char *name = wanted[match->missing[i]].name;
+        if (is_encoder_parameter(name)) encoder[n_encoder++] = name;
+        else head[n_head++] = name;
+    }
+    strbuf text = STRBUF_INIT;
+    const diag_place place = {.file = m->path};
+    pofac_status status = POFAC_OK;
+    if (n_encoder) {
+        list_names(&text, encoder, n_encoder);
+        status = diag_error(sink, POFAC_ERR_INPUT, &place, "the checkpoint lacks %zu parameter%s of the encoder: %s", n_encoder, n_encoder == 1 ? "" : "s",
+                            strbuf_str(&text));
+    } else if (n_head) {
+        list_names(&text, head, n_head);
+        diag_note(sink, &place, "initialised from seed %llu: %s", (unsigned long long)m->seed, strbuf_str(&text));
+    }
+    strbuf_free(&text);
+    return status;
+}
+
+static void report_unexpected(const loaded_model *m, const tensor_match *match, arena *a, const diag_sink *sink) {
+    const char **names = ARENA_ARRAY(a, const char *, match->n_unexpected + 1);
+    if (!names || match->n_unexpected == 0) return;
+    for (size_t i = 0; i < match->n_unexpected; i++) names[i] = match->unexpected[i]->name;
+    strbuf text = STRBUF_INIT;
+    list_names(&text, names, match->n_unexpected);
+    diag_note(sink, &(diag_place){.file = m->path}, "not used: %s", strbuf_str(&text));
+    strbuf_free(&text);
+}
+
+static pofac_status bind_wanted(loaded_model *m, const wanted_tensor *wanted, size_t n, bool first, arena *a, const diag_sink *sink) {
+    tensor_match match = {0};
+    if (m->weights) {
+        TRY(tensor_names_match(m->weights, wanted, n, a, sink, &match));
+        TRY(report_missing(m, wanted, &match, a, sink));
+        if (first) report_unexpected(m, &match, a, sink);
+    } else if (first) {
+        diag_note(sink, &(diag_place){.file = m->path}, "no checkpoint: all %zu parameters are initialised from seed %llu", n, (unsigned long long)m->seed);
+    }
+    for (size_t i = 0; i < n; i++) {
+        ir_tensor t;
+        if (match.tensors && match.tensors[i]) TRY(checkpoint_load(match.tensors[i], match.tensors[i]->dtype, sink, &t));
+        else TRY(draw_parameter(m, wanted[i].name, &wanted[i], sink, &t));
+        TRY(keep_parameter(m, wanted[i].name, &t, sink));
+    }
+    return POFAC_OK;
+}
+
+pofac_status loaded_model_bind(loaded_model *m, const ir_graph *g, const diag_sink *sink) {
+    arena a = ARENA_INIT;
+    wanted_tensor *wanted;
+    size_t n;
+    bool first = m->parameters.size == 0;
+    pofac_status status = list_parameters(m, g, &a, &wanted, &n, sink);
+    if (status == POFAC_OK && n) status = bind_wanted(m, wanted, n, first, &a, sink);
+    arena_free(&a);
+    return status;
+}
+
+const tensor_source *loaded_model_state(const loaded_model *m) { return &m->source; }
+
+/* ---- tokenizer ---- */
+
+pofac_status loaded_model_tokenizer(loaded_model *m, const diag_sink *sink, const tokenizer **out) {
+    if (!m->tokenizer) {
+        if (m->vocab) TRY(tokenizer_create(m->vocab, &m->tokenizer_options, sink, &m->tokenizer));
+        else if (m->directory) TRY(tokenizer_load_directory(m->directory, &m->tokenizer_options, sink, &m->tokenizer));
+        else return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path}, "the model has no vocabulary; give one with <tokenizer vocab=\"...\"/> or --vocab");
+        if (tokenizer_vocab_size(m->tokenizer) > (size_t)m->spec.vocab_size)
+            return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path}, "the vocabulary has %zu tokens, the model's embeddings have %lld rows",
+                              tokenizer_vocab_size(m->tokenizer), (long long)m->spec.vocab_size);
+    }
+    *out = m->tokenizer;
+    return POFAC_OK;
+}

@@ -1,0 +1,45 @@
+/*
+ * A model as the user names it - a Hugging Face directory or an XML description - with its definition, its weights and its tokenizer.
+ *
+ * Opening reads the definition and maps the checkpoint. Which parameters are needed is read off a graph (loaded_model_bind); those that the checkpoint lacks are drawn
+ * from the seed if they belong to the head (or if there is no checkpoint), and an error otherwise. A loaded model owns the IR context of its graphs: modules and plans
+ * made from it must be destroyed before it.
+ */
+#ifndef POFAC_FRONTEND_LOADED_MODEL_H
+#define POFAC_FRONTEND_LOADED_MODEL_H
+
+#include "frontend/model/model_graph.h"
+#include "frontend/text/tokenizer.h"
+
+typedef struct loaded_model loaded_model;
+
+typedef struct loaded_model_options {
+    model_head head;    /* HEAD_AUTO: as the model says */
+    int64_t num_labels; /* 0: as the model says */
+    uint64_t seed;
+    const char *vocab;  /* vocabulary instead of the model's own, or NULL */
+} loaded_model_options;
+
+POFAC_MUST_USE pofac_status loaded_model_open(const char *path, const loaded_model_options *options, const diag_sink *sink, loaded_model **out);
+void loaded_model_close(loaded_model *m); /* NULL is fine */
+
+const model_spec *loaded_model_spec(const loaded_model *m); /* head resolved */
+ir_context *loaded_model_context(loaded_model *m);
+const char *loaded_model_path(const loaded_model *m);
+
+/* False when a checkpoint is there but holds no word embeddings: such a model starts at embedding_output. */
+bool loaded_model_has_embeddings(const loaded_model *m);
+/* False when a checkpoint is there but holds no pooler. */
+bool loaded_model_has_pooler(const loaded_model *m);
+
+/* Finds or makes the tensor of every state leaf of `g`. POFAC_ERR_INPUT: all mismatched shapes, or parameters of the encoder that the checkpoint lacks. Says as notes
+ * what was drawn from the seed, and which tensors of the checkpoint nobody needs. May be called for several graphs. */
+POFAC_MUST_USE pofac_status loaded_model_bind(loaded_model *m, const ir_graph *g, const diag_sink *sink);
+
+/* The bound parameters. */
+const tensor_source *loaded_model_state(const loaded_model *m);
+
+/* The model's tokenizer, read at the first call; POFAC_ERR_INPUT when it has none. */
+POFAC_MUST_USE pofac_status loaded_model_tokenizer(loaded_model *m, const diag_sink *sink, const tokenizer **out);
+
+#endif

@@ -1,0 +1,75 @@
+/* Model -> graph -> passes -> code -> session; see road.h. */
+#include "frontend/driver/road.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+pofac_status road_build(loaded_model *model, const road_options *options, const diag_sink *sink, ir_module **out) {
+    *out = NULL;
+    ir_module *m = module_create(loaded_model_context(model), sink);
+    if (!m) return diag_out_of_memory(sink);
+    model_graph_options graph = options->graph;
+    if (!loaded_model_has_embeddings(model)) graph.from_embedding_output = true;
+    if (!loaded_model_has_pooler(model)) graph.without_pooler = true;
+    pofac_status status = model_graph_build(m, ROAD_GRAPH, loaded_model_spec(model), &graph);
+    if (status == POFAC_OK) status = loaded_model_bind(model, module_find_graph(m, ROAD_GRAPH), sink);
+    if (status == POFAC_OK) *out = m;
+    else module_destroy(m);
+    return status;
+}
+
+pofac_status road_optimize(ir_module *module, const road_options *options, const diag_sink *sink, ir_module **out) {
+    arena a = ARENA_INIT;
+    pass_pipeline pipeline;
+    *out = NULL;
+    pofac_status status = pipeline_parse(options->pipeline ? options->pipeline : "infer", &a, sink, &pipeline);
+    if (status == POFAC_OK) status = pipeline_run(&pipeline, module, options->observer, sink, out);
+    else module_destroy(module);
+    arena_free(&a);
+    return status;
+}
+
+static const char *default_cache_dir(arena *a) {
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (cache && cache[0] == '/') return arena_printf(a, "%s/pofac/objects", cache);
+    if (home && home[0] == '/') return arena_printf(a, "%s/.cache/pofac/objects", home);
+    return NULL;
+}
+
+pofac_status road_codegen_options(const road_options *options, arena *a, const diag_sink *sink, cg_options *out) {
+    *out = (cg_options){0};
+    if (!options->no_cache) out->cache_dir = options->cache_dir ? options->cache_dir : default_cache_dir(a);
+    return cg_target_host(options->isa, a, sink, &out->target);
+}
+
+static double seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+pofac_status runnable_create(loaded_model *model, const road_options *options, const diag_sink *sink, runnable *out) {
+    *out = (runnable){0};
+    arena a = ARENA_INIT;
+    ir_module *module = NULL;
+    cg_options codegen;
+    double start = seconds();
+    pofac_status status = road_codegen_options(options, &a, sink, &codegen);
+    if (status == POFAC_OK) status = thread_pool_create(options->threads, sink, &out->pool);
+    if (status == POFAC_OK) status = road_build(model, options, sink, &module);
+    if (status == POFAC_OK) status = road_optimize(module, options, sink, &module);
+    if (status == POFAC_OK) status = cg_compile(module, ROAD_GRAPH, &codegen, sink, &out->plan);
+    out->build_seconds = seconds() - start;
+    if (status == POFAC_OK) status = session_create(out->plan, loaded_model_state(model), out->pool, sink, &out->session);
+    out->pack_seconds = seconds() - start - out->build_seconds;
+    arena_free(&a);
+    if (status != POFAC_OK) runnable_destroy(out);
+    return status;
+}
+
+void runnable_destroy(runnable *r) {
+    session_destroy(r->session);
+    plan_destroy(r->plan);
+    thread_pool_destroy(r->pool);
+    *r = (runnable){0};
+}

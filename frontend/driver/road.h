@@ -1,0 +1,43 @@
+/*
+ * The road from a model to predictions: graph, passes, code, session. Every stage can be had by itself.
+ */
+#ifndef POFAC_FRONTEND_ROAD_H
+#define POFAC_FRONTEND_ROAD_H
+
+#include "codegen/codegen.h"
+#include "frontend/driver/loaded_model.h"
+#include "passes/pass.h"
+#include "runtime/session.h"
+
+#define ROAD_GRAPH "infer"
+
+typedef struct road_options {
+    const char *pipeline;  /* NULL: "infer" */
+    const char *isa;       /* NULL: native */
+    const char *cache_dir; /* NULL: the user's cache directory */
+    bool no_cache;
+    size_t threads;        /* 0: default */
+    const pass_observer *observer; /* may be NULL */
+    model_graph_options graph;
+} road_options;
+
+/* The frontend's graph, parameters bound. */
+POFAC_MUST_USE pofac_status road_build(loaded_model *model, const road_options *options, const diag_sink *sink, ir_module **out);
+
+/* The graph after the pipeline. Takes over `module`. */
+POFAC_MUST_USE pofac_status road_optimize(ir_module *module, const road_options *options, const diag_sink *sink, ir_module **out);
+
+/* Target and cache of code generation; strings in `a`. */
+POFAC_MUST_USE pofac_status road_codegen_options(const road_options *options, arena *a, const diag_sink *sink, cg_options *out);
+
+/* All of it: a model that runs. The loaded model must outlive it. */
+typedef struct runnable {
+    plan *plan;
+    thread_pool *pool;
+    session *session;
+    double build_seconds, pack_seconds; /* graph + passes + code; packing of weights */
+} runnable;
+POFAC_MUST_USE pofac_status runnable_create(loaded_model *model, const road_options *options, const diag_sink *sink, runnable *out);
+void runnable_destroy(runnable *r);
+
+#endif
