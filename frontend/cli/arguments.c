@@ -1,0 +1,63 @@
+/* The shared options; see arguments.h. */
+#include "frontend/cli/arguments.h"
+
+#include <string.h>
+
+#include "ir/support/file_map.h"
+
+loaded_model_options arguments_model(const options *o) {
+    loaded_model_options m = {.num_labels = option_whole(o, "num_labels"), .seed = (uint64_t)option_whole(o, "seed"), .vocab = option_text(o, "vocab")};
+    if (!model_head_parse(option_text(o, "head"), &m.head)) m.head = HEAD_AUTO;
+    return m;
+}
+
+road_options arguments_road(const options *o) {
+    return (road_options){.pipeline = option_text(o, "pipeline"),
+                          .isa = option_text(o, "isa"),
+                          .cache_dir = option_text(o, "cache_dir"),
+                          .no_cache = option_flag(o, "no_cache"),
+                          .threads = (size_t)option_whole(o, "threads")};
+}
+
+static void print_dump(void *user, const char *title, const ir_module *m) {
+    const dump_options *d = user;
+    strbuf text = STRBUF_INIT;
+    text_print_module(m, d->print, &text);
+    printf("; ---- %s ----\n%s\n", title, strbuf_str(&text));
+    strbuf_free(&text);
+}
+
+static void print_time(void *user, const char *pass, double seconds) {
+    (void)user;
+    fprintf(stderr, "%-20s %10.3f ms\n", pass, seconds * 1e3);
+}
+
+static void write_reproducer(void *user, const char *pass, const char *text) {
+    const dump_options *d = user;
+    if (file_write_all(d->reproducer, text, strlen(text), d->sink) == POFAC_OK)
+        diag_note(d->sink, NULL, "pass %s failed; %s has its input and the pipeline that remained", pass, d->reproducer);
+}
+
+pass_observer arguments_observer(const command_input *in, dump_options *dump) {
+    const options *o = in->options;
+    *dump = (dump_options){.print = {.locations = option_flag(o, "print_locations"),
+                                     .scope = option_text(o, "print_scope"),
+                                     .fold_layers = !option_flag(o, "full_layers")},
+                           .reproducer = option_text(o, "reproducer"),
+                           .sink = in->sink};
+    return (pass_observer){.print_before = option_text(o, "print_before"),
+                           .print_after = option_text(o, "print_after"),
+                           .print_changed = option_flag(o, "print_changed"),
+                           .stop_after = option_text(o, "stop_after"),
+                           .dump = print_dump,
+                           .timed = option_flag(o, "time_passes") ? print_time : NULL,
+                           .reproducer = write_reproducer,
+                           .user = dump};
+}
+
+pofac_status arguments_write(const command_input *in, const char *bytes, size_t n) {
+    const char *path = option_text(in->options, "output");
+    if (path && strcmp(path, "-") != 0) return file_write_all(path, bytes, n, in->sink);
+    if (fwrite(bytes, 1, n, stdout) != n) return diag_error(in->sink, POFAC_ERR_RUNTIME, NULL, "cannot write to standard output");
+    return POFAC_OK;
+}

@@ -1,0 +1,26 @@
+/* From a command's options (the shared rows of options.h) to what the driver takes. */
+#ifndef POFAC_FRONTEND_CLI_ARGUMENTS_H
+#define POFAC_FRONTEND_CLI_ARGUMENTS_H
+
+#include "frontend/cli/command.h"
+#include "frontend/driver/road.h"
+#include "ir/text.h"
+
+/* OPTIONS_MODEL */
+loaded_model_options arguments_model(const options *o);
+
+/* OPTIONS_COMPILE and, where the command has it, OPTIONS_THREADS. */
+road_options arguments_road(const options *o);
+
+/* OPTIONS_PASSES: an observer that prints dumps on stdout and times and reproducers as asked. `dump` must outlive the observer. */
+typedef struct dump_options {
+    text_print_options print;
+    const char *reproducer;
+    const diag_sink *sink;
+} dump_options;
+pass_observer arguments_observer(const command_input *in, dump_options *dump);
+
+/* Writes bytes to --output, atomically, or to stdout when it is absent or "-". */
+POFAC_MUST_USE pofac_status arguments_write(const command_input *in, const char *bytes, size_t n);
+
+#endif

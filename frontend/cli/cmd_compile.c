@@ -1,0 +1,94 @@
+/* pofac compile: a model through passes and code generation, with every stage to look at. */
+#include <string.h>
+#include <unistd.h>
+
+#include "frontend/cli/arguments.h"
+
+static const option_row rows[] = {
+    {"emit", OPTION_CHOICE, "ir|llvm|asm|obj", NULL, 0, 0, "write the optimized IR, LLVM IR, assembly or object code"},
+    {"output", OPTION_TEXT, "FILE", NULL, 0, 0, "where --emit writes; -o FILE does the same"},
+    {"with_loss", OPTION_FLAG, NULL, NULL, 0, 0, "include the head's loss in the graph"},
+    {"graph_only", OPTION_FLAG, NULL, NULL, 0, 0, "stop before code generation (with --print_before and the like)"},
+    OPTIONS_MODEL,
+    OPTIONS_COMPILE,
+    OPTIONS_PASSES,
+};
+
+static pofac_status emit_ir(const command_input *in, const ir_module *m) {
+    strbuf text = STRBUF_INIT;
+    text_print_module(m, (text_print_options){.locations = option_flag(in->options, "print_locations")}, &text);
+    pofac_status status = strbuf_ok(&text) ? arguments_write(in, strbuf_str(&text), text.size) : diag_out_of_memory(in->sink);
+    strbuf_free(&text);
+    return status;
+}
+
+static pofac_status emit_code(const command_input *in, const ir_module *m, const road_options *road, const char *what) {
+    cg_options codegen;
+    TRY(road_codegen_options(road, in->memory, in->sink, &codegen));
+    cg_emit_kind kind = strcmp(what, "llvm") == 0 ? CG_EMIT_LLVM : strcmp(what, "asm") == 0 ? CG_EMIT_ASM : CG_EMIT_OBJ;
+    strbuf bytes = STRBUF_INIT;
+    pofac_status status = cg_emit(m, ROAD_GRAPH, &codegen, kind, in->sink, &bytes);
+    if (status == POFAC_OK) status = strbuf_ok(&bytes) ? arguments_write(in, strbuf_str(&bytes), bytes.size) : diag_out_of_memory(in->sink);
+    strbuf_free(&bytes);
+    return status;
+}
+
+/* Compiles into the object cache and says what came out. Takes over the module. */
+static pofac_status summarize(const command_input *in, ir_module *m, const road_options *road) {
+    cg_options codegen;
+    plan *p = NULL;
+    pofac_status status = road_codegen_options(road, in->memory, in->sink, &codegen);
+    if (status == POFAC_OK) status = cg_compile(m, ROAD_GRAPH, &codegen, in->sink, &p);
+    else module_destroy(m);
+    if (status != POFAC_OK) return status;
+    size_t evaluators = 0;
+    for (size_t i = 0; i < p->n_steps; i++) evaluators += p->steps[i].run == NULL;
+    printf("target    %s\nsteps     %zu, %zu of them by reference evaluators\nkernels   %u distinct, %u from the object cache\n", p->target, p->n_steps,
+           evaluators, p->n_kernels, p->n_kernels_cached);
+    printf("code      %zu bytes\nslots     %u\ncompiled  in %.1f ms\n", p->code_bytes, p->n_slots, p->compile_seconds * 1e3);
+    plan_destroy(p);
+    return POFAC_OK;
+}
+
+static pofac_status compile_model(const command_input *in, loaded_model *model) {
+    const options *o = in->options;
+    const char *emit = option_text(o, "emit");
+    road_options road = arguments_road(o);
+    dump_options dump;
+    pass_observer observer = arguments_observer(in, &dump);
+    ir_module *module;
+    road.observer = &observer;
+    road.graph.with_loss = option_flag(o, "with_loss");
+    TRY(road_build(model, &road, in->sink, &module));
+    TRY(road_optimize(module, &road, in->sink, &module));
+    if (!emit && !option_flag(o, "graph_only") && !option_given(o, "stop_after")) return summarize(in, module, &road);
+    pofac_status status = POFAC_OK;
+    if (emit) status = strcmp(emit, "ir") == 0 ? emit_ir(in, module) : emit_code(in, module, &road, emit);
+    module_destroy(module);
+    return status;
+}
+
+static pofac_status run(const command_input *in) {
+    const options *o = in->options;
+    const char *emit = option_text(o, "emit");
+    if (option_given(o, "output") && !emit)
+        return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "--output needs --emit, which says what to write (ir|llvm|asm|obj)");
+    if (emit && strcmp(emit, "obj") == 0 && !option_given(o, "output") && isatty(STDOUT_FILENO))
+        return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "object code is not for terminals; give --output FILE");
+    loaded_model_options options = arguments_model(o);
+    loaded_model *model;
+    TRY(loaded_model_open(o->arguments[0], &options, in->sink, &model));
+    pofac_status status = compile_model(in, model);
+    loaded_model_close(model);
+    return status;
+}
+
+const command command_compile = {.name = "compile",
+                                 .arguments = "MODEL",
+                                 .min_arguments = 1,
+                                 .max_arguments = 1,
+                                 .rows = rows,
+                                 .n_rows = sizeof rows / sizeof *rows,
+                                 .run = run,
+                                 .meaning = "compile a model; print its IR before and after passes, or write IR, LLVM IR, assembly or object code",
+                                 .details = "Without --emit, fills the object cache and prints a summary."};

@@ -1,0 +1,67 @@
+/* pofac opt: passes on the text form of the IR. */
+#include <string.h>
+#include <unistd.h>
+
+#include "frontend/checkpoint/safetensors.h"
+#include "frontend/cli/arguments.h"
+#include "frontend/driver/text_file.h"
+
+static const option_row rows[] = {
+    {"pipeline", OPTION_TEXT, "PASSES", "", 0, 0, "passes to run: names with options, or named pipelines; none: check and print"},
+    {"output", OPTION_TEXT, "FILE", NULL, 0, 0, "where the result goes; default stdout"},
+    {"constants", OPTION_TEXT, "FILE", NULL, 0, 0, "checkpoint with the data of elided constants"},
+    {"save_constants", OPTION_TEXT, "FILE", NULL, 0, 0, "safetensors file for the data of elided constants of the result"},
+    OPTIONS_PASSES,
+};
+
+static pofac_status save_constants(const command_input *in, const ir_module *m) {
+    const char *path = option_text(in->options, "save_constants");
+    if (!path) return POFAC_OK;
+    safetensors_item *items = ARENA_ARRAY(in->memory, safetensors_item, m->constants.size + 1);
+    if (!items) return diag_out_of_memory(in->sink);
+    for (size_t i = 0; i < m->constants.size; i++) {
+        const ir_constant_data *c = &m->constants.data[i];
+        items[i] = (safetensors_item){.name = c->name, .dtype = c->tensor.dtype, .rank = c->tensor.rank, .data = c->tensor.data};
+        memcpy(items[i].dims, c->tensor.dims, sizeof c->tensor.dims);
+    }
+    return safetensors_write(path, items, m->constants.size, NULL, 0, in->sink);
+}
+
+static pofac_status print_result(const command_input *in, const ir_module *m, const dump_options *dump) {
+    strbuf text = STRBUF_INIT;
+    text_print_module(m, (text_print_options){.locations = dump->print.locations, .scope = dump->print.scope}, &text);
+    pofac_status status = strbuf_ok(&text) ? arguments_write(in, strbuf_str(&text), text.size) : diag_out_of_memory(in->sink);
+    strbuf_free(&text);
+    return status;
+}
+
+static pofac_status run_passes(const command_input *in, ir_context *context) {
+    dump_options dump;
+    pass_observer observer = arguments_observer(in, &dump);
+    pass_pipeline pipeline;
+    ir_module *m;
+    TRY(pipeline_parse(option_text(in->options, "pipeline"), in->memory, in->sink, &pipeline));
+    TRY(text_file_read(context, in->options->arguments[0], option_text(in->options, "constants"), in->sink, &m));
+    TRY(pipeline_run(&pipeline, m, &observer, in->sink, &m));
+    pofac_status status = print_result(in, m, &dump);
+    if (status == POFAC_OK) status = save_constants(in, m);
+    module_destroy(m);
+    return status;
+}
+
+static pofac_status run(const command_input *in) {
+    ir_context *context = context_create();
+    if (!context) return diag_out_of_memory(in->sink);
+    pofac_status status = run_passes(in, context);
+    context_destroy(context);
+    return status;
+}
+
+const command command_opt = {.name = "opt",
+                             .arguments = "FILE",
+                             .min_arguments = 1,
+                             .max_arguments = 1,
+                             .rows = rows,
+                             .n_rows = sizeof rows / sizeof *rows,
+                             .run = run,
+                             .meaning = "run passes on a text file of IR (\"-\": standard input) and print the result"};

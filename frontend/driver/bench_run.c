@@ -1,0 +1,172 @@
+/*
+ * Timing runs; see bench_run.h. Runs are timed whole, without profiling; kernels in a second series, whose times add up to a little more.
+ */
+#include "frontend/driver/bench_run.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "ir/op.h"
+#include "ir/support/rng.h"
+
+/* ---- made-up inputs ---- */
+
+typedef struct batch {
+    int64_t n_sequences, length, vocab;
+    uint64_t seed;
+    const ir_graph *graph;
+    ir_tensor *tensors; /* [graph nodes], of input leaves */
+} batch;
+
+static pofac_status get_input(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
+    const batch *b = user;
+    for (size_t i = 0; i < b->graph->nodes.size; i++) {
+        const ir_node *n = &b->graph->nodes.data[i];
+        if (n->op != OP_input || strcmp(node_string(n, "name"), name) != 0) continue;
+        *out = b->tensors[i];
+        out->owned = false;
+        return POFAC_OK;
+    }
+    return diag_error(sink, POFAC_ERR_USAGE, NULL, "no input \"%s\"", name);
+}
+
+/* Sizes of an input: B and S stand for themselves. */
+static int64_t size_of(const batch *b, ir_dim d) {
+    int64_t n;
+    if (dim_is_const(d, &n)) return n;
+    const char *name = symbol_name(b->graph->module->context, d.symbol[0]);
+    return name && strcmp(name, "B") == 0 ? b->n_sequences : b->length;
+}
+
+static pofac_status make_input(batch *b, size_t i, const diag_sink *sink) {
+    const ir_node *n = &b->graph->nodes.data[i];
+    const ir_type *type = graph_type(b->graph, n->first_result);
+    const char *name = node_string(n, "name");
+    rng_key key = rng_key_make(b->seed, name);
+    int64_t dims[IR_MAX_RANK] = {0};
+    for (uint32_t d = 0; d < type->rank; d++) dims[d] = size_of(b, type->dims[d]);
+    ir_tensor *t = &b->tensors[i];
+    if (tensor_alloc(type->dtype, type->rank, dims, t) != POFAC_OK) return diag_out_of_memory(sink);
+    int64_t elements = tensor_elements(t);
+    for (int64_t k = 0; k < elements; k++) {
+        if (dtype_class(type->dtype) == DTYPE_FLOAT) tensor_set(t, k, rng_normal(key, (uint64_t)k));
+        else if (strcmp(name, "input_ids") == 0) tensor_set_int(t, k, (int64_t)rng_below(key, (uint64_t)k, (uint64_t)b->vocab));
+        else tensor_set_int(t, k, strcmp(name, "attention_mask") == 0);
+    }
+    return POFAC_OK;
+}
+
+static pofac_status make_inputs(batch *b, const diag_sink *sink) {
+    b->tensors = calloc(b->graph->nodes.size + 1, sizeof *b->tensors);
+    if (!b->tensors) return diag_out_of_memory(sink);
+    for (size_t i = 0; i < b->graph->nodes.size; i++)
+        if (b->graph->nodes.data[i].op == OP_input) TRY(make_input(b, i, sink));
+    return POFAC_OK;
+}
+
+static void free_inputs(batch *b) {
+    for (size_t i = 0; b->tensors && i < b->graph->nodes.size; i++) tensor_free(&b->tensors[i]);
+    free(b->tensors);
+}
+
+/* ---- timing ---- */
+
+static double now_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + 1e-6 * (double)t.tv_nsec;
+}
+
+static int compare_doubles(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The smallest time that at least `share` of the sorted times do not exceed. */
+static double quantile(const double *sorted, size_t n, double share) {
+    size_t index = (size_t)(share * (double)n);
+    if ((double)index < share * (double)n) index++;
+    return sorted[index == 0 ? 0 : index - 1];
+}
+
+static pofac_status time_runs(runnable *r, const tensor_source *inputs, const bench_options *o, arena *a, const diag_sink *sink, bench_result *out) {
+    size_t n = (size_t)o->iterations;
+    double *times = ARENA_ARRAY(a, double, n);
+    if (!times) return diag_out_of_memory(sink);
+    for (int64_t i = 0; i < o->warmup; i++) TRY(session_run(r->session, inputs, sink));
+    for (size_t i = 0; i < n; i++) {
+        double start = now_ms();
+        TRY(session_run(r->session, inputs, sink));
+        times[i] = now_ms() - start;
+    }
+    qsort(times, n, sizeof *times, compare_doubles);
+    out->min_ms = times[0];
+    out->median_ms = n % 2 ? times[n / 2] : 0.5 * (times[n / 2 - 1] + times[n / 2]);
+    out->p90_ms = quantile(times, n, 0.90);
+    out->p99_ms = quantile(times, n, 0.99);
+    out->sequences_per_second = 1e3 * (double)o->batch / out->median_ms;
+    out->tokens_per_second = out->sequences_per_second * (double)o->sequence;
+    return POFAC_OK;
+}
+
+static int64_t step_flops(const plan_step *step, const ir_graph *g, const bench_options *o) {
+    size_t n = context_n_symbols(g->module->context) + 1;
+    int64_t *values = malloc(n * sizeof *values), flops = -1;
+    for (size_t i = 0; values && i < n; i++) {
+        const char *name = i ? symbol_name(g->module->context, (ir_symbol)i) : NULL;
+        values[i] = !name ? -1 : strcmp(name, "B") == 0 ? o->batch : strcmp(name, "S") == 0 ? o->sequence : -1;
+    }
+    if (values) flops = dim_eval(step->flops, (ir_binding){values, n});
+    free(values);
+    return flops > 0 ? flops : 0;
+}
+
+static pofac_status time_kernels(runnable *r, const tensor_source *inputs, const bench_options *o, arena *a, const diag_sink *sink, bench_result *out) {
+    const plan *p = r->plan;
+    int64_t runs = o->iterations < 20 ? o->iterations : 20, total = 0;
+    out->n_kernels = p->n_steps;
+    out->kernels = ARENA_ARRAY(a, bench_kernel, p->n_steps + 1);
+    if (!out->kernels) return diag_out_of_memory(sink);
+    session_profile(r->session, true);
+    for (int64_t i = 0; i < runs; i++) TRY(session_run(r->session, inputs, sink));
+    const int64_t *times = session_times_ns(r->session);
+    for (size_t i = 0; i < p->n_steps; i++) total += times[i];
+    for (size_t i = 0; i < p->n_steps; i++) {
+        const plan_step *s = &p->steps[i];
+        bench_kernel *k = &out->kernels[i];
+        *k = (bench_kernel){.kernel = arena_strdup(a, s->kernel), .variant = arena_strdup(a, s->variant), .scope = arena_strdup(a, s->scope)};
+        if (!k->kernel || !k->variant || !k->scope) return diag_out_of_memory(sink);
+        k->ms = 1e-6 * (double)times[i] / (double)runs;
+        k->share = total > 0 ? (double)times[i] / (double)total : 0.0;
+        k->gflops = k->ms > 0 ? 1e-6 * (double)step_flops(s, p->graph, o) / k->ms : 0.0;
+    }
+    return POFAC_OK;
+}
+
+pofac_status bench_run(loaded_model *model, const road_options *road, const bench_options *options, arena *a, const diag_sink *sink, bench_result *out) {
+    *out = (bench_result){0};
+    const model_spec *spec = loaded_model_spec(model);
+    if (options->sequence > spec->max_position_embeddings)
+        return diag_error(sink, POFAC_ERR_USAGE, NULL, "--sequence is %lld, the model takes at most %lld (max_position_embeddings)",
+                          (long long)options->sequence, (long long)spec->max_position_embeddings);
+    runnable r;
+    TRY(runnable_create(model, road, sink, &r));
+    batch b = {.n_sequences = options->batch, .length = options->sequence, .vocab = spec->vocab_size, .seed = options->seed, .graph = r.plan->graph};
+    tensor_source inputs = {get_input, &b};
+    pofac_status status = make_inputs(&b, sink);
+    if (status == POFAC_OK) status = time_runs(&r, &inputs, options, a, sink, out);
+    if (status == POFAC_OK) status = time_kernels(&r, &inputs, options, a, sink, out);
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    out->peak_memory_bytes = (int64_t)usage.ru_maxrss * 1024;
+    out->memory = session_memory_use(r.session);
+    out->threads = thread_pool_threads(r.pool);
+    out->target = arena_strdup(a, r.plan->target);
+    out->build_ms = r.build_seconds * 1e3;
+    out->pack_ms = r.pack_seconds * 1e3;
+    free_inputs(&b);
+    runnable_destroy(&r);
+    return status;
+}
