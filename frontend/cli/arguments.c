@@ -5,13 +5,13 @@
 
 #include "ir/support/file_map.h"
 
-loaded_model_options arguments_model(const options *o) {
+loaded_model_options arguments_model(const option_values *o) {
     loaded_model_options m = {.num_labels = option_whole(o, "num_labels"), .seed = (uint64_t)option_whole(o, "seed"), .vocab = option_text(o, "vocab")};
     if (!model_head_parse(option_text(o, "head"), &m.head)) m.head = HEAD_AUTO;
     return m;
 }
 
-road_options arguments_road(const options *o) {
+road_options arguments_road(const option_values *o) {
     return (road_options){.pipeline = option_text(o, "pipeline"),
                           .isa = option_text(o, "isa"),
                           .cache_dir = option_text(o, "cache_dir"),
@@ -39,7 +39,7 @@ static void write_reproducer(void *user, const char *pass, const char *text) {
 }
 
 pass_observer arguments_observer(const command_input *in, dump_options *dump) {
-    const options *o = in->options;
+    const option_values *o = in->options;
     *dump = (dump_options){.print = {.locations = option_flag(o, "print_locations"),
                                      .scope = option_text(o, "print_scope"),
                                      .fold_layers = !option_flag(o, "full_layers")},

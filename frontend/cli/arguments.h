@@ -7,10 +7,10 @@
 #include "ir/text.h"
 
 /* OPTIONS_MODEL */
-loaded_model_options arguments_model(const options *o);
+loaded_model_options arguments_model(const option_values *o);
 
 /* OPTIONS_COMPILE and, where the command has it, OPTIONS_THREADS. */
-road_options arguments_road(const options *o);
+road_options arguments_road(const option_values *o);
 
 /* OPTIONS_PASSES: an observer that prints dumps on stdout and times and reproducers as asked. `dump` must outlive the observer. */
 typedef struct dump_options {

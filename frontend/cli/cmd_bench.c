@@ -51,7 +51,7 @@ static void print_text(const bench_options *o, const bench_result *r) {
 }
 
 static pofac_status run(const command_input *in) {
-    const options *o = in->options;
+    const option_values *o = in->options;
     loaded_model_options options = arguments_model(o);
     road_options road = arguments_road(o);
     bench_options bench = {option_whole(o, "batch"), option_whole(o, "sequence"), option_whole(o, "warmup"), option_whole(o, "iterations"),

@@ -51,7 +51,7 @@ static pofac_status summarize(const command_input *in, ir_module *m, const road_
 }
 
 static pofac_status compile_model(const command_input *in, loaded_model *model) {
-    const options *o = in->options;
+    const option_values *o = in->options;
     const char *emit = option_text(o, "emit");
     road_options road = arguments_road(o);
     dump_options dump;
@@ -69,7 +69,7 @@ static pofac_status compile_model(const command_input *in, loaded_model *model) 
 }
 
 static pofac_status run(const command_input *in) {
-    const options *o = in->options;
+    const option_values *o = in->options;
     const char *emit = option_text(o, "emit");
     if (option_given(o, "output") && !emit)
         return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "--output needs --emit, which says what to write (ir|llvm|asm|obj)");

@@ -20,7 +20,7 @@ static pofac_status write_out(void *user, const char *bytes, size_t n) {
 }
 
 static pofac_status run(const command_input *in) {
-    const options *o = in->options;
+    const option_values *o = in->options;
     const char *vocab = option_text(o, "vocab"), *path = o->n_arguments ? o->arguments[0] : "-";
     if (!vocab) return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "pofac tokenize needs --vocab FILE");
     tokenizer_options options = {.do_lower_case = option_flag(o, "cased") ? TOKENIZER_OFF : TOKENIZER_ON};

@@ -8,7 +8,7 @@
 #include "frontend/cli/options.h"
 
 typedef struct command_input {
-    const options *options; /* read and checked against the command's table */
+    const option_values *options; /* read and checked against the command's table */
     arena *memory;
     const diag_sink *sink;
 } command_input;

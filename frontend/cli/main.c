@@ -50,7 +50,7 @@ static pofac_status unknown_command(const char *word, const diag_sink *sink) {
 }
 
 static pofac_status run_command(const command *c, int argc, char **argv, arena *memory, const diag_sink *sink) {
-    options o;
+    option_values o;
     TRY(options_parse(c->rows, c->n_rows, argc, argv, memory, sink, &o));
     if (o.help) {
         print_help(c);

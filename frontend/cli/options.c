@@ -58,8 +58,8 @@ static pofac_status check_value(const option_row *row, const char *value, const 
     return POFAC_OK;
 }
 
-pofac_status options_parse(const option_row *rows, size_t n_rows, int argc, char **argv, arena *a, const diag_sink *sink, options *out) {
-    *out = (options){.rows = rows, .n_rows = n_rows, .values = ARENA_ARRAY(a, const char *, n_rows + 1)};
+pofac_status options_parse(const option_row *rows, size_t n_rows, int argc, char **argv, arena *a, const diag_sink *sink, option_values *out) {
+    *out = (option_values){.rows = rows, .n_rows = n_rows, .values = ARENA_ARRAY(a, const char *, n_rows + 1)};
     const char **arguments = ARENA_ARRAY(a, const char *, (size_t)argc + 1);
     if (!out->values || !arguments) return diag_out_of_memory(sink);
     out->arguments = arguments;
@@ -94,25 +94,25 @@ pofac_status options_parse(const option_row *rows, size_t n_rows, int argc, char
     return POFAC_OK;
 }
 
-static const char *value_of(const options *o, const char *name) {
+static const char *value_of(const option_values *o, const char *name) {
     size_t row = find_row(o->rows, o->n_rows, name, strlen(name));
     if (row == o->n_rows) return NULL;
     return o->values[row] ? o->values[row] : o->rows[row].fallback;
 }
 
-bool option_flag(const options *o, const char *name) {
+bool option_flag(const option_values *o, const char *name) {
     const char *value = value_of(o, name);
     return value && strcmp(value, "true") == 0;
 }
 
-const char *option_text(const options *o, const char *name) { return value_of(o, name); }
+const char *option_text(const option_values *o, const char *name) { return value_of(o, name); }
 
-int64_t option_whole(const options *o, const char *name) {
+int64_t option_whole(const option_values *o, const char *name) {
     const char *value = value_of(o, name);
     return value ? strtoll(value, NULL, 10) : 0;
 }
 
-bool option_given(const options *o, const char *name) {
+bool option_given(const option_values *o, const char *name) {
     size_t row = find_row(o->rows, o->n_rows, name, strlen(name));
     return row < o->n_rows && o->values[row];
 }

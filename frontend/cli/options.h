@@ -51,23 +51,23 @@ typedef struct option_row {
 
 #define OPTIONS_THREADS {"threads", OPTION_WHOLE, "N", "0", 0, 4096, "threads; 0: as many as the machine and OMP_NUM_THREADS allow"}
 
-typedef struct options {
+typedef struct option_values {
     const option_row *rows;
     size_t n_rows;
     const char **values; /* [n_rows] as given, NULL where absent */
     const char *const *arguments;
     size_t n_arguments;
     bool help;
-} options;
+} option_values;
 
 /* Reads argv[0 .. argc); everything lives in `a` or in argv. POFAC_ERR_USAGE with a message. */
-POFAC_MUST_USE pofac_status options_parse(const option_row *rows, size_t n_rows, int argc, char **argv, arena *a, const diag_sink *sink, options *out);
+POFAC_MUST_USE pofac_status options_parse(const option_row *rows, size_t n_rows, int argc, char **argv, arena *a, const diag_sink *sink, option_values *out);
 
 /* Values by name; the name must be in the table. */
-bool option_flag(const options *o, const char *name);
-const char *option_text(const options *o, const char *name); /* the fallback, or NULL, when absent */
-int64_t option_whole(const options *o, const char *name);    /* 0 when absent without fallback */
-bool option_given(const options *o, const char *name);
+bool option_flag(const option_values *o, const char *name);
+const char *option_text(const option_values *o, const char *name); /* the fallback, or NULL, when absent */
+int64_t option_whole(const option_values *o, const char *name);    /* 0 when absent without fallback */
+bool option_given(const option_values *o, const char *name);
 
 /* Prints the options' part of a help text. */
 void options_help(const option_row *rows, size_t n_rows, FILE *out);
