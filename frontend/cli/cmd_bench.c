@@ -52,13 +52,13 @@ static void print_text(const bench_options *o, const bench_result *r) {
 
 static pofac_status run(const command_input *in) {
     const option_values *o = in->options;
-    loaded_model_options options = arguments_model(o);
+    loaded_model_options model_options = arguments_model(o);
     road_options road = arguments_road(o);
     bench_options bench = {option_whole(o, "batch"), option_whole(o, "sequence"), option_whole(o, "warmup"), option_whole(o, "iterations"),
                            (uint64_t)option_whole(o, "seed")};
     loaded_model *model;
     bench_result result;
-    TRY(loaded_model_open(o->arguments[0], &options, in->sink, &model));
+    TRY(loaded_model_open(o->arguments[0], &model_options, in->sink, &model));
     pofac_status status = bench_run(model, &road, &bench, in->memory, in->sink, &result);
     loaded_model_close(model);
     if (status != POFAC_OK) return status;

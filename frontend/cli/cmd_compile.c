@@ -75,9 +75,9 @@ static pofac_status run(const command_input *in) {
         return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "--output needs --emit, which says what to write (ir|llvm|asm|obj)");
     if (emit && strcmp(emit, "obj") == 0 && !option_given(o, "output") && isatty(STDOUT_FILENO))
         return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "object code is not for terminals; give --output FILE");
-    loaded_model_options options = arguments_model(o);
+    loaded_model_options model_options = arguments_model(o);
     loaded_model *model;
-    TRY(loaded_model_open(o->arguments[0], &options, in->sink, &model));
+    TRY(loaded_model_open(o->arguments[0], &model_options, in->sink, &model));
     pofac_status status = compile_model(in, model);
     loaded_model_close(model);
     return status;

@@ -23,9 +23,9 @@ static pofac_status run(const command_input *in) {
     const option_values *o = in->options;
     const char *vocab = option_text(o, "vocab"), *path = o->n_arguments ? o->arguments[0] : "-";
     if (!vocab) return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "pofac tokenize needs --vocab FILE");
-    tokenizer_options options = {.do_lower_case = option_flag(o, "cased") ? TOKENIZER_OFF : TOKENIZER_ON};
+    tokenizer_options settings = {.do_lower_case = option_flag(o, "cased") ? TOKENIZER_OFF : TOKENIZER_ON};
     tokenizer *t;
-    TRY(tokenizer_create(vocab, &options, in->sink, &t));
+    TRY(tokenizer_create(vocab, &model_options, in->sink, &t));
     bool standard = strcmp(path, "-") == 0;
     int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     pofac_status status;
