@@ -25,7 +25,7 @@ static pofac_status run(const command_input *in) {
     if (!vocab) return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "pofac tokenize needs --vocab FILE");
     tokenizer_options settings = {.do_lower_case = option_flag(o, "cased") ? TOKENIZER_OFF : TOKENIZER_ON};
     tokenizer *t;
-    TRY(tokenizer_create(vocab, &model_options, in->sink, &t));
+    TRY(tokenizer_create(vocab, &settings, in->sink, &t));
     bool standard = strcmp(path, "-") == 0;
     int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     pofac_status status;

@@ -1,0 +1,227 @@
+/* Tensors in, tensors out; see predict_tensors.h. */
+#include "frontend/driver/predict_tensors.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/checkpoint/checkpoint.h"
+#include "frontend/checkpoint/safetensors.h"
+#include "ir/op.h"
+
+#define MAX_INPUTS 8
+#define MAX_OUTPUTS 128
+#define MAX_LOSSES 4
+
+typedef struct tensor_job {
+    loaded_model *model;
+    const predict_tensors_options *options;
+    const char *in_path;
+    checkpoint *file;
+    executor *executor;
+    const diag_sink *sink;
+    int64_t n_rows, length;
+    bool with_loss, from_embeddings;
+    const char *names[MAX_INPUTS]; /* of the graph's inputs */
+    ir_tensor inputs[MAX_INPUTS];  /* all rows */
+    size_t n_inputs;
+    int64_t first, count;          /* rows of the batch */
+    const char *out_names[MAX_OUTPUTS];
+    ir_tensor outputs[MAX_OUTPUTS]; /* all rows */
+    size_t n_outputs;
+    double loss_sum[MAX_LOSSES];
+    int64_t loss_count[MAX_LOSSES];
+} tensor_job;
+
+static pofac_status input_error(const tensor_job *j, const char *name, const char *message) {
+    return diag_error(j->sink, POFAC_ERR_INPUT, &(diag_place){.file = j->in_path}, "%s: %s", name, message);
+}
+
+/* ---- what there is to do ---- */
+
+static bool has_all_labels(const tensor_job *j) {
+    size_t n;
+    const model_loss *losses = model_graph_losses(loaded_model_spec(j->model), &n);
+    for (size_t i = 0; i < n; i++)
+        if (!checkpoint_get(j->file, losses[i].labels)) return false;
+    return n > 0;
+}
+
+static pofac_status find_main_input(tensor_job *j) {
+    const checkpoint_tensor *ids = checkpoint_get(j->file, "input_ids"), *embedded = checkpoint_get(j->file, "embedding_output");
+    j->from_embeddings = embedded && (!ids || !loaded_model_has_embeddings(j->model));
+    const checkpoint_tensor *t = j->from_embeddings ? embedded : ids;
+    if (!t) return diag_error(j->sink, POFAC_ERR_INPUT, &(diag_place){.file = j->in_path}, "found neither input_ids nor embedding_output, wanted one of them");
+    if (!j->from_embeddings && !loaded_model_has_embeddings(j->model))
+        return diag_error(j->sink, POFAC_ERR_INPUT, &(diag_place){.file = j->in_path},
+                          "the model has no embedding tables: wanted embedding_output [B,S,E] instead of input_ids");
+    if (t->rank != (j->from_embeddings ? 3 : 2)) return input_error(j, t->name, j->from_embeddings ? "wanted the shape [B,S,E]" : "wanted the shape [B,S]");
+    if (t->dims[0] == 0 || t->dims[1] == 0) return input_error(j, t->name, "found no rows");
+    j->n_rows = t->dims[0];
+    j->length = t->dims[1];
+    j->with_loss = has_all_labels(j);
+    return POFAC_OK;
+}
+
+/* The tensor of one graph input: from the file, or made up where the reference makes it up. */
+static pofac_status load_input(tensor_job *j, const ir_node *leaf, const ir_type *type) {
+    const char *name = node_string(leaf, "name");
+    const checkpoint_tensor *t = checkpoint_get(j->file, name);
+    if (j->n_inputs == MAX_INPUTS) return diag_error(j->sink, POFAC_ERR_RUNTIME, NULL, "the graph has more than %d inputs", MAX_INPUTS);
+    ir_tensor *out = &j->inputs[j->n_inputs];
+    j->names[j->n_inputs] = name;
+    if (t) {
+        TRY(checkpoint_load(t, type->dtype, j->sink, out));
+        j->n_inputs++;
+        if (out->rank != type->rank || out->dims[0] != j->n_rows || (type->rank > 1 && out->dims[1] != j->length && type->dims[1].scale != 0))
+            return input_error(j, name, "its first dimensions are not those of the main input");
+        return POFAC_OK;
+    }
+    bool mask = strcmp(name, "attention_mask") == 0;
+    if (!mask && strcmp(name, "token_type_ids") != 0) return input_error(j, name, "there is no tensor of this name");
+    int64_t dims[2] = {j->n_rows, j->length};
+    if (tensor_alloc(IR_I64, 2, dims, out) != POFAC_OK) return diag_out_of_memory(j->sink);
+    j->n_inputs++;
+    for (int64_t i = 0; mask && i < j->n_rows * j->length; i++) ((int64_t *)out->data)[i] = 1;
+    return POFAC_OK;
+}
+
+static pofac_status load_inputs(tensor_job *j) {
+    const ir_graph *g = executor_graph(j->executor);
+    for (size_t i = 0; i < g->nodes.size; i++)
+        if (g->nodes.data[i].op == OP_input) TRY(load_input(j, &g->nodes.data[i], graph_type(g, g->nodes.data[i].first_result)));
+    return POFAC_OK;
+}
+
+/* ---- batches ---- */
+
+static ir_tensor row_range(const ir_tensor *t, int64_t first, int64_t count) {
+    ir_tensor part = *t;
+    part.owned = false;
+    part.dims[0] = count;
+    part.data = (char *)t->data + (int64_t)(tensor_bytes(t) / (size_t)t->dims[0]) * first;
+    return part;
+}
+
+static pofac_status get_batch(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
+    const tensor_job *j = user;
+    for (size_t i = 0; i < j->n_inputs; i++) {
+        if (strcmp(j->names[i], name) != 0) continue;
+        *out = row_range(&j->inputs[i], j->first, j->count);
+        return POFAC_OK;
+    }
+    return diag_error(sink, POFAC_ERR_INPUT, NULL, "no input \"%s\"", name);
+}
+
+static pofac_status keep_outputs(tensor_job *j) {
+    const ir_graph *g = executor_graph(j->executor);
+    j->n_outputs = 0;
+    for (size_t i = 0; i < g->outputs.size; i++) {
+        const char *name = g->outputs.data[i].name;
+        ir_tensor batch;
+        if (strncmp(name, "loss.", 5) == 0) continue;
+        if (j->n_outputs == MAX_OUTPUTS) return diag_error(j->sink, POFAC_ERR_RUNTIME, NULL, "the graph has more than %d outputs", MAX_OUTPUTS);
+        TRY(executor_output(j->executor, name, j->sink, &batch));
+        ir_tensor *all = &j->outputs[j->n_outputs];
+        if (!all->data) {
+            int64_t dims[IR_MAX_RANK];
+            memcpy(dims, batch.dims, sizeof dims);
+            dims[0] = j->n_rows;
+            if (tensor_alloc(batch.dtype, batch.rank, dims, all) != POFAC_OK) return diag_out_of_memory(j->sink);
+        }
+        j->out_names[j->n_outputs++] = name;
+        ir_tensor place = row_range(all, j->first, j->count);
+        memcpy(place.data, batch.data, tensor_bytes(&batch));
+    }
+    return POFAC_OK;
+}
+
+/* How many rows of the batch count in a loss term. */
+static int64_t count_labels(const tensor_job *j, const model_loss *loss) {
+    ir_tensor labels;
+    int64_t n = 0;
+    if (get_batch((void *)j, loss->labels, NULL, &labels) != POFAC_OK) return 0;
+    int64_t elements = tensor_elements(&labels);
+    if (labels.dtype != IR_I64) return elements;
+    for (int64_t i = 0; i < elements; i++) {
+        int64_t label = ((const int64_t *)labels.data)[i];
+        n += loss->is_position ? label < j->length : label != -100;
+    }
+    return n;
+}
+
+static pofac_status add_losses(tensor_job *j) {
+    size_t n;
+    const model_loss *losses = model_graph_losses(loaded_model_spec(j->model), &n);
+    for (size_t i = 0; i < n && i < MAX_LOSSES; i++) {
+        ir_tensor mean;
+        int64_t count = count_labels(j, &losses[i]);
+        TRY(executor_output(j->executor, losses[i].output, j->sink, &mean));
+        if (count == 0) continue;
+        j->loss_sum[i] += tensor_get(&mean, 0) * (double)count;
+        j->loss_count[i] += count;
+    }
+    return POFAC_OK;
+}
+
+static pofac_status run_batches(tensor_job *j) {
+    const tensor_source inputs = {get_batch, j};
+    for (j->first = 0; j->first < j->n_rows; j->first += j->count) {
+        j->count = j->n_rows - j->first < j->options->batch_size ? j->n_rows - j->first : j->options->batch_size;
+        TRY(executor_run(j->executor, &inputs, j->sink));
+        TRY(keep_outputs(j));
+        if (j->with_loss) TRY(add_losses(j));
+    }
+    return POFAC_OK;
+}
+
+static pofac_status write_outputs(const tensor_job *j, const char *path) {
+    safetensors_item items[MAX_OUTPUTS + 1];
+    size_t n = 0, n_losses;
+    float loss = 0.0f;
+    for (; n < j->n_outputs; n++) {
+        const ir_tensor *t = &j->outputs[n];
+        items[n] = (safetensors_item){.name = j->out_names[n], .dtype = t->dtype, .rank = t->rank, .data = t->data};
+        memcpy(items[n].dims, t->dims, sizeof t->dims);
+    }
+    if (j->with_loss) {
+        const model_loss *losses = model_graph_losses(loaded_model_spec(j->model), &n_losses);
+        double sum = 0.0;
+        for (size_t i = 0; i < n_losses && i < MAX_LOSSES; i++) sum += losses[i].factor * (j->loss_sum[i] / (double)j->loss_count[i]); /* none counts: NaN */
+        loss = (float)sum;
+        items[n++] = (safetensors_item){.name = "loss", .dtype = IR_F32, .rank = 1, .dims = {1}, .data = &loss};
+    }
+    return safetensors_write(path, items, n, NULL, 0, j->sink);
+}
+
+static pofac_status run_job(tensor_job *j, const road_options *road, const char *out_path) {
+    TRY(checkpoint_open(j->in_path, j->sink, &j->file));
+    TRY(find_main_input(j));
+    road_options r = *road;
+    r.graph = (model_graph_options){.from_embedding_output = j->from_embeddings,
+                                    .with_loss = j->with_loss,
+                                    .last_hidden_state = j->options->last_hidden_state,
+                                    .hidden_states = j->options->hidden_states,
+                                    .mask_padded_logits = j->options->mask_padded_logits};
+    TRY(executor_create(j->model, &r, j->options->kind, j->sink, &j->executor));
+    TRY(load_inputs(j));
+    TRY(run_batches(j));
+    return write_outputs(j, out_path);
+}
+
+pofac_status predict_tensors(loaded_model *model, const road_options *road, const predict_tensors_options *options, const char *in_path,
+                             const char *out_path, const diag_sink *sink) {
+    tensor_job *j = calloc(1, sizeof *j);
+    if (!j) return diag_out_of_memory(sink);
+    j->model = model;
+    j->options = options;
+    j->in_path = in_path;
+    j->sink = sink;
+    pofac_status status = run_job(j, road, out_path);
+    for (size_t i = 0; i < MAX_INPUTS; i++) tensor_free(&j->inputs[i]);
+    for (size_t i = 0; i < MAX_OUTPUTS; i++) tensor_free(&j->outputs[i]);
+    executor_destroy(j->executor);
+    checkpoint_close(j->file);
+    free(j);
+    return status;
+}

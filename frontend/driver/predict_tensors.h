@@ -1,0 +1,20 @@
+/*
+ * Prediction from tensors to tensors: a file with input_ids (or embedding_output), attention_mask, token_type_ids, N rows -> a safetensors file with the head's
+ * outputs under Hugging Face's names, N rows. Where all labels of the head are there, `loss` [1] is written too: the mean over all rows that count, whatever the
+ * batches. Missing masks are all ones, missing token types all zeros; other tensors are ignored.
+ */
+#ifndef POFAC_FRONTEND_PREDICT_TENSORS_H
+#define POFAC_FRONTEND_PREDICT_TENSORS_H
+
+#include "frontend/driver/executor.h"
+
+typedef struct predict_tensors_options {
+    int64_t batch_size; /* rows per run */
+    executor_kind kind;
+    bool last_hidden_state, hidden_states, mask_padded_logits;
+} predict_tensors_options;
+
+POFAC_MUST_USE pofac_status predict_tensors(loaded_model *model, const road_options *road, const predict_tensors_options *options, const char *in_path,
+                                            const char *out_path, const diag_sink *sink);
+
+#endif
