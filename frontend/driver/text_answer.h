@@ -1,0 +1,32 @@
+/* A head's numbers for one text -> what a user reads, as JSON. */
+#ifndef POFAC_FRONTEND_TEXT_ANSWER_H
+#define POFAC_FRONTEND_TEXT_ANSWER_H
+
+#include "frontend/driver/predict_text.h"
+
+/* One sequence of a batch: row `row` of the executor's outputs, of `encoding`'s length. */
+typedef struct text_sequence {
+    const record *record;
+    encoding encoding;
+    size_t index;         /* of the record in its batch */
+    size_t context_first; /* question answering: token of the window's first context token */
+    int64_t row;
+} text_sequence;
+
+/* The best span found so far for one record. */
+typedef struct text_span {
+    bool found;
+    double logit, score;
+    size_t begin, end; /* bytes of the context */
+} text_span;
+
+/* Appends the object of one sequence, without a newline; not for question answering. */
+POFAC_MUST_USE pofac_status text_answer_put(const loaded_model *model, const tokenizer *t, const executor *e, const text_sequence *s,
+                                            const predict_text_options *options, const diag_sink *sink, strbuf *out);
+
+/* Question answering: lets a window improve the record's span; appends the finished object. */
+POFAC_MUST_USE pofac_status text_answer_improve(const executor *e, const text_sequence *s, const predict_text_options *options, const diag_sink *sink,
+                                                text_span *best);
+void text_answer_put_span(const record *r, const text_span *span, strbuf *out);
+
+#endif
