@@ -45,17 +45,17 @@ typedef struct plan_step {
     const char *kernel;  /* row of codegen's kernels.def, or "evaluator" */
     const char *variant; /* what it was specialised for: "linear N=768 K=768 gelu avx512 r=12" */
     const char *scope;
-    plan_kernel run;     /* NULL: call the evaluator of `node` */
-    uint32_t node;       /* first node of the group, in plan->graph */
+    plan_kernel run; /* NULL: call the evaluator of `node` */
+    uint32_t node;   /* first node of the group, in plan->graph */
     uint32_t n_buffers;
     const uint32_t *buffers; /* indices into plan->buffers; evaluator: inputs then results, UINT32_MAX for an absent input */
     uint32_t n_dims;
     const ir_dim *dims;
-    ir_dim work;          /* rows, (sequence, head) pairs, ... */
+    ir_dim work;           /* rows, (sequence, head) pairs, ... */
     int64_t work_per_unit; /* units = ceil(work / work_per_unit) */
-    int64_t grain;        /* units per chunk, at least 1 */
-    ir_dim scratch_bytes; /* per running chunk */
-    ir_dim flops;         /* estimates for --profile; 0 when not of ir_dim's form */
+    int64_t grain;         /* units per chunk, at least 1 */
+    ir_dim scratch_bytes;  /* per running chunk */
+    ir_dim flops;          /* estimates for --profile; 0 when not of ir_dim's form */
     ir_dim bytes;
 } plan_step;
 

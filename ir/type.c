@@ -282,10 +282,8 @@ static void print_symbol(const ir_context *c, ir_symbol s, ir_value_printer prin
         return;
     }
     strbuf_puts(out, "nnz(");
-    if (print_value)
-        print_value(user, symbol_value(c, s), out);
-    else
-        strbuf_printf(out, "%%%u", symbol_value(c, s));
+    if (print_value) print_value(user, symbol_value(c, s), out);
+    else strbuf_printf(out, "%%%u", symbol_value(c, s));
     strbuf_putc(out, ')');
 }
 

@@ -19,7 +19,7 @@ typedef struct pass_input {
     const ir_module *module;
     const pass_option *options; /* those given */
     size_t n_options;
-    const char *pass;           /* its name, for messages */
+    const char *pass; /* its name, for messages */
     const diag_sink *sink;
 } pass_input;
 
@@ -68,7 +68,7 @@ void pipeline_print(const pass_pipeline *p, size_t first, strbuf *out);
 typedef struct pass_observer {
     /* Which dumps are wanted: names separated by commas, or "all"; NULL: none. */
     const char *print_before, *print_after;
-    bool print_changed; /* after every pass that changed anything */
+    bool print_changed;     /* after every pass that changed anything */
     const char *stop_after; /* name of a pass: leave after its first run; NULL: run all */
     /* Receives dumps: "before fuse", "after fuse" and the module. NULL: none. */
     void (*dump)(void *user, const char *title, const ir_module *m);
@@ -81,8 +81,8 @@ typedef struct pass_observer {
 
 /* Runs a pipeline on a module, which is taken over (freed) on success and on error. `observer` may be NULL. POFAC_ERR_USAGE when the observer names an
  * unknown pass. */
-POFAC_MUST_USE pofac_status pipeline_run(const pass_pipeline *p, ir_module *module, const pass_observer *observer, const diag_sink *sink,
-                                         ir_module **out);
+POFAC_MUST_USE pofac_status pipeline_run(const pass_pipeline *p, ir_module *module, const pass_observer *observer,
+                                         const diag_sink *sink, ir_module **out);
 
 /* The columns of passes.def. */
 #define PASS(id, name, keeps, meaning) pofac_status pass_##id(const pass_input *in, ir_module **out);

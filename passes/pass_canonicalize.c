@@ -97,8 +97,15 @@ static const struct {
     ir_op op;
     ir_value (*simplify)(const canonical *c);
 } rules[] = {
-    {OP_reshape, join_chain},    {OP_relayout, join_chain},    {OP_cast, drop_identity}, {OP_slice, simplify_slice}, {OP_gather_rows, simplify_gather_rows},
-    {OP_add, simplify_add},      {OP_sub, simplify_sub},       {OP_mul, simplify_mul},   {OP_relu, simplify_relu},
+    {OP_reshape, join_chain},
+    {OP_relayout, join_chain},
+    {OP_cast, drop_identity},
+    {OP_slice, simplify_slice},
+    {OP_gather_rows, simplify_gather_rows},
+    {OP_add, simplify_add},
+    {OP_sub, simplify_sub},
+    {OP_mul, simplify_mul},
+    {OP_relu, simplify_relu},
 };
 
 static ir_value apply_rules(rewriter *rw, const ir_node *n, const uint32_t *uses) {

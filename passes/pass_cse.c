@@ -27,8 +27,12 @@ static void node_key(rewriter *rw, const ir_node *n, strbuf *key) {
         const ir_attr *a = &n->attrs[i];
         put(key, &a->name, sizeof a->name);
         switch (a->kind) {
-        case ATTR_INTS: put(key, &a->as.ints.n, sizeof a->as.ints.n), put(key, a->as.ints.data, a->as.ints.n * sizeof(int64_t)); break;
-        case ATTR_FLOATS: put(key, &a->as.floats.n, sizeof a->as.floats.n), put(key, a->as.floats.data, a->as.floats.n * sizeof(double)); break;
+        case ATTR_INTS:
+            put(key, &a->as.ints.n, sizeof a->as.ints.n), put(key, a->as.ints.data, a->as.ints.n * sizeof(int64_t));
+            break;
+        case ATTR_FLOATS:
+            put(key, &a->as.floats.n, sizeof a->as.floats.n), put(key, a->as.floats.data, a->as.floats.n * sizeof(double));
+            break;
         case ATTR_FLOAT: put(key, &a->as.f, sizeof a->as.f); break;
         case ATTR_STRING:
         case ATTR_ENUM: put(key, &a->as.s, sizeof a->as.s); break;

@@ -21,7 +21,8 @@ static bool constant_shape(const ir_type *t, int64_t limit, int64_t dims[IR_MAX_
     if (t->kind != TYPE_TENSOR || t->layout != LAYOUT_ROWS) return false;
     int64_t elements = 1;
     for (uint32_t i = 0; i < t->rank; i++)
-        if (!dim_is_const(t->dims[i], &dims[i]) || __builtin_mul_overflow(elements, dims[i], &elements) || elements > limit) return false;
+        if (!dim_is_const(t->dims[i], &dims[i]) || __builtin_mul_overflow(elements, dims[i], &elements) || elements > limit)
+            return false;
     return true;
 }
 
@@ -38,14 +39,16 @@ static bool can_fold(const rewriter *rw, const ir_node *n, int64_t limit) {
     for (uint32_t i = 0; i < n->n_inputs; i++) {
         if (!n->inputs[i]) continue;
         ir_value v = rw->map[n->inputs[i]];
-        if (!v || !has_value(rw->to, graph_node_of(rw->to, v)) || !constant_shape(graph_type(rw->to, v), INT64_MAX, dims)) return false;
+        if (!v || !has_value(rw->to, graph_node_of(rw->to, v)) || !constant_shape(graph_type(rw->to, v), INT64_MAX, dims))
+            return false;
     }
     for (uint32_t r = 0; r < n->n_results; r++)
         if (!constant_shape(graph_type(rw->from, node_result(n, r)), limit, dims)) return false;
     return n->n_inputs > 0;
 }
 
-static pofac_status evaluate(const ir_graph *g, const ir_node *n, const ir_tensor *const *inputs, ir_tensor *results, const diag_sink *sink) {
+static pofac_status evaluate(const ir_graph *g, const ir_node *n, const ir_tensor *const *inputs, ir_tensor *results,
+                             const diag_sink *sink) {
     ir_tensor *pointers[MAX_INPUTS];
     const ir_op_info *op = op_info(n->op);
     for (uint32_t r = 0; r < n->n_results; r++) {

@@ -37,7 +37,8 @@ static ir_value in_layout(layout_graph_state *s, ir_value old, bool tiled) {
     if (t->kind != TYPE_TENSOR || (t->layout == LAYOUT_TILES) == tiled) return v;
     if (!s->other[old]) {
         ir_context *c = s->rw.to->module->context;
-        s->other[old] = build_declared(s->rw.to, OP_relayout, v, type_with_layout(c, t, tiled ? LAYOUT_TILES : LAYOUT_ROWS, tiled ? s->tile : 0));
+        s->other[old] = build_declared(s->rw.to, OP_relayout, v,
+                                       type_with_layout(c, t, tiled ? LAYOUT_TILES : LAYOUT_ROWS, tiled ? s->tile : 0));
     }
     return s->other[old];
 }

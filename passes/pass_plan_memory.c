@@ -120,7 +120,8 @@ static pofac_status place(memory_plan *p, const int64_t *bounds) {
     ir_value *next_born = ARENA_ARRAY(&p->memory, ir_value, n_values), *next_dying = ARENA_ARRAY(&p->memory, ir_value, n_values);
     p->slot_bytes = ARENA_ARRAY(&p->memory, int64_t, n_values);
     p->slot_used = ARENA_ARRAY(&p->memory, bool, n_values);
-    if (!first_born || !first_dying || !next_born || !next_dying || !p->slot_bytes || !p->slot_used) return diag_out_of_memory(p->in->sink);
+    if (!first_born || !first_dying || !next_born || !next_dying || !p->slot_bytes || !p->slot_used)
+        return diag_out_of_memory(p->in->sink);
     for (size_t v = n_values; v-- > 1;) {
         life *l = &p->lives[v];
         if (!l->placed || l->root != v) continue;
@@ -145,7 +146,8 @@ static pofac_status check_state(const memory_plan *p) {
             const ir_node *leaf = &g->nodes.data[i];
             if (leaf->op != OP_state || strcmp(node_string(leaf, "name"), g->outputs.data[o].name) != 0) continue;
             if (p->lives[leaf->first_result].dies > writer && g->outputs.data[o].value != leaf->first_result)
-                return diag_error(p->in->sink, POFAC_ERR_INPUT, NULL, "plan-memory: state \"%s\" is read after its next content is computed, wanted all reads before",
+                return diag_error(p->in->sink, POFAC_ERR_INPUT, NULL,
+                                  "plan-memory: state \"%s\" is read after its next content is computed, wanted all reads before",
                                   g->outputs.data[o].name);
         }
     }

@@ -62,8 +62,8 @@ pofac_status pass_int_option(const pass_input *in, const char *name, int64_t low
     errno = 0;
     long long value = strtoll(text, &end, 10);
     if (end == text || *end || errno || value < low || value > high)
-        return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "%s: option %s is \"%s\", wanted a whole number from %lld to %lld", in->pass, name, text,
-                          (long long)low, (long long)high);
+        return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "%s: option %s is \"%s\", wanted a whole number from %lld to %lld",
+                          in->pass, name, text, (long long)low, (long long)high);
     *out = value;
     return POFAC_OK;
 }
@@ -93,8 +93,8 @@ static void skip_spaces(pipeline_reader *r) {
 /* Length of the word at the reader's place: letters, digits, '-', '_', '.'. */
 static size_t word_length(const char *s) {
     size_t n = 0;
-    while ((s[n] >= 'a' && s[n] <= 'z') || (s[n] >= 'A' && s[n] <= 'Z') || (s[n] >= '0' && s[n] <= '9') || s[n] == '-' || s[n] == '_' ||
-           s[n] == '.')
+    while ((s[n] >= 'a' && s[n] <= 'z') || (s[n] >= 'A' && s[n] <= 'Z') || (s[n] >= '0' && s[n] <= '9') || s[n] == '-' ||
+           s[n] == '_' || s[n] == '.')
         n++;
     return n;
 }
@@ -235,7 +235,8 @@ static pofac_status check_list(const char *list, const char *option, const diag_
         bool known = false;
         for (size_t i = 0; i < N_PASSES; i++) known |= strlen(passes[i].name) == length && memcmp(passes[i].name, at, length) == 0;
         if (!known)
-            return diag_error(sink, POFAC_ERR_USAGE, NULL, "%s: found \"%.*s\", wanted the name of a pass or \"all\" (see `pofac list passes`)", option,
+            return diag_error(sink, POFAC_ERR_USAGE, NULL,
+                              "%s: found \"%.*s\", wanted the name of a pass or \"all\" (see `pofac list passes`)", option,
                               (int)length, at);
         at += length + (at[length] == ',');
     }
@@ -262,14 +263,16 @@ static void dump(const pass_observer *o, const char *when, const char *pass, con
 }
 
 /* Runs one pass and the verifier; *out is the module afterwards, `module` stays the caller's. */
-static pofac_status run_step(const pass_step *step, const ir_module *module, const pass_observer *o, const diag_sink *sink, ir_module **out) {
+static pofac_status run_step(const pass_step *step, const ir_module *module, const pass_observer *o, const diag_sink *sink,
+                             ir_module **out) {
     struct timespec start, end;
     pass_input in = {module, step->options, step->n_options, step->pass->name, sink};
     clock_gettime(CLOCK_MONOTONIC, &start);
     *out = NULL;
     pofac_status status = step->pass->run(&in, out);
     clock_gettime(CLOCK_MONOTONIC, &end);
-    if (o->timed) o->timed(o->user, step->pass->name, (double)(end.tv_sec - start.tv_sec) + 1e-9 * (double)(end.tv_nsec - start.tv_nsec));
+    if (o->timed)
+        o->timed(o->user, step->pass->name, (double)(end.tv_sec - start.tv_sec) + 1e-9 * (double)(end.tv_nsec - start.tv_nsec));
     if (status == POFAC_OK) status = verify_module(*out, sink);
     if (status != POFAC_OK) {
         module_destroy(*out);
@@ -278,7 +281,8 @@ static pofac_status run_step(const pass_step *step, const ir_module *module, con
     return status;
 }
 
-pofac_status pipeline_run(const pass_pipeline *p, ir_module *module, const pass_observer *observer, const diag_sink *sink, ir_module **out) {
+pofac_status pipeline_run(const pass_pipeline *p, ir_module *module, const pass_observer *observer, const diag_sink *sink,
+                          ir_module **out) {
     const pass_observer none = {0}, *o = observer ? observer : &none;
     *out = NULL;
     pofac_status status = verify_module(module, sink);

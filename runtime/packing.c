@@ -11,7 +11,8 @@ int64_t packing_bytes(plan_packing packing, uint32_t parameter, int64_t n_rows, 
         int64_t r = parameter;
         rows = (n_rows + r - 1) / r * r;
     }
-    if (__builtin_mul_overflow(rows, n_columns, &elements) || __builtin_mul_overflow(elements, (int64_t)sizeof(float), &bytes)) return -1;
+    if (__builtin_mul_overflow(rows, n_columns, &elements) || __builtin_mul_overflow(elements, (int64_t)sizeof(float), &bytes))
+        return -1;
     return bytes;
 }
 

@@ -58,7 +58,8 @@ static bool weight_make(const ir_tensor *dense, sparse_weight *w) {
     return true;
 }
 
-static pofac_status weight_get(pattern_state *p, const char *name, const tensor_source *state, const diag_sink *sink, sparse_weight **out) {
+static pofac_status weight_get(pattern_state *p, const char *name, const tensor_source *state, const diag_sink *sink,
+                               sparse_weight **out) {
     size_t length = 0;
     while (name[length]) length++;
     const strmap_entry *known = strmap_get(&p->index, name, length);
@@ -80,14 +81,16 @@ static pofac_status weight_get(pattern_state *p, const char *name, const tensor_
     return POFAC_OK;
 }
 
-pofac_status pattern_state_pattern(pattern_state *p, const char *name, const tensor_source *state, const diag_sink *sink, ir_tensor *out) {
+pofac_status pattern_state_pattern(pattern_state *p, const char *name, const tensor_source *state, const diag_sink *sink,
+                                   ir_tensor *out) {
     sparse_weight *w;
     TRY(weight_get(p, name, state, sink, &w));
     *out = (ir_tensor){.rank = 2, .dims = {w->pattern.n_rows, w->pattern.n_columns}, .pattern = &w->pattern};
     return POFAC_OK;
 }
 
-pofac_status pattern_state_values(pattern_state *p, const char *name, const tensor_source *state, const diag_sink *sink, ir_tensor *out) {
+pofac_status pattern_state_values(pattern_state *p, const char *name, const tensor_source *state, const diag_sink *sink,
+                                  ir_tensor *out) {
     sparse_weight *w;
     TRY(weight_get(p, name, state, sink, &w));
     *out = tensor_view(IR_F32, 1, &w->pattern.nnz, w->values);

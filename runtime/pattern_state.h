@@ -14,10 +14,10 @@ pattern_state *pattern_state_create(void); /* NULL when memory is short */
 void pattern_state_destroy(pattern_state *p);
 
 /* The pattern of state `name`, as a tensor with `pattern` set; a view that lives as long as `p`. POFAC_ERR_INPUT when the state is not a matrix. */
-POFAC_MUST_USE pofac_status pattern_state_pattern(pattern_state *p, const char *name, const tensor_source *state, const diag_sink *sink,
-                                                  ir_tensor *out);
+POFAC_MUST_USE pofac_status pattern_state_pattern(pattern_state *p, const char *name, const tensor_source *state,
+                                                  const diag_sink *sink, ir_tensor *out);
 /* Its non-zero values, f32 [nnz], in the pattern's order; likewise a view. */
-POFAC_MUST_USE pofac_status pattern_state_values(pattern_state *p, const char *name, const tensor_source *state, const diag_sink *sink,
-                                                 ir_tensor *out);
+POFAC_MUST_USE pofac_status pattern_state_values(pattern_state *p, const char *name, const tensor_source *state,
+                                                 const diag_sink *sink, ir_tensor *out);
 
 #endif

@@ -30,18 +30,18 @@ struct session {
     const plan *plan;
     thread_pool *pool;
     const tensor_source *state;
-    ir_tensor *weights;   /* [n_buffers] of state and constants: what evaluators see; owned where converted */
-    void **pointers;      /* [n_buffers] what kernels see */
-    bool *packed;         /* [n_buffers] the pointer is this session's own memory */
+    ir_tensor *weights; /* [n_buffers] of state and constants: what evaluators see; owned where converted */
+    void **pointers;    /* [n_buffers] what kernels see */
+    bool *packed;       /* [n_buffers] the pointer is this session's own memory */
     pattern_state *patterns;
     index_range *ranges;
     size_t n_ranges;
-    int64_t *binding;     /* [n_symbols + 1] of the last run */
+    int64_t *binding; /* [n_symbols + 1] of the last run */
     size_t n_binding;
     int64_t *slot_bytes, *slot_start;
     char *arena;
     int64_t arena_bytes;
-    char *scratch;        /* [threads][scratch_bytes] */
+    char *scratch; /* [threads][scratch_bytes] */
     int64_t scratch_bytes;
     int64_t *times_ns;
     bool profile, ran;
@@ -61,8 +61,9 @@ static pofac_status check_shape(const plan_buffer *b, const ir_tensor *t, const 
     if (same) return POFAC_OK;
     strbuf found = STRBUF_INIT;
     for (uint32_t i = 0; i < t->rank; i++) strbuf_printf(&found, "%s%lld", i ? "," : "", (long long)t->dims[i]);
-    pofac_status status = diag_error(sink, POFAC_ERR_INPUT, NULL, "%s: found shape [%s], which is not what the compiled graph wants", b->name,
-                                     strbuf_str(&found));
+    pofac_status status =
+        diag_error(sink, POFAC_ERR_INPUT, NULL, "%s: found shape [%s], which is not what the compiled graph wants", b->name,
+                   strbuf_str(&found));
     strbuf_free(&found);
     return status;
 }
@@ -181,7 +182,8 @@ static pofac_status find_ranges(session *s, const diag_sink *sink) {
         if (n->op != OP_embedding || !dim_is_const(graph_type(g, n->inputs[0])->dims[0], &size)) continue;
         const char *input = index_input(g, n->inputs[1]);
         const ir_node *table = graph_node_of(g, n->inputs[0]);
-        if (input) s->ranges[s->n_ranges++] = (index_range){input, table->op == OP_state ? node_string(table, "name") : "table", size};
+        if (input)
+            s->ranges[s->n_ranges++] = (index_range){input, table->op == OP_state ? node_string(table, "name") : "table", size};
     }
     return POFAC_OK;
 }
@@ -194,8 +196,9 @@ static pofac_status check_ranges(const session *s, const tensor_source *inputs, 
         for (int64_t i = 0; i < n; i++) {
             int64_t id = tensor_get_int(&t, i);
             if (id >= 0 && id < s->ranges[r].size) continue;
-            return diag_error(sink, POFAC_ERR_INPUT, NULL, "%s: element %lld is %lld, wanted 0 to %lld (rows of %s)", s->ranges[r].input, (long long)i,
-                              (long long)id, (long long)s->ranges[r].size - 1, s->ranges[r].table);
+            return diag_error(sink, POFAC_ERR_INPUT, NULL, "%s: element %lld is %lld, wanted 0 to %lld (rows of %s)",
+                              s->ranges[r].input, (long long)i, (long long)id, (long long)s->ranges[r].size - 1,
+                              s->ranges[r].table);
         }
     }
     return POFAC_OK;
@@ -215,7 +218,8 @@ static pofac_status session_build(session *s, const diag_sink *sink) {
     s->slot_start = calloc(slots, sizeof *s->slot_start);
     s->times_ns = calloc(p->n_steps ? p->n_steps : 1, sizeof *s->times_ns);
     s->patterns = pattern_state_create();
-    if (!s->weights || !s->pointers || !s->packed || !s->binding || !s->slot_bytes || !s->slot_start || !s->times_ns || !s->patterns)
+    if (!s->weights || !s->pointers || !s->packed || !s->binding || !s->slot_bytes || !s->slot_start || !s->times_ns ||
+        !s->patterns)
         return diag_out_of_memory(sink);
     for (size_t i = 0; i < p->n_buffers; i++)
         if (p->buffers[i].kind == PLAN_STATE || p->buffers[i].kind == PLAN_CONSTANT) TRY(bind_weight(s, i, sink));
@@ -279,7 +283,8 @@ static pofac_status make_room(session *s, const diag_sink *sink) {
         if (bytes < 0 || bytes > INT64_MAX / 4096) arena_bytes = -1;
         else if (bytes > scratch) scratch = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     }
-    if (arena_bytes < 0) return diag_error(sink, POFAC_ERR_INPUT, NULL, "the batch is too large: its memory cannot be counted in 63 bits");
+    if (arena_bytes < 0)
+        return diag_error(sink, POFAC_ERR_INPUT, NULL, "the batch is too large: its memory cannot be counted in 63 bits");
     int64_t total_scratch = scratch * (int64_t)thread_pool_threads(s->pool);
     TRY(grow(&s->arena, &s->arena_bytes, arena_bytes > 0 ? arena_bytes : ALIGNMENT, "activations", sink));
     TRY(grow(&s->scratch, &s->memory.scratch_bytes, total_scratch, "scratch", sink));
@@ -323,8 +328,8 @@ static pofac_status run_kernel(session *s, const plan_step *step, const diag_sin
     void *buffers[MAX_OPERANDS];
     int64_t dims[MAX_DIMS];
     if (step->n_buffers > MAX_OPERANDS || step->n_dims > MAX_DIMS)
-        return diag_error(sink, POFAC_ERR_RUNTIME, NULL, "kernel %s has %u operands and %u dims, at most %d and %d are possible", step->kernel,
-                          step->n_buffers, step->n_dims, MAX_OPERANDS, MAX_DIMS);
+        return diag_error(sink, POFAC_ERR_RUNTIME, NULL, "kernel %s has %u operands and %u dims, at most %d and %d are possible",
+                          step->kernel, step->n_buffers, step->n_dims, MAX_OPERANDS, MAX_DIMS);
     ir_binding binding = {s->binding, s->n_binding};
     for (uint32_t i = 0; i < step->n_buffers; i++) buffers[i] = s->pointers[step->buffers[i]];
     for (uint32_t i = 0; i < step->n_dims; i++) dims[i] = dim_eval(step->dims[i], binding);
@@ -348,7 +353,8 @@ static pofac_status run_evaluator(session *s, const plan_step *step, const diag_
     ir_tensor tensors[MAX_OPERANDS];
     const ir_tensor *inputs[MAX_OPERANDS];
     ir_tensor *results[MAX_OPERANDS];
-    if (node->n_inputs + node->n_results > MAX_OPERANDS) return diag_error(sink, POFAC_ERR_RUNTIME, NULL, "%s has too many operands", step->kernel);
+    if (node->n_inputs + node->n_results > MAX_OPERANDS)
+        return diag_error(sink, POFAC_ERR_RUNTIME, NULL, "%s has too many operands", step->kernel);
     pofac_status status = POFAC_OK;
     for (uint32_t i = 0; i < node->n_inputs; i++) {
         inputs[i] = step->buffers[i] == UINT32_MAX ? NULL : &tensors[i];
@@ -369,7 +375,8 @@ static pofac_status run_evaluator(session *s, const plan_step *step, const diag_
         for (uint32_t d = 0; d < type->rank; d++) dims[d] = dim_eval(type->dims[d], (ir_binding){s->binding, s->n_binding});
         if (status == POFAC_OK && tensor_alloc(type->dtype, type->rank, dims, t) != POFAC_OK) status = diag_out_of_memory(sink);
     }
-    ir_eval e = {.module = s->plan->module, .graph = s->plan->graph, .node = node, .input = inputs, .result = results, .sink = sink};
+    ir_eval e = {
+        .module = s->plan->module, .graph = s->plan->graph, .node = node, .input = inputs, .result = results, .sink = sink};
     if (status == POFAC_OK) status = op_info(node->op)->eval(&e);
     for (uint32_t i = 0; i < node->n_results; i++) tensor_free(results[i]);
     return status;

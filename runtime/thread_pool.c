@@ -89,5 +89,6 @@ void thread_pool_run(thread_pool *p, thread_pool_task task, void *user, size_t n
     atomic_init(&d.next, 0);
     size_t workers = thread_pool_threads(p);
     if (n < workers) workers = n;
-    pthreadpool_parallelize_1d(p->workers, draw_chunks, &d, workers, PTHREADPOOL_FLAG_DISABLE_DENORMALS | PTHREADPOOL_FLAG_YIELD_WORKERS);
+    pthreadpool_parallelize_1d(p->workers, draw_chunks, &d, workers,
+                               PTHREADPOOL_FLAG_DISABLE_DENORMALS | PTHREADPOOL_FLAG_YIELD_WORKERS);
 }

@@ -124,7 +124,8 @@ static ir_value activation(builder *b, ir_value x) {
 static ir_value embedding(builder *b, const char *table, int64_t rows, ir_value ids) {
     name_text prefix = join(b->base, "embeddings.");
     enter(b, prefix.text, table);
-    return build_binary(b->g, OP_embedding, parameter(b, prefix.text, join(table, ".weight").text, matrix(b, rows, b->spec->hidden_size)), ids);
+    return build_binary(b->g, OP_embedding,
+                        parameter(b, prefix.text, join(table, ".weight").text, matrix(b, rows, b->spec->hidden_size)), ids);
 }
 
 static ir_value embeddings(builder *b) {
@@ -157,19 +158,12 @@ typedef struct layer_names {
     const char *layers, *query, *key, *value, *attention, *attended, *attended_norm, *up, *down, *out_norm;
 } layer_names;
 
-static const layer_names bert_names = {"encoder.layer",
-                                       "attention.self.query",
-                                       "attention.self.key",
-                                       "attention.self.value",
-                                       "attention.self",
-                                       "attention.output.dense",
-                                       "attention.output.LayerNorm",
-                                       "intermediate.dense",
-                                       "output.dense",
-                                       "output.LayerNorm"};
-static const layer_names distilbert_names = {
-    "transformer.layer", "attention.q_lin", "attention.k_lin", "attention.v_lin", "attention", "attention.out_lin", "sa_layer_norm", "ffn.lin1", "ffn.lin2",
-    "output_layer_norm"};
+static const layer_names bert_names = {
+    "encoder.layer",          "attention.self.query",       "attention.self.key", "attention.self.value", "attention.self",
+    "attention.output.dense", "attention.output.LayerNorm", "intermediate.dense", "output.dense",         "output.LayerNorm"};
+static const layer_names distilbert_names = {"transformer.layer", "attention.q_lin",   "attention.k_lin", "attention.v_lin",
+                                             "attention",         "attention.out_lin", "sa_layer_norm",   "ffn.lin1",
+                                             "ffn.lin2",          "output_layer_norm"};
 
 static ir_value encoder_layer(builder *b, int64_t index, ir_value x) {
     const model_spec *s = b->spec;
@@ -177,10 +171,12 @@ static ir_value encoder_layer(builder *b, int64_t index, ir_value x) {
     int64_t e = s->hidden_size, f = s->intermediate_size;
     char prefix[96];
     snprintf(prefix, sizeof prefix, "%s%s.%lld.", b->base, n->layers, (long long)index);
-    ir_value q = linear(b, prefix, n->query, x, e, e), k = linear(b, prefix, n->key, x, e, e), v = linear(b, prefix, n->value, x, e, e);
+    ir_value q = linear(b, prefix, n->query, x, e, e), k = linear(b, prefix, n->key, x, e, e),
+             v = linear(b, prefix, n->value, x, e, e);
     enter(b, prefix, n->attention);
     ir_value inputs[] = {q, k, v, b->offsets, b->keep};
-    ir_attr attrs[] = {attr_int("heads", s->num_attention_heads), attr_float("scale", 1.0 / sqrt((double)e / (double)s->num_attention_heads))};
+    ir_attr attrs[] = {attr_int("heads", s->num_attention_heads),
+                       attr_float("scale", 1.0 / sqrt((double)e / (double)s->num_attention_heads))};
     ir_value context = node_add(b->g, OP_attention, inputs, 5, attrs, 2, NULL);
     ir_value attended = linear(b, prefix, n->attended, context, e, e);
     x = layer_norm(b, prefix, n->attended_norm, build_binary(b->g, OP_add, attended, x));
@@ -247,7 +243,8 @@ static void pretraining_head(builder *b, ir_value x) {
 static void sequence_head(builder *b, ir_value x) {
     const model_spec *s = b->spec;
     int64_t e = s->hidden_size, n = s->num_labels;
-    ir_value pooled = s->arch == MODEL_BERT ? pooler(b, x) : build_unary(b->g, OP_relu, linear(b, "", "pre_classifier", first_tokens(b, x), e, e));
+    ir_value pooled = s->arch == MODEL_BERT ? pooler(b, x)
+                                            : build_unary(b->g, OP_relu, linear(b, "", "pre_classifier", first_tokens(b, x), e, e));
     ir_value logits = linear(b, "", "classifier", pooled, n, e);
     graph_add_output(b->g, "logits", logits);
     if (!b->options->with_loss) return;
@@ -277,7 +274,8 @@ static void token_head(builder *b, ir_value x) {
 static void answer_head(builder *b, ir_value x) {
     static const struct {
         const char *logits, *labels, *loss;
-    } ends[2] = {{"start_logits", "start_positions", "loss.start_positions"}, {"end_logits", "end_positions", "loss.end_positions"}};
+    } ends[2] = {{"start_logits", "start_positions", "loss.start_positions"},
+                 {"end_logits", "end_positions", "loss.end_positions"}};
     ir_value both = linear(b, "", "qa_outputs", x, 2, b->spec->hidden_size);
     for (int i = 0; i < 2; i++) {
         ir_attr attrs[] = {attr_int("begin", i), attr_int("end", i + 1)};
@@ -287,7 +285,8 @@ static void answer_head(builder *b, ir_value x) {
         if (!b->options->with_loss) continue;
         enter(b, "loss", "");
         ir_value labels = build_leaf(b->g, OP_input, ends[i].labels, per_sequence(b, IR_I64));
-        graph_add_output(b->g, ends[i].loss, cross_entropy(b, logits, labels, b->options->mask_padded_logits ? b->mask : IR_NO_VALUE, "clamp"));
+        graph_add_output(b->g, ends[i].loss,
+                         cross_entropy(b, logits, labels, b->options->mask_padded_logits ? b->mask : IR_NO_VALUE, "clamp"));
     }
 }
 

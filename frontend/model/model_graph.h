@@ -19,23 +19,25 @@
 typedef struct model_graph_options {
     bool from_embedding_output;
     bool with_loss;
-    bool last_hidden_state;   /* an output whatever the head */
-    bool hidden_states;       /* outputs hidden_states.0 (embeddings) to hidden_states.L, [B,S,E] */
-    bool mask_padded_logits;  /* question answering's softmaxes leave padded positions out (spec: prune-once-for-all.md, section 3) */
-    bool without_pooler;      /* head none: no pooler_output */
-    int64_t max_sequences;    /* bound of B; 0: 65536 */
+    bool last_hidden_state; /* an output whatever the head */
+    bool hidden_states;     /* outputs hidden_states.0 (embeddings) to hidden_states.L, [B,S,E] */
+    bool
+        mask_padded_logits; /* question answering's softmaxes leave padded positions out (spec: prune-once-for-all.md, section 3) */
+    bool without_pooler;    /* head none: no pooler_output */
+    int64_t max_sequences;  /* bound of B; 0: 65536 */
 } model_graph_options;
 
 /* Adds graph `name` to `m`. spec->head must not be HEAD_AUTO. On error the module's status is set and returned. */
-POFAC_MUST_USE pofac_status model_graph_build(ir_module *m, const char *name, const model_spec *spec, const model_graph_options *options);
+POFAC_MUST_USE pofac_status model_graph_build(ir_module *m, const char *name, const model_spec *spec,
+                                              const model_graph_options *options);
 
 /* The terms of a head's loss: loss = sum of factor * mean over the rows that count. */
 typedef struct model_loss {
     const char *labels; /* name of the input */
     const char *output; /* name of the graph's output: the mean over the batch's rows that count */
     double factor;
-    bool per_token;     /* labels are [B,S] */
-    bool is_position;   /* labels are clamped to [0,S], S does not count */
+    bool per_token;   /* labels are [B,S] */
+    bool is_position; /* labels are clamped to [0,S], S does not count */
 } model_loss;
 
 /* Terms of spec's head; *n of them (0 for head none). */
