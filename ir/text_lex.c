@@ -31,7 +31,10 @@ static int hex_digit(char c) {
 }
 
 /* The byte `ahead` bytes on, 0 past the end. */
-static char peek(const text_lexer *lx, size_t ahead) { return ahead < lx->n - lx->at ? lx->text[lx->at + ahead] : '\0'; }
+static char peek(const text_lexer *lx, size_t ahead) {
+    if (ahead >= lx->n - lx->at) return '\0';
+    return lx->text[lx->at + ahead];
+}
 
 static uint32_t column_at(const text_lexer *lx, size_t at) {
     size_t column = at - lx->line_start + 1;
