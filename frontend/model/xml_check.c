@@ -1,8 +1,9 @@
 /*
  * From libxml2's tree to checked elements: each element of the tree meets its row, each of the row's attributes gets its value.
  *
- * The walk follows the table, so it is as deep as the table and an unknown element is told once, without what is in it. Places come from
- * the scan of the text: the i-th tag is the i-th element in document order. The checks go on after an error to tell all there are.
+ * The walk follows the table, so it is as deep as the table and an unknown element is told once, without what is in it. Places come
+ * from the scan of the text: the i-th tag is the i-th element in document order. The checks go on after an error to tell all there
+ * are.
  */
 #include "frontend/model/xml_check.h"
 

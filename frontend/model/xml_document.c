@@ -1,6 +1,6 @@
 /*
- * Reads a description: text -> places (xml_source.c) -> libxml2's tree (xml_tree.c) -> elements checked by the table (xml_check.c) ->
- * libxml2's own opinion by the generated schema (xml_schema.c) -> the model section.
+ * Reads a description: text -> places (xml_source.c) -> libxml2's tree (xml_tree.c) -> elements checked by the table (xml_check.c)
+ * -> libxml2's own opinion by the generated schema (xml_schema.c) -> the model section.
  *
  * Numbers are read in the C locale of this thread, by the table's reader and by libxml2's.
  */

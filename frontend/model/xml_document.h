@@ -2,8 +2,8 @@
  * A description: one model, and optionally what to do to it (the XML of frontend/xml.def, namespace urn:pofac:1).
  *
  * The reader checks documents against the table and has libxml2 validate what it accepts by the RELAX NG schema made from the same
- * table. Document types, entities, other encodings than UTF-8 and the network are off. Everything is POFAC_ERR_INPUT with the place of what was
- * found and what was wanted; up to 20 errors of a document are told. Threads may read documents at the same time.
+ * table. Document types, entities, other encodings than UTF-8 and the network are off. Everything is POFAC_ERR_INPUT with the place
+ * of what was found and what was wanted; up to 20 errors of a document are told. Threads may read documents at the same time.
  *
  * A document and all that hangs on it live in the arena that it was read into, and never change.
  */

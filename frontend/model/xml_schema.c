@@ -1,9 +1,10 @@
 /*
  * The table of elements and attributes as a RELAX NG schema, and validation by it.
  *
- * Each element is an <interleave> of what may stand in it, so order is free: attributes and children by their need and occurrence, and
- * one <choice> for each XML_ONE_OF row. Values are XML Schema's `long` and `double` with bounds, lists of them, or choices of words.
- * Blanks around values collapse in both readings. What no schema can say (a number that divides another) is checked after it.
+ * Each element is an <interleave> of what may stand in it, so order is free: attributes and children by their need and occurrence,
+ * and one <choice> for each XML_ONE_OF row. Values are XML Schema's `long` and `double` with bounds, lists of them, or choices of
+ * words. Blanks around values collapse in both readings. What no schema can say (a number that divides another) is checked after
+ * it.
  */
 #include "frontend/model/xml_schema.h"
 

@@ -16,7 +16,8 @@ void xml_schema_write(strbuf *out);
 /* A compiled schema. One thread at a time validates with it. */
 typedef struct xml_schema xml_schema;
 
-/* Compiles the `n` bytes of a schema; one that libxml2 cannot read is an error with its first message. `source`: the document that messages name. */
+/* Compiles the `n` bytes of a schema; one that libxml2 cannot read is an error with its first message. `source`: the document that
+ * messages name. */
 POFAC_MUST_USE pofac_status xml_schema_compile(const char *text, size_t n, const xml_source *source, xml_report *report,
                                                xml_schema **out);
 void xml_schema_free(xml_schema *schema); /* NULL is fine */

@@ -1,9 +1,9 @@
 /*
  * Finds the places of start tags and attributes in the text of a description, and refuses texts that libxml2 shall not see.
  *
- * One pass over the bytes: comments, CDATA sections, processing instructions and end tags are skipped, start tags are taken apart. Being
- * well-formed is libxml2's matter, and so is what a document holds: from here come places only, so a text that is read differently here and
- * there gets a wrong caret and nothing worse.
+ * One pass over the bytes: comments, CDATA sections, processing instructions and end tags are skipped, start tags are taken apart.
+ * Being well-formed is libxml2's matter, and so is what a document holds: from here come places only, so a text that is read
+ * differently here and there gets a wrong caret and nothing worse.
  */
 #include "frontend/model/xml_source.h"
 
@@ -37,7 +37,7 @@ static bool is_quote(char c) { return c == '"' || c == '\''; }
 
 static bool at_end(const scan *s) { return s->at.offset >= s->n; }
 
-static char peek(const scan *s) { return at_end(s) ? 0 : s->bytes[s->at.offset]; }
+static char peek(const scan *s) { return at_end(s) ? '\0' : s->bytes[s->at.offset]; }
 
 /* Moves on to `offset`, counting lines. */
 static void move_to(scan *s, size_t offset) {

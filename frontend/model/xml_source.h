@@ -1,6 +1,6 @@
 /*
- * The text of a description and the places in it: where each start tag and each attribute stands, found by one scan beside libxml2's
- * parser, which gives lines only. The i-th tag here is the i-th element of the parsed document in document order.
+ * The text of a description and the places in it: where each start tag and each attribute stands, found by one scan beside
+ * libxml2's parser, which gives lines only. The i-th tag here is the i-th element of the parsed document in document order.
  */
 #ifndef POFAC_FRONTEND_MODEL_XML_SOURCE_H
 #define POFAC_FRONTEND_MODEL_XML_SOURCE_H
@@ -40,12 +40,14 @@ typedef struct xml_source {
     xml_spot document_type; /* of <!DOCTYPE; line 0: none */
 } xml_source;
 
-/* Copies `file` and the `n` bytes into `a` and finds the tags, up to where a text stops being XML. Refuses with POFAC_ERR_INPUT: more than
- * XML_SOURCE_MAX_BYTES, bytes that are not UTF-8 or that XML forbids, another declared encoding, more elements or attributes than above. */
+/* Copies `file` and the `n` bytes into `a` and finds the tags, up to where a text stops being XML. Refuses with POFAC_ERR_INPUT:
+ * more than XML_SOURCE_MAX_BYTES, bytes that are not UTF-8 or that XML forbids, another declared encoding, more elements or
+ * attributes than above. */
 POFAC_MUST_USE pofac_status xml_source_open(const char *file, const char *bytes, size_t n, arena *a, const diag_sink *sink,
                                             xml_source *out);
 
-/* For messages: the place of a spot; the place of a line and column as libxml2 counts them. Line 0: the file alone; column 0: no caret. */
+/* For messages: the place of a spot; the place of a line and column as libxml2 counts them. Line 0: the file alone; column 0: no
+ * caret. */
 diag_place xml_source_place(const xml_source *source, xml_spot spot);
 diag_place xml_source_place_at(const xml_source *source, size_t line, size_t column);
 

@@ -1,8 +1,9 @@
 /*
  * The rows of frontend/xml.def as constant tables, and the reading of a value by its row.
  *
- * Numbers have the lexical form of XML Schema's `integer` and `double` (without NaN and infinities), so that the reader and the RELAX NG
- * schema made from the same rows agree: [+-]digits, and [+-]digits[.digits][e[+-]digits] with digits on one side of the point.
+ * Numbers have the lexical form of XML Schema's `integer` and `double` (without NaN and infinities), so that the reader and the
+ * RELAX NG schema made from the same rows agree: [+-]digits, and [+-]digits[.digits][e[+-]digits] with digits on one side of the
+ * point.
  */
 #include "frontend/model/xml_table.h"
 

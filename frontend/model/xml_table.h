@@ -78,8 +78,8 @@ size_t xml_words_count(const char *words);
 const char *xml_words_at(const char *words, size_t i, size_t *bytes);
 size_t xml_words_find(const char *words, const char *word, size_t word_bytes);
 
-/* Reads `text` as the row says. Blanks around anything but strings and paths are ignored, as XML Schema does. Strings are copied into `a`.
- * Needs the numbers of the C locale (xml_document.c sees to it). */
+/* Reads `text` as the row says. Blanks around anything but strings and paths are ignored, as XML Schema does. Strings are copied
+ * into `a`. Needs the numbers of the C locale (xml_document.c sees to it). */
 xml_reading xml_value_read(const xml_attribute_row *row, const char *text, arena *a, xml_value *out);
 
 /* Appends what the row wants: "an integer from 1 to 512", "one of avg, max". */

@@ -1,8 +1,8 @@
 /*
  * The text of a description to libxml2's tree.
  *
- * libxml2 reads from memory, in UTF-8 whatever is declared (xml_source.c has refused the rest), with its limits of depth and size on. It never
- * opens another file: no network, no document type, no inclusion.
+ * libxml2 reads from memory, in UTF-8 whatever is declared (xml_source.c has refused the rest), with its limits of depth and size
+ * on. It never opens another file: no network, no document type, no inclusion.
  */
 #include "frontend/model/xml_tree.h"
 

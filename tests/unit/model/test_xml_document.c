@@ -1,6 +1,6 @@
 /*
- * Reading descriptions: the pairs of tests/golden/xml (NAME.xml and the exact diagnostics in NAME.err; no NAME.err: accepted), every
- * message of the reader, values and defaults, truncation at every byte, failing allocations.
+ * Reading descriptions: the pairs of tests/golden/xml (NAME.xml and the exact diagnostics in NAME.err; no NAME.err: accepted),
+ * every message of the reader, values and defaults, truncation at every byte, failing allocations.
  *
  * POFAC_UPDATE_GOLDEN=1 rewrites the .err files.
  */

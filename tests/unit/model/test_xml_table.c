@@ -1,7 +1,7 @@
 /*
- * The table of elements and attributes, row by row: every row is tried in documents made for it, with values that it takes, values of
- * another type and values beyond its ends, and every document is judged by the reader's own check and by libxml2 with the generated schema.
- * Both must agree. Documents of tests/golden/xml and random values are judged in the same way.
+ * The table of elements and attributes, row by row: every row is tried in documents made for it, with values that it takes, values
+ * of another type and values beyond its ends, and every document is judged by the reader's own check and by libxml2 with the
+ * generated schema. Both must agree. Documents of tests/golden/xml and random values are judged in the same way.
  */
 #include <dirent.h>
 #include <setjmp.h>
@@ -73,8 +73,8 @@ static verdict judge(const char *text, size_t n, strbuf *said) {
 
 /* ---- making documents ---- */
 
-/* A document with as little as the table allows, and one thing in it: `copies` of `element`, with `attribute` set to `value` in it (NULL:
- * as in the rest) and `content` behind its children. */
+/* A document with as little as the table allows, and one thing in it: `copies` of `element`, with `attribute` set to `value` in it
+ * (NULL: as in the rest) and `content` behind its children. */
 typedef struct plan {
     const char *element, *attribute, *value, *content;
     size_t copies;
