@@ -37,7 +37,11 @@ static bool is_quote(char c) { return c == '"' || c == '\''; }
 
 static bool at_end(const scan *s) { return s->at.offset >= s->n; }
 
-static char peek(const scan *s) { return at_end(s) ? '\0' : s->bytes[s->at.offset]; }
+/* The next byte; 0 at the end. */
+static char peek(const scan *s) {
+    if (at_end(s)) return 0;
+    return s->bytes[s->at.offset];
+}
 
 /* Moves on to `offset`, counting lines. */
 static void move_to(scan *s, size_t offset) {
