@@ -15,21 +15,26 @@ static const option_row rows[] = {
 
 static void print_json(const bench_options *o, const bench_result *r) {
     strbuf text = STRBUF_INIT;
-    strbuf_printf(&text, "{\"batch\": %lld, \"sequence\": %lld, \"threads\": %zu, \"target\": ", (long long)o->batch, (long long)o->sequence, r->threads);
+    strbuf_printf(&text, "{\"batch\": %lld, \"sequence\": %lld, \"threads\": %zu, \"target\": ", (long long)o->batch,
+                  (long long)o->sequence, r->threads);
     size_t n = 0;
     while (r->target && r->target[n]) n++;
     strbuf_put_json(&text, r->target, n);
-    strbuf_printf(&text,
-                  ", \"iterations\": %lld, \"median_ms\": %.6g, \"p90_ms\": %.6g, \"p99_ms\": %.6g, \"min_ms\": %.6g, \"sequences_per_second\": %.6g, "
-                  "\"tokens_per_second\": %.6g, \"build_ms\": %.6g, \"pack_ms\": %.6g, \"peak_memory_bytes\": %lld, \"weight_bytes\": %lld, "
-                  "\"packed_weight_bytes\": %lld, \"activation_bytes\": %lld, \"kernels\": [",
-                  (long long)o->iterations, r->median_ms, r->p90_ms, r->p99_ms, r->min_ms, r->sequences_per_second, r->tokens_per_second, r->build_ms,
-                  r->pack_ms, (long long)r->peak_memory_bytes, (long long)r->memory.mapped_weight_bytes, (long long)r->memory.packed_weight_bytes,
-                  (long long)r->memory.arena_bytes);
+    strbuf_printf(
+        &text,
+        ", \"iterations\": %lld, \"median_ms\": %.6g, \"p90_ms\": %.6g, \"p99_ms\": %.6g, \"min_ms\": %.6g, "
+        "\"sequences_per_second\": %.6g, "
+        "\"tokens_per_second\": %.6g, \"build_ms\": %.6g, \"pack_ms\": %.6g, \"peak_memory_bytes\": %lld, \"weight_bytes\": %lld, "
+        "\"packed_weight_bytes\": %lld, \"activation_bytes\": %lld, \"kernels\": [",
+        (long long)o->iterations, r->median_ms, r->p90_ms, r->p99_ms, r->min_ms, r->sequences_per_second, r->tokens_per_second,
+        r->build_ms, r->pack_ms, (long long)r->peak_memory_bytes, (long long)r->memory.mapped_weight_bytes,
+        (long long)r->memory.packed_weight_bytes, (long long)r->memory.arena_bytes);
     for (size_t i = 0; i < r->n_kernels; i++) {
         const bench_kernel *k = &r->kernels[i];
-        strbuf_printf(&text, "%s{\"kernel\": \"%s\", \"variant\": \"%s\", \"scope\": \"%s\", \"ms\": %.6g, \"share\": %.4f, \"gflops\": %.6g}", i ? ", " : "",
-                      k->kernel, k->variant, k->scope, k->ms, k->share, k->gflops);
+        strbuf_printf(
+            &text,
+            "%s{\"kernel\": \"%s\", \"variant\": \"%s\", \"scope\": \"%s\", \"ms\": %.6g, \"share\": %.4f, \"gflops\": %.6g}",
+            i ? ", " : "", k->kernel, k->variant, k->scope, k->ms, k->share, k->gflops);
     }
     strbuf_puts(&text, "]}");
     puts(strbuf_str(&text));
@@ -37,12 +42,14 @@ static void print_json(const bench_options *o, const bench_result *r) {
 }
 
 static void print_text(const bench_options *o, const bench_result *r) {
-    printf("%s, %zu thread%s, batch %lld x %lld\n", r->target, r->threads, r->threads == 1 ? "" : "s", (long long)o->batch, (long long)o->sequence);
-    printf("median %.3f ms, p90 %.3f ms, p99 %.3f ms; %.1f sequences/s, %.0f tokens/s\n", r->median_ms, r->p90_ms, r->p99_ms, r->sequences_per_second,
-           r->tokens_per_second);
-    printf("built in %.1f ms, weights packed in %.1f ms; peak memory %.1f MB (weights %.1f MB, packed %.1f MB, activations %.1f MB)\n\n", r->build_ms,
-           r->pack_ms, 1e-6 * (double)r->peak_memory_bytes, 1e-6 * (double)r->memory.mapped_weight_bytes, 1e-6 * (double)r->memory.packed_weight_bytes,
-           1e-6 * (double)r->memory.arena_bytes);
+    printf("%s, %zu thread%s, batch %lld x %lld\n", r->target, r->threads, r->threads == 1 ? "" : "s", (long long)o->batch,
+           (long long)o->sequence);
+    printf("median %.3f ms, p90 %.3f ms, p99 %.3f ms; %.1f sequences/s, %.0f tokens/s\n", r->median_ms, r->p90_ms, r->p99_ms,
+           r->sequences_per_second, r->tokens_per_second);
+    printf("built in %.1f ms, weights packed in %.1f ms; peak memory %.1f MB (weights %.1f MB, packed %.1f MB, activations %.1f "
+           "MB)\n\n",
+           r->build_ms, r->pack_ms, 1e-6 * (double)r->peak_memory_bytes, 1e-6 * (double)r->memory.mapped_weight_bytes,
+           1e-6 * (double)r->memory.packed_weight_bytes, 1e-6 * (double)r->memory.arena_bytes);
     printf("%9s %6s %9s  %-44s %s\n", "ms", "share", "GFLOP/s", "kernel", "scope");
     for (size_t i = 0; i < r->n_kernels; i++) {
         const bench_kernel *k = &r->kernels[i];
@@ -54,8 +61,8 @@ static pofac_status run(const command_input *in) {
     const option_values *o = in->options;
     loaded_model_options model_options = arguments_model(o);
     road_options road = arguments_road(o);
-    bench_options bench = {option_whole(o, "batch"), option_whole(o, "sequence"), option_whole(o, "warmup"), option_whole(o, "iterations"),
-                           (uint64_t)option_whole(o, "seed")};
+    bench_options bench = {option_whole(o, "batch"), option_whole(o, "sequence"), option_whole(o, "warmup"),
+                           option_whole(o, "iterations"), (uint64_t)option_whole(o, "seed")};
     loaded_model *model;
     bench_result result;
     TRY(loaded_model_open(o->arguments[0], &model_options, in->sink, &model));

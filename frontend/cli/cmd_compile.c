@@ -28,7 +28,8 @@ static pofac_status emit_code(const command_input *in, const ir_module *m, const
     cg_emit_kind kind = strcmp(what, "llvm") == 0 ? CG_EMIT_LLVM : strcmp(what, "asm") == 0 ? CG_EMIT_ASM : CG_EMIT_OBJ;
     strbuf bytes = STRBUF_INIT;
     pofac_status status = cg_emit(m, ROAD_GRAPH, &codegen, kind, in->sink, &bytes);
-    if (status == POFAC_OK) status = strbuf_ok(&bytes) ? arguments_write(in, strbuf_str(&bytes), bytes.size) : diag_out_of_memory(in->sink);
+    if (status == POFAC_OK)
+        status = strbuf_ok(&bytes) ? arguments_write(in, strbuf_str(&bytes), bytes.size) : diag_out_of_memory(in->sink);
     strbuf_free(&bytes);
     return status;
 }
@@ -43,8 +44,8 @@ static pofac_status summarize(const command_input *in, ir_module *m, const road_
     if (status != POFAC_OK) return status;
     size_t evaluators = 0;
     for (size_t i = 0; i < p->n_steps; i++) evaluators += p->steps[i].run == NULL;
-    printf("target    %s\nsteps     %zu, %zu of them by reference evaluators\nkernels   %u distinct, %u from the object cache\n", p->target, p->n_steps,
-           evaluators, p->n_kernels, p->n_kernels_cached);
+    printf("target    %s\nsteps     %zu, %zu of them by reference evaluators\nkernels   %u distinct, %u from the object cache\n",
+           p->target, p->n_steps, evaluators, p->n_kernels, p->n_kernels_cached);
     printf("code      %zu bytes\nslots     %u\ncompiled  in %.1f ms\n", p->code_bytes, p->n_slots, p->compile_seconds * 1e3);
     plan_destroy(p);
     return POFAC_OK;
@@ -83,12 +84,13 @@ static pofac_status run(const command_input *in) {
     return status;
 }
 
-const command command_compile = {.name = "compile",
-                                 .arguments = "MODEL",
-                                 .min_arguments = 1,
-                                 .max_arguments = 1,
-                                 .rows = rows,
-                                 .n_rows = sizeof rows / sizeof *rows,
-                                 .run = run,
-                                 .meaning = "compile a model; print its IR before and after passes, or write IR, LLVM IR, assembly or object code",
-                                 .details = "Without --emit, fills the object cache and prints a summary."};
+const command command_compile = {
+    .name = "compile",
+    .arguments = "MODEL",
+    .min_arguments = 1,
+    .max_arguments = 1,
+    .rows = rows,
+    .n_rows = sizeof rows / sizeof *rows,
+    .run = run,
+    .meaning = "compile a model; print its IR before and after passes, or write IR, LLVM IR, assembly or object code",
+    .details = "Without --emit, fills the object cache and prints a summary."};

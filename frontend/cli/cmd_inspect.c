@@ -17,23 +17,25 @@ static void put_text(strbuf *out, const char *text) { strbuf_put_json(out, text,
 static void print_json(const loaded_model *m, const inspect_result *r) {
     const model_spec *s = loaded_model_spec(m);
     strbuf text = STRBUF_INIT;
-    strbuf_printf(&text, "{\"architecture\": \"%s\", \"head\": \"%s\", \"target\": ", model_arch_name(s->arch), model_head_name(s->head));
+    strbuf_printf(&text, "{\"architecture\": \"%s\", \"head\": \"%s\", \"target\": ", model_arch_name(s->arch),
+                  model_head_name(s->head));
     put_text(&text, r->target);
     strbuf_puts(&text, ", \"parameters\": [");
     for (size_t i = 0; i < r->n_rows; i++) {
         const inspect_row *row = &r->rows[i];
         strbuf_puts(&text, i ? ", {\"name\": " : "{\"name\": ");
         put_text(&text, row->name);
-        strbuf_printf(&text, ", \"shape\": %s, \"dtype\": \"%s\", \"sparsity\": %.6f, \"bytes\": %lld, \"kernel\": ", row->shape, row->dtype,
-                      share(row->zeros, row->elements), (long long)row->bytes);
+        strbuf_printf(&text, ", \"shape\": %s, \"dtype\": \"%s\", \"sparsity\": %.6f, \"bytes\": %lld, \"kernel\": ", row->shape,
+                      row->dtype, share(row->zeros, row->elements), (long long)row->bytes);
         put_text(&text, row->kernel);
         strbuf_putc(&text, '}');
     }
-    strbuf_printf(&text,
-                  "], \"total\": {\"parameters\": %lld, \"zeros\": %lld, \"sparsity\": %.6f, \"bytes\": %lld, \"linear_parameters\": %lld, "
-                  "\"linear_sparsity\": %.6f}}",
-                  (long long)r->elements, (long long)r->zeros, share(r->zeros, r->elements), (long long)r->bytes, (long long)r->linear_elements,
-                  share(r->linear_zeros, r->linear_elements));
+    strbuf_printf(
+        &text,
+        "], \"total\": {\"parameters\": %lld, \"zeros\": %lld, \"sparsity\": %.6f, \"bytes\": %lld, \"linear_parameters\": %lld, "
+        "\"linear_sparsity\": %.6f}}",
+        (long long)r->elements, (long long)r->zeros, share(r->zeros, r->elements), (long long)r->bytes,
+        (long long)r->linear_elements, share(r->linear_zeros, r->linear_elements));
     puts(strbuf_str(&text));
     strbuf_free(&text);
 }
@@ -43,17 +45,18 @@ static void print_text(const loaded_model *m, const inspect_result *r) {
     size_t width = 20;
     for (size_t i = 0; i < r->n_rows; i++)
         if (strlen(r->rows[i].name) > width) width = strlen(r->rows[i].name);
-    printf("%s, %lld layers, hidden %lld, %lld heads, intermediate %lld, vocabulary %lld; head %s\ntarget %s\n\n", model_arch_name(s->arch),
-           (long long)s->num_hidden_layers, (long long)s->hidden_size, (long long)s->num_attention_heads, (long long)s->intermediate_size,
-           (long long)s->vocab_size, model_head_name(s->head), r->target);
+    printf("%s, %lld layers, hidden %lld, %lld heads, intermediate %lld, vocabulary %lld; head %s\ntarget %s\n\n",
+           model_arch_name(s->arch), (long long)s->num_hidden_layers, (long long)s->hidden_size, (long long)s->num_attention_heads,
+           (long long)s->intermediate_size, (long long)s->vocab_size, model_head_name(s->head), r->target);
     printf("%-*s %-14s %8s %-5s %12s  %s\n", (int)width, "parameter", "shape", "zeros", "dtype", "bytes", "kernel");
     for (size_t i = 0; i < r->n_rows; i++) {
         const inspect_row *row = &r->rows[i];
-        printf("%-*s %-14s %7.2f%% %-5s %12lld  %s\n", (int)width, row->name, row->shape, 100.0 * share(row->zeros, row->elements), row->dtype,
-               (long long)row->bytes, row->kernel);
+        printf("%-*s %-14s %7.2f%% %-5s %12lld  %s\n", (int)width, row->name, row->shape, 100.0 * share(row->zeros, row->elements),
+               row->dtype, (long long)row->bytes, row->kernel);
     }
-    printf("\ntotal: %lld parameters, %.2f%% zeros, %lld bytes; weights of linear layers: %lld, %.2f%% zeros\n", (long long)r->elements,
-           100.0 * share(r->zeros, r->elements), (long long)r->bytes, (long long)r->linear_elements, 100.0 * share(r->linear_zeros, r->linear_elements));
+    printf("\ntotal: %lld parameters, %.2f%% zeros, %lld bytes; weights of linear layers: %lld, %.2f%% zeros\n",
+           (long long)r->elements, 100.0 * share(r->zeros, r->elements), (long long)r->bytes, (long long)r->linear_elements,
+           100.0 * share(r->linear_zeros, r->linear_elements));
 }
 
 static pofac_status run(const command_input *in) {
@@ -69,11 +72,12 @@ static pofac_status run(const command_input *in) {
     return status;
 }
 
-const command command_inspect = {.name = "inspect",
-                                 .arguments = "MODEL",
-                                 .min_arguments = 1,
-                                 .max_arguments = 1,
-                                 .rows = rows,
-                                 .n_rows = sizeof rows / sizeof *rows,
-                                 .run = run,
-                                 .meaning = "list a model's parameters: shape, share of zeros, dtype, bytes and the kernel that reads each; totals"};
+const command command_inspect = {
+    .name = "inspect",
+    .arguments = "MODEL",
+    .min_arguments = 1,
+    .max_arguments = 1,
+    .rows = rows,
+    .n_rows = sizeof rows / sizeof *rows,
+    .run = run,
+    .meaning = "list a model's parameters: shape, share of zeros, dtype, bytes and the kernel that reads each; totals"};

@@ -37,7 +37,8 @@ static void list_passes(void) {
 }
 
 static void list_pipelines(void) {
-    for (size_t i = 0; pipeline_row(i); i++) printf("%-24s %s\n%-24s %s\n", pipeline_row(i)->name, pipeline_row(i)->meaning, "", pipeline_row(i)->passes);
+    for (size_t i = 0; pipeline_row(i); i++)
+        printf("%-24s %s\n%-24s %s\n", pipeline_row(i)->name, pipeline_row(i)->meaning, "", pipeline_row(i)->passes);
 }
 
 static void list_dtypes(void) {
@@ -72,7 +73,8 @@ static void list_names(void) {
     size_t n;
     const tensor_rule *rules = tensor_rules(&n);
     for (size_t i = 0; i < n; i++)
-        printf("%-16s %-44s %-34s %s\n", tensor_rule_kind_name(rules[i].kind), rules[i].text, rules[i].other ? rules[i].other : "", rules[i].meaning);
+        printf("%-16s %-44s %-34s %s\n", tensor_rule_kind_name(rules[i].kind), rules[i].text, rules[i].other ? rules[i].other : "",
+               rules[i].meaning);
 }
 
 static void list_xml(void) {
@@ -123,8 +125,9 @@ static pofac_status run(const command_input *in) {
     return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "unknown table \"%s\"; `pofac list` names them", word);
 }
 
-const command command_list = {.name = "list",
-                              .arguments = "[TABLE]",
-                              .max_arguments = 1,
-                              .run = run,
-                              .meaning = "print a table: ops, passes, pipelines, kernels, targets, heads, ... (without a name: which there are)"};
+const command command_list = {
+    .name = "list",
+    .arguments = "[TABLE]",
+    .max_arguments = 1,
+    .run = run,
+    .meaning = "print a table: ops, passes, pipelines, kernels, targets, heads, ... (without a name: which there are)"};

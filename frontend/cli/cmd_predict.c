@@ -25,7 +25,9 @@ static const option_row rows[] = {
     OPTIONS_COMPILE,
 };
 
-static executor_kind kind_of(const option_values *o) { return option_flag(o, "interpreter") ? EXECUTOR_INTERPRETER : EXECUTOR_COMPILED; }
+static executor_kind kind_of(const option_values *o) {
+    return option_flag(o, "interpreter") ? EXECUTOR_INTERPRETER : EXECUTOR_COMPILED;
+}
 
 static pofac_status run_tensors(const command_input *in, loaded_model *model) {
     const option_values *o = in->options;
@@ -76,8 +78,10 @@ static pofac_status run_text(const command_input *in, loaded_model *model) {
 static pofac_status run(const command_input *in) {
     const option_values *o = in->options;
     bool tensors = option_given(o, "tensors");
-    if (tensors && !option_given(o, "output")) return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "--tensors needs --output FILE for the results");
-    if (tensors && o->n_arguments > 1) return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "found --tensors and a file of texts, wanted one of them");
+    if (tensors && !option_given(o, "output"))
+        return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "--tensors needs --output FILE for the results");
+    if (tensors && o->n_arguments > 1)
+        return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "found --tensors and a file of texts, wanted one of them");
     loaded_model_options model_options = arguments_model(o);
     loaded_model *model;
     TRY(loaded_model_open(o->arguments[0], &model_options, in->sink, &model));
@@ -86,13 +90,14 @@ static pofac_status run(const command_input *in) {
     return status;
 }
 
-const command command_predict = {.name = "predict",
-                                 .arguments = "MODEL [FILE]",
-                                 .min_arguments = 1,
-                                 .max_arguments = 2,
-                                 .rows = rows,
-                                 .n_rows = sizeof rows / sizeof *rows,
-                                 .run = run,
-                                 .meaning = "predict on texts (FILE or standard input: lines, TSV or JSON lines), as JSON lines, or on tensors",
-                                 .details = "JSON lines in: text or sentence, pairs as sentence1/sentence2, premise/hypothesis, question/context, ...\n"
-                                            "Fill-mask: write [MASK] in the text, with --head masked-lm."};
+const command command_predict = {
+    .name = "predict",
+    .arguments = "MODEL [FILE]",
+    .min_arguments = 1,
+    .max_arguments = 2,
+    .rows = rows,
+    .n_rows = sizeof rows / sizeof *rows,
+    .run = run,
+    .meaning = "predict on texts (FILE or standard input: lines, TSV or JSON lines), as JSON lines, or on tensors",
+    .details = "JSON lines in: text or sentence, pairs as sentence1/sentence2, premise/hypothesis, question/context, ...\n"
+               "Fill-mask: write [MASK] in the text, with --head masked-lm."};

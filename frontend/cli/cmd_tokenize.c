@@ -40,11 +40,13 @@ static pofac_status run(const command_input *in) {
     return status;
 }
 
-const command command_tokenize = {.name = "tokenize",
-                                  .arguments = "[FILE]",
-                                  .max_arguments = 1,
-                                  .rows = rows,
-                                  .n_rows = sizeof rows / sizeof *rows,
-                                  .run = run,
-                                  .meaning = "split lines of text (FILE or standard input) into WordPiece tokens, as JSON lines",
-                                  .details = "Each line gives {\"tokens\": [...], \"ids\": [...], \"offsets\": [[begin, end], ...]}, offsets in bytes of the line."};
+const command command_tokenize = {
+    .name = "tokenize",
+    .arguments = "[FILE]",
+    .max_arguments = 1,
+    .rows = rows,
+    .n_rows = sizeof rows / sizeof *rows,
+    .run = run,
+    .meaning = "split lines of text (FILE or standard input) into WordPiece tokens, as JSON lines",
+    .details =
+        "Each line gives {\"tokens\": [...], \"ids\": [...], \"offsets\": [[begin, end], ...]}, offsets in bytes of the line."};

@@ -10,11 +10,13 @@
 static pofac_status run(const command_input *in) {
     cg_target target;
     TRY(cg_target_host(NULL, in->memory, in->sink, &target));
-    printf("pofac %s\nLLVM %s\n%s\ninstruction set %s (%s)\n", POFAC_VERSION, cg_llvm_version(), blas_version(), target.isa, target.cpu);
+    printf("pofac %s\nLLVM %s\n%s\ninstruction set %s (%s)\n", POFAC_VERSION, cg_llvm_version(), blas_version(), target.isa,
+           target.cpu);
     return POFAC_OK;
 }
 
-const command command_version = {.name = "version",
-                                 .arguments = "",
-                                 .run = run,
-                                 .meaning = "print the versions of pofac, LLVM and BLAS, and the instruction set that kernels are made for"};
+const command command_version = {
+    .name = "version",
+    .arguments = "",
+    .run = run,
+    .meaning = "print the versions of pofac, LLVM and BLAS, and the instruction set that kernels are made for"};

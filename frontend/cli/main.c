@@ -57,8 +57,8 @@ static pofac_status run_command(const command *c, int argc, char **argv, arena *
         return POFAC_OK;
     }
     if (o.n_arguments < c->min_arguments || o.n_arguments > c->max_arguments)
-        return diag_error(sink, POFAC_ERR_USAGE, NULL, "pofac %s: found %zu argument%s, wanted %s", c->name, o.n_arguments, o.n_arguments == 1 ? "" : "s",
-                          *c->arguments ? c->arguments : "none");
+        return diag_error(sink, POFAC_ERR_USAGE, NULL, "pofac %s: found %zu argument%s, wanted %s", c->name, o.n_arguments,
+                          o.n_arguments == 1 ? "" : "s", *c->arguments ? c->arguments : "none");
     command_input in = {&o, memory, sink};
     return c->run(&in);
 }

@@ -21,7 +21,8 @@ static size_t find_row(const option_row *rows, size_t n_rows, const char *given,
     return n_rows;
 }
 
-static pofac_status unknown_option(const option_row *rows, size_t n_rows, const char *given, size_t n, arena *a, const diag_sink *sink) {
+static pofac_status unknown_option(const option_row *rows, size_t n_rows, const char *given, size_t n, arena *a,
+                                   const diag_sink *sink) {
     const char **names = ARENA_ARRAY(a, const char *, n_rows + 1);
     char *word = arena_strndup(a, given, n);
     if (!names || !word) return diag_out_of_memory(sink);
@@ -53,12 +54,13 @@ static pofac_status check_value(const option_row *row, const char *value, const 
     errno = 0;
     long long number = strtoll(value, &end, 10);
     if (end == value || *end || errno || number < row->low || number > row->high)
-        return diag_error(sink, POFAC_ERR_USAGE, NULL, "--%s is \"%s\", wanted a whole number from %lld to %lld", row->name, value, (long long)row->low,
-                          (long long)row->high);
+        return diag_error(sink, POFAC_ERR_USAGE, NULL, "--%s is \"%s\", wanted a whole number from %lld to %lld", row->name, value,
+                          (long long)row->low, (long long)row->high);
     return POFAC_OK;
 }
 
-pofac_status options_parse(const option_row *rows, size_t n_rows, int argc, char **argv, arena *a, const diag_sink *sink, option_values *out) {
+pofac_status options_parse(const option_row *rows, size_t n_rows, int argc, char **argv, arena *a, const diag_sink *sink,
+                           option_values *out) {
     *out = (option_values){.rows = rows, .n_rows = n_rows, .values = ARENA_ARRAY(a, const char *, n_rows + 1)};
     const char **arguments = ARENA_ARRAY(a, const char *, (size_t)argc + 1);
     if (!out->values || !arguments) return diag_out_of_memory(sink);
@@ -121,7 +123,9 @@ void options_help(const option_row *rows, size_t n_rows, FILE *out) {
     for (size_t i = 0; i < n_rows; i++) {
         char left[64];
         snprintf(left, sizeof left, "--%s%s%s", rows[i].name, rows[i].kind == OPTION_FLAG ? "" : " ",
-                 rows[i].kind == OPTION_FLAG ? "" : rows[i].kind == OPTION_CHOICE ? "CHOICE" : rows[i].value);
+                 rows[i].kind == OPTION_FLAG     ? ""
+                 : rows[i].kind == OPTION_CHOICE ? "CHOICE"
+                                                 : rows[i].value);
         fprintf(out, "  %-26s %s", left, rows[i].help);
         if (rows[i].kind == OPTION_CHOICE) fprintf(out, " (%s)", rows[i].value);
         if (rows[i].fallback) fprintf(out, " [%s]", rows[i].fallback);

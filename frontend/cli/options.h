@@ -24,32 +24,46 @@ typedef struct option_row {
 } option_row;
 
 /* Rows that several commands share; commands join them to their own with the macro. */
-#define OPTIONS_MODEL                                                                                                                         \
-    {"head", OPTION_CHOICE,                                                                                                                   \
-     "auto|pretraining|masked-lm|sequence-classification|token-classification|question-answering|none", "auto", 0, 0,                        \
-     "what stands on top of the encoder; auto: as the model says"},                                                                          \
-        {"num_labels", OPTION_WHOLE, "N", NULL, 1, 1 << 24, "number of labels of a head that has labels"},                                    \
-        {"seed", OPTION_WHOLE, "N", "42", 0, INT64_MAX, "seed of parameters that the checkpoint lacks"},                                      \
-        {"vocab", OPTION_TEXT, "FILE", NULL, 0, 0, "vocabulary, instead of the model's own"}
+#define OPTIONS_MODEL                                                                                                              \
+    {"head",                                                                                                                       \
+     OPTION_CHOICE,                                                                                                                \
+     "auto|pretraining|masked-lm|sequence-classification|token-classification|question-answering|none",                            \
+     "auto",                                                                                                                       \
+     0,                                                                                                                            \
+     0,                                                                                                                            \
+     "what stands on top of the encoder; auto: as the model says"},                                                                \
+        {"num_labels", OPTION_WHOLE, "N", NULL, 1, 1 << 24, "number of labels of a head that has labels"},                         \
+        {"seed", OPTION_WHOLE, "N", "42", 0, INT64_MAX, "seed of parameters that the checkpoint lacks"}, {                         \
+        "vocab", OPTION_TEXT, "FILE", NULL, 0, 0, "vocabulary, instead of the model's own"                                         \
+    }
 
-#define OPTIONS_COMPILE                                                                                                                       \
-    {"pipeline", OPTION_TEXT, "PASSES", "infer", 0, 0, "passes to run: names with options, or named pipelines (`pofac list pipelines`)"},   \
-        {"isa", OPTION_TEXT, "NAME", "native", 0, 0, "instruction set of the kernels (`pofac list targets`)"},                                \
-        {"cache_dir", OPTION_TEXT, "DIR", NULL, 0, 0, "object cache; default $XDG_CACHE_HOME/pofac/objects"},                                 \
-        {"no_cache", OPTION_FLAG, NULL, NULL, 0, 0, "compile every kernel anew and keep none"}
+#define OPTIONS_COMPILE                                                                                                            \
+    {"pipeline",                                                                                                                   \
+     OPTION_TEXT,                                                                                                                  \
+     "PASSES",                                                                                                                     \
+     "infer",                                                                                                                      \
+     0,                                                                                                                            \
+     0,                                                                                                                            \
+     "passes to run: names with options, or named pipelines (`pofac list pipelines`)"},                                            \
+        {"isa", OPTION_TEXT, "NAME", "native", 0, 0, "instruction set of the kernels (`pofac list targets`)"},                     \
+        {"cache_dir", OPTION_TEXT, "DIR", NULL, 0, 0, "object cache; default $XDG_CACHE_HOME/pofac/objects"}, {                    \
+        "no_cache", OPTION_FLAG, NULL, NULL, 0, 0, "compile every kernel anew and keep none"                                       \
+    }
 
-#define OPTIONS_PASSES                                                                                                                        \
-    {"print_before", OPTION_TEXT, "PASSES", NULL, 0, 0, "print the IR before these passes (names, or all) on stdout"},                      \
-        {"print_after", OPTION_TEXT, "PASSES", NULL, 0, 0, "print the IR after these passes (names, or all)"},                                \
-        {"print_changed", OPTION_FLAG, NULL, NULL, 0, 0, "print the IR after each pass that changed it"},                                     \
-        {"print_scope", OPTION_TEXT, "SCOPE", NULL, 0, 0, "print nodes of this scope only, e.g. encoder.layer.0"},                            \
-        {"print_locations", OPTION_FLAG, NULL, NULL, 0, 0, "print where each node comes from"},                                               \
-        {"full_layers", OPTION_FLAG, NULL, NULL, 0, 0, "print layers that equal the one before them too"},                                    \
-        {"time_passes", OPTION_FLAG, NULL, NULL, 0, 0, "print the time of each pass on stderr"},                                              \
-        {"stop_after", OPTION_TEXT, "PASS", NULL, 0, 0, "leave the pipeline after this pass"},                                                \
-        {"reproducer", OPTION_TEXT, "FILE", "pofac-reproducer.pir", 0, 0, "where a failing pass's input is written"}
+#define OPTIONS_PASSES                                                                                                             \
+    {"print_before", OPTION_TEXT, "PASSES", NULL, 0, 0, "print the IR before these passes (names, or all) on stdout"},             \
+        {"print_after", OPTION_TEXT, "PASSES", NULL, 0, 0, "print the IR after these passes (names, or all)"},                     \
+        {"print_changed", OPTION_FLAG, NULL, NULL, 0, 0, "print the IR after each pass that changed it"},                          \
+        {"print_scope", OPTION_TEXT, "SCOPE", NULL, 0, 0, "print nodes of this scope only, e.g. encoder.layer.0"},                 \
+        {"print_locations", OPTION_FLAG, NULL, NULL, 0, 0, "print where each node comes from"},                                    \
+        {"full_layers", OPTION_FLAG, NULL, NULL, 0, 0, "print layers that equal the one before them too"},                         \
+        {"time_passes", OPTION_FLAG, NULL, NULL, 0, 0, "print the time of each pass on stderr"},                                   \
+        {"stop_after", OPTION_TEXT, "PASS", NULL, 0, 0, "leave the pipeline after this pass"}, {                                   \
+        "reproducer", OPTION_TEXT, "FILE", "pofac-reproducer.pir", 0, 0, "where a failing pass's input is written"                 \
+    }
 
-#define OPTIONS_THREADS {"threads", OPTION_WHOLE, "N", "0", 0, 4096, "threads; 0: as many as the machine and OMP_NUM_THREADS allow"}
+#define OPTIONS_THREADS                                                                                                            \
+    { "threads", OPTION_WHOLE, "N", "0", 0, 4096, "threads; 0: as many as the machine and OMP_NUM_THREADS allow" }
 
 typedef struct option_values {
     const option_row *rows;
@@ -61,7 +75,8 @@ typedef struct option_values {
 } option_values;
 
 /* Reads argv[0 .. argc); everything lives in `a` or in argv. POFAC_ERR_USAGE with a message. */
-POFAC_MUST_USE pofac_status options_parse(const option_row *rows, size_t n_rows, int argc, char **argv, arena *a, const diag_sink *sink, option_values *out);
+POFAC_MUST_USE pofac_status options_parse(const option_row *rows, size_t n_rows, int argc, char **argv, arena *a,
+                                          const diag_sink *sink, option_values *out);
 
 /* Values by name; the name must be in the table. */
 bool option_flag(const option_values *o, const char *name);

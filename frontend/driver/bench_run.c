@@ -91,7 +91,8 @@ static double quantile(const double *sorted, size_t n, double share) {
     return sorted[index == 0 ? 0 : index - 1];
 }
 
-static pofac_status time_runs(runnable *r, const tensor_source *inputs, const bench_options *o, arena *a, const diag_sink *sink, bench_result *out) {
+static pofac_status time_runs(runnable *r, const tensor_source *inputs, const bench_options *o, arena *a, const diag_sink *sink,
+                              bench_result *out) {
     size_t n = (size_t)o->iterations;
     double *times = ARENA_ARRAY(a, double, n);
     if (!times) return diag_out_of_memory(sink);
@@ -123,7 +124,8 @@ static int64_t step_flops(const plan_step *step, const ir_graph *g, const bench_
     return flops > 0 ? flops : 0;
 }
 
-static pofac_status time_kernels(runnable *r, const tensor_source *inputs, const bench_options *o, arena *a, const diag_sink *sink, bench_result *out) {
+static pofac_status time_kernels(runnable *r, const tensor_source *inputs, const bench_options *o, arena *a, const diag_sink *sink,
+                                 bench_result *out) {
     const plan *p = r->plan;
     int64_t runs = o->iterations < 20 ? o->iterations : 20, total = 0;
     out->n_kernels = p->n_steps;
@@ -136,7 +138,8 @@ static pofac_status time_kernels(runnable *r, const tensor_source *inputs, const
     for (size_t i = 0; i < p->n_steps; i++) {
         const plan_step *s = &p->steps[i];
         bench_kernel *k = &out->kernels[i];
-        *k = (bench_kernel){.kernel = arena_strdup(a, s->kernel), .variant = arena_strdup(a, s->variant), .scope = arena_strdup(a, s->scope)};
+        *k = (bench_kernel){
+            .kernel = arena_strdup(a, s->kernel), .variant = arena_strdup(a, s->variant), .scope = arena_strdup(a, s->scope)};
         if (!k->kernel || !k->variant || !k->scope) return diag_out_of_memory(sink);
         k->ms = 1e-6 * (double)times[i] / (double)runs;
         k->share = total > 0 ? (double)times[i] / (double)total : 0.0;
@@ -145,7 +148,8 @@ static pofac_status time_kernels(runnable *r, const tensor_source *inputs, const
     return POFAC_OK;
 }
 
-pofac_status bench_run(loaded_model *model, const road_options *road, const bench_options *options, arena *a, const diag_sink *sink, bench_result *out) {
+pofac_status bench_run(loaded_model *model, const road_options *road, const bench_options *options, arena *a, const diag_sink *sink,
+                       bench_result *out) {
     *out = (bench_result){0};
     const model_spec *spec = loaded_model_spec(model);
     if (options->sequence > spec->max_position_embeddings)
@@ -153,7 +157,11 @@ pofac_status bench_run(loaded_model *model, const road_options *road, const benc
                           (long long)options->sequence, (long long)spec->max_position_embeddings);
     runnable r;
     TRY(runnable_create(model, road, sink, &r));
-    batch b = {.n_sequences = options->batch, .length = options->sequence, .vocab = spec->vocab_size, .seed = options->seed, .graph = r.plan->graph};
+    batch b = {.n_sequences = options->batch,
+               .length = options->sequence,
+               .vocab = spec->vocab_size,
+               .seed = options->seed,
+               .graph = r.plan->graph};
     tensor_source inputs = {get_input, &b};
     pofac_status status = make_inputs(&b, sink);
     if (status == POFAC_OK) status = time_runs(&r, &inputs, options, a, sink, out);

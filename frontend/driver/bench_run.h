@@ -15,8 +15,8 @@ typedef struct bench_options {
 /* One step of the plan. */
 typedef struct bench_kernel {
     const char *kernel, *variant, *scope;
-    double ms, share;   /* mean time of one run; of the sum over steps */
-    double gflops;      /* 0 when the step does not say how many operations it needs */
+    double ms, share; /* mean time of one run; of the sum over steps */
+    double gflops;    /* 0 when the step does not say how many operations it needs */
 } bench_kernel;
 
 typedef struct bench_result {
@@ -30,7 +30,7 @@ typedef struct bench_result {
     size_t n_kernels;
 } bench_result;
 
-POFAC_MUST_USE pofac_status bench_run(loaded_model *model, const road_options *road, const bench_options *options, arena *a, const diag_sink *sink,
-                                      bench_result *out);
+POFAC_MUST_USE pofac_status bench_run(loaded_model *model, const road_options *road, const bench_options *options, arena *a,
+                                      const diag_sink *sink, bench_result *out);
 
 #endif

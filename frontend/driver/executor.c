@@ -13,13 +13,15 @@ struct executor {
     interp_results results;
 };
 
-pofac_status executor_create(loaded_model *model, const road_options *road, executor_kind kind, const diag_sink *sink, executor **out) {
+pofac_status executor_create(loaded_model *model, const road_options *road, executor_kind kind, const diag_sink *sink,
+                             executor **out) {
     *out = NULL;
     executor *e = calloc(1, sizeof *e);
     if (!e) return diag_out_of_memory(sink);
     e->kind = kind;
     e->model = model;
-    pofac_status status = kind == EXECUTOR_COMPILED ? runnable_create(model, road, sink, &e->compiled) : road_build(model, road, sink, &e->module);
+    pofac_status status =
+        kind == EXECUTOR_COMPILED ? runnable_create(model, road, sink, &e->compiled) : road_build(model, road, sink, &e->module);
     if (status == POFAC_OK) *out = e;
     else executor_destroy(e);
     return status;

@@ -9,7 +9,8 @@ typedef enum executor_kind { EXECUTOR_COMPILED, EXECUTOR_INTERPRETER } executor_
 typedef struct executor executor;
 
 /* The loaded model must outlive it. */
-POFAC_MUST_USE pofac_status executor_create(loaded_model *model, const road_options *road, executor_kind kind, const diag_sink *sink, executor **out);
+POFAC_MUST_USE pofac_status executor_create(loaded_model *model, const road_options *road, executor_kind kind,
+                                            const diag_sink *sink, executor **out);
 void executor_destroy(executor *e); /* NULL is fine */
 
 /* The graph that runs: its inputs and outputs. */

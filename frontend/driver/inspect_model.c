@@ -37,13 +37,15 @@ static bool is_linear_weight(const ir_graph *g, ir_value v) {
     return false;
 }
 
-static pofac_status inspect_parameter(const plan *p, const ir_node *leaf, const tensor_source *state, arena *a, const diag_sink *sink, inspect_row *row) {
+static pofac_status inspect_parameter(const plan *p, const ir_node *leaf, const tensor_source *state, arena *a,
+                                      const diag_sink *sink, inspect_row *row) {
     ir_tensor t;
     const char *name = node_string(leaf, "name");
     TRY(state->get(state->user, name, sink, &t));
     strbuf shape = STRBUF_INIT;
     for (uint32_t i = 0; i < t.rank; i++) strbuf_printf(&shape, "%s%lld", i ? "," : "", (long long)t.dims[i]);
-    *row = (inspect_row){.name = arena_strdup(a, name), .shape = arena_printf(a, "[%s]", strbuf_str(&shape)), .dtype = dtype_name(t.dtype)};
+    *row = (inspect_row){
+        .name = arena_strdup(a, name), .shape = arena_printf(a, "[%s]", strbuf_str(&shape)), .dtype = dtype_name(t.dtype)};
     strbuf_free(&shape);
     row->kernel = arena_strdup(a, kernel_of(p, name));
     row->elements = tensor_elements(&t);

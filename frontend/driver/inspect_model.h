@@ -7,19 +7,20 @@
 typedef struct inspect_row {
     const char *name, *shape; /* shape: "[768,768]" */
     const char *dtype;
-    const char *kernel;       /* variant of the first step that reads it, or "-" */
+    const char *kernel; /* variant of the first step that reads it, or "-" */
     int64_t elements, zeros, bytes;
-    bool prunable;            /* weight of a linear layer */
+    bool prunable; /* weight of a linear layer */
 } inspect_row;
 
 typedef struct inspect_result {
     inspect_row *rows; /* in the order of the graph; in `a` */
     size_t n_rows;
-    int64_t elements, zeros, bytes;                 /* all parameters */
-    int64_t linear_elements, linear_zeros;          /* weights of linear layers */
+    int64_t elements, zeros, bytes;        /* all parameters */
+    int64_t linear_elements, linear_zeros; /* weights of linear layers */
     const char *target;
 } inspect_result;
 
-POFAC_MUST_USE pofac_status inspect_model(loaded_model *model, const road_options *road, arena *a, const diag_sink *sink, inspect_result *out);
+POFAC_MUST_USE pofac_status inspect_model(loaded_model *model, const road_options *road, arena *a, const diag_sink *sink,
+                                          inspect_result *out);
 
 #endif

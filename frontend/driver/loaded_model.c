@@ -12,6 +12,14 @@
 #include "ir/support/file_map.h"
 #include "ir/support/rng.h"
 #include "ir/support/strmap.h"
+#include "runtime/thread_pool.h"
+
+/* A bound parameter: a tensor of the checkpoint, or one that is drawn from the seed when somebody first asks for it. */
+typedef struct parameter {
+    const char *name; /* the map's copy */
+    bool waits;       /* not drawn yet: the tensor has its shape alone */
+    ir_tensor tensor;
+} parameter;
 
 struct loaded_model {
     arena memory;
@@ -21,13 +29,19 @@ struct loaded_model {
     model_spec spec;
     checkpoint *weights; /* NULL: every parameter is drawn from the seed */
     uint64_t seed;
-    strmap bound;        /* name -> place in parameters */
-    VEC(ir_tensor) parameters;
+    strmap bound; /* name -> place in parameters */
+    VEC(parameter) parameters;
+    thread_pool *pool; /* draws parameters; made when the first one is drawn */
     tensor_source source;
     tokenizer *tokenizer;
 };
 
 /* ---- opening ---- */
+
+static bool ends_with(const char *name, const char *ending) {
+    size_t n = strlen(name), e = strlen(ending);
+    return n >= e && strcmp(name + n - e, ending) == 0;
+}
 
 static tokenizer_flag flag_of(bool on) { return on ? TOKENIZER_ON : TOKENIZER_OFF; }
 
@@ -55,7 +69,8 @@ static pofac_status read_description(loaded_model *m, const char *path, const ch
     *checkpoint_path = x->checkpoint;
     m->vocab = x->vocab;
     if (x->vocab)
-        m->tokenizer_options = (tokenizer_options){.do_lower_case = flag_of(x->do_lower_case), .strip_accents = flag_of(x->strip_accents),
+        m->tokenizer_options = (tokenizer_options){.do_lower_case = flag_of(x->do_lower_case),
+                                                   .strip_accents = flag_of(x->strip_accents),
                                                    .tokenize_chinese_chars = flag_of(x->tokenize_chinese_chars)};
     return POFAC_OK;
 }
@@ -80,11 +95,15 @@ static void apply_options(loaded_model *m, const loaded_model_options *o) {
     m->seed = o->seed;
 }
 
+static pofac_status draw_parameter(loaded_model *m, parameter *p, const diag_sink *sink);
+
 static pofac_status get_parameter(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
-    const loaded_model *m = user;
+    loaded_model *m = user;
     const strmap_entry *e = strmap_get(&m->bound, name, strlen(name));
     if (!e) return diag_error(sink, POFAC_ERR_INPUT, NULL, "%s: the model has no parameter \"%s\"", m->path, name);
-    *out = m->parameters.data[e->value];
+    parameter *p = &m->parameters.data[e->value];
+    if (p->waits) TRY(draw_parameter(m, p, sink));
+    *out = p->tensor;
     out->owned = false;
     return POFAC_OK;
 }
@@ -95,7 +114,8 @@ static pofac_status open_parts(loaded_model *m, const loaded_model_options *o, c
     if (!m->path || !m->context) return diag_out_of_memory(sink);
     if (file_is_directory(m->path)) TRY(read_directory(m, m->path, sink));
     else if (!file_exists(m->path))
-        return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path}, "no such file or directory, wanted a Hugging Face directory or an XML description");
+        return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path},
+                          "no such file or directory, wanted a Hugging Face directory or an XML description");
     else TRY(read_description(m, m->path, &weights, sink));
     if (!weights && m->directory) weights = m->directory;
     if (weights) TRY(checkpoint_open(weights, sink, &m->weights));
@@ -117,7 +137,8 @@ pofac_status loaded_model_open(const char *path, const loaded_model_options *opt
 
 void loaded_model_close(loaded_model *m) {
     if (!m) return;
-    for (size_t i = 0; i < m->parameters.size; i++) tensor_free(&m->parameters.data[i]);
+    for (size_t i = 0; i < m->parameters.size; i++) tensor_free(&m->parameters.data[i].tensor);
+    thread_pool_destroy(m->pool);
     VEC_FREE(&m->parameters);
     strmap_free(&m->bound);
     tokenizer_destroy(m->tokenizer);
@@ -134,12 +155,9 @@ ir_context *loaded_model_context(loaded_model *m) { return m->context; }
 const char *loaded_model_path(const loaded_model *m) { return m->path; }
 
 static bool has_tensor(const loaded_model *m, const char *ending) {
-    size_t n = m->weights ? checkpoint_size(m->weights) : 0, length = strlen(ending);
-    for (size_t i = 0; i < n; i++) {
-        const char *name = checkpoint_at(m->weights, i)->name;
-        size_t have = strlen(name);
-        if (have >= length && strcmp(name + have - length, ending) == 0) return true;
-    }
+    size_t n = m->weights ? checkpoint_size(m->weights) : 0;
+    for (size_t i = 0; i < n; i++)
+        if (ends_with(checkpoint_at(m->weights, i)->name, ending)) return true;
     return !m->weights;
 }
 
@@ -149,25 +167,43 @@ bool loaded_model_has_pooler(const loaded_model *m) { return has_tensor(m, "pool
 
 /* ---- parameters ---- */
 
-static bool ends_with(const char *name, const char *ending) {
-    size_t n = strlen(name), e = strlen(ending);
-    return n >= e && strcmp(name + n - e, ending) == 0;
+typedef struct draw_job {
+    rng_key key;
+    double scale;
+    float *out;
+    int64_t n;
+} draw_job;
+
+#define DRAW_CHUNK 65536
+
+static void draw_chunk(void *user, size_t worker, size_t chunk) {
+    (void)worker;
+    const draw_job *job = user;
+    int64_t first = (int64_t)chunk * DRAW_CHUNK, n = job->n - first < DRAW_CHUNK ? job->n - first : DRAW_CHUNK;
+    rng_normals(job->key, (uint64_t)first, (size_t)n, job->scale, job->out + first);
 }
 
 /* Hugging Face's initialisation: biases 0, layer norms 1, the rest N(0, initializer_range), the padding token's embedding 0. */
-static pofac_status draw_parameter(const loaded_model *m, const char *name, const wanted_tensor *w, const diag_sink *sink, ir_tensor *out) {
-    if (tensor_alloc(IR_F32, w->rank, w->dims, out) != POFAC_OK) return diag_out_of_memory(sink);
-    float *data = out->data;
-    int64_t n = tensor_elements(out);
-    if (ends_with(name, ".bias")) return POFAC_OK;
-    if (ends_with(name, "LayerNorm.weight") || ends_with(name, "layer_norm.weight")) {
+static pofac_status draw_parameter(loaded_model *m, parameter *p, const diag_sink *sink) {
+    ir_tensor t;
+    if (tensor_alloc(IR_F32, p->tensor.rank, p->tensor.dims, &t) != POFAC_OK) return diag_out_of_memory(sink);
+    float *data = t.data;
+    int64_t n = tensor_elements(&t);
+    if (ends_with(p->name, "LayerNorm.weight") || ends_with(p->name, "layer_norm.weight")) {
         for (int64_t i = 0; i < n; i++) data[i] = 1.0f;
-        return POFAC_OK;
+    } else if (!ends_with(p->name, ".bias")) {
+        draw_job job = {rng_key_make(m->seed, p->name), m->spec.initializer_range, data, n};
+        pofac_status status = m->pool ? POFAC_OK : thread_pool_create(0, sink, &m->pool);
+        if (status != POFAC_OK) {
+            tensor_free(&t);
+            return status;
+        }
+        thread_pool_run(m->pool, draw_chunk, &job, (size_t)((n + DRAW_CHUNK - 1) / DRAW_CHUNK));
+        if (ends_with(p->name, "word_embeddings.weight") && m->spec.pad_token_id < t.dims[0])
+            memset(data + m->spec.pad_token_id * t.dims[1], 0, (size_t)t.dims[1] * sizeof(float));
     }
-    rng_key key = rng_key_make(m->seed, name);
-    for (int64_t i = 0; i < n; i++) data[i] = (float)(m->spec.initializer_range * rng_normal(key, (uint64_t)i));
-    if (ends_with(name, "word_embeddings.weight") && m->spec.pad_token_id < w->dims[0])
-        memset(data + m->spec.pad_token_id * w->dims[1], 0, (size_t)w->dims[1] * sizeof(float));
+    p->tensor = t;
+    p->waits = false;
     return POFAC_OK;
 }
 
@@ -176,7 +212,8 @@ static bool is_encoder_parameter(const char *name) {
     return (strncmp(name, "bert.", 5) == 0 && strncmp(name, "bert.pooler.", 12) != 0) || strncmp(name, "distilbert.", 11) == 0;
 }
 
-static pofac_status list_parameters(loaded_model *m, const ir_graph *g, arena *a, wanted_tensor **out, size_t *n_out, const diag_sink *sink) {
+static pofac_status list_parameters(loaded_model *m, const ir_graph *g, arena *a, wanted_tensor **out, size_t *n_out,
+                                    const diag_sink *sink) {
     wanted_tensor *wanted = ARENA_ARRAY(a, wanted_tensor, g->nodes.size + 1);
     strmap seen = STRMAP_INIT;
     size_t n = 0;
@@ -203,13 +240,15 @@ static pofac_status list_parameters(loaded_model *m, const ir_graph *g, arena *a
     return POFAC_OK;
 }
 
-static pofac_status keep_parameter(loaded_model *m, const char *name, const ir_tensor *t, const diag_sink *sink) {
-    if (!VEC_PUSH(&m->parameters, *t)) {
-        ir_tensor lost = *t;
+static pofac_status keep_parameter(loaded_model *m, const parameter *p, const diag_sink *sink) {
+    strmap_entry *e = strmap_put(&m->bound, p->name, strlen(p->name), m->parameters.size, NULL);
+    if (!e || !VEC_PUSH(&m->parameters, *p)) {
+        ir_tensor lost = p->tensor;
         tensor_free(&lost);
         return diag_out_of_memory(sink);
     }
-    return strmap_put(&m->bound, name, strlen(name), m->parameters.size - 1, NULL) ? POFAC_OK : diag_out_of_memory(sink);
+    m->parameters.data[m->parameters.size - 1].name = e->key;
+    return POFAC_OK;
 }
 
 /* Some names of a list, the first `few` in full. */
@@ -219,8 +258,10 @@ static void list_names(strbuf *text, const char *const *names, size_t n) {
     if (n > FEW) strbuf_printf(text, " and %zu more", n - FEW);
 }
 
-static pofac_status report_missing(const loaded_model *m, const wanted_tensor *wanted, const tensor_match *match, arena *a, const diag_sink *sink) {
-    const char **encoder = ARENA_ARRAY(a, const char *, match->n_missing + 1), **head = ARENA_ARRAY(a, const char *, match->n_missing + 1);
+static pofac_status report_missing(const loaded_model *m, const wanted_tensor *wanted, const tensor_match *match, arena *a,
+                                   const diag_sink *sink) {
+    const char **encoder = ARENA_ARRAY(a, const char *, match->n_missing + 1),
+               **head = ARENA_ARRAY(a, const char *, match->n_missing + 1);
     size_t n_encoder = 0, n_head = 0;
     if (!encoder || !head) return diag_out_of_memory(sink);
     for (size_t i = 0; i < match->n_missing; i++) {
@@ -233,8 +274,8 @@ static pofac_status report_missing(const loaded_model *m, const wanted_tensor *w
     pofac_status status = POFAC_OK;
     if (n_encoder) {
         list_names(&text, encoder, n_encoder);
-        status = diag_error(sink, POFAC_ERR_INPUT, &place, "the checkpoint lacks %zu parameter%s of the encoder: %s", n_encoder, n_encoder == 1 ? "" : "s",
-                            strbuf_str(&text));
+        status = diag_error(sink, POFAC_ERR_INPUT, &place, "the checkpoint lacks %zu parameter%s of the encoder: %s", n_encoder,
+                            n_encoder == 1 ? "" : "s", strbuf_str(&text));
     } else if (n_head) {
         list_names(&text, head, n_head);
         diag_note(sink, &place, "initialised from seed %llu: %s", (unsigned long long)m->seed, strbuf_str(&text));
@@ -253,20 +294,24 @@ static void report_unexpected(const loaded_model *m, const tensor_match *match, 
     strbuf_free(&text);
 }
 
-static pofac_status bind_wanted(loaded_model *m, const wanted_tensor *wanted, size_t n, bool first, arena *a, const diag_sink *sink) {
+static pofac_status bind_wanted(loaded_model *m, const wanted_tensor *wanted, size_t n, bool first, arena *a,
+                                const diag_sink *sink) {
     tensor_match match = {0};
     if (m->weights) {
         TRY(tensor_names_match(m->weights, wanted, n, a, sink, &match));
         TRY(report_missing(m, wanted, &match, a, sink));
         if (first) report_unexpected(m, &match, a, sink);
     } else if (first) {
-        diag_note(sink, &(diag_place){.file = m->path}, "no checkpoint: all %zu parameters are initialised from seed %llu", n, (unsigned long long)m->seed);
+        diag_note(sink, &(diag_place){.file = m->path}, "no checkpoint: all %zu parameters are initialised from seed %llu", n,
+                  (unsigned long long)m->seed);
     }
     for (size_t i = 0; i < n; i++) {
-        ir_tensor t;
-        if (match.tensors && match.tensors[i]) TRY(checkpoint_load(match.tensors[i], match.tensors[i]->dtype, sink, &t));
-        else TRY(draw_parameter(m, wanted[i].name, &wanted[i], sink, &t));
-        TRY(keep_parameter(m, wanted[i].name, &t, sink));
+        parameter p = {.name = wanted[i].name,
+                       .waits = !match.tensors || !match.tensors[i],
+                       .tensor = {.dtype = IR_F32, .rank = wanted[i].rank}};
+        memcpy(p.tensor.dims, wanted[i].dims, sizeof p.tensor.dims);
+        if (!p.waits) TRY(checkpoint_load(match.tensors[i], match.tensors[i]->dtype, sink, &p.tensor));
+        TRY(keep_parameter(m, &p, sink));
     }
     return POFAC_OK;
 }
@@ -290,9 +335,12 @@ pofac_status loaded_model_tokenizer(loaded_model *m, const diag_sink *sink, cons
     if (!m->tokenizer) {
         if (m->vocab) TRY(tokenizer_create(m->vocab, &m->tokenizer_options, sink, &m->tokenizer));
         else if (m->directory) TRY(tokenizer_load_directory(m->directory, &m->tokenizer_options, sink, &m->tokenizer));
-        else return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path}, "the model has no vocabulary; give one with <tokenizer vocab=\"...\"/> or --vocab");
+        else
+            return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path},
+                              "the model has no vocabulary; give one with <tokenizer vocab=\"...\"/> or --vocab");
         if (tokenizer_vocab_size(m->tokenizer) > (size_t)m->spec.vocab_size)
-            return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path}, "the vocabulary has %zu tokens, the model's embeddings have %lld rows",
+            return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path},
+                              "the vocabulary has %zu tokens, the model's embeddings have %lld rows",
                               tokenizer_vocab_size(m->tokenizer), (long long)m->spec.vocab_size);
     }
     *out = m->tokenizer;

@@ -17,10 +17,11 @@ typedef struct loaded_model_options {
     model_head head;    /* HEAD_AUTO: as the model says */
     int64_t num_labels; /* 0: as the model says */
     uint64_t seed;
-    const char *vocab;  /* vocabulary instead of the model's own, or NULL */
+    const char *vocab; /* vocabulary instead of the model's own, or NULL */
 } loaded_model_options;
 
-POFAC_MUST_USE pofac_status loaded_model_open(const char *path, const loaded_model_options *options, const diag_sink *sink, loaded_model **out);
+POFAC_MUST_USE pofac_status loaded_model_open(const char *path, const loaded_model_options *options, const diag_sink *sink,
+                                              loaded_model **out);
 void loaded_model_close(loaded_model *m); /* NULL is fine */
 
 const model_spec *loaded_model_spec(const loaded_model *m); /* head resolved */

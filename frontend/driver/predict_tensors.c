@@ -25,7 +25,7 @@ typedef struct tensor_job {
     const char *names[MAX_INPUTS]; /* of the graph's inputs */
     ir_tensor inputs[MAX_INPUTS];  /* all rows */
     size_t n_inputs;
-    int64_t first, count;          /* rows of the batch */
+    int64_t first, count; /* rows of the batch */
     const char *out_names[MAX_OUTPUTS];
     ir_tensor outputs[MAX_OUTPUTS]; /* all rows */
     size_t n_outputs;
@@ -51,11 +51,14 @@ static pofac_status find_main_input(tensor_job *j) {
     const checkpoint_tensor *ids = checkpoint_get(j->file, "input_ids"), *embedded = checkpoint_get(j->file, "embedding_output");
     j->from_embeddings = embedded && (!ids || !loaded_model_has_embeddings(j->model));
     const checkpoint_tensor *t = j->from_embeddings ? embedded : ids;
-    if (!t) return diag_error(j->sink, POFAC_ERR_INPUT, &(diag_place){.file = j->in_path}, "found neither input_ids nor embedding_output, wanted one of them");
+    if (!t)
+        return diag_error(j->sink, POFAC_ERR_INPUT, &(diag_place){.file = j->in_path},
+                          "found neither input_ids nor embedding_output, wanted one of them");
     if (!j->from_embeddings && !loaded_model_has_embeddings(j->model))
         return diag_error(j->sink, POFAC_ERR_INPUT, &(diag_place){.file = j->in_path},
                           "the model has no embedding tables: wanted embedding_output [B,S,E] instead of input_ids");
-    if (t->rank != (j->from_embeddings ? 3 : 2)) return input_error(j, t->name, j->from_embeddings ? "wanted the shape [B,S,E]" : "wanted the shape [B,S]");
+    if (t->rank != (j->from_embeddings ? 3 : 2))
+        return input_error(j, t->name, j->from_embeddings ? "wanted the shape [B,S,E]" : "wanted the shape [B,S]");
     if (t->dims[0] == 0 || t->dims[1] == 0) return input_error(j, t->name, "found no rows");
     j->n_rows = t->dims[0];
     j->length = t->dims[1];
@@ -67,13 +70,15 @@ static pofac_status find_main_input(tensor_job *j) {
 static pofac_status load_input(tensor_job *j, const ir_node *leaf, const ir_type *type) {
     const char *name = node_string(leaf, "name");
     const checkpoint_tensor *t = checkpoint_get(j->file, name);
-    if (j->n_inputs == MAX_INPUTS) return diag_error(j->sink, POFAC_ERR_RUNTIME, NULL, "the graph has more than %d inputs", MAX_INPUTS);
+    if (j->n_inputs == MAX_INPUTS)
+        return diag_error(j->sink, POFAC_ERR_RUNTIME, NULL, "the graph has more than %d inputs", MAX_INPUTS);
     ir_tensor *out = &j->inputs[j->n_inputs];
     j->names[j->n_inputs] = name;
     if (t) {
         TRY(checkpoint_load(t, type->dtype, j->sink, out));
         j->n_inputs++;
-        if (out->rank != type->rank || out->dims[0] != j->n_rows || (type->rank > 1 && out->dims[1] != j->length && type->dims[1].scale != 0))
+        if (out->rank != type->rank || out->dims[0] != j->n_rows ||
+            (type->rank > 1 && out->dims[1] != j->length && type->dims[1].scale != 0))
             return input_error(j, name, "its first dimensions are not those of the main input");
         return POFAC_OK;
     }
@@ -120,7 +125,8 @@ static pofac_status keep_outputs(tensor_job *j) {
         const char *name = g->outputs.data[i].name;
         ir_tensor batch;
         if (strncmp(name, "loss.", 5) == 0) continue;
-        if (j->n_outputs == MAX_OUTPUTS) return diag_error(j->sink, POFAC_ERR_RUNTIME, NULL, "the graph has more than %d outputs", MAX_OUTPUTS);
+        if (j->n_outputs == MAX_OUTPUTS)
+            return diag_error(j->sink, POFAC_ERR_RUNTIME, NULL, "the graph has more than %d outputs", MAX_OUTPUTS);
         TRY(executor_output(j->executor, name, j->sink, &batch));
         ir_tensor *all = &j->outputs[j->n_outputs];
         if (!all->data) {
@@ -187,7 +193,8 @@ static pofac_status write_outputs(const tensor_job *j, const char *path) {
     if (j->with_loss) {
         const model_loss *losses = model_graph_losses(loaded_model_spec(j->model), &n_losses);
         double sum = 0.0;
-        for (size_t i = 0; i < n_losses && i < MAX_LOSSES; i++) sum += losses[i].factor * (j->loss_sum[i] / (double)j->loss_count[i]); /* none counts: NaN */
+        for (size_t i = 0; i < n_losses && i < MAX_LOSSES; i++)
+            sum += losses[i].factor * (j->loss_sum[i] / (double)j->loss_count[i]); /* none counts: NaN */
         loss = (float)sum;
         items[n++] = (safetensors_item){.name = "loss", .dtype = IR_F32, .rank = 1, .dims = {1}, .data = &loss};
     }
@@ -209,8 +216,8 @@ static pofac_status run_job(tensor_job *j, const road_options *road, const char 
     return write_outputs(j, out_path);
 }
 
-pofac_status predict_tensors(loaded_model *model, const road_options *road, const predict_tensors_options *options, const char *in_path,
-                             const char *out_path, const diag_sink *sink) {
+pofac_status predict_tensors(loaded_model *model, const road_options *road, const predict_tensors_options *options,
+                             const char *in_path, const char *out_path, const diag_sink *sink) {
     tensor_job *j = calloc(1, sizeof *j);
     if (!j) return diag_out_of_memory(sink);
     j->model = model;

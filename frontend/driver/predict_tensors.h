@@ -14,7 +14,7 @@ typedef struct predict_tensors_options {
     bool last_hidden_state, hidden_states, mask_padded_logits;
 } predict_tensors_options;
 
-POFAC_MUST_USE pofac_status predict_tensors(loaded_model *model, const road_options *road, const predict_tensors_options *options, const char *in_path,
-                                            const char *out_path, const diag_sink *sink);
+POFAC_MUST_USE pofac_status predict_tensors(loaded_model *model, const road_options *road, const predict_tensors_options *options,
+                                            const char *in_path, const char *out_path, const diag_sink *sink);
 
 #endif

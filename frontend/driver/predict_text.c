@@ -24,7 +24,7 @@ typedef struct text_job {
     strbuf *answers; /* [batch_size] one per record */
     size_t n_records;
     VEC(text_sequence) sequences;
-    encoding first, second; /* scratch */
+    encoding first, second;      /* scratch */
     int64_t *ids, *mask, *types; /* [rows, length] of the group that runs */
     int64_t n_rows, length;
 } text_job;
@@ -48,7 +48,8 @@ static pofac_status add_windows(text_job *j, size_t index) {
     if (n_question + 4 > j->max_length)
         return diag_error(j->sink, POFAC_ERR_INPUT, &(diag_place){.file = record_reader_name(j->reader), .line = (uint32_t)r->line},
                           "the question has %zu tokens, which leaves no room for the context in %zu", n_question, j->max_length);
-    size_t room = j->max_length - n_question - 3, stride = (size_t)j->options->doc_stride < room ? (size_t)j->options->doc_stride : room;
+    size_t room = j->max_length - n_question - 3,
+           stride = (size_t)j->options->doc_stride < room ? (size_t)j->options->doc_stride : room;
     for (size_t first = 0;; first += stride) {
         size_t n = n_context - first < room ? n_context - first : room;
         encoding part = {j->second.tokens + first, n, n};
@@ -66,7 +67,8 @@ static pofac_status add_record(text_job *j, size_t index) {
     if (r->pair) TRY(tokenizer_encode(j->tokenizer, r->pair, r->pair_bytes, j->sink, &j->second));
     if (is_answering(j)) {
         if (!r->pair)
-            return diag_error(j->sink, POFAC_ERR_INPUT, &(diag_place){.file = record_reader_name(j->reader), .line = (uint32_t)r->line},
+            return diag_error(j->sink, POFAC_ERR_INPUT,
+                              &(diag_place){.file = record_reader_name(j->reader), .line = (uint32_t)r->line},
                               "found one text, wanted a question and a context (two TSV columns, or a JSON object with both keys)");
         return add_windows(j, index);
     }
@@ -161,7 +163,8 @@ static pofac_status prepare(text_job *j, const road_options *road) {
     int64_t most = spec->max_position_embeddings, wanted = j->options->max_seq_length;
     size_t known = tokenizer_get_options(j->tokenizer)->model_max_length;
     if (wanted > most)
-        return diag_error(j->sink, POFAC_ERR_USAGE, NULL, "--max_seq_length is %lld, the model takes at most %lld (max_position_embeddings)", (long long)wanted,
+        return diag_error(j->sink, POFAC_ERR_USAGE, NULL,
+                          "--max_seq_length is %lld, the model takes at most %lld (max_position_embeddings)", (long long)wanted,
                           (long long)most);
     j->max_length = (size_t)(wanted ? wanted : most);
     if (!wanted && known && known < j->max_length) j->max_length = known;
@@ -176,9 +179,10 @@ static pofac_status prepare(text_job *j, const road_options *road) {
     return executor_create(j->model, road, j->options->kind, j->sink, &j->executor);
 }
 
-pofac_status predict_text(loaded_model *model, const road_options *road, const predict_text_options *options, record_reader *records, predict_write write,
-                          void *user, const diag_sink *sink) {
-    text_job j = {.model = model, .options = options, .sink = sink, .reader = records, .first = ENCODING_INIT, .second = ENCODING_INIT};
+pofac_status predict_text(loaded_model *model, const road_options *road, const predict_text_options *options,
+                          record_reader *records, predict_write write, void *user, const diag_sink *sink) {
+    text_job j = {
+        .model = model, .options = options, .sink = sink, .reader = records, .first = ENCODING_INIT, .second = ENCODING_INIT};
     pofac_status status = prepare(&j, road);
     do {
         if (status == POFAC_OK) status = read_batch(&j);

@@ -25,7 +25,7 @@ typedef struct predict_text_options {
 /* Takes complete lines; a status other than POFAC_OK ends the work. */
 typedef pofac_status (*predict_write)(void *user, const char *lines, size_t n);
 
-POFAC_MUST_USE pofac_status predict_text(loaded_model *model, const road_options *road, const predict_text_options *options, record_reader *records,
-                                         predict_write write, void *user, const diag_sink *sink);
+POFAC_MUST_USE pofac_status predict_text(loaded_model *model, const road_options *road, const predict_text_options *options,
+                                         record_reader *records, predict_write write, void *user, const diag_sink *sink);
 
 #endif

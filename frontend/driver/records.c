@@ -32,7 +32,10 @@ pofac_status record_reader_open(const char *path, const char *format, const diag
     if (!r) return diag_out_of_memory(sink);
     bool standard = strcmp(path, "-") == 0;
     r->name = standard ? "standard input" : path;
-    r->format = !format ? guess_format(path) : strcmp(format, "jsonl") == 0 ? RECORDS_JSONL : strcmp(format, "tsv") == 0 ? RECORDS_TSV : RECORDS_TEXT;
+    r->format = !format                        ? guess_format(path)
+                : strcmp(format, "jsonl") == 0 ? RECORDS_JSONL
+                : strcmp(format, "tsv") == 0   ? RECORDS_TSV
+                                               : RECORDS_TEXT;
     r->file = standard ? stdin : fopen(path, "re");
     if (r->file) {
         *out = r;
@@ -85,7 +88,8 @@ static pofac_status read_object(const record_reader *r, const json_t *object, ar
     if (!json_is_object(object)) return line_error(r, sink, "found another JSON value, wanted an object");
     const json_t *text = find_key(object, first), *pair = find_key(object, second);
     if (!pair && json_object_get(object, "question")) pair = json_object_get(object, "sentence");
-    if (!text) return line_error(r, sink, "found no text, wanted one of the keys text, sentence, sentence1, premise, question, question1");
+    if (!text)
+        return line_error(r, sink, "found no text, wanted one of the keys text, sentence, sentence1, premise, question, question1");
     if (!json_is_string(text) || (pair && !json_is_string(pair))) return line_error(r, sink, "the text is not a string");
     TRY(take(a, json_string_value(text), json_string_length(text), sink, &out->text, &out->text_bytes));
     return pair ? take(a, json_string_value(pair), json_string_length(pair), sink, &out->pair, &out->pair_bytes) : POFAC_OK;
@@ -95,7 +99,8 @@ static pofac_status parse_object(const record_reader *r, size_t n, arena *a, con
     json_error_t error;
     json_t *object = json_loadb(r->line, n, JSON_REJECT_DUPLICATES, &error);
     if (!object) {
-        const diag_place place = {.file = r->name, .line = (uint32_t)r->number, .column = error.column > 0 ? (uint32_t)error.column : 1};
+        const diag_place place = {
+            .file = r->name, .line = (uint32_t)r->number, .column = error.column > 0 ? (uint32_t)error.column : 1};
         return diag_error(sink, POFAC_ERR_INPUT, &place, "not JSON: %s", error.text);
     }
     pofac_status status = read_object(r, object, a, sink, out);
@@ -110,7 +115,8 @@ pofac_status record_reader_next(record_reader *r, arena *a, const diag_sink *sin
         errno = 0;
         ssize_t n = getline(&r->line, &r->capacity, r->file);
         if (n < 0 && errno == ENOMEM) return diag_out_of_memory(sink);
-        if (n < 0 && ferror(r->file)) return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = r->name}, "cannot read: %s", strerror(errno));
+        if (n < 0 && ferror(r->file))
+            return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = r->name}, "cannot read: %s", strerror(errno));
         if (n < 0) return POFAC_OK;
         r->number++;
         while (n > 0 && (r->line[n - 1] == '\n' || r->line[n - 1] == '\r')) r->line[--n] = 0;

@@ -34,7 +34,8 @@ static void put_number(strbuf *out, double x) {
     else strbuf_puts(out, "null");
 }
 
-static pofac_status put_classes(const model_spec *spec, const executor *e, const text_sequence *s, const diag_sink *sink, strbuf *out) {
+static pofac_status put_classes(const model_spec *spec, const executor *e, const text_sequence *s, const diag_sink *sink,
+                                strbuf *out) {
     ir_tensor logits;
     TRY(executor_output(e, "logits", sink, &logits));
     int64_t n = logits.dims[1];
@@ -65,7 +66,8 @@ static pofac_status put_classes(const model_spec *spec, const executor *e, const
 /* Is token i a token of the record's text, and not one that was added? */
 static bool is_text_token(const text_sequence *s, size_t i) { return s->encoding.tokens[i].end > s->encoding.tokens[i].begin; }
 
-static pofac_status put_tokens(const model_spec *spec, const tokenizer *t, const executor *e, const text_sequence *s, const diag_sink *sink, strbuf *out) {
+static pofac_status put_tokens(const model_spec *spec, const tokenizer *t, const executor *e, const text_sequence *s,
+                               const diag_sink *sink, strbuf *out) {
     ir_tensor logits;
     TRY(executor_output(e, "logits", sink, &logits));
     int64_t length = logits.dims[1], n = logits.dims[2];
@@ -113,8 +115,8 @@ static void put_candidates(const tokenizer *t, const float *x, int64_t n, int64_
     strbuf_putc(out, ']');
 }
 
-static pofac_status put_masks(const model_spec *spec, const tokenizer *t, const executor *e, const text_sequence *s, int64_t top_k, const diag_sink *sink,
-                              strbuf *out) {
+static pofac_status put_masks(const model_spec *spec, const tokenizer *t, const executor *e, const text_sequence *s, int64_t top_k,
+                              const diag_sink *sink, strbuf *out) {
     ir_tensor logits;
     TRY(executor_output(e, "prediction_logits", sink, &logits));
     int64_t length = logits.dims[1], n = logits.dims[2];
@@ -156,8 +158,8 @@ static pofac_status put_embedding(const executor *e, const text_sequence *s, con
     return POFAC_OK;
 }
 
-pofac_status text_answer_put(const loaded_model *model, const tokenizer *t, const executor *e, const text_sequence *s, const predict_text_options *options,
-                             const diag_sink *sink, strbuf *out) {
+pofac_status text_answer_put(const loaded_model *model, const tokenizer *t, const executor *e, const text_sequence *s,
+                             const predict_text_options *options, const diag_sink *sink, strbuf *out) {
     const model_spec *spec = loaded_model_spec(model);
     switch (spec->head) {
     case HEAD_SEQUENCE_CLASSIFICATION: return put_classes(spec, e, s, sink, out);
@@ -171,11 +173,13 @@ pofac_status text_answer_put(const loaded_model *model, const tokenizer *t, cons
     return put_embedding(e, s, sink, out);
 }
 
-pofac_status text_answer_improve(const executor *e, const text_sequence *s, const predict_text_options *options, const diag_sink *sink, text_span *best) {
+pofac_status text_answer_improve(const executor *e, const text_sequence *s, const predict_text_options *options,
+                                 const diag_sink *sink, text_span *best) {
     ir_tensor starts, ends;
     TRY(executor_output(e, "start_logits", sink, &starts));
     TRY(executor_output(e, "end_logits", sink, &ends));
-    const float *start = (const float *)starts.data + s->row * starts.dims[1], *end = (const float *)ends.data + s->row * ends.dims[1];
+    const float *start = (const float *)starts.data + s->row * starts.dims[1],
+                *end = (const float *)ends.data + s->row * ends.dims[1];
     size_t first = s->context_first, last = s->encoding.size - 1; /* the closing [SEP] is not context */
     if (first >= last) return POFAC_OK;
     double total = log_sum_exp(start, (int64_t)s->encoding.size, 1) + log_sum_exp(end, (int64_t)s->encoding.size, 1);

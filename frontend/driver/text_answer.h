@@ -21,12 +21,13 @@ typedef struct text_span {
 } text_span;
 
 /* Appends the object of one sequence, without a newline; not for question answering. */
-POFAC_MUST_USE pofac_status text_answer_put(const loaded_model *model, const tokenizer *t, const executor *e, const text_sequence *s,
-                                            const predict_text_options *options, const diag_sink *sink, strbuf *out);
+POFAC_MUST_USE pofac_status text_answer_put(const loaded_model *model, const tokenizer *t, const executor *e,
+                                            const text_sequence *s, const predict_text_options *options, const diag_sink *sink,
+                                            strbuf *out);
 
 /* Question answering: lets a window improve the record's span; appends the finished object. */
-POFAC_MUST_USE pofac_status text_answer_improve(const executor *e, const text_sequence *s, const predict_text_options *options, const diag_sink *sink,
-                                                text_span *best);
+POFAC_MUST_USE pofac_status text_answer_improve(const executor *e, const text_sequence *s, const predict_text_options *options,
+                                                const diag_sink *sink, text_span *best);
 void text_answer_put_span(const record *r, const text_span *span, strbuf *out);
 
 #endif

@@ -5,7 +5,8 @@
 #include "ir/graph.h"
 
 /* Reads `path` ("-": standard input). `constants`: a checkpoint with the data, or NULL. */
-POFAC_MUST_USE pofac_status text_file_read(ir_context *c, const char *path, const char *constants, const diag_sink *sink, ir_module **out);
+POFAC_MUST_USE pofac_status text_file_read(ir_context *c, const char *path, const char *constants, const diag_sink *sink,
+                                           ir_module **out);
 
 /* Appends everything up to the end of `fd`, which is called `name` in messages. */
 POFAC_MUST_USE pofac_status text_file_slurp(int fd, const char *name, const diag_sink *sink, strbuf *out);

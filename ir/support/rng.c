@@ -47,11 +47,29 @@ double rng_uniform(rng_key key, uint64_t index) {
     return unit(b.word[0], b.word[1]);
 }
 
-double rng_normal(rng_key key, uint64_t index) {
+/* The normals 2 * pair and 2 * pair + 1 of a stream: Box-Muller gives two at once. */
+static void normal_pair(rng_key key, uint64_t pair, double out[2]) {
     static const double two_pi = 6.283185307179586476925286766559;
-    rng_block b = rng_philox(key, index, 0);
+    rng_block b = rng_philox(key, pair, 0);
     double radius = sqrt(-2.0 * log(1.0 - unit(b.word[0], b.word[1]))); /* 1 - u is in (0, 1] */
-    return radius * cos(two_pi * unit(b.word[2], b.word[3]));
+    double angle = two_pi * unit(b.word[2], b.word[3]);
+    out[0] = radius * cos(angle);
+    out[1] = radius * sin(angle);
+}
+
+double rng_normal(rng_key key, uint64_t index) {
+    double pair[2];
+    normal_pair(key, index / 2, pair);
+    return pair[index % 2];
+}
+
+void rng_normals(rng_key key, uint64_t first, size_t n, double scale, float *out) {
+    double pair[2];
+    for (size_t i = 0; i < n; i++) {
+        uint64_t index = first + i;
+        if (i == 0 || index % 2 == 0) normal_pair(key, index / 2, pair);
+        out[i] = (float)(scale * pair[index % 2]);
+    }
 }
 
 uint64_t rng_below(rng_key key, uint64_t index, uint64_t bound) {

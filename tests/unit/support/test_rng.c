@@ -114,10 +114,23 @@ static void below_is_even(void **state) {
     assert_true(rng_below(key, 3, UINT64_C(1) << 63) != rng_below(key, 4, UINT64_C(1) << 63));
 }
 
+static void a_run_of_normals_is_the_numbers_one_by_one(void **state) {
+    (void)state;
+    rng_key key = rng_key_make(7, "run");
+    enum { N = 9 };
+    for (uint64_t first = 0; first < 3; first++) {
+        float run[N];
+        rng_normals(key, first, N, 0.5, run);
+        for (uint64_t i = 0; i < N; i++)
+            if (run[i] != (float)(0.5 * rng_normal(key, first + i))) fail_msg("number %d from %d differs", (int)i, (int)first);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_answers),  cmocka_unit_test(keys_tell_streams_apart), cmocka_unit_test(uniform_moments),
         cmocka_unit_test(normal_moments), cmocka_unit_test(below_is_even),
+        cmocka_unit_test(a_run_of_normals_is_the_numbers_one_by_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
