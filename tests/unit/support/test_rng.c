@@ -117,11 +117,11 @@ static void below_is_even(void **state) {
 static void a_run_of_normals_is_the_numbers_one_by_one(void **state) {
     (void)state;
     rng_key key = rng_key_make(7, "run");
-    enum { N = 9 };
+    enum { RUN = 9 };
     for (uint64_t first = 0; first < 3; first++) {
-        float run[N];
-        rng_normals(key, first, N, 0.5, run);
-        for (uint64_t i = 0; i < N; i++)
+        float run[RUN];
+        rng_normals(key, first, RUN, 0.5, run);
+        for (uint64_t i = 0; i < RUN; i++)
             if (run[i] != (float)(0.5 * rng_normal(key, first + i))) fail_msg("number %d from %d differs", (int)i, (int)first);
     }
 }
