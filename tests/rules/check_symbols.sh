@@ -1,6 +1,7 @@
 #!/bin/bash
-# Checks the object code of the libraries: no variable that can change outlives a call, also none in a function or per thread;
-# but the guard of LLVM's registry of targets (codegen/target.c), which is global as well; and nothing that prints or ends the process is called. Sanitizers add variables of their own, so their builds are skipped.
+# Checks the object code of the libraries: no variable that can change outlives a call, also none in a function or per thread, but
+# the guard of LLVM's registry of targets (codegen/target.c), which is global as well; and nothing that prints or ends the process
+# is called. Sanitizers add variables of their own, so their builds are skipped.
 #
 #   check_symbols.sh [LIBRARY...]        default: libpofac_*.a of the build directory
 set -u
