@@ -9,3 +9,5 @@ void blas_linear(const float *x, const float *w, int64_t rows, int64_t n, int64_
 }
 
 const char *blas_version(void) { return openblas_get_config(); }
+
+const char *blas_kernels(void) { return openblas_get_corename(); }

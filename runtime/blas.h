@@ -14,4 +14,7 @@ void blas_linear(const float *x, const float *w, int64_t rows, int64_t n, int64_
 /* "OpenBLAS 0.3.21 ...", as the library says. */
 const char *blas_version(void);
 
+/* The processor whose kernels the library has chosen: "SkylakeX", "Zen", ... */
+const char *blas_kernels(void);
+
 #endif

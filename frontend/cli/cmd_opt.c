@@ -1,8 +1,4 @@
 /* pofac opt: passes on the text form of the IR. */
-#include <string.h>
-#include <unistd.h>
-
-#include "frontend/checkpoint/safetensors.h"
 #include "frontend/cli/arguments.h"
 #include "frontend/driver/text_file.h"
 
@@ -13,19 +9,6 @@ static const option_row rows[] = {
     {"save_constants", OPTION_TEXT, "FILE", NULL, 0, 0, "safetensors file for the data of elided constants of the result"},
     OPTIONS_PASSES,
 };
-
-static pofac_status save_constants(const command_input *in, const ir_module *m) {
-    const char *path = option_text(in->options, "save_constants");
-    if (!path) return POFAC_OK;
-    safetensors_item *items = ARENA_ARRAY(in->memory, safetensors_item, m->constants.size + 1);
-    if (!items) return diag_out_of_memory(in->sink);
-    for (size_t i = 0; i < m->constants.size; i++) {
-        const ir_constant_data *c = &m->constants.data[i];
-        items[i] = (safetensors_item){.name = c->name, .dtype = c->tensor.dtype, .rank = c->tensor.rank, .data = c->tensor.data};
-        memcpy(items[i].dims, c->tensor.dims, sizeof c->tensor.dims);
-    }
-    return safetensors_write(path, items, m->constants.size, NULL, 0, in->sink);
-}
 
 static pofac_status print_result(const command_input *in, const ir_module *m, const dump_options *dump) {
     strbuf text = STRBUF_INIT;
@@ -44,7 +27,8 @@ static pofac_status run_passes(const command_input *in, ir_context *context) {
     TRY(text_file_read(context, in->options->arguments[0], option_text(in->options, "constants"), in->sink, &m));
     TRY(pipeline_run(&pipeline, m, &observer, in->sink, &m));
     pofac_status status = print_result(in, m, &dump);
-    if (status == POFAC_OK) status = save_constants(in, m);
+    const char *constants = option_text(in->options, "save_constants");
+    if (status == POFAC_OK && constants) status = text_file_save_constants(m, constants, in->sink);
     module_destroy(m);
     return status;
 }

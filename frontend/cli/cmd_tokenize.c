@@ -1,12 +1,10 @@
 /* pofac tokenize: lines of text in, one JSON object per line out. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "frontend/cli/command.h"
-#include "frontend/text/tokenize_lines.h"
+#include "frontend/driver/tokenize_file.h"
 
 static const option_row rows[] = {
     {"vocab", OPTION_TEXT, "FILE", NULL, 0, 0, "vocabulary, one token per line (required)"},
@@ -21,23 +19,13 @@ static pofac_status write_out(void *user, const char *bytes, size_t n) {
 
 static pofac_status run(const command_input *in) {
     const option_values *o = in->options;
-    const char *vocab = option_text(o, "vocab"), *path = o->n_arguments ? o->arguments[0] : "-";
-    if (!vocab) return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "pofac tokenize needs --vocab FILE");
-    tokenizer_options settings = {.do_lower_case = option_flag(o, "cased") ? TOKENIZER_OFF : TOKENIZER_ON};
-    tokenizer *t;
-    TRY(tokenizer_create(vocab, &settings, in->sink, &t));
-    bool standard = strcmp(path, "-") == 0;
-    int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-    pofac_status status;
-    if (fd < 0) {
-        status = diag_error(in->sink, POFAC_ERR_INPUT, &(diag_place){.file = path}, "cannot open: %s", strerror(errno));
-    } else {
-        tokenize_lines_mode mode = option_flag(o, "no_special_tokens") ? TOKENIZE_WITHOUT_SPECIALS : TOKENIZE_WITH_SPECIALS;
-        status = tokenize_lines(t, fd, standard ? "standard input" : path, mode, in->sink, write_out, (void *)in->sink);
-        if (!standard) close(fd);
-    }
-    tokenizer_destroy(t);
-    return status;
+    const tokenize_file_options t = {
+        .vocab = option_text(o, "vocab"),
+        .do_lower_case = option_flag(o, "cased") ? TOKENIZER_OFF : TOKENIZER_ON,
+        .mode = option_flag(o, "no_special_tokens") ? TOKENIZE_WITHOUT_SPECIALS : TOKENIZE_WITH_SPECIALS,
+    };
+    if (!t.vocab) return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "pofac tokenize needs --vocab FILE");
+    return tokenize_file(o->n_arguments ? o->arguments[0] : "-", &t, write_out, (void *)in->sink, in->sink);
 }
 
 const command command_tokenize = {

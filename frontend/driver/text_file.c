@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "frontend/checkpoint/checkpoint.h"
+#include "frontend/checkpoint/safetensors.h"
 #include "ir/support/file_map.h"
 #include "ir/text.h"
 
@@ -25,6 +26,21 @@ static pofac_status get_constant(void *user, const char *name, const diag_sink *
     }
     out->owned = false;
     return POFAC_OK;
+}
+
+pofac_status text_file_save_constants(const ir_module *m, const char *path, const diag_sink *sink) {
+    arena a = ARENA_INIT;
+    size_t n = m->constants.size;
+    safetensors_item *items = ARENA_ARRAY(&a, safetensors_item, n + 1);
+    if (!items) return diag_out_of_memory(sink);
+    for (size_t i = 0; i < n; i++) {
+        const ir_constant_data *c = &m->constants.data[i];
+        items[i] = (safetensors_item){.name = c->name, .dtype = c->tensor.dtype, .rank = c->tensor.rank, .data = c->tensor.data};
+        memcpy(items[i].dims, c->tensor.dims, sizeof c->tensor.dims);
+    }
+    pofac_status status = safetensors_write(path, items, n, NULL, 0, sink);
+    arena_free(&a);
+    return status;
 }
 
 pofac_status text_file_slurp(int fd, const char *name, const diag_sink *sink, strbuf *out) {

@@ -8,6 +8,9 @@
 POFAC_MUST_USE pofac_status text_file_read(ir_context *c, const char *path, const char *constants, const diag_sink *sink,
                                            ir_module **out);
 
+/* Writes the data of the module's elided constants as a safetensors file. */
+POFAC_MUST_USE pofac_status text_file_save_constants(const ir_module *m, const char *path, const diag_sink *sink);
+
 /* Appends everything up to the end of `fd`, which is called `name` in messages. */
 POFAC_MUST_USE pofac_status text_file_slurp(int fd, const char *name, const diag_sink *sink, strbuf *out);
 

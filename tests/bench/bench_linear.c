@@ -6,7 +6,6 @@
  * Prints one line per shape [N,K] and number of tokens: GFLOP/s of both, the median of the paired ratios, and the largest
  * difference between the results.
  */
-#include <cblas.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 #include <time.h>
 
 #include "codegen/codegen.h"
+#include "runtime/blas.h"
 #include "runtime/packing.h"
 
 #define W 32
@@ -90,8 +90,7 @@ static int bench(ir_context *c, const cg_options *options, const diag_sink *sink
         for (int i = 0; i < repeat; i++) run(p, tokens, buffers, scratch);
         double t1 = now();
         for (int i = 0; i < repeat; i++)
-            cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)tokens, (int)N, (int)K, 1.0f, x, (int)K, w, (int)K, 0.0f, y,
-                        (int)N);
+            blas_linear(x, w, tokens, N, K, y);
         double t2 = now();
         if (r < 0) continue;
         ours[r] = (t1 - t0) / repeat;
@@ -122,8 +121,7 @@ int main(int argc, char **argv) {
     ir_context *c = context_create();
     int rounds = argc > 2 ? atoi(argv[2]) : 21, failed = 0;
     if (rounds < 1 || rounds > MAX_ROUNDS) rounds = 21;
-    openblas_set_num_threads(1);
-    printf("OpenBLAS runs its %s kernels\n", openblas_get_corename());
+    printf("%s; it runs its %s kernels\n", blas_version(), blas_kernels());
     if (!c || cg_target_host(argc > 1 ? argv[1] : NULL, &memory, &sink, &options.target) != POFAC_OK ||
         thread_pool_create(1, &sink, &pool) != POFAC_OK) {
         fprintf(stderr, "%s", strbuf_str(&messages));

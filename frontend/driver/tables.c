@@ -1,0 +1,110 @@
+/* Printing tables; see tables.h. */
+#include "frontend/driver/tables.h"
+
+#include <string.h>
+
+#include "codegen/codegen.h"
+#include "frontend/checkpoint/checkpoint.h"
+#include "frontend/checkpoint/tensor_names.h"
+#include "frontend/model/model_spec.h"
+#include "frontend/model/xml_table.h"
+#include "ir/op.h"
+#include "ir/plan.h"
+#include "passes/pass.h"
+#include "runtime/blas.h"
+
+void tables_put(strbuf *out, const char *name, const char *meaning) { strbuf_printf(out, "%-24s %s\n", name, meaning); }
+
+static void put_ops(strbuf *out) {
+    for (int op = 0; op < IR_N_OPS; op++) {
+        const ir_op_info *info = op_info((ir_op)op);
+        tables_put(out, info->name, info->meaning);
+        for (size_t i = 0; i < info->n_attrs; i++) {
+            const ir_attr_schema *a = &info->attrs[i];
+            strbuf_printf(out, "  %-22s %s", a->name, a->meaning);
+            if (a->choices) strbuf_printf(out, " (%s)", a->choices);
+            if (a->fallback && *a->fallback) strbuf_printf(out, " [%s]", a->fallback);
+            strbuf_putc(out, '\n');
+        }
+    }
+}
+
+static void put_passes(strbuf *out) {
+    for (size_t i = 0; pass_row(i); i++) {
+        tables_put(out, pass_row(i)->name, pass_row(i)->meaning);
+        for (size_t k = 0; pass_option_row(k); k++) {
+            const pass_option_schema *o = pass_option_row(k);
+            if (strcmp(o->pass, pass_row(i)->name) == 0) strbuf_printf(out, "  %-22s %s [%s]\n", o->name, o->meaning, o->fallback);
+        }
+    }
+}
+
+static void put_pipelines(strbuf *out) {
+    for (size_t i = 0; pipeline_row(i); i++) {
+        tables_put(out, pipeline_row(i)->name, pipeline_row(i)->meaning);
+        tables_put(out, "", pipeline_row(i)->passes);
+    }
+}
+
+static void put_dtypes(strbuf *out) {
+    for (int d = 0; d < IR_N_DTYPES; d++) tables_put(out, dtype_name((ir_dtype)d), dtype_meaning((ir_dtype)d));
+}
+
+static void put_packings(strbuf *out) {
+    for (int p = 0; p < N_PACKINGS; p++) tables_put(out, plan_packing_name((plan_packing)p), plan_packing_meaning((plan_packing)p));
+}
+
+static void put_kernels(strbuf *out) {
+    for (size_t i = 0; cg_kernel_row(i); i++) tables_put(out, cg_kernel_row(i)->name, cg_kernel_row(i)->meaning);
+}
+
+static void put_targets(strbuf *out) {
+    for (size_t i = 0; cg_target_row(i); i++) tables_put(out, cg_target_row(i)->name, cg_target_row(i)->meaning);
+}
+
+static void put_heads(strbuf *out) {
+    size_t n;
+    const model_head_row *heads = model_heads(&n);
+    for (size_t i = 0; i < n; i++) tables_put(out, heads[i].name, heads[i].meaning);
+}
+
+static void put_checkpoints(strbuf *out) {
+    size_t n;
+    const checkpoint_format *formats = checkpoint_formats(&n);
+    for (size_t i = 0; i < n; i++) tables_put(out, formats[i].file, formats[i].meaning);
+}
+
+static void put_names(strbuf *out) {
+    size_t n;
+    const tensor_rule *rules = tensor_rules(&n);
+    for (size_t i = 0; i < n; i++) {
+        const char *other = rules[i].other ? rules[i].other : "";
+        strbuf_printf(out, "%-16s %-44s %-34s %s\n", tensor_rule_kind_name(rules[i].kind), rules[i].text, other, rules[i].meaning);
+    }
+}
+
+static const table_row rows[] = {
+    {"ops", "operations of the IR and their attributes", put_ops},
+    {"passes", "passes and their options", put_passes},
+    {"pipelines", "named pipelines", put_pipelines},
+    {"dtypes", "element types", put_dtypes},
+    {"packings", "how weights lie in memory for kernels", put_packings},
+    {"kernels", "kernels that code is emitted for", put_kernels},
+    {"targets", "instruction sets", put_targets},
+    {"heads", "what can stand on top of an encoder", put_heads},
+    {"checkpoints", "files of weights that are read", put_checkpoints},
+    {"names", "how tensors' names in files become a model's", put_names},
+    {"xml", "elements and attributes of XML descriptions", xml_table_list},
+};
+
+const table_row *tables_row(size_t i) { return i < sizeof rows / sizeof *rows ? &rows[i] : NULL; }
+
+pofac_status tables_version(const char *version, strbuf *out) {
+    arena a = ARENA_INIT;
+    cg_target target;
+    pofac_status status = cg_target_host(NULL, &a, NULL, &target);
+    strbuf_printf(out, "pofac %s\nLLVM %s\n%s\n", version, cg_llvm_version(), blas_version());
+    if (status == POFAC_OK) strbuf_printf(out, "instruction set %s (%s)\n", target.isa, target.cpu);
+    arena_free(&a);
+    return status;
+}
