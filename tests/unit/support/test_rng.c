@@ -128,9 +128,9 @@ static void a_run_of_normals_is_the_numbers_one_by_one(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_answers),  cmocka_unit_test(keys_tell_streams_apart), cmocka_unit_test(uniform_moments),
-        cmocka_unit_test(normal_moments), cmocka_unit_test(below_is_even),
-        cmocka_unit_test(a_run_of_normals_is_the_numbers_one_by_one),
+        cmocka_unit_test(known_answers),   cmocka_unit_test(keys_tell_streams_apart),
+        cmocka_unit_test(uniform_moments), cmocka_unit_test(normal_moments),
+        cmocka_unit_test(below_is_even),   cmocka_unit_test(a_run_of_normals_is_the_numbers_one_by_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
