@@ -51,4 +51,17 @@ void expression_print(const cg_expression *x, strbuf *out);
 #define EXPRESSION_MAX_VALUES (EXPRESSION_MAX_INPUTS + EXPRESSION_MAX_OPS)
 void expression_emit(emitter *e, const cg_expression *x, cg_val value[EXPRESSION_MAX_VALUES]);
 
+/* Part of a tile: features [row0, row0 + n_rows) of all W tokens, `vectors` vectors of `lanes` at a time. */
+typedef struct expression_tile {
+    const cg_expression *expression;
+    const cg_val *operand; /* pointers to the kernel's operands */
+    int64_t width;         /* W */
+    unsigned lanes, vectors;
+    cg_val computed; /* [n_rows][W] f32: the one computed input, or NULL */
+    cg_val bias;     /* [E], added to the computed input, or NULL */
+} expression_tile;
+
+/* Computes and stores the part. first: where it starts in the operands, in rows of W numbers. */
+void expression_emit_tile(emitter *e, const expression_tile *t, cg_val first, cg_val row0, cg_val n_rows);
+
 #endif

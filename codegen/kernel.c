@@ -134,7 +134,7 @@ bool kernel_express(cg_kernel *k, const cg_group *g, size_t first, const ir_type
         if (x->inputs[i].source == SOURCE_COMPUTED && !add_store(k, g, i, x->inputs[i].value)) return false;
     for (unsigned i = 0; i < x->n_ops; i++)
         if (!add_store(k, g, x->n_inputs + i, x->ops[i].value)) return false;
-    return x->n_stores > 0;
+    return true;
 }
 
 ir_dim kernel_scaled(ir_dim dim, int64_t scale, int64_t offset, bool *ok) {
@@ -144,6 +144,17 @@ ir_dim kernel_scaled(ir_dim dim, int64_t scale, int64_t offset, bool *ok) {
     fits = fits && !__builtin_add_overflow(d.offset, offset, &sum);
     if (!fits && ok) *ok = false;
     return fits ? dim_add(d, offset) : dim_const(0);
+}
+
+bool kernel_over_elements(cg_kernel *k, const ir_type *t, int64_t block) {
+    bool ok;
+    ir_dim n = type_elements(t, &ok);
+    kernel_dim(k, n);
+    k->work = n;
+    k->work_per_unit = block;
+    k->bytes = kernel_scaled(n, 8, 0, NULL);
+    kernel_set(k, "block", block);
+    return ok;
 }
 
 /* ---- for emit ---- */
@@ -162,6 +173,25 @@ int64_t kernel_get(const cg_kernel *k, const char *name) {
 double kernel_get_real(const cg_kernel *k, const char *name) {
     const cg_param *p = find_param(k, name);
     return p ? p->real : 0;
+}
+
+void kernel_operands(emitter *e, const cg_kernel *k, cg_val pointer[KERNEL_MAX_OPERANDS]) {
+    for (unsigned i = 0; i < k->n_operands; i++) pointer[i] = em_buffer(e, i);
+}
+
+void emit_copy(emitter *e, cg_val to, cg_val from, cg_val count, unsigned element_bytes) {
+    const int64_t step = (int64_t)(4 * e->lanes / element_bytes);
+    const ir_dtype element = element_bytes == 8 ? IR_I64 : element_bytes == 4 ? IR_I32 : element_bytes == 2 ? IR_I16 : IR_U8;
+    cg_val whole = em_sub(e, count, em_rem_int(e, count, step));
+    em_loop vectors, rest;
+    em_loop_begin(e, &vectors, em_int(e, 0), whole, step, NULL, 0);
+    cg_val at = em_mul_int(e, vectors.index, element_bytes);
+    em_store(e, em_load(e, e->lanes, em_at(e, from, at), element_bytes), em_at(e, to, at), element_bytes);
+    em_loop_end(e, &vectors, NULL);
+    em_loop_begin(e, &rest, whole, count, 1, NULL, 0);
+    at = em_mul_int(e, rest.index, element_bytes);
+    em_store_int(e, element, em_load_int(e, element, em_at(e, from, at)), em_at(e, to, at));
+    em_loop_end(e, &rest, NULL);
 }
 
 /* ---- about nodes and types ---- */
@@ -199,4 +229,10 @@ unsigned tile_lanes(unsigned max_lanes, int64_t width) {
     unsigned lanes = max_lanes;
     while (width % lanes != 0) lanes /= 2;
     return lanes;
+}
+
+unsigned tile_vectors(unsigned lanes, int64_t width, unsigned most) {
+    unsigned vectors = most;
+    while (width / lanes % vectors != 0) vectors /= 2;
+    return vectors;
 }

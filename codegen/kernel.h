@@ -95,6 +95,7 @@ ir_dim kernel_scaled(ir_dim dim, int64_t scale, int64_t offset, bool *ok);
 
 /* ---- for emit ---- */
 int64_t kernel_get(const cg_kernel *k, const char *name); /* 0 when it is not set */
+void kernel_operands(emitter *e, const cg_kernel *k, cg_val pointer[KERNEL_MAX_OPERANDS]);
 double kernel_get_real(const cg_kernel *k, const char *name);
 
 /* ---- about nodes and types ---- */
@@ -108,6 +109,15 @@ bool is_f32_tiles(const ir_type *t);
 bool is_f32_rows(const ir_type *t);                /* f32, LAYOUT_ROWS, a tensor */
 int64_t type_features(const ir_type *t);           /* the last dimension, -1 when it is not a number */
 bool is_leaf_value(const ir_graph *g, ir_value v); /* state, constant or input */
+
+/* The elements of a tensor in blocks: units of `block` elements. dims gets the number of elements. False when that is no ir_dim. */
+bool kernel_over_elements(cg_kernel *k, const ir_type *t, int64_t block);
+
+/* Copies `count` elements (a value) of element_bytes each. */
+void emit_copy(emitter *e, cg_val to, cg_val from, cg_val count, unsigned element_bytes);
+
+/* Vectors side by side in loops over a tile. */
+unsigned tile_vectors(unsigned lanes, int64_t width, unsigned most);
 
 /* Lanes of the vectors that run over a tile of W rows. */
 unsigned tile_lanes(unsigned max_lanes, int64_t width);

@@ -63,7 +63,7 @@ bool describe_linear(const cg_group *g, const cg_target *target, cg_kernel *k) {
     kernel_set(k, "group", GROUP_TILES);
     kernel_set(k, "bias", node_input(n, 2) != IR_NO_VALUE);
     kernel_computed(k, n->first_result);
-    if (!kernel_express(k, g, 1, y)) return false;
+    if (!kernel_express(k, g, 1, y) || k->expression.n_stores == 0) return false;
 
     /* blocks * ceil(R / (group W)) units: the quotient below is that or up to `blocks` more, which do nothing */
     bool ok = true;
@@ -121,44 +121,6 @@ static void emit_clear(emitter *e, const linear_code *c, cg_val n_panels) {
     em_loop_end(e, &clear, NULL);
 }
 
-/* Bias, expression and stores of rows [row0, row0 + n_rows) of tile t. */
-static void emit_results(emitter *e, const cg_kernel *k, const linear_code *c, cg_val t, cg_val row0, cg_val n_rows) {
-    const cg_expression *x = &k->expression;
-    const unsigned align = 4 * c->lanes;
-    cg_val first = em_add(e, em_mul_int(e, t, c->N), row0); /* in rows of W numbers */
-    em_loop rows, parts;
-    em_loop_begin(e, &rows, em_int(e, 0), n_rows, 1, NULL, 0);
-    cg_val row = em_add(e, rows.index, row0);
-    cg_val feature[EXPRESSION_MAX_INPUTS], bias = c->bias ? em_load_splat(e, c->lanes, em_index(e, c->bias, row, 4)) : NULL;
-    for (unsigned i = 0; i < x->n_inputs; i++) {
-        if (x->inputs[i].source == SOURCE_FEATURE)
-            feature[i] = em_load_splat(e, c->lanes, em_index(e, c->operand[x->inputs[i].operand], row, 4));
-        if (x->inputs[i].source == SOURCE_SCALAR) feature[i] = em_load_splat(e, c->lanes, c->operand[x->inputs[i].operand]);
-    }
-    em_loop_begin(e, &parts, em_int(e, 0), em_int(e, 4 * c->W), 4 * (int64_t)(c->lanes * c->vectors), NULL, 0);
-    for (unsigned v = 0; v < c->vectors; v++) {
-        cg_val value[EXPRESSION_MAX_VALUES];
-        cg_val part = em_add_int(e, parts.index, 4 * (int64_t)(v * c->lanes));
-        cg_val at = em_add(e, em_mul_int(e, em_add(e, first, rows.index), 4 * c->W), part);
-        for (unsigned i = 0; i < x->n_inputs; i++) {
-            cg_source source = x->inputs[i].source;
-            if (source == SOURCE_FULL) {
-                value[i] = em_load(e, c->lanes, em_at(e, c->operand[x->inputs[i].operand], at), align);
-            } else if (source == SOURCE_COMPUTED) {
-                cg_val sum = em_load(e, c->lanes, em_at(e, em_index(e, c->scratch, rows.index, 4 * c->W), part), align);
-                value[i] = bias ? em_fadd(e, sum, bias) : sum;
-            } else {
-                value[i] = feature[i];
-            }
-        }
-        expression_emit(e, x, value);
-        for (unsigned i = 0; i < x->n_stores; i++)
-            em_store(e, value[x->stores[i].value], em_at(e, c->operand[x->stores[i].operand], at), align);
-    }
-    em_loop_end(e, &parts, NULL);
-    em_loop_end(e, &rows, NULL);
-}
-
 static void emit_tile(emitter *e, const cg_kernel *k, const linear_code *c, cg_val t, cg_val row0) {
     cg_val n_rows = em_min(e, em_int(e, c->rows), em_sub(e, em_int(e, c->N), row0));
     cg_val n_panels = em_div_int_up(e, n_rows, c->panel);
@@ -174,7 +136,8 @@ static void emit_tile(emitter *e, const cg_kernel *k, const linear_code *c, cg_v
         emit_k_block(e, c, x_tile, w_block, n_panels, blocks.index, count, false);
         em_loop_end(e, &blocks, NULL);
     }
-    emit_results(e, k, c, t, row0, n_rows);
+    const expression_tile results = {&k->expression, c->operand, c->W, c->lanes, c->vectors, c->scratch, c->bias};
+    expression_emit_tile(e, &results, em_add(e, em_mul_int(e, t, c->N), row0), row0, n_rows);
 }
 
 void emit_linear(emitter *e, const cg_kernel *k) {
@@ -188,8 +151,8 @@ void emit_linear(emitter *e, const cg_kernel *k) {
                      .group = kernel_get(k, "group"),
                      .scratch = em_scratch(e)};
     c.lanes = tile_lanes(e->lanes, c.W);
-    c.vectors = c.W / c.lanes % BLOCK_VECTORS == 0 ? BLOCK_VECTORS : 1;
-    for (unsigned i = 0; i < k->n_operands; i++) c.operand[i] = em_buffer(e, i);
+    c.vectors = tile_vectors(c.lanes, c.W, BLOCK_VECTORS);
+    kernel_operands(e, k, c.operand);
     c.x = c.operand[0];
     c.w = c.operand[1];
     c.bias = kernel_get(k, "bias") ? c.operand[2] : NULL;

@@ -166,6 +166,10 @@ void em_store_int(emitter *e, ir_dtype dtype, cg_val value, cg_val pointer) {
     LLVMSetAlignment(LLVMBuildStore(e->builder, v, pointer), em_dtype_bytes(dtype));
 }
 
+void em_store_float(emitter *e, cg_val value, cg_val pointer) {
+    LLVMSetAlignment(LLVMBuildStore(e->builder, LLVMBuildSIToFP(e->builder, value, e->f32, ""), pointer), 4);
+}
+
 /* ---- vectors ---- */
 
 LLVMTypeRef em_vector_type(emitter *e, unsigned lanes) { return LLVMVectorType(e->f32, lanes); }

@@ -70,6 +70,7 @@ cg_val em_index(emitter *e, cg_val pointer, cg_val index, int64_t scale);
 /* An integer of a dtype (i64, i32, i16, i8, u8, bool) as i64, and back. */
 cg_val em_load_int(emitter *e, ir_dtype dtype, cg_val pointer);
 void em_store_int(emitter *e, ir_dtype dtype, cg_val value, cg_val pointer);
+void em_store_float(emitter *e, cg_val value, cg_val pointer); /* an i64, as f32 */
 unsigned em_dtype_bytes(ir_dtype dtype); /* 0 for dtypes that kernels do not read */
 
 /* ---- vectors of f32; align in bytes ---- */

@@ -1,0 +1,105 @@
+/*
+ * Ops that copy or convert elements one by one: reshape (where it is not the same memory), slice in rows and tiles, cast from integers.
+ *
+ *   reshape   operands: x, y. dims: elements
+ *   slice     operands: x, y. dims: rows of the last dimension, or R of tiles; one unit is 16 rows or one tile
+ *   cast      operands: x, y. dims: elements. Integers that do not fit saturate
+ */
+#include "codegen/kernel.h"
+
+#define BLOCK 4096
+#define SLICE_ROWS 16
+
+/* First and last element of the units at hand; the kernel's dim 0 is their number. */
+static void block_range(emitter *e, const cg_kernel *k, cg_val *begin, cg_val *end) {
+    *begin = em_mul_int(e, em_begin_unit(e), kernel_get(k, "block"));
+    *end = em_min(e, em_mul_int(e, em_end_unit(e), kernel_get(k, "block")), em_dim(e, 0));
+}
+
+bool describe_reshape(const cg_group *g, const cg_target *target, cg_kernel *k) {
+    (void)target;
+    const ir_node *n = group_single(g, OP_reshape);
+    if (!n) return false;
+    const ir_type *x = graph_type(g->graph, n->inputs[0]), *y = graph_type(g->graph, n->first_result);
+    if (x->layout != LAYOUT_ROWS || y->layout != LAYOUT_ROWS || em_dtype_bytes(x->dtype) == 0) return false;
+    kernel_operand(k, n->inputs[0]);
+    kernel_operand(k, n->first_result);
+    kernel_set(k, "bytes", em_dtype_bytes(x->dtype));
+    return kernel_over_elements(k, y, BLOCK);
+}
+
+void emit_reshape(emitter *e, const cg_kernel *k) {
+    unsigned bytes = (unsigned)kernel_get(k, "bytes");
+    cg_val begin, end;
+    block_range(e, k, &begin, &end);
+    emit_copy(e, em_index(e, em_buffer(e, 1), begin, bytes), em_index(e, em_buffer(e, 0), begin, bytes), em_sub(e, end, begin), bytes);
+}
+
+bool describe_slice(const cg_group *g, const cg_target *target, cg_kernel *k) {
+    (void)target;
+    const ir_node *n = group_single(g, OP_slice);
+    if (!n) return false;
+    const ir_type *x = graph_type(g->graph, n->inputs[0]), *y = graph_type(g->graph, n->first_result);
+    bool tiles = is_f32_tiles(x), ok = true;
+    if (!tiles && (x->layout != LAYOUT_ROWS || em_dtype_bytes(x->dtype) == 0)) return false;
+    kernel_operand(k, n->inputs[0]);
+    kernel_operand(k, n->first_result);
+    kernel_set(k, "E", type_features(x));
+    kernel_set(k, "begin", node_int(n, "begin"));
+    kernel_set(k, "end", node_int(n, "end"));
+    kernel_set(k, "bytes", em_dtype_bytes(x->dtype));
+    kernel_set(k, "W", tiles ? (int64_t)x->tile : 0);
+    k->work = dim_const(1);
+    for (uint32_t i = 0; ok && i + 1 < x->rank; i++) k->work = dim_mul(k->work, x->dims[i], &ok);
+    kernel_dim(k, k->work);
+    k->work_per_unit = tiles ? (int64_t)x->tile : SLICE_ROWS;
+    k->bytes = ok ? kernel_scaled(k->work, 2 * type_features(y) * em_dtype_bytes(x->dtype), 0, NULL) : dim_const(0);
+    return ok;
+}
+
+void emit_slice(emitter *e, const cg_kernel *k) {
+    int64_t W = kernel_get(k, "W"), per_row = (W ? W : 1) * kernel_get(k, "bytes"), count = kernel_get(k, "end") - kernel_get(k, "begin");
+    cg_val x = em_buffer(e, 0), y = em_buffer(e, 1);
+    cg_val begin = em_begin_unit(e), end = em_end_unit(e);
+    if (!W) begin = em_mul_int(e, begin, SLICE_ROWS), end = em_min(e, em_mul_int(e, end, SLICE_ROWS), em_dim(e, 0));
+    em_loop rows; /* or tiles, in which the features of a slice are side by side as well */
+    em_loop_begin(e, &rows, begin, end, 1, NULL, 0);
+    cg_val from = em_at_int(e, em_index(e, x, rows.index, kernel_get(k, "E") * per_row), kernel_get(k, "begin") * per_row);
+    emit_copy(e, em_index(e, y, rows.index, count * per_row), from, em_int(e, count * (W ? W : 1)), (unsigned)kernel_get(k, "bytes"));
+    em_loop_end(e, &rows, NULL);
+}
+
+static bool is_integer(ir_dtype d) { return em_dtype_bytes(d) > 0 && dtype_class(d) != DTYPE_FLOAT; }
+
+bool describe_cast(const cg_group *g, const cg_target *target, cg_kernel *k) {
+    (void)target;
+    const ir_node *n = group_single(g, OP_cast);
+    if (!n) return false;
+    const ir_type *x = graph_type(g->graph, n->inputs[0]), *y = graph_type(g->graph, n->first_result);
+    if (x->layout != LAYOUT_ROWS || !is_integer(x->dtype) || (y->dtype != IR_F32 && !is_integer(y->dtype)) || y->dtype == IR_BOOL) return false;
+    kernel_operand(k, n->inputs[0]);
+    kernel_operand(k, n->first_result);
+    kernel_set(k, "from", x->dtype);
+    kernel_set(k, "to", y->dtype);
+    return kernel_over_elements(k, y, BLOCK);
+}
+
+static cg_val saturate(emitter *e, ir_dtype to, cg_val v) {
+    unsigned bits = dtype_bits(to);
+    if (bits == 64) return v;
+    bool is_signed = dtype_class(to) == DTYPE_SIGNED;
+    int64_t high = is_signed ? (INT64_C(1) << (bits - 1)) - 1 : (INT64_C(1) << bits) - 1, low = is_signed ? -high - 1 : 0;
+    return em_max(e, em_int(e, low), em_min(e, v, em_int(e, high)));
+}
+
+void emit_cast(emitter *e, const cg_kernel *k) {
+    ir_dtype from = (ir_dtype)kernel_get(k, "from"), to = (ir_dtype)kernel_get(k, "to");
+    cg_val x = em_buffer(e, 0), y = em_buffer(e, 1), begin, end;
+    block_range(e, k, &begin, &end);
+    em_loop loop;
+    em_loop_begin(e, &loop, begin, end, 1, NULL, 0);
+    cg_val v = em_load_int(e, from, em_index(e, x, loop.index, em_dtype_bytes(from))), at = em_index(e, y, loop.index, em_dtype_bytes(to));
+    if (to == IR_F32) em_store_float(e, v, at);
+    else em_store_int(e, to, saturate(e, to, v), at);
+    em_loop_end(e, &loop, NULL);
+}

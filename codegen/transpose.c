@@ -1,0 +1,32 @@
+/*
+ * Transposes in registers; see transpose.h. The recursive exchange of off-diagonal blocks (Eklundh, "A Fast Computer Method for Matrix Transposing", 1972): log2(n) rounds, each
+ * of n two-input shuffles.
+ */
+#include "codegen/transpose.h"
+
+void transpose_emit(emitter *e, cg_val row[TRANSPOSE_MAX], unsigned n) {
+    for (unsigned s = 1; s < n; s *= 2) {
+        unsigned upper[TRANSPOSE_MAX], lower[TRANSPOSE_MAX];
+        for (unsigned l = 0; l < n; l++) {
+            upper[l] = (l & s) == 0 ? l : n + l - s;
+            lower[l] = (l & s) == 0 ? l + s : n + l;
+        }
+        for (unsigned i = 0; i < n; i++) {
+            if (i & s) continue;
+            cg_val a = row[i], b = row[i + s];
+            row[i] = em_shuffle(e, a, b, n, upper);
+            row[i + s] = em_shuffle(e, a, b, n, lower);
+        }
+    }
+}
+
+unsigned transpose_size(unsigned lanes, int64_t features) {
+    unsigned n = 1;
+    while (2 * n <= lanes && 2 * (int64_t)n <= features && 2 * n <= TRANSPOSE_MAX) n *= 2;
+    return n;
+}
+
+cg_val transpose_block_start(emitter *e, cg_val i, int64_t features, unsigned size) {
+    cg_val start = em_mul_int(e, i, size);
+    return features % size == 0 ? start : em_min(e, start, em_int(e, features - size));
+}
