@@ -13,6 +13,7 @@
 #include <libxml/parser.h>
 #include <libxml/relaxng.h>
 #include <libxml/threads.h>
+#include <libxml/xmlschemastypes.h>
 
 #include "frontend/model/xml_listener.h"
 #include "frontend/model/xml_table.h"
@@ -184,6 +185,7 @@ void xml_schema_write(strbuf *out) {
 static void init_types(void) {
     xmlInitParser();
     xmlLockLibrary();
+    xmlSchemaInitTypes();
     xmlRelaxNGInitTypes();
     xmlUnlockLibrary();
 }
