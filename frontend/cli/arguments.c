@@ -1,6 +1,7 @@
 /* The shared options; see arguments.h. */
 #include "frontend/cli/arguments.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "ir/support/file_map.h"
@@ -56,9 +57,13 @@ pass_observer arguments_observer(const command_input *in, dump_options *dump) {
                            .user = dump};
 }
 
+pofac_status arguments_print(const diag_sink *sink, const char *bytes, size_t n) {
+    if (fwrite(bytes, 1, n, stdout) == n && fflush(stdout) == 0) return POFAC_OK;
+    return diag_error(sink, POFAC_ERR_RUNTIME, NULL, "cannot write to standard output: %s", strerror(errno));
+}
+
 pofac_status arguments_write(const command_input *in, const char *bytes, size_t n) {
     const char *path = option_text(in->options, "output");
     if (path && strcmp(path, "-") != 0) return file_write_all(path, bytes, n, in->sink);
-    if (fwrite(bytes, 1, n, stdout) != n) return diag_error(in->sink, POFAC_ERR_RUNTIME, NULL, "cannot write to standard output");
-    return POFAC_OK;
+    return arguments_print(in->sink, bytes, n);
 }

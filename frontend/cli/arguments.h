@@ -20,6 +20,9 @@ typedef struct dump_options {
 } dump_options;
 pass_observer arguments_observer(const command_input *in, dump_options *dump);
 
+/* Writes bytes to stdout, at once. */
+POFAC_MUST_USE pofac_status arguments_print(const diag_sink *sink, const char *bytes, size_t n);
+
 /* Writes bytes to --output, atomically, or to stdout when it is absent or "-". */
 POFAC_MUST_USE pofac_status arguments_write(const command_input *in, const char *bytes, size_t n);
 

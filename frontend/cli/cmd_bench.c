@@ -1,4 +1,6 @@
 /* pofac bench: how long a model takes on batches of one shape, whole and by kernel. */
+#include <string.h>
+
 #include "frontend/cli/arguments.h"
 #include "frontend/driver/bench_run.h"
 
@@ -13,7 +15,7 @@ static const option_row rows[] = {
     OPTIONS_COMPILE,
 };
 
-static void print_json(const bench_options *o, const bench_result *r) {
+static pofac_status print_json(const diag_sink *sink, const bench_options *o, const bench_result *r) {
     strbuf text = STRBUF_INIT;
     strbuf_printf(&text, "{\"batch\": %lld, \"sequence\": %lld, \"threads\": %zu, \"target\": ", (long long)o->batch,
                   (long long)o->sequence, r->threads);
@@ -36,9 +38,10 @@ static void print_json(const bench_options *o, const bench_result *r) {
             "%s{\"kernel\": \"%s\", \"variant\": \"%s\", \"scope\": \"%s\", \"ms\": %.6g, \"share\": %.4f, \"gflops\": %.6g}",
             i ? ", " : "", k->kernel, k->variant, k->scope, k->ms, k->share, k->gflops);
     }
-    strbuf_puts(&text, "]}");
-    puts(strbuf_str(&text));
+    strbuf_puts(&text, "]}\n");
+    pofac_status status = strbuf_ok(&text) ? arguments_print(sink, strbuf_str(&text), text.size) : diag_out_of_memory(sink);
     strbuf_free(&text);
+    return status;
 }
 
 static void print_text(const bench_options *o, const bench_result *r) {
@@ -50,10 +53,13 @@ static void print_text(const bench_options *o, const bench_result *r) {
            "MB)\n\n",
            r->build_ms, r->pack_ms, 1e-6 * (double)r->peak_memory_bytes, 1e-6 * (double)r->memory.mapped_weight_bytes,
            1e-6 * (double)r->memory.packed_weight_bytes, 1e-6 * (double)r->memory.arena_bytes);
-    printf("%9s %6s %9s  %-44s %s\n", "ms", "share", "GFLOP/s", "kernel", "scope");
+    int width = 5;
+    for (size_t i = 0; i < r->n_kernels; i++)
+        if (strlen(r->kernels[i].scope) > (size_t)width) width = (int)strlen(r->kernels[i].scope);
+    printf("%9s %6s %9s  %-*s  %s\n", "ms", "share", "GFLOP/s", width, "scope", "kernel");
     for (size_t i = 0; i < r->n_kernels; i++) {
         const bench_kernel *k = &r->kernels[i];
-        printf("%9.4f %5.1f%% %9.1f  %-44s %s\n", k->ms, 100.0 * k->share, k->gflops, k->variant, k->scope);
+        printf("%9.4f %5.1f%% %9.1f  %-*s  %s\n", k->ms, 100.0 * k->share, k->gflops, width, k->scope, k->variant);
     }
 }
 
@@ -69,8 +75,8 @@ static pofac_status run(const command_input *in) {
     pofac_status status = bench_run(model, &road, &bench, in->memory, in->sink, &result);
     loaded_model_close(model);
     if (status != POFAC_OK) return status;
-    if (option_flag(o, "json")) print_json(&bench, &result);
-    else print_text(&bench, &result);
+    if (option_flag(o, "json")) return print_json(in->sink, &bench, &result);
+    print_text(&bench, &result);
     return POFAC_OK;
 }
 

@@ -14,7 +14,7 @@ static double share(int64_t part, int64_t whole) { return whole > 0 ? (double)pa
 
 static void put_text(strbuf *out, const char *text) { strbuf_put_json(out, text, strlen(text)); }
 
-static void print_json(const loaded_model *m, const inspect_result *r) {
+static pofac_status print_json(const diag_sink *sink, const loaded_model *m, const inspect_result *r) {
     const model_spec *s = loaded_model_spec(m);
     strbuf text = STRBUF_INIT;
     strbuf_printf(&text, "{\"architecture\": \"%s\", \"head\": \"%s\", \"target\": ", model_arch_name(s->arch),
@@ -33,11 +33,12 @@ static void print_json(const loaded_model *m, const inspect_result *r) {
     strbuf_printf(
         &text,
         "], \"total\": {\"parameters\": %lld, \"zeros\": %lld, \"sparsity\": %.6f, \"bytes\": %lld, \"linear_parameters\": %lld, "
-        "\"linear_sparsity\": %.6f}}",
+        "\"linear_sparsity\": %.6f}}\n",
         (long long)r->elements, (long long)r->zeros, share(r->zeros, r->elements), (long long)r->bytes,
         (long long)r->linear_elements, share(r->linear_zeros, r->linear_elements));
-    puts(strbuf_str(&text));
+    pofac_status status = strbuf_ok(&text) ? arguments_print(sink, strbuf_str(&text), text.size) : diag_out_of_memory(sink);
     strbuf_free(&text);
+    return status;
 }
 
 static void print_text(const loaded_model *m, const inspect_result *r) {
@@ -66,7 +67,7 @@ static pofac_status run(const command_input *in) {
     inspect_result result;
     TRY(loaded_model_open(in->options->arguments[0], &model_options, in->sink, &model));
     pofac_status status = inspect_model(model, &road, in->memory, in->sink, &result);
-    if (status == POFAC_OK && option_flag(in->options, "json")) print_json(model, &result);
+    if (status == POFAC_OK && option_flag(in->options, "json")) status = print_json(in->sink, model, &result);
     else if (status == POFAC_OK) print_text(model, &result);
     loaded_model_close(model);
     return status;

@@ -1,5 +1,4 @@
 /* pofac predict: texts to JSON lines, or tensors to tensors. */
-#include <errno.h>
 #include <string.h>
 
 #include "frontend/cli/arguments.h"
@@ -49,8 +48,7 @@ typedef struct line_output {
 static pofac_status write_lines(void *user, const char *lines, size_t n) {
     line_output *out = user;
     if (out->file) return file_writer_write(out->file, lines, n);
-    if (fwrite(lines, 1, n, stdout) == n && fflush(stdout) == 0) return POFAC_OK;
-    return diag_error(out->sink, POFAC_ERR_RUNTIME, NULL, "cannot write to standard output: %s", strerror(errno));
+    return arguments_print(out->sink, lines, n);
 }
 
 static pofac_status run_text(const command_input *in, loaded_model *model) {

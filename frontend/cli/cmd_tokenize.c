@@ -1,9 +1,5 @@
 /* pofac tokenize: lines of text in, one JSON object per line out. */
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "frontend/cli/command.h"
+#include "frontend/cli/arguments.h"
 #include "frontend/driver/tokenize_file.h"
 
 static const option_row rows[] = {
@@ -12,10 +8,7 @@ static const option_row rows[] = {
     {"no_special_tokens", OPTION_FLAG, NULL, NULL, 0, 0, "leave out [CLS] and [SEP]"},
 };
 
-static pofac_status write_out(void *user, const char *bytes, size_t n) {
-    if (fwrite(bytes, 1, n, stdout) == n && fflush(stdout) == 0) return POFAC_OK;
-    return diag_error(user, POFAC_ERR_RUNTIME, NULL, "cannot write to standard output: %s", strerror(errno));
-}
+static pofac_status write_out(void *user, const char *bytes, size_t n) { return arguments_print(user, bytes, n); }
 
 static pofac_status run(const command_input *in) {
     const option_values *o = in->options;

@@ -2,6 +2,8 @@
  * The program `pofac`: finds the sub-command, reads its options, runs it, and turns its status into the exit code: 0 success, 1 failure at run time, 2 usage, 3 bad input file,
  * 4 numeric failure, 128 + signal when interrupted.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,8 +65,20 @@ static pofac_status run_command(const command *c, int argc, char **argv, arena *
     return c->run(&in);
 }
 
-int main(int argc, char **argv) {
-    const diag_sink sink = {print_diag, NULL};
+/* Descriptors 0 to 2 that are closed become unusable ones, so that no file that is opened later takes their place. */
+static void keep_standard_descriptors(void) {
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) < 0) return;
+}
+
+/* What a command printed without looking at the result. */
+static pofac_status check_output(pofac_status status, const diag_sink *sink) {
+    if (fflush(stdout) == 0 && !ferror(stdout)) return status;
+    return status != POFAC_OK ? status
+                              : diag_error(sink, POFAC_ERR_RUNTIME, NULL, "cannot write to standard output: %s", strerror(errno));
+}
+
+static pofac_status run_program(int argc, char **argv, const diag_sink *sink) {
     const char *word = argc > 1 ? argv[1] : "--help";
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
         print_overview(argc > 1 ? stdout : stderr);
@@ -74,12 +88,16 @@ int main(int argc, char **argv) {
     const command *c = NULL;
     for (size_t i = 0; i < N_COMMANDS; i++)
         if (strcmp(commands[i]->name, word) == 0) c = commands[i];
+    if (!c) return unknown_command(word, sink);
     arena memory = ARENA_INIT;
-    pofac_status status = c ? run_command(c, argc - 2, argv + 2, &memory, &sink) : unknown_command(word, &sink);
+    pofac_status status = run_command(c, argc - 2, argv + 2, &memory, sink);
     arena_free(&memory);
-    if (fflush(stdout) != 0 && status == POFAC_OK) {
-        perror("stdout");
-        status = POFAC_ERR_RUNTIME;
-    }
+    return status;
+}
+
+int main(int argc, char **argv) {
+    const diag_sink sink = {print_diag, NULL};
+    keep_standard_descriptors();
+    pofac_status status = check_output(run_program(argc, argv, &sink), &sink);
     return status == POFAC_ERR_INTERRUPTED ? 128 + SIGINT : (int)status;
 }

@@ -21,17 +21,18 @@ static size_t find_row(const option_row *rows, size_t n_rows, const char *given,
     return n_rows;
 }
 
-static pofac_status unknown_option(const option_row *rows, size_t n_rows, const char *given, size_t n, arena *a,
-                                   const diag_sink *sink) {
+/* `given` as the user wrote it, up to the value. */
+static pofac_status unknown_option(const option_row *rows, size_t n_rows, const char *given, arena *a, const diag_sink *sink) {
     const char **names = ARENA_ARRAY(a, const char *, n_rows + 1);
-    char *word = arena_strndup(a, given, n);
+    size_t n = strcspn(given, "="), dashes = given[1] == '-' ? 2 : 1;
+    char *word = arena_strndup(a, given + dashes, n - dashes);
     if (!names || !word) return diag_out_of_memory(sink);
     for (size_t i = 0; i < n_rows; i++) names[i] = rows[i].name;
     for (char *c = word; *c; c++)
         if (*c == '-') *c = '_';
     const char *near = diag_nearest(word, names, n_rows);
-    if (near) return diag_error(sink, POFAC_ERR_USAGE, NULL, "unknown option --%.*s; did you mean --%s?", (int)n, given, near);
-    return diag_error(sink, POFAC_ERR_USAGE, NULL, "unknown option --%.*s; see --help", (int)n, given);
+    if (near) return diag_error(sink, POFAC_ERR_USAGE, NULL, "unknown option %.*s; did you mean --%s?", (int)n, given, near);
+    return diag_error(sink, POFAC_ERR_USAGE, NULL, "unknown option %.*s; see --help", (int)n, given);
 }
 
 static bool is_choice(const char *choices, const char *value) {
@@ -85,7 +86,7 @@ pofac_status options_parse(const option_row *rows, size_t n_rows, int argc, char
         size_t n = equals ? (size_t)(equals - name) : strlen(name), row = n_rows;
         if (is_short && n == 1 && *name == 'o') row = find_row(rows, n_rows, "output", 6);
         else if (!is_short) row = find_row(rows, n_rows, name, n);
-        if (row == n_rows) return unknown_option(rows, n_rows, name, n, a, sink);
+        if (row == n_rows) return unknown_option(rows, n_rows, word, a, sink);
         const char *value = equals ? equals + 1 : NULL;
         if (!value && rows[row].kind == OPTION_FLAG) value = "true";
         if (!value && i + 1 < argc) value = argv[++i];
