@@ -2,14 +2,11 @@
  * Code generation: graph with groups and slots -> plan with native kernels.
  *
  * Each fused group becomes one kernel: the first row of kernels.def that matches the group describes it (operands, packing, work,
- * and a key that says everything
- * the code depends on), equal keys share one function, and each function is an object of its own, compiled through LLVM 19 or taken
- * from the object cache. A group
- * that no row matches runs node by node through the evaluators.
+ * and a key that says everything the code depends on), equal keys share one function, and each function is an object of its own,
+ * compiled through LLVM 19 or taken from the object cache. A group that no row matches runs node by node through the evaluators.
  *
  * The object cache is a directory of files named by the 128-bit hash of (key, target, LLVM version, format version); a file is
- * checked before use, written
- * atomically, and a damaged or foreign one is compiled anew. Concurrent processes may share it.
+ * checked before use, written atomically, and a damaged or foreign one is compiled anew. Concurrent processes may share it.
  */
 #ifndef POFAC_CODEGEN_CODEGEN_H
 #define POFAC_CODEGEN_CODEGEN_H

@@ -67,7 +67,8 @@ static void load_feature_inputs(emitter *e, const expression_tile *t, cg_val row
 }
 
 /* One vector: `part` bytes into row `index` of the part, `at` bytes into full operands. */
-static void emit_vector(emitter *e, const expression_tile *t, const cg_val *feature, cg_val bias, cg_val index, cg_val part, cg_val at) {
+static void emit_vector(emitter *e, const expression_tile *t, const cg_val *feature, cg_val bias, cg_val index, cg_val part,
+                        cg_val at) {
     const cg_expression *x = t->expression;
     const unsigned align = 4 * t->lanes;
     cg_val value[EXPRESSION_MAX_VALUES];
@@ -82,7 +83,8 @@ static void emit_vector(emitter *e, const expression_tile *t, const cg_val *feat
         }
     }
     expression_emit(e, x, value);
-    for (unsigned i = 0; i < x->n_stores; i++) em_store(e, value[x->stores[i].value], em_at(e, t->operand[x->stores[i].operand], at), align);
+    for (unsigned i = 0; i < x->n_stores; i++)
+        em_store(e, value[x->stores[i].value], em_at(e, t->operand[x->stores[i].operand], at), align);
 }
 
 void expression_emit_tile(emitter *e, const expression_tile *t, cg_val first, cg_val row0, cg_val n_rows) {

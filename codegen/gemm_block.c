@@ -2,9 +2,8 @@
  * The register block; see gemm_block.h.
  *
  * Sizes: with 16 registers 6 rows x 2 vectors (12 sums, 2 of x, 1 broadcast), with 32 registers 12 x 2 (24 sums), so that two
- * multiply-adds a cycle never wait for a sum (latency 4) and loads (2 + rows
- * for 2 * rows multiply-adds) stay below two a cycle. The loop over k is unrolled and followed by a loop over the rest. Sums are
- * added in the order of k, whatever the unrolling, so a
+ * multiply-adds a cycle never wait for a sum (latency 4) and loads (2 + rows for 2 * rows multiply-adds) stay below two a cycle.
+ * The loop over k is unrolled and followed by a loop over the rest. Sums are added in the order of k, whatever the unrolling, so a
  * result does not depend on it.
  */
 #include "codegen/gemm_block.h"

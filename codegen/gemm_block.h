@@ -4,8 +4,8 @@
  *   a[r][v] = initial[r][v] + sum over k < K of  w(r, k) * x(k, v)
  *
  * x(k, v) is vector v of row k of a tile part, x + k * x_step + v * 4 * lanes bytes; w(r, k) one number, w + r * w_row_step + k *
- * w_step bytes, broadcast. All rows * vectors sums stay in
- * registers; each number of w is loaded once per block and each vector of x once.
+ * w_step bytes, broadcast. All rows * vectors sums stay in registers; each number of w is loaded once per block and each vector of
+ * x once.
  */
 #ifndef POFAC_CODEGEN_GEMM_BLOCK_H
 #define POFAC_CODEGEN_GEMM_BLOCK_H

@@ -1,18 +1,21 @@
 /*
- * attention over ragged sequences, in tiles<W> (Vaswani et al. 2017, section 3.2): context = softmax(scale q k^T) v within each sequence and head, over the kept keys.
+ * attention over ragged sequences, in tiles<W> (Vaswani et al. 2017, section 3.2): context = softmax(scale q k^T) v within each
+ * sequence and head, over the kept keys.
  *
- * One unit is one (sequence, head). Queries are lanes; keys and values are broadcast, so that both products are the register block of linear layers and the softmax runs down the lanes
- * without horizontal work:
+ * One unit is one (sequence, head). Queries are lanes; keys and values are broadcast, so that both products are the register block
+ * of linear layers and the softmax runs down the lanes without horizontal work:
  *
- *   keys      K and V of the head as tiles [ceil(n/W)][D][W] of the n kept keys: in place where the sequence starts a tile and its kept keys come first, else packed into scratch.
- *             So the order of all sums depends on the kept keys alone, not on where the sequence lies in the batch
+ *   keys      K and V of the head as tiles [ceil(n/W)][D][W] of the n kept keys: in place where the sequence starts a tile and its
+ *             kept keys come first, else packed into scratch. So the order of all sums depends on the kept keys alone, not on where
+ *             the sequence lies in the batch
  *   per tile of queries:
  *   scores    P[j] = scale * sum_d K[d][j] Q[d]            [n][W]
  *   softmax   P[j] = exp(P[j] - max), sums
  *   context   C[d] = sum_j V[d][j] P[j] / sum              [D][W]
  *
- * A tile's rows may belong to several sequences: a unit stores the lanes of its own rows only, with masked stores where the tile is not all its own; the last sequence also owns the lanes past the
- * last row. Nothing of shape S x S exists: scores of one tile of queries at a time.
+ * A tile's rows may belong to several sequences: a unit stores the lanes of its own rows only, with masked stores where the tile is
+ * not all its own; the last sequence also owns the lanes past the last row. Nothing of shape S x S exists: scores of one tile of
+ * queries at a time.
  *
  * operands: q, k, v, offsets, [keep], [context], [log-sum-exp]. dims: B, R.
  */
@@ -148,7 +151,8 @@ static void pack_lanes(emitter *e, const attention_code *c, cg_val t, cg_val lan
 }
 
 /*
- * Packs the kept keys into scratch, one source tile after the other. The tile's lanes of this sequence go in two pieces, cut where a packed tile is full, when all are kept; else lane by lane.
+ * Packs the kept keys into scratch, one source tile after the other. The tile's lanes of this sequence go in two pieces, cut where
+ * a packed tile is full, when all are kept; else lane by lane.
  */
 static void pack_keys(emitter *e, const attention_code *c) {
     em_loop tiles, pieces;
@@ -189,8 +193,14 @@ static void zero_sums(emitter *e, const attention_code *c, unsigned n, cg_val *s
 }
 
 static void emit_scores(emitter *e, const attention_code *c, cg_val query) {
-    gemm_block g = {.rows = (unsigned)c->key_rows, .vectors = c->vectors, .lanes = c->lanes, .x_step = 4 * c->W, .w_step = 4 * c->W, .w_row_step = 4,
-                    .x_align = 4 * c->lanes, .unroll = UNROLL};
+    gemm_block g = {.rows = (unsigned)c->key_rows,
+                    .vectors = c->vectors,
+                    .lanes = c->lanes,
+                    .x_step = 4 * c->W,
+                    .w_step = 4 * c->W,
+                    .w_row_step = 4,
+                    .x_align = 4 * c->lanes,
+                    .unroll = UNROLL};
     cg_val sum[GEMM_MAX_SUMS], scale = em_const(e, c->lanes, kernel_get_real(c->kernel, "scale"));
     em_loop keys, parts; /* key: the first of a block; blocks do not cross tiles */
     em_loop_begin(e, &keys, em_int(e, 0), c->n, c->key_rows, NULL, 0);
@@ -201,7 +211,8 @@ static void emit_scores(emitter *e, const attention_code *c, cg_val query) {
     gemm_block_emit(e, &g, em_at(e, query, parts.index), w, em_int(e, c->D), sum);
     cg_val out = em_at(e, em_index(e, c->scores, keys.index, 4 * c->W), parts.index);
     for (unsigned i = 0; i < g.rows * g.vectors; i++)
-        em_store(e, em_fmul(e, sum[i], scale), em_at_int(e, out, 4 * (i / g.vectors * c->W + i % g.vectors * c->lanes)), 4 * c->lanes);
+        em_store(e, em_fmul(e, sum[i], scale), em_at_int(e, out, 4 * (i / g.vectors * c->W + i % g.vectors * c->lanes)),
+                 4 * c->lanes);
     em_loop_end(e, &parts, NULL);
     em_loop_end(e, &keys, NULL);
 }
@@ -212,7 +223,8 @@ static cg_val load_score(emitter *e, const attention_code *c, cg_val part, cg_va
 }
 
 /* The largest score of each lane over keys [begin, end), `unroll` keys a round. */
-static void emit_largest(emitter *e, const attention_code *c, cg_val part, cg_val begin, cg_val end, unsigned unroll, cg_val top[PART_VECTORS]) {
+static void emit_largest(emitter *e, const attention_code *c, cg_val part, cg_val begin, cg_val end, unsigned unroll,
+                         cg_val top[PART_VECTORS]) {
     em_loop loop;
     em_loop_begin(e, &loop, begin, end, unroll, top, c->vectors);
     for (unsigned v = 0; v < c->vectors; v++) {
@@ -224,7 +236,8 @@ static void emit_largest(emitter *e, const attention_code *c, cg_val part, cg_va
     for (unsigned v = 0; v < c->vectors; v++) top[v] = loop.carried[v];
 }
 
-static void emit_exponentials(emitter *e, const attention_code *c, cg_val part, const cg_val top[PART_VECTORS], cg_val sum[PART_VECTORS]) {
+static void emit_exponentials(emitter *e, const attention_code *c, cg_val part, const cg_val top[PART_VECTORS],
+                              cg_val sum[PART_VECTORS]) {
     em_loop loop;
     zero_sums(e, c, c->vectors, sum);
     em_loop_begin(e, &loop, em_int(e, 0), c->n, 1, sum, c->vectors);
@@ -254,15 +267,22 @@ static void emit_softmax(emitter *e, const attention_code *c, cg_val query_tile,
         if (!c->lse) continue;
         cg_val row = em_add(e, em_mul_int(e, query_tile, c->W), em_div_int(e, at, 4));
         cg_val to = em_at(e, em_index(e, c->lse, em_add(e, em_mul_int(e, query_tile, c->H), c->head), 4 * c->W), at);
-        em_store_masked(e, em_fadd(e, top[v], math_log(e, sum[v])), to, em_lanes_in_range(e, c->lanes, row, c->first, own_end), 4 * c->lanes);
+        em_store_masked(e, em_fadd(e, top[v], math_log(e, sum[v])), to, em_lanes_in_range(e, c->lanes, row, c->first, own_end),
+                        4 * c->lanes);
     }
     em_loop_end(e, &parts, NULL);
 }
 
 /* Sums of features [d, d + rows) over all keys, into scratch. */
 static void emit_context_block(emitter *e, const attention_code *c, cg_val d, unsigned rows) {
-    gemm_block g = {.rows = rows, .vectors = c->vectors, .lanes = c->lanes, .x_step = 4 * c->W, .w_step = 4, .w_row_step = 4 * c->W,
-                    .x_align = 4 * c->lanes, .unroll = UNROLL};
+    gemm_block g = {.rows = rows,
+                    .vectors = c->vectors,
+                    .lanes = c->lanes,
+                    .x_step = 4 * c->W,
+                    .w_step = 4,
+                    .w_row_step = 4 * c->W,
+                    .x_align = 4 * c->lanes,
+                    .unroll = UNROLL};
     cg_val sum[GEMM_MAX_SUMS], out = em_index(e, c->sums, d, 4 * c->W), w0 = em_index(e, c->values, d, 4 * c->W);
     unsigned n = g.rows * g.vectors;
     em_loop parts, tiles;
@@ -275,7 +295,8 @@ static void emit_context_block(emitter *e, const attention_code *c, cg_val d, un
     gemm_block_emit(e, &g, em_at(e, em_index(e, c->scores, tiles.index, 4 * c->W), parts.index), w, count, sum);
     em_loop_end(e, &tiles, sum);
     for (unsigned i = 0; i < n; i++)
-        em_store(e, tiles.carried[i], em_at_int(e, em_at(e, out, parts.index), 4 * (i / g.vectors * c->W + i % g.vectors * c->lanes)), 4 * c->lanes);
+        em_store(e, tiles.carried[i],
+                 em_at_int(e, em_at(e, out, parts.index), 4 * (i / g.vectors * c->W + i % g.vectors * c->lanes)), 4 * c->lanes);
     em_loop_end(e, &parts, NULL);
 }
 
@@ -369,8 +390,13 @@ static void emit_sequence(emitter *e, attention_code *c, cg_val sequence) {
 }
 
 void emit_attention(emitter *e, const cg_kernel *k) {
-    attention_code c = {.kernel = k, .H = kernel_get(k, "heads"), .D = kernel_get(k, "D"), .W = kernel_get(k, "W"), .key_rows = kernel_get(k, "key_rows"),
-                        .context_rows = kernel_get(k, "context_rows"), .n_rows = em_dim(e, 1)};
+    attention_code c = {.kernel = k,
+                        .H = kernel_get(k, "heads"),
+                        .D = kernel_get(k, "D"),
+                        .W = kernel_get(k, "W"),
+                        .key_rows = kernel_get(k, "key_rows"),
+                        .context_rows = kernel_get(k, "context_rows"),
+                        .n_rows = em_dim(e, 1)};
     cg_val operand[KERNEL_MAX_OPERANDS];
     kernel_operands(e, k, operand);
     c.q = operand[0], c.k = operand[1], c.v = operand[2], c.offsets = operand[3];

@@ -1,5 +1,6 @@
 /*
- * Ops that copy or convert elements one by one: reshape (where it is not the same memory), slice in rows and tiles, cast from integers.
+ * Ops that copy or convert elements one by one: reshape (where it is not the same memory), slice in rows and tiles, cast from
+ * integers.
  *
  *   reshape   operands: x, y. dims: elements
  *   slice     operands: x, y. dims: rows of the last dimension, or R of tiles; one unit is 16 rows or one tile
@@ -32,7 +33,8 @@ void emit_reshape(emitter *e, const cg_kernel *k) {
     unsigned bytes = (unsigned)kernel_get(k, "bytes");
     cg_val begin, end;
     block_range(e, k, &begin, &end);
-    emit_copy(e, em_index(e, em_buffer(e, 1), begin, bytes), em_index(e, em_buffer(e, 0), begin, bytes), em_sub(e, end, begin), bytes);
+    emit_copy(e, em_index(e, em_buffer(e, 1), begin, bytes), em_index(e, em_buffer(e, 0), begin, bytes), em_sub(e, end, begin),
+              bytes);
 }
 
 bool describe_slice(const cg_group *g, const cg_target *target, cg_kernel *k) {
@@ -58,14 +60,16 @@ bool describe_slice(const cg_group *g, const cg_target *target, cg_kernel *k) {
 }
 
 void emit_slice(emitter *e, const cg_kernel *k) {
-    int64_t W = kernel_get(k, "W"), per_row = (W ? W : 1) * kernel_get(k, "bytes"), count = kernel_get(k, "end") - kernel_get(k, "begin");
+    int64_t W = kernel_get(k, "W"), per_row = (W ? W : 1) * kernel_get(k, "bytes"),
+            count = kernel_get(k, "end") - kernel_get(k, "begin");
     cg_val x = em_buffer(e, 0), y = em_buffer(e, 1);
     cg_val begin = em_begin_unit(e), end = em_end_unit(e);
     if (!W) begin = em_mul_int(e, begin, SLICE_ROWS), end = em_min(e, em_mul_int(e, end, SLICE_ROWS), em_dim(e, 0));
     em_loop rows; /* or tiles, in which the features of a slice are side by side as well */
     em_loop_begin(e, &rows, begin, end, 1, NULL, 0);
     cg_val from = em_at_int(e, em_index(e, x, rows.index, kernel_get(k, "E") * per_row), kernel_get(k, "begin") * per_row);
-    emit_copy(e, em_index(e, y, rows.index, count * per_row), from, em_int(e, count * (W ? W : 1)), (unsigned)kernel_get(k, "bytes"));
+    emit_copy(e, em_index(e, y, rows.index, count * per_row), from, em_int(e, count * (W ? W : 1)),
+              (unsigned)kernel_get(k, "bytes"));
     em_loop_end(e, &rows, NULL);
 }
 
@@ -76,7 +80,8 @@ bool describe_cast(const cg_group *g, const cg_target *target, cg_kernel *k) {
     const ir_node *n = group_single(g, OP_cast);
     if (!n) return false;
     const ir_type *x = graph_type(g->graph, n->inputs[0]), *y = graph_type(g->graph, n->first_result);
-    if (x->layout != LAYOUT_ROWS || !is_integer(x->dtype) || (y->dtype != IR_F32 && !is_integer(y->dtype)) || y->dtype == IR_BOOL) return false;
+    if (x->layout != LAYOUT_ROWS || !is_integer(x->dtype) || (y->dtype != IR_F32 && !is_integer(y->dtype)) || y->dtype == IR_BOOL)
+        return false;
     kernel_operand(k, n->inputs[0]);
     kernel_operand(k, n->first_result);
     kernel_set(k, "from", x->dtype);
@@ -98,7 +103,8 @@ void emit_cast(emitter *e, const cg_kernel *k) {
     block_range(e, k, &begin, &end);
     em_loop loop;
     em_loop_begin(e, &loop, begin, end, 1, NULL, 0);
-    cg_val v = em_load_int(e, from, em_index(e, x, loop.index, em_dtype_bytes(from))), at = em_index(e, y, loop.index, em_dtype_bytes(to));
+    cg_val v = em_load_int(e, from, em_index(e, x, loop.index, em_dtype_bytes(from))),
+           at = em_index(e, y, loop.index, em_dtype_bytes(to));
     if (to == IR_F32) em_store_float(e, v, at);
     else em_store_int(e, to, saturate(e, to, v), at);
     em_loop_end(e, &loop, NULL);

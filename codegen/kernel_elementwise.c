@@ -1,7 +1,8 @@
 /*
  * Elementwise ops, alone or several in one pass over memory, in tiles<W> or in rows.
  *
- * operands: what the expression reads, what it stores. dims: in tiles R; in rows R of [R,E] where something is given per feature, else the number of elements.
+ * operands: what the expression reads, what it stores. dims: in tiles R; in rows R of [R,E] where something is given per feature,
+ * else the number of elements.
  */
 #include "codegen/kernel.h"
 
@@ -39,7 +40,8 @@ bool describe_elementwise(const cg_group *g, const cg_target *target, cg_kernel 
 }
 
 /* Elements [first + begin, first + end) of full operands, features from `begin`; vectors of `lanes`. */
-static void emit_span(emitter *e, const cg_kernel *k, const cg_val *operand, cg_val first, cg_val begin, cg_val end, unsigned lanes) {
+static void emit_span(emitter *e, const cg_kernel *k, const cg_val *operand, cg_val first, cg_val begin, cg_val end,
+                      unsigned lanes) {
     const cg_expression *x = &k->expression;
     em_loop loop;
     em_loop_begin(e, &loop, begin, end, lanes, NULL, 0);
@@ -51,7 +53,8 @@ static void emit_span(emitter *e, const cg_kernel *k, const cg_val *operand, cg_
         else value[i] = em_load(e, lanes, em_at(e, pointer, at), 4);
     }
     expression_emit(e, x, value);
-    for (unsigned i = 0; i < x->n_stores; i++) em_store(e, value[x->stores[i].value], em_at(e, operand[x->stores[i].operand], at), 4);
+    for (unsigned i = 0; i < x->n_stores; i++)
+        em_store(e, value[x->stores[i].value], em_at(e, operand[x->stores[i].operand], at), 4);
     em_loop_end(e, &loop, NULL);
 }
 

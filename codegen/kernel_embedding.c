@@ -1,9 +1,9 @@
 /*
- * embedding, or several with elementwise work on the gathered rows, to rows or straight into tiles<W>: blocks of as many rows as a vector has lanes are gathered, combined, and for
- * tiles transposed in registers.
+ * embedding, or several with elementwise work on the gathered rows, to rows or straight into tiles<W>: blocks of as many rows as a
+ * vector has lanes are gathered, combined, and for tiles transposed in registers.
  *
- * A number outside of a table is a fault of the input that the session reports before it runs a plan; here it is cut to the table so that nothing else is read. Lanes past the last row repeat the
- * last row.
+ * A number outside of a table is a fault of the input that the session reports before it runs a plan; here it is cut to the table
+ * so that nothing else is read. Lanes past the last row repeat the last row.
  *
  * operands: table and ids of each embedding, what the expression reads besides, what it stores. dims: R. One unit is W rows.
  */
@@ -19,7 +19,8 @@ static const char *const rows_names[MAX_TABLES] = {"V0", "V1", "V2", "V3"};
 static bool add_table(cg_kernel *k, const cg_group *g, const ir_node *n, unsigned i) {
     const ir_type *table = graph_type(g->graph, n->inputs[0]), *ids = graph_type(g->graph, n->inputs[1]);
     int64_t rows;
-    if (i == MAX_TABLES || !is_f32_rows(table) || table->rank != 2 || !dim_is_const(table->dims[0], &rows) || rows < 1) return false;
+    if (i == MAX_TABLES || !is_f32_rows(table) || table->rank != 2 || !dim_is_const(table->dims[0], &rows) || rows < 1)
+        return false;
     if (ids->rank != 1 || (ids->dtype != IR_I64 && ids->dtype != IR_I32)) return false;
     kernel_operand(k, n->inputs[0]);
     kernel_operand(k, n->inputs[1]);
@@ -52,7 +53,8 @@ bool describe_embedding(const cg_group *g, const cg_target *target, cg_kernel *k
     size_t n_tables = sort_nodes(g, n_nodes, sorted);
     if (n_tables == 0) return false;
     const cg_group sum = {g->graph, sorted, n_nodes, g->stored};
-    const ir_type *rows = graph_type(g->graph, group_node(&sum, 0)->first_result), *result = graph_type(g->graph, last->first_result);
+    const ir_type *rows = graph_type(g->graph, group_node(&sum, 0)->first_result),
+                  *result = graph_type(g->graph, last->first_result);
     for (unsigned i = 0; i < n_tables; i++) {
         const ir_node *n = group_node(&sum, i);
         if (graph_type(g->graph, n->first_result) != rows || !add_table(k, g, n, i)) return false;
@@ -107,7 +109,8 @@ static void emit_row(emitter *e, const embedding_code *c, cg_val i, cg_val featu
         unsigned operand = x->inputs[v].operand;
         switch (x->inputs[v].source) {
         case SOURCE_COMPUTED: /* table number `operand` */
-            pointer = em_at(e, c->operand[2 * operand], em_load_int(e, IR_I64, em_index(e, em_at_int(e, c->starts, 8 * (int64_t)(operand * c->size)), i, 8)));
+            pointer = em_at(e, c->operand[2 * operand],
+                            em_load_int(e, IR_I64, em_index(e, em_at_int(e, c->starts, 8 * (int64_t)(operand * c->size)), i, 8)));
             value[v] = em_load(e, c->size, em_at(e, pointer, offset), 4);
             break;
         case SOURCE_FULL:
@@ -142,12 +145,14 @@ static void emit_row_block(emitter *e, const embedding_code *c, cg_val row, cg_v
     em_loop_begin(e, &rows, em_int(e, 0), em_min(e, em_int(e, c->size), em_sub(e, c->n_rows, row)), 1, NULL, 0);
     emit_row(e, c, rows.index, feature, value);
     cg_val at = em_mul_int(e, em_add(e, em_mul_int(e, em_add(e, row, rows.index), c->E), feature), 4);
-    for (unsigned i = 0; i < x->n_stores; i++) em_store(e, value[x->stores[i].value], em_at(e, c->operand[x->stores[i].operand], at), 4);
+    for (unsigned i = 0; i < x->n_stores; i++)
+        em_store(e, value[x->stores[i].value], em_at(e, c->operand[x->stores[i].operand], at), 4);
     em_loop_end(e, &rows, NULL);
 }
 
 void emit_embedding(emitter *e, const cg_kernel *k) {
-    embedding_code c = {.kernel = k, .E = kernel_get(k, "E"), .W = kernel_get(k, "W"), .n_tables = kernel_get(k, "tables"), .n_rows = em_dim(e, 0)};
+    embedding_code c = {
+        .kernel = k, .E = kernel_get(k, "E"), .W = kernel_get(k, "W"), .n_tables = kernel_get(k, "tables"), .n_rows = em_dim(e, 0)};
     c.size = transpose_size(c.W ? tile_lanes(e->lanes, c.W) : e->lanes, c.E);
     kernel_operands(e, k, c.operand);
     c.starts = em_stack(e, 8 * c.n_tables * c.size, 8);

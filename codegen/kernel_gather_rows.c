@@ -49,7 +49,8 @@ void emit_gather_rows(emitter *e, const cg_kernel *k) {
         emit_copy(e, em_index(e, y, rows.index, E * bytes), em_index(e, x, r, E * bytes), em_int(e, E), bytes);
     } else {
         cg_val from = em_add(e, em_mul_int(e, em_div_int(e, r, W), 4 * E * W), em_mul_int(e, em_rem_int(e, r, W), 4));
-        cg_val to = em_add(e, em_mul_int(e, em_div_int(e, rows.index, W), 4 * E * W), em_mul_int(e, em_rem_int(e, rows.index, W), 4));
+        cg_val to =
+            em_add(e, em_mul_int(e, em_div_int(e, rows.index, W), 4 * E * W), em_mul_int(e, em_rem_int(e, rows.index, W), 4));
         em_loop_begin(e, &features, em_int(e, 0), em_int(e, 4 * E * W), 4 * W, NULL, 0);
         cg_val number = em_load(e, 1, em_at(e, em_at(e, x, from), features.index), 4);
         em_store(e, number, em_at(e, em_at(e, y, to), features.index), 4);

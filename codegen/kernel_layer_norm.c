@@ -1,8 +1,9 @@
 /*
- * layer_norm (Ba et al. 2016) in tiles<W>: y = (x - mean) / sqrt(variance + eps) * gamma + beta over the features of each token; tokens are lanes, so there is no horizontal sum.
+ * layer_norm (Ba et al. 2016) in tiles<W>: y = (x - mean) / sqrt(variance + eps) * gamma + beta over the features of each token;
+ * tokens are lanes, so there is no horizontal sum.
  *
- * Three passes over the tile, which stays in L2: mean, variance of the differences, result. y may be x. Several partial sums per lane hide the latency of additions; their number depends on the
- * vector width only.
+ * Three passes over the tile, which stays in L2: mean, variance of the differences, result. y may be x. Several partial sums per
+ * lane hide the latency of additions; their number depends on the vector width only.
  *
  * operands: x, gamma, beta, y (absent: -), mean, 1/deviation (absent: -). dims: R. One unit is one tile.
  */
@@ -45,7 +46,8 @@ static cg_val load_x(emitter *e, const norm_code *c, cg_val feature, unsigned u,
 }
 
 /* Adds x - mean, squared, or x itself where mean is NULL, to the sums of features [begin, end). */
-static void add_up(emitter *e, const norm_code *c, const cg_val *mean, cg_val begin, cg_val end, unsigned unroll, cg_val sum[MAX_SUMS]) {
+static void add_up(emitter *e, const norm_code *c, const cg_val *mean, cg_val begin, cg_val end, unsigned unroll,
+                   cg_val sum[MAX_SUMS]) {
     em_loop loop;
     unsigned n = c->vectors * c->unroll;
     em_loop_begin(e, &loop, begin, end, unroll, sum, n);
@@ -70,7 +72,8 @@ static void emit_average(emitter *e, const norm_code *c, const cg_val *mean, cg_
     if (whole < c->E) add_up(e, c, mean, em_int(e, whole), em_int(e, c->E), 1, sum);
     for (unsigned v = 0; v < c->vectors; v++) {
         for (unsigned half = c->unroll / 2; half > 0; half /= 2)
-            for (unsigned u = 0; u < half; u++) sum[u * c->vectors + v] = em_fadd(e, sum[u * c->vectors + v], sum[(u + half) * c->vectors + v]);
+            for (unsigned u = 0; u < half; u++)
+                sum[u * c->vectors + v] = em_fadd(e, sum[u * c->vectors + v], sum[(u + half) * c->vectors + v]);
         total[v] = em_fdiv(e, sum[v], em_const(e, c->lanes, (double)c->E));
     }
 }
@@ -94,7 +97,8 @@ static void store_rows(emitter *e, const norm_code *c, const cg_kernel *k, const
     cg_val to = em_buffer(e, (unsigned)kernel_get(k, name));
     for (unsigned v = 0; v < c->vectors; v++) {
         cg_val first = em_add_int(e, row, (int64_t)(v * c->lanes));
-        em_store_masked(e, number[v], em_index(e, to, first, 4), em_lanes_in_range(e, c->lanes, first, em_int(e, 0), em_dim(e, 0)), 4);
+        em_store_masked(e, number[v], em_index(e, to, first, 4), em_lanes_in_range(e, c->lanes, first, em_int(e, 0), em_dim(e, 0)),
+                        4);
     }
 }
 

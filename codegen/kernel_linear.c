@@ -2,10 +2,10 @@
  * linear [+ elementwise]: y = f(x weight^T + bias), x [R,K] and y [R,N] in tiles<W>, weight in panels of P rows.
  *
  * Work is cut into blocks of weight rows times groups of tiles; one unit takes one block through the tiles of one group, so that a
- * block is read from memory once per group and from L2 by
- * its other tiles. Within a tile, blocks of k keep the part of x in L1 (Goto and van de Geijn, "Anatomy of High-Performance Matrix
- * Multiplication", 2008); sums of a block of rows stay in scratch until
- * all k are in, then bias and elementwise work run over them while they are in L1, and the results are written once.
+ * block is read from memory once per group and from L2 by its other tiles. Within a tile, blocks of k keep the part of x in L1
+ * (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008); each block of k is summed on its own and
+ * added to the sums in scratch, which is also more exact than one long sum, until all k are in, then bias and elementwise work run
+ * over them while they are in L1, and the results are written once.
  *
  * operands: x, weight, [bias], what the expression reads, what it stores. dims: R.
  */
@@ -84,9 +84,9 @@ typedef struct linear_code {
     cg_val operand[KERNEL_MAX_OPERANDS];
 } linear_code;
 
-/* Sums of all panels of the block for k in [k0, k0 + count), added to scratch. */
+/* Sums of all panels of the block for k in [k0, k0 + count), added to scratch, or written where there is only one block of k. */
 static void emit_k_block(emitter *e, const linear_code *c, cg_val x_tile, cg_val w_block, cg_val n_panels, cg_val k0, cg_val count,
-                         bool first) {
+                         bool only) {
     gemm_block g = {.rows = (unsigned)c->panel,
                     .vectors = c->vectors,
                     .lanes = c->lanes,
@@ -103,13 +103,13 @@ static void emit_k_block(emitter *e, const linear_code *c, cg_val x_tile, cg_val
     cg_val x = em_index(e, em_index(e, x_tile, k0, 4 * c->W), parts.index, part_bytes);
     cg_val out = em_index(e, em_index(e, c->scratch, panels.index, 4 * c->panel * c->W), parts.index, part_bytes);
     cg_val sum[GEMM_MAX_SUMS];
-    for (unsigned i = 0; i < g.rows * g.vectors; i++) {
-        int64_t at = 4 * (i / g.vectors * c->W + i % g.vectors * c->lanes);
-        sum[i] = first ? em_const(e, c->lanes, 0) : em_load(e, c->lanes, em_at_int(e, out, at), 4 * c->lanes);
-    }
+    for (unsigned i = 0; i < g.rows * g.vectors; i++) sum[i] = em_const(e, c->lanes, 0);
     gemm_block_emit(e, &g, x, w, count, sum);
-    for (unsigned i = 0; i < g.rows * g.vectors; i++)
-        em_store(e, sum[i], em_at_int(e, out, 4 * (i / g.vectors * c->W + i % g.vectors * c->lanes)), 4 * c->lanes);
+    for (unsigned i = 0; i < g.rows * g.vectors; i++) {
+        cg_val to = em_at_int(e, out, 4 * (i / g.vectors * c->W + i % g.vectors * c->lanes));
+        if (!only) sum[i] = em_fadd(e, em_load(e, c->lanes, to, 4 * c->lanes), sum[i]);
+        em_store(e, sum[i], to, 4 * c->lanes);
+    }
     em_loop_end(e, &parts, NULL);
     em_loop_end(e, &panels, NULL);
 }

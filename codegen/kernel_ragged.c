@@ -26,7 +26,8 @@ void emit_padded_offsets(emitter *e, const cg_kernel *k) {
     (void)k;
     cg_val y = em_buffer(e, 0), length = em_dim(e, 1);
     em_loop loop;
-    em_loop_begin(e, &loop, em_mul_int(e, em_begin_unit(e), BLOCK), em_min(e, em_mul_int(e, em_end_unit(e), BLOCK), em_dim(e, 0)), 1, NULL, 0);
+    em_loop_begin(e, &loop, em_mul_int(e, em_begin_unit(e), BLOCK), em_min(e, em_mul_int(e, em_end_unit(e), BLOCK), em_dim(e, 0)),
+                  1, NULL, 0);
     em_store_int(e, IR_I32, em_mul(e, loop.index, length), em_index(e, y, loop.index, 4));
     em_loop_end(e, &loop, NULL);
 }

@@ -1,7 +1,8 @@
 /*
  * relayout: rows to tiles<W> and back, in square blocks that are transposed in registers.
  *
- * Lanes past the last row get a copy of the last row, so that they hold numbers that occur anyway. Back, rows that are not there are not written.
+ * Lanes past the last row get a copy of the last row, so that they hold numbers that occur anyway. Back, rows that are not there
+ * are not written.
  *
  * operands: x, y. dims: R. One unit is one tile.
  */
@@ -66,7 +67,8 @@ static void emit_to_rows(emitter *e, const relayout_code *c, cg_val t, cg_val la
 }
 
 void emit_relayout(emitter *e, const cg_kernel *k) {
-    relayout_code c = {.E = kernel_get(k, "E"), .W = kernel_get(k, "W"), .x = em_buffer(e, 0), .y = em_buffer(e, 1), .n_rows = em_dim(e, 0)};
+    relayout_code c = {
+        .E = kernel_get(k, "E"), .W = kernel_get(k, "W"), .x = em_buffer(e, 0), .y = em_buffer(e, 1), .n_rows = em_dim(e, 0)};
     c.size = transpose_size(tile_lanes(e->lanes, c.W), c.E);
     em_loop tiles, lanes;
     em_loop_begin(e, &tiles, em_begin_unit(e), em_end_unit(e), 1, NULL, 0);

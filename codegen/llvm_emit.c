@@ -2,9 +2,8 @@
  * The builder; see llvm_emit.h. A thin layer over the LLVM C API that fixes types and alignments.
  *
  * Loops are emitted rotated (test, then body with the test at its end), the form that the code generator would otherwise have to
- * find. Minimum and maximum are written as
- * compare-and-select in the operand order of the x86 instructions, so that each is one instruction and NaN comes out as the name
- * says.
+ * find. Minimum and maximum are written as compare-and-select in the operand order of the x86 instructions, so that each is one
+ * instruction and NaN comes out as the name says.
  */
 #include "codegen/llvm_emit.h"
 

@@ -1,7 +1,7 @@
 /*
  * The builder that kernel emitters write with: LLVM IR for one function at a time, parametrised by the target's vector width.
- * Explicit vectors, explicit loops, truthful alignments; no
- * mid-end pass runs over the result, so what an emitter writes is what the code generator sees.
+ * Explicit vectors, explicit loops, truthful alignments; no mid-end pass runs over the result, so what an emitter writes is what
+ * the code generator sees.
  *
  * Pointers are plain addresses with byte offsets. Integers are i64 unless a name says otherwise. Vectors hold f32; a "vector" of
  * one lane is allowed.
@@ -71,7 +71,7 @@ cg_val em_index(emitter *e, cg_val pointer, cg_val index, int64_t scale);
 cg_val em_load_int(emitter *e, ir_dtype dtype, cg_val pointer);
 void em_store_int(emitter *e, ir_dtype dtype, cg_val value, cg_val pointer);
 void em_store_float(emitter *e, cg_val value, cg_val pointer); /* an i64, as f32 */
-unsigned em_dtype_bytes(ir_dtype dtype); /* 0 for dtypes that kernels do not read */
+unsigned em_dtype_bytes(ir_dtype dtype);                       /* 0 for dtypes that kernels do not read */
 
 /* ---- vectors of f32; align in bytes ---- */
 LLVMTypeRef em_vector_type(emitter *e, unsigned lanes);

@@ -2,14 +2,12 @@
  * Groups -> steps; see lower.h.
  *
  * A group (attribute `group`; nodes without one are groups of their own) runs where its last node stands. The first row of
- * kernels.def that takes the whole group computes it; else the longest part
- * of it that a row takes, counted from its first node, and then the rest in the same way; what no row takes alone runs through its
- * evaluator. The sum that a layer norm at the
- * end of a group reads is written where the norm's result goes, and normalised in place.
+ * kernels.def that takes the whole group computes it; else the longest part of it that a row takes, counted from its first node,
+ * and then the rest in the same way; what no row takes alone runs through its evaluator. The sum that a layer norm at the end of a
+ * group reads is written where the norm's result goes, and normalised in place.
  *
  * Memory: attribute `slot` (pass plan-memory). Values without a slot that are needed nevertheless (plan-memory was not run, or a
- * group was cut) get one of their own. A reshape that shares its
- * input's slot is no step.
+ * group was cut) get one of their own. A reshape that shares its input's slot is no step.
  */
 #include "codegen/lower.h"
 

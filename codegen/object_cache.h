@@ -21,8 +21,7 @@
 typedef struct object_cache object_cache;
 
 /* Opens the directory, made (0700, with its parents) where missing. *out is NULL, with a warning, when it cannot be made or used,
- * belongs to somebody else, or others may write to
- * it: compiling goes on without a cache. An error only when memory is short. */
+ * belongs to somebody else, or others may write to it: compiling goes on without a cache. An error only when memory is short. */
 POFAC_MUST_USE pofac_status object_cache_open(const char *dir, const diag_sink *sink, object_cache **out);
 void object_cache_close(object_cache *c); /* NULL is fine */
 

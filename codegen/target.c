@@ -2,10 +2,9 @@
  * What the machine supports -> a cg_target.
  *
  * LLVM names the host's CPU and features; the rows of targets.def say what each instruction set needs. The best row that the host
- * supports is "native", and code for it is tuned for
- * the very CPU; a lower row that is asked for gets that row's least CPU, so that its code is the same on every machine. A CPU that
- * LLVM does not know ("generic") gets the row's least CPU with
- * the host's features.
+ * supports is "native", and code for it is tuned for the very CPU; a lower row that is asked for gets that row's least CPU, so that
+ * its code is the same on every machine. A CPU that LLVM does not know ("generic") gets the row's least CPU with the host's
+ * features.
  */
 #include "codegen/target.h"
 

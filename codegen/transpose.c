@@ -1,6 +1,6 @@
 /*
- * Transposes in registers; see transpose.h. The recursive exchange of off-diagonal blocks (Eklundh, "A Fast Computer Method for Matrix Transposing", 1972): log2(n) rounds, each
- * of n two-input shuffles.
+ * Transposes in registers; see transpose.h. The recursive exchange of off-diagonal blocks (Eklundh, "A Fast Computer Method for
+ * Matrix Transposing", 1972): log2(n) rounds, each of n two-input shuffles.
  */
 #include "codegen/transpose.h"
 

@@ -6,7 +6,8 @@
 
 #define TRANSPOSE_MAX 16
 
-/* n vectors of n lanes (a power of two, at most TRANSPOSE_MAX), in place: lane j of vector i and lane i of vector j change places. */
+/* n vectors of n lanes (a power of two, at most TRANSPOSE_MAX), in place: lane j of vector i and lane i of vector j change places.
+ * */
 void transpose_emit(emitter *e, cg_val row[TRANSPOSE_MAX], unsigned n);
 
 /* The block size for E features and vectors of at most `lanes`: the largest power of two that is at most either. */

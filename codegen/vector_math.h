@@ -1,7 +1,7 @@
 /*
  * Functions of real numbers on vectors of f32, emitted in line: no call to a library. Errors are against the exact function of the
- * rounded argument, measured by tests/unit/codegen
- * over the whole range on every instruction set; NaN gives NaN, and no argument traps.
+ * rounded argument, measured by tests/unit/codegen over the whole range on every instruction set; NaN gives NaN, and no argument
+ * traps.
  */
 #ifndef POFAC_CODEGEN_VECTOR_MATH_H
 #define POFAC_CODEGEN_VECTOR_MATH_H

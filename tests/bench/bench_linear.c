@@ -113,8 +113,9 @@ static int bench(ir_context *c, const cg_options *options, const diag_sink *sink
 }
 
 /*
- * OpenBLAS 0.3.21 does not know processors newer than itself and then falls back to its slowest kernels (Prescott), which would be no baseline. It chooses when it is loaded, so
- * the program starts itself again with the kernels that fit the instruction set named.
+ * OpenBLAS 0.3.21 does not know processors newer than itself and then falls back to its slowest kernels (Prescott), which would be
+ * no baseline. It chooses when it is loaded, so the program starts itself again with the kernels that fit the instruction set
+ * named.
  */
 static void use_best_kernels(char **argv, const cg_target *host) {
     const char *name = host->vector_bytes == 64 ? "SkylakeX" : host->vector_bytes == 32 ? "Haswell" : NULL;

@@ -1,0 +1,146 @@
+/* One graph, compiled and run, against the interpreter; see kernel_case.h. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "ir/support/rng.h"
+#include "ir/text.h"
+#include "passes/pass.h"
+#include "runtime/interpreter.h"
+#include "runtime/session.h"
+#include "tests/unit/codegen/kernel_case.h"
+
+const char *kernel_case_isa(size_t i) {
+    size_t found = 0;
+    for (size_t row = 0; cg_target_row(row); row++) {
+        arena memory = ARENA_INIT;
+        cg_target target;
+        pofac_status status = cg_target_host(cg_target_row(row)->name, &memory, NULL, &target);
+        arena_free(&memory);
+        if (status == POFAC_OK && found++ == i) return cg_target_row(row)->name;
+    }
+    return NULL;
+}
+
+typedef struct run {
+    const kernel_case *test;
+    strbuf messages;
+    diag_sink sink;
+    ir_context *context;
+    interp_results expected;
+} run;
+
+static void want(run *r, pofac_status status, const char *what) {
+    if (status != POFAC_OK) fail_msg("%s: %s\n%s", what, strbuf_str(&r->messages), r->test->text);
+}
+
+static ir_module *parse(run *r) {
+    ir_module *m = NULL;
+    want(r, text_parse_module(r->context, "test", r->test->text, strlen(r->test->text), NULL, &r->sink, &m), "parse");
+    return m;
+}
+
+static void interpret(run *r) {
+    ir_module *m = parse(r);
+    tensor_source inputs = named_tensors_source(r->test->inputs), state = named_tensors_source(r->test->state);
+    want(r, interpret_graph(m->graphs.data[0], &inputs, &state, NULL, &r->sink, &r->expected), "interpret");
+    module_destroy(m);
+}
+
+static ir_module *prepare(run *r) {
+    ir_module *m = parse(r);
+    if (!r->test->pipeline) return m;
+    arena memory = ARENA_INIT;
+    pass_pipeline p;
+    want(r, pipeline_parse(r->test->pipeline, &memory, &r->sink, &p), "pipeline");
+    want(r, pipeline_run(&p, m, NULL, &r->sink, &m), "passes");
+    arena_free(&memory);
+    return m;
+}
+
+static void check_kernels(const run *r, const plan *p) {
+    bool used = r->test->kernel == NULL;
+    for (size_t i = 0; i < p->n_steps; i++) {
+        if (!used && strcmp(p->steps[i].kernel, r->test->kernel) == 0) used = true;
+        if (!p->steps[i].run && !r->test->evaluators)
+            fail_msg("%s runs through its evaluator in\n%s", p->steps[i].variant, r->test->text);
+    }
+    if (!used) fail_msg("kernel %s is not used in\n%s", r->test->kernel, r->test->text);
+}
+
+static void check_outputs(run *r, const plan *p, session *s, const char *isa) {
+    for (size_t i = 0; i < p->n_outputs; i++) {
+        ir_tensor t;
+        want(r, session_output(s, p->outputs[i].name, &r->sink, &t), "output");
+        char name[160];
+        snprintf(name, sizeof name, "%s on %s, %s", p->outputs[i].name, isa, r->test->text);
+        assert_tensors_close(name, &t, interp_find(&r->expected, p->outputs[i].name), r->test->absolute, r->test->relative);
+    }
+}
+
+/* The same bits from another number of threads. */
+static void check_threads(run *r, const plan *p, session *one, session *three) {
+    for (size_t i = 0; i < p->n_outputs; i++) {
+        ir_tensor a, b;
+        want(r, session_output(one, p->outputs[i].name, &r->sink, &a), "output");
+        want(r, session_output(three, p->outputs[i].name, &r->sink, &b), "output");
+        if (memcmp(a.data, b.data, tensor_bytes(&a)) != 0)
+            fail_msg("output %s differs between 1 and 3 threads in\n%s", p->outputs[i].name, r->test->text);
+    }
+}
+
+static void run_on(run *r, const char *isa) {
+    arena memory = ARENA_INIT;
+    cg_options options = {.cache_dir = NULL};
+    plan *p = NULL;
+    want(r, cg_target_host(isa, &memory, &r->sink, &options.target), "target");
+    want(r, cg_compile(prepare(r), "g", &options, &r->sink, &p), "compile");
+    check_kernels(r, p);
+    tensor_source inputs = named_tensors_source(r->test->inputs), state = named_tensors_source(r->test->state);
+    thread_pool *pools[2] = {NULL, NULL};
+    session *sessions[2] = {NULL, NULL};
+    for (size_t i = 0; i < 2; i++) {
+        want(r, thread_pool_create(i == 0 ? 1 : 3, &r->sink, &pools[i]), "threads");
+        want(r, session_create(p, &state, pools[i], &r->sink, &sessions[i]), "session");
+        want(r, session_run(sessions[i], &inputs, &r->sink), "run");
+        check_outputs(r, p, sessions[i], isa);
+    }
+    check_threads(r, p, sessions[0], sessions[1]);
+    for (size_t i = 0; i < 2; i++) {
+        session_destroy(sessions[i]);
+        thread_pool_destroy(pools[i]);
+    }
+    plan_destroy(p);
+    arena_free(&memory);
+}
+
+void kernel_case_run(const kernel_case *c) {
+    run r = {.test = c, .messages = STRBUF_INIT, .context = context_create()};
+    r.sink = diag_sink_to_strbuf(&r.messages);
+    interpret(&r);
+    for (size_t i = 0; kernel_case_isa(i); i++) run_on(&r, kernel_case_isa(i));
+    interp_results_free(&r.expected);
+    context_destroy(r.context);
+    strbuf_free(&r.messages);
+}
+
+ir_tensor *kernel_case_reals(named_tensors *to, const char *name, uint32_t rank, const int64_t *dims) {
+    ir_tensor *t = named_tensors_add(to, name, IR_F32, rank, dims);
+    rng_key key = rng_key_make(7, name);
+    for (int64_t i = 0; i < tensor_elements(t); i++) tensor_set(t, i, 2 * rng_uniform(key, (uint64_t)i) - 1);
+    return t;
+}
+
+ir_tensor *kernel_case_integers(named_tensors *to, const char *name, ir_dtype dtype, uint32_t rank, const int64_t *dims,
+                                int64_t bound) {
+    ir_tensor *t = named_tensors_add(to, name, dtype, rank, dims);
+    rng_key key = rng_key_make(8, name);
+    for (int64_t i = 0; i < tensor_elements(t); i++) tensor_set_int(t, i, (int64_t)rng_below(key, (uint64_t)i, (uint64_t)bound));
+    return t;
+}

@@ -1,0 +1,34 @@
+/*
+ * One graph, compiled for one instruction set and run, against the interpreter: what tests of kernels are made of.
+ */
+#ifndef POFAC_TESTS_UNIT_CODEGEN_KERNEL_CASE_H
+#define POFAC_TESTS_UNIT_CODEGEN_KERNEL_CASE_H
+
+#include "codegen/codegen.h"
+#include "tests/unit/named_tensors.h"
+
+typedef struct kernel_case {
+    const char *text;     /* a module with one graph, @g */
+    const char *pipeline; /* run over it before compiling; NULL: none */
+    const char *kernel;   /* row of kernels.def that a step must run; NULL: any */
+    bool evaluators;      /* steps without a kernel are allowed */
+    named_tensors *inputs, *state;
+    double absolute, relative; /* bound of |kernel - interpreter| */
+} kernel_case;
+
+/* Every instruction set that this machine runs: 0, 1, ... until NULL. */
+const char *kernel_case_isa(size_t i);
+
+/*
+ * Runs the case for every instruction set of the machine with 1 and with 3 threads. Ends the test when a result differs from the
+ * interpreter's by more than the bound, when the numbers of threads differ in a bit, or when the wanted kernel is not used. Outputs
+ * are in rows.
+ */
+void kernel_case_run(const kernel_case *c);
+
+/* Random numbers in [-1, 1), and integers in [0, bound), under a new name. */
+ir_tensor *kernel_case_reals(named_tensors *to, const char *name, uint32_t rank, const int64_t *dims);
+ir_tensor *kernel_case_integers(named_tensors *to, const char *name, ir_dtype dtype, uint32_t rank, const int64_t *dims,
+                                int64_t bound);
+
+#endif
