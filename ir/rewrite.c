@@ -86,10 +86,23 @@ const ir_type *rewrite_type(rewriter *rw, const ir_type *type) {
 
 void rewrite_copy(rewriter *rw, const ir_node *n) { rewrite_copy_with(rw, n, NULL, NULL); }
 
-void rewrite_copy_with(rewriter *rw, const ir_node *n, const ir_attr *extra, const char *without) {
+/* Adds the node's copy with these attributes and maps its results; `inputs` and `declared` NULL: the mapped ones. */
+static void copy_node(rewriter *rw, const ir_node *n, const ir_value *inputs, const ir_attr *attrs, size_t n_attrs,
+                      const ir_type *declared) {
     rewrite_visit(rw, n);
-    ir_value inputs[UINT8_MAX];
-    for (uint32_t i = 0; i < n->n_inputs; i++) inputs[i] = rewrite_value(rw, n->inputs[i]);
+    ir_value mapped[UINT8_MAX];
+    for (uint32_t i = 0; i < n->n_inputs && !inputs; i++) mapped[i] = rewrite_value(rw, n->inputs[i]);
+    if (!op_has(n->op, TRAIT_DECLARED)) {
+        declared = NULL;
+    } else if (!declared) {
+        declared = rewrite_type(rw, graph_type(rw->from, n->first_result));
+    }
+    ir_value first = node_add(rw->to, n->op, inputs ? inputs : mapped, n->n_inputs, attrs, n_attrs, declared);
+    if (first == IR_NO_VALUE) return;
+    for (uint32_t r = 0; r < n->n_results; r++) rewrite_map(rw, node_result(n, r), first + r);
+}
+
+void rewrite_copy_with(rewriter *rw, const ir_node *n, const ir_attr *extra, const char *without) {
     ir_attr attrs[OP_MAX_ATTRS + 1];
     size_t n_attrs = 0;
     for (uint32_t i = 0; i < n->n_attrs; i++) {
@@ -98,10 +111,17 @@ void rewrite_copy_with(rewriter *rw, const ir_node *n, const ir_attr *extra, con
         attrs[n_attrs++] = n->attrs[i];
     }
     if (extra) attrs[n_attrs++] = *extra;
-    const ir_type *declared = op_has(n->op, TRAIT_DECLARED) ? rewrite_type(rw, graph_type(rw->from, n->first_result)) : NULL;
-    ir_value first = node_add(rw->to, n->op, inputs, n->n_inputs, attrs, n_attrs, declared);
-    if (first == IR_NO_VALUE) return;
-    for (uint32_t r = 0; r < n->n_results; r++) rewrite_map(rw, node_result(n, r), first + r);
+    copy_node(rw, n, NULL, attrs, n_attrs, NULL);
+}
+
+void rewrite_copy_unmarked(rewriter *rw, const ir_node *n, const ir_value *inputs, const ir_type *declared) {
+    ir_attr attrs[OP_MAX_ATTRS];
+    size_t n_attrs = 0;
+    for (uint32_t i = 0; i < n->n_attrs; i++) {
+        const char *name = n->attrs[i].name;
+        if (strcmp(name, "group") != 0 && strcmp(name, "slot") != 0) attrs[n_attrs++] = n->attrs[i];
+    }
+    copy_node(rw, n, inputs, attrs, n_attrs, declared);
 }
 
 pofac_status rewrite_finish(rewriter *rw) {

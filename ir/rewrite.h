@@ -38,6 +38,10 @@ void rewrite_copy(rewriter *rw, const ir_node *n);
 /* The same with attribute `extra` set (replacing one of that name), or with the attribute named `without` dropped; either may be
  * NULL. */
 void rewrite_copy_with(rewriter *rw, const ir_node *n, const ir_attr *extra, const char *without);
+/* Copies a node of a graph that changes: without the attributes `group` and `slot`, which hold only for the graph they were made on.
+ * `inputs`: new values to take instead of the mapped ones, NULL: those; `declared` likewise instead of the mapped type of an op with
+ * the trait DECLARED. */
+void rewrite_copy_unmarked(rewriter *rw, const ir_node *n, const ir_value *inputs, const ir_type *declared);
 
 /* Maps the outputs, frees the map, and finishes the graph. Call it on every path; it returns the first error. */
 POFAC_MUST_USE pofac_status rewrite_finish(rewriter *rw);

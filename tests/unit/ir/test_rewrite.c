@@ -278,6 +278,38 @@ static void attributes_are_set_and_dropped(void **state) {
     close_fixture(&f);
 }
 
+static void marks_are_dropped(void **state) {
+    (void)state;
+    fixture f;
+    open_fixture(&f);
+    ir_graph *g = small_graph(f.m);
+    ir_attr attrs[3] = {attr_enum("form", "tanh"), attr_int("group", 5), attr_ints("slot", (const int64_t[]){3}, 1)};
+    ir_value x = 1, gelu = node_add(g, OP_gelu, &x, 1, attrs, 3, NULL);
+    const ir_type *tiles = type_with_layout(f.c, graph_type(g, x), LAYOUT_TILES, 16);
+    ir_value relayout = build_declared(g, OP_relayout, gelu, tiles);
+    ir_module *to = module_create(f.c, &f.sink);
+    rewriter rw;
+    assert_int_equal(rewrite_begin(&rw, g, to), POFAC_OK);
+    rewrite_copy(&rw, &g->nodes.data[0]);
+    ir_value other = build_unary(rw.to, OP_relu, rewrite_value(&rw, x));
+    rewrite_copy_unmarked(&rw, graph_node_of(g, gelu), &other, NULL);
+    const ir_node *made = graph_node_of(rw.to, rewrite_value(&rw, gelu));
+    assert_int_equal(made->n_attrs, 1);
+    assert_string_equal(node_string(made, "form"), "tanh");
+    assert_int_equal(made->inputs[0], other);
+    rewrite_copy_unmarked(&rw, graph_node_of(g, relayout), NULL, NULL);
+    made = graph_node_of(rw.to, rewrite_value(&rw, relayout));
+    assert_int_equal(made->inputs[0], rewrite_value(&rw, gelu));
+    assert_ptr_equal(graph_type(rw.to, made->first_result), tiles);
+    rewrite_copy_unmarked(&rw, graph_node_of(g, relayout), NULL, graph_type(g, x));
+    assert_ptr_equal(graph_type(rw.to, rewrite_value(&rw, relayout)), graph_type(g, x));
+    for (size_t i = 1; i < 5; i++) rewrite_copy(&rw, &g->nodes.data[i]);
+    assert_int_equal(rewrite_finish(&rw), POFAC_OK);
+    assert_string_equal(strbuf_str(&f.messages), "");
+    module_destroy(to);
+    close_fixture(&f);
+}
+
 /* ---- mistakes ---- */
 
 static pofac_status skip_relu(void *user, const ir_graph *from, ir_module *to) {
@@ -375,9 +407,13 @@ static void failing_allocations_are_reported_once(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(copies_of_generated_modules_are_equal), cmocka_unit_test(types_follow_the_new_numbers),
-        cmocka_unit_test(products_of_symbols_stay_sorted),       cmocka_unit_test(attributes_are_set_and_dropped),
-        cmocka_unit_test(mistakes_of_a_pass_have_messages),      cmocka_unit_test(modules_share_one_context),
+        cmocka_unit_test(copies_of_generated_modules_are_equal),
+        cmocka_unit_test(types_follow_the_new_numbers),
+        cmocka_unit_test(products_of_symbols_stay_sorted),
+        cmocka_unit_test(attributes_are_set_and_dropped),
+        cmocka_unit_test(marks_are_dropped),
+        cmocka_unit_test(mistakes_of_a_pass_have_messages),
+        cmocka_unit_test(modules_share_one_context),
         cmocka_unit_test(failing_allocations_are_reported_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
