@@ -1,9 +1,18 @@
 /*
  * Passes and the runner.
  *
- * A pipeline is text: passes or named pipelines, separated by commas, each with options in braces:  "canonicalize,layout{tile=16},fuse".
- * The runner verifies the module after each pass; when a pass or the verifier fails, it offers a reproducer: the text of the module before the failing pass with the
- * pipeline that remained, which `pofac opt` runs.
+ * A pipeline is text: passes or named pipelines, separated by commas, passes with options in braces:
+ *
+ *   pipeline = [ item { "," item } ]
+ *   item     = named pipeline | pass [ "{" [ option { "," option } ] "}" ]        canonicalize, layout{tile=16}, fuse
+ *   option   = name "=" value
+ *
+ * White space separates words and means nothing else. The runner verifies the module after each pass; when a pass or the verifier
+ * fails, it offers a reproducer: the text of the module before the failing pass with the pipeline that remained, which `pofac opt`
+ * runs.
+ *
+ * The attributes `group` and `slot` hold for the graph that they were made on: fuse makes groups anew, plan-memory slots, and every
+ * other pass drops both.
  */
 #ifndef POFAC_PASSES_PASS_H
 #define POFAC_PASSES_PASS_H
@@ -23,32 +32,40 @@ typedef struct pass_input {
     const diag_sink *sink;
 } pass_input;
 
-typedef enum pass_effect { KEEPS_MEANING, CHANGES_MEANING } pass_effect;
+/* The option, or its fallback, as a number; POFAC_ERR_USAGE with a message when it is none that the option's row takes. */
+POFAC_MUST_USE pofac_status pass_int_option(const pass_input *in, const char *name, int64_t *out);
 
-typedef struct pass_option_schema {
-    const char *pass, *name, *fallback, *meaning;
-} pass_option_schema;
+/* ---- the tables ---- */
+typedef enum pass_effect { KEEPS_MEANING, CHANGES_MEANING } pass_effect;
 
 typedef struct pass_info {
     const char *name;
-    pofac_status (*run)(const pass_input *in, ir_module **out);
+    pofac_status (*run)(const pass_input *in, ir_module **out); /* *out is NULL on error */
     pass_effect effect;
     const char *meaning;
 } pass_info;
+
+typedef struct pass_option_schema {
+    const char *pass, *name, *fallback;
+    const char *values; /* "16|32|64" or "LOW..HIGH" */
+    const char *meaning;
+} pass_option_schema;
+
+typedef struct pipeline_info {
+    const char *name, *passes, *meaning;
+} pipeline_info;
 
 /* Rows of the tables; NULL past the end. */
 const pass_info *pass_row(size_t i);
 const pass_info *pass_find(const char *name);
 const pass_option_schema *pass_option_row(size_t i); /* options of all passes */
-typedef struct pipeline_info {
-    const char *name, *passes, *meaning;
-} pipeline_info;
+const pass_option_schema *pass_option_find(const char *pass, const char *name);
 const pipeline_info *pipeline_row(size_t i);
 
-/* The option as a whole number within [low, high]; POFAC_ERR_USAGE with a message otherwise. */
-POFAC_MUST_USE pofac_status pass_int_option(const pass_input *in, const char *name, int64_t low, int64_t high, int64_t *out);
+/* Is `value` among the option's values? It is then *number, which may be NULL. */
+bool pass_option_takes(const pass_option_schema *option, const char *value, int64_t *number);
 
-/* ---- the runner ---- */
+/* ---- pipelines as text ---- */
 typedef struct pass_step {
     const pass_info *pass;
     const pass_option *options;
@@ -60,11 +77,13 @@ typedef struct pass_pipeline {
     size_t n_steps;
 } pass_pipeline;
 
-/* Reads a pipeline; everything lives in `a`. Errors (POFAC_ERR_USAGE) have the place in the text: `pipeline:1:COL: error: ...` with a caret. */
+/* Reads a pipeline; everything lives in `a`. Errors (POFAC_ERR_USAGE) have the place in the text, with a caret:
+ * `pipeline:1:COL: error: found ..., wanted ...`. */
 POFAC_MUST_USE pofac_status pipeline_parse(const char *text, arena *a, const diag_sink *sink, pass_pipeline *out);
-/* The text of steps [first, n_steps); parses back to the same. */
+/* Appends the text of steps [first, n_steps); parses back to the same. */
 void pipeline_print(const pass_pipeline *p, size_t first, strbuf *out);
 
+/* ---- the runner ---- */
 typedef struct pass_observer {
     /* Which dumps are wanted: names separated by commas, or "all"; NULL: none. */
     const char *print_before, *print_after;
@@ -72,21 +91,21 @@ typedef struct pass_observer {
     const char *stop_after; /* name of a pass: leave after its first run; NULL: run all */
     /* Receives dumps: "before fuse", "after fuse" and the module. NULL: none. */
     void (*dump)(void *user, const char *title, const ir_module *m);
-    /* Receives the time of each pass. NULL: not measured. */
+    /* Receives the time of each pass that ran, without the verifier's. NULL: not measured. */
     void (*timed)(void *user, const char *pass, double seconds);
-    /* Receives the reproducer when something fails. NULL: none. */
+    /* Receives the reproducer when something fails: a comment line with the command, and the module. NULL: none. */
     void (*reproducer)(void *user, const char *pass, const char *text);
     void *user;
 } pass_observer;
 
-/* Runs a pipeline on a module, which is taken over (freed) on success and on error. `observer` may be NULL. POFAC_ERR_USAGE when the observer names an
- * unknown pass. */
+/* Runs a pipeline on a module, which is taken over (freed) on success and on error. `observer` may be NULL. POFAC_ERR_USAGE when the
+ * observer names an unknown pass; what verifier and passes report otherwise. *out is NULL on error. */
 POFAC_MUST_USE pofac_status pipeline_run(const pass_pipeline *p, ir_module *module, const pass_observer *observer,
                                          const diag_sink *sink, ir_module **out);
 
 /* The columns of passes.def. */
 #define PASS(id, name, keeps, meaning) pofac_status pass_##id(const pass_input *in, ir_module **out);
-#define PASS_OPTION(pass, name, fallback, meaning)
+#define PASS_OPTION(pass, name, fallback, values, meaning)
 #include "passes/passes.def"
 #undef PASS
 #undef PASS_OPTION

@@ -1,97 +1,87 @@
 /*
  * Canonicalization: local rewrites that bring equal things into one form.
  *
- * Contract of a rule: it looks at one node with its inputs already rewritten, gives a value of the same type with the same elements (for finite and non-finite inputs alike; the
- * sign of a zero may differ in x + 0), or none. Every rule removes a node, shortens a chain, or moves a constant to the second place, so one sweep over a graph ends, and repeating the
- * pass changes nothing that these rules see. Nodes that lose their last use are left to dce.
+ * Contract of a rule: it looks at one node with its inputs already rewritten and gives a value of the same type with the same elements,
+ * bit for bit, or none; only x + 0 and x - 0 may turn a zero's sign. So a rule must not move a rounding: a bias added behind a linear
+ * stays there, since inside it would be added before the product is rounded. Every rule drops a node, shortens a chain by one, or
+ * orders operands, and adds at most one node besides the one that it replaces; so one sweep ends in time linear in the graph, and
+ * running the pass again changes nothing. Nodes that lose their last use are left to dce.
+ *
+ * ORDER of operands of commutative ops, where both have the result's type: constants second, else by number.
  */
-#include <string.h>
-
 #include "ir/op.h"
 #include "ir/rewrite.h"
 #include "passes/pass.h"
 
 typedef struct canonical {
-    rewriter *rw;
-    const ir_node *node;  /* the old node: attributes and result type */
-    const uint32_t *uses; /* of the old graph's values */
-    ir_value input[8];    /* new values */
-    const ir_type *type;  /* wanted of the first result, in the new graph */
+    ir_graph *to;
+    const ir_node *node; /* the old node: op and attributes */
+    ir_value x, y;       /* its first two inputs, in the new graph; absent: IR_NO_VALUE */
+    const ir_type *type; /* of its first result, in the new graph */
 } canonical;
 
-static const ir_node *made_by(const canonical *c, ir_value v) { return graph_node_of(c->rw->to, v); }
-static const ir_type *type_of(const canonical *c, ir_value v) { return graph_type(c->rw->to, v); }
+static const ir_node *made_by(const canonical *c, ir_value v) { return graph_node_of(c->to, v); }
+static const ir_type *type_of(const canonical *c, ir_value v) { return graph_type(c->to, v); }
+static bool is_constant(const canonical *c, ir_value v) { return made_by(c, v)->op == OP_constant; }
 
 /* Is `v` a constant whose elements all are `number`, written as a single value? */
 static bool is_fill(const canonical *c, ir_value v, double number) {
-    const ir_node *n = made_by(c, v);
-    const ir_attr *value = n->op == OP_constant ? node_find_attr(n, "value") : NULL;
+    const ir_attr *value = is_constant(c, v) ? node_find_attr(made_by(c, v), "value") : NULL;
     return value && value->as.floats.n == 1 && value->as.floats.data[0] == number;
 }
 
+/* ---- rules ---- */
+
 /* f(x) of the type that x has already is x. */
-static ir_value drop_identity(const canonical *c) { return type_of(c, c->input[0]) == c->type ? c->input[0] : IR_NO_VALUE; }
+static ir_value drop_identity(const canonical *c) { return type_of(c, c->x) == c->type ? c->x : IR_NO_VALUE; }
 
 /* reshape(reshape(x)) = reshape(x), relayout likewise. */
 static ir_value join_chain(const canonical *c) {
-    ir_value same = drop_identity(c);
-    const ir_node *inner = made_by(c, c->input[0]);
-    if (same || inner->op != c->node->op) return same;
+    const ir_node *inner = made_by(c, c->x);
+    if (type_of(c, c->x) == c->type) return c->x;
+    if (inner->op != c->node->op) return IR_NO_VALUE;
     ir_value x = inner->inputs[0];
-    return type_of(c, x) == c->type ? x : build_declared(c->rw->to, c->node->op, x, c->type);
+    return type_of(c, x) == c->type ? x : build_declared(c->to, c->node->op, x, c->type);
 }
 
+/* x[a:b][c:d] = x[a+c:a+d] */
 static ir_value simplify_slice(const canonical *c) {
-    ir_value same = drop_identity(c);
-    const ir_node *inner = made_by(c, c->input[0]);
-    if (same || inner->op != OP_slice) return same;
+    const ir_node *inner = made_by(c, c->x);
+    if (type_of(c, c->x) == c->type) return c->x;
+    if (inner->op != OP_slice) return IR_NO_VALUE;
     int64_t shift = node_int(inner, "begin");
     ir_attr attrs[] = {attr_int("begin", node_int(c->node, "begin") + shift), attr_int("end", node_int(c->node, "end") + shift)};
-    ir_value x = inner->inputs[0];
-    return node_add(c->rw->to, OP_slice, &x, 1, attrs, 2, NULL);
+    return node_add(c->to, OP_slice, &inner->inputs[0], 1, attrs, 2, NULL);
 }
 
-/* (x[i])[j] = x[i[j]] */
+/* x[i][j] = x[i[j]] for a matrix x, so that rows move once. */
 static ir_value simplify_gather_rows(const canonical *c) {
-    const ir_node *inner = made_by(c, c->input[0]);
-    if (inner->op != OP_gather_rows) return IR_NO_VALUE;
-    ir_value x = inner->inputs[0], index = build_binary(c->rw->to, OP_gather_rows, inner->inputs[1], c->input[1]);
-    return build_binary(c->rw->to, OP_gather_rows, x, index);
+    const ir_node *inner = made_by(c, c->x);
+    if (inner->op != OP_gather_rows || c->type->rank != 2) return IR_NO_VALUE;
+    ir_value x = inner->inputs[0], i = inner->inputs[1]; /* building a node may move `inner` */
+    return build_binary(c->to, OP_gather_rows, x, build_binary(c->to, OP_gather_rows, i, c->y));
 }
 
-/* Constants second; else by number, when both have the result's type (so that neither is broadcast). */
 static bool should_swap(const canonical *c) {
-    ir_value a = c->input[0], b = c->input[1];
-    if (type_of(c, a) != type_of(c, b)) return false;
-    bool a_constant = made_by(c, a)->op == OP_constant, b_constant = made_by(c, b)->op == OP_constant;
-    return a_constant != b_constant ? a_constant : a > b;
+    if (type_of(c, c->x) != type_of(c, c->y)) return false;
+    bool x_constant = is_constant(c, c->x), y_constant = is_constant(c, c->y);
+    return x_constant != y_constant ? x_constant : c->x > c->y;
 }
 
-/* linear(x, w) + b with a vector b of the linear's width is linear(x, w, b), when nothing else reads the product. */
-static ir_value bias_into_linear(const canonical *c) {
-    const ir_node *inner = made_by(c, c->input[0]);
-    const ir_type *bias = type_of(c, c->input[1]);
-    if (inner->op != OP_linear || node_input(inner, 2) || bias->rank != 1 || type_of(c, c->input[0])->rank != 2) return IR_NO_VALUE;
-    if (!dim_equal(bias->dims[0], c->type->dims[1]) || c->uses[c->node->inputs[0]] != 1) return IR_NO_VALUE;
-    ir_value inputs[] = {inner->inputs[0], inner->inputs[1], c->input[1], node_input(inner, 3)};
-    return node_add(c->rw->to, OP_linear, inputs, 4, NULL, 0, NULL);
+/* x OP neutral = x, else the operands in order. */
+static ir_value simplify_commutative(const canonical *c, double neutral) {
+    bool swap = should_swap(c);
+    ir_value first = swap ? c->y : c->x, second = swap ? c->x : c->y;
+    if (is_fill(c, second, neutral)) return first;
+    return swap ? build_binary(c->to, c->node->op, first, second) : IR_NO_VALUE;
 }
 
-static ir_value simplify_add(const canonical *c) {
-    if (is_fill(c, c->input[1], 0.0)) return drop_identity(c);
-    if (should_swap(c)) return build_binary(c->rw->to, OP_add, c->input[1], c->input[0]);
-    return bias_into_linear(c);
-}
-
-static ir_value simplify_sub(const canonical *c) { return is_fill(c, c->input[1], 0.0) ? drop_identity(c) : IR_NO_VALUE; }
-
-static ir_value simplify_mul(const canonical *c) {
-    if (is_fill(c, c->input[1], 1.0)) return drop_identity(c);
-    return should_swap(c) ? build_binary(c->rw->to, OP_mul, c->input[1], c->input[0]) : IR_NO_VALUE;
-}
+static ir_value simplify_add(const canonical *c) { return simplify_commutative(c, 0.0); }
+static ir_value simplify_mul(const canonical *c) { return simplify_commutative(c, 1.0); }
+static ir_value simplify_sub(const canonical *c) { return is_fill(c, c->y, 0.0) ? c->x : IR_NO_VALUE; }
 
 /* relu(relu(x)) = relu(x) */
-static ir_value simplify_relu(const canonical *c) { return made_by(c, c->input[0])->op == OP_relu ? c->input[0] : IR_NO_VALUE; }
+static ir_value simplify_relu(const canonical *c) { return made_by(c, c->x)->op == OP_relu ? c->x : IR_NO_VALUE; }
 
 static const struct {
     ir_op op;
@@ -108,40 +98,33 @@ static const struct {
     {OP_relu, simplify_relu},
 };
 
-static ir_value apply_rules(rewriter *rw, const ir_node *n, const uint32_t *uses) {
-    canonical c = {.rw = rw, .node = n, .uses = uses};
-    if (n->n_inputs == 0 || n->n_inputs > 8) return IR_NO_VALUE;
-    for (uint32_t i = 0; i < n->n_inputs; i++) {
-        c.input[i] = rewrite_value(rw, n->inputs[i]);
-        if (n->inputs[i] && !c.input[i]) return IR_NO_VALUE; /* an earlier error */
+/* ---- the pass ---- */
+
+/* What the old node's first result is in the new graph by the rule of its op; IR_NO_VALUE: no rule, or none that fits. */
+static ir_value apply_rule(rewriter *rw, const ir_node *n) {
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        if (rules[i].op != n->op) continue;
+        canonical c = {.to = rw->to, .node = n, .x = rewrite_value(rw, n->inputs[0]), .y = rewrite_value(rw, node_input(n, 1))};
+        c.type = rewrite_type(rw, graph_type(rw->from, n->first_result));
+        return rw->to->module->status == POFAC_OK && c.type ? rules[i].simplify(&c) : IR_NO_VALUE;
     }
-    c.type = rewrite_type(rw, graph_type(rw->from, n->first_result));
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-        if (rules[i].op == n->op) return rules[i].simplify(&c);
     return IR_NO_VALUE;
 }
 
 static pofac_status canonicalize_graph(void *user, const ir_graph *from, ir_module *to) {
-    const pass_input *in = user;
-    arena memory = ARENA_INIT;
-    const uint32_t *uses = graph_count_uses(from, &memory);
-    if (!uses) return diag_out_of_memory(in->sink);
+    (void)user;
     rewriter rw;
-    pofac_status status = rewrite_begin(&rw, from, to);
-    if (status == POFAC_OK) {
-        for (size_t i = 0; i < from->nodes.size; i++) {
-            const ir_node *n = &from->nodes.data[i];
-            rewrite_visit(&rw, n);
-            ir_value simpler = apply_rules(&rw, n, uses);
-            if (simpler) rewrite_map(&rw, n->first_result, simpler);
-            else rewrite_copy(&rw, n);
-        }
-        status = rewrite_finish(&rw);
+    TRY(rewrite_begin(&rw, from, to));
+    for (size_t i = 0; i < from->nodes.size && to->status == POFAC_OK; i++) {
+        const ir_node *n = &from->nodes.data[i];
+        rewrite_visit(&rw, n);
+        ir_value simpler = apply_rule(&rw, n);
+        if (simpler) rewrite_map(&rw, n->first_result, simpler);
+        else rewrite_copy_unmarked(&rw, n, NULL, NULL);
     }
-    arena_free(&memory);
-    return status;
+    return rewrite_finish(&rw);
 }
 
 pofac_status pass_canonicalize(const pass_input *in, ir_module **out) {
-    return rewrite_module(in->module, canonicalize_graph, (void *)in, in->sink, out);
+    return rewrite_module(in->module, canonicalize_graph, NULL, in->sink, out);
 }

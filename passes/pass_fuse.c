@@ -1,115 +1,118 @@
 /*
- * Fusion: marks nodes that one kernel computes with the same `group` number. A group is found backwards from its last node; inner values have a single use, so the group is convex
- * and runs at the place of its last node.
+ * Fusion: marks nodes that one kernel computes with the same `group` number. A group is found backwards from its last node. Every other
+ * node of it makes one value, which is used once, by the group: so no path leaves a group and comes back, and the group can run at
+ * the place of its last node.
  *
  *   embedding sum   embedding { + embedding } [relayout] layer_norm
  *   norm            [linear] + residual, layer_norm
  *   activation      linear, gelu | relu | tanh
  *
- * Marks made by an earlier run are dropped first.
+ * All but the embeddings and their sums are in tiles. Groups and slots that the graph had are dropped. Groups are numbered from 1 in
+ * the order of their last nodes.
  */
-#include <stdlib.h>
-
 #include "ir/op.h"
 #include "ir/rewrite.h"
 #include "passes/pass.h"
 
+#define MAX_SUM_NODES 15 /* of an embedding sum: 8 tables and 7 additions; BERT has 3 tables */
+
 typedef struct fusion {
     const ir_graph *g;
-    const uint32_t *uses;
-    int64_t *group; /* of each node; 0: none */
+    const uint32_t *uses; /* of each value */
+    int64_t *group;       /* of each node, from 1 in the order of finding; 0: none */
     int64_t n_groups;
 } fusion;
 
-static uint32_t node_of(const fusion *f, ir_value v) { return f->g->values.data[v].node; }
-
-/* The node that makes `v`, if it makes nothing else that is read, `v` is read once, and no group has it yet; else NULL. */
+/* The node that makes `v` where it may be inside a group: `v` is used once, and no group has it yet. Else NULL. */
 static const ir_node *inner_node(const fusion *f, ir_value v) {
-    if (f->uses[v] != 1 || f->group[node_of(f, v)]) return NULL;
-    return graph_node_of(f->g, v);
+    return f->uses[v] == 1 && f->group[f->g->values.data[v].node] == 0 ? graph_node_of(f->g, v) : NULL;
 }
 
-static bool is_tiled(const fusion *f, ir_value v) { return graph_type(f->g, v)->layout == LAYOUT_TILES; }
+static const ir_type *type_of(const fusion *f, ir_value v) { return graph_type(f->g, v); }
+static bool is_tiled(const fusion *f, ir_value v) { return type_of(f, v)->layout == LAYOUT_TILES; }
 
-static const ir_node *inner_linear(const fusion *f, ir_value v) {
+static bool is_inner_linear(const fusion *f, ir_value v) {
     const ir_node *n = inner_node(f, v);
-    return n && n->op == OP_linear && is_tiled(f, v) ? n : NULL;
+    return n && n->op == OP_linear && is_tiled(f, v);
 }
 
-static void mark(fusion *f, ir_value v) { f->group[node_of(f, v)] = f->n_groups; }
+static void mark(fusion *f, const ir_node *n) { f->group[n - f->g->nodes.data] = f->n_groups; }
 
-/* Is `v` a sum of embeddings that only this group reads? With `take`, its nodes are marked. */
-static bool embedding_sum(fusion *f, ir_value v, bool take) {
-    const ir_node *n = inner_node(f, v);
-    if (!n) return false;
-    if (n->op == OP_add && graph_type(f->g, n->inputs[0]) == graph_type(f->g, n->inputs[1])) {
-        if (!embedding_sum(f, n->inputs[0], take) || !embedding_sum(f, n->inputs[1], take)) return false;
-    } else if (n->op != OP_embedding || graph_type(f->g, v)->dtype != IR_F32) {
-        return false;
+/* The nodes of the sum `v` of f32 embeddings, all of them inner ones; 0 when it is none or too long. */
+static size_t embedding_sum(const fusion *f, ir_value v, const ir_node *nodes[MAX_SUM_NODES]) {
+    ir_value open[MAX_SUM_NODES + 1] = {v};
+    size_t n_open = 1, n = 0;
+    while (n_open > 0) {
+        const ir_node *node = inner_node(f, open[--n_open]);
+        if (!node || n == MAX_SUM_NODES || type_of(f, node->first_result)->dtype != IR_F32) return 0;
+        nodes[n++] = node;
+        if (node->op == OP_embedding) continue;
+        if (node->op != OP_add || n + n_open + 2 > MAX_SUM_NODES) return 0;
+        if (type_of(f, node->inputs[0]) != type_of(f, node->inputs[1])) return 0;
+        open[n_open++] = node->inputs[0];
+        open[n_open++] = node->inputs[1];
     }
-    if (take) mark(f, v);
-    return true;
+    return n;
 }
 
 static bool fuse_embedding_sum(fusion *f, const ir_node *norm) {
-    ir_value x = norm->inputs[0];
-    const ir_node *inner = inner_node(f, x);
+    const ir_node *nodes[MAX_SUM_NODES], *inner = inner_node(f, norm->inputs[0]);
     bool relayout = inner && inner->op == OP_relayout;
-    ir_value sum = relayout ? inner->inputs[0] : x;
-    if (!is_tiled(f, x) || !embedding_sum(f, sum, false)) return false;
+    if (!is_tiled(f, norm->inputs[0])) return false;
+    size_t n = embedding_sum(f, relayout ? inner->inputs[0] : norm->inputs[0], nodes);
+    if (n == 0) return false;
     f->n_groups++;
-    embedding_sum(f, sum, true);
-    if (relayout) mark(f, x);
-    mark(f, norm->first_result);
+    for (size_t i = 0; i < n; i++) mark(f, nodes[i]);
+    if (relayout) mark(f, inner);
+    mark(f, norm);
     return true;
 }
 
-static bool fuse_norm(fusion *f, const ir_node *norm) {
-    ir_value sum = norm->inputs[0];
-    const ir_node *add = inner_node(f, sum);
-    if (!add || add->op != OP_add || !is_tiled(f, sum)) return false;
+static void fuse_norm(fusion *f, const ir_node *norm) {
+    const ir_node *add = inner_node(f, norm->inputs[0]);
+    if (!add || add->op != OP_add || !is_tiled(f, norm->inputs[0])) return;
     ir_value a = add->inputs[0], b = add->inputs[1];
-    if (graph_type(f->g, a) != graph_type(f->g, b)) return false;
+    if (type_of(f, a) != type_of(f, b)) return;
     f->n_groups++;
-    if (inner_linear(f, a)) mark(f, a);
-    else if (inner_linear(f, b)) mark(f, b);
-    mark(f, sum);
-    mark(f, norm->first_result);
-    return true;
+    if (is_inner_linear(f, a)) mark(f, graph_node_of(f->g, a));
+    else if (is_inner_linear(f, b)) mark(f, graph_node_of(f->g, b));
+    mark(f, add);
+    mark(f, norm);
 }
 
-static void fuse_activation(fusion *f, const ir_node *n) {
-    ir_value x = n->inputs[0];
-    if (!inner_linear(f, x)) return;
+static void fuse_activation(fusion *f, const ir_node *activation) {
+    ir_value x = activation->inputs[0];
+    if (!is_inner_linear(f, x)) return;
     f->n_groups++;
-    mark(f, x);
-    mark(f, n->first_result);
+    mark(f, graph_node_of(f->g, x));
+    mark(f, activation);
 }
 
 static void find_groups(fusion *f) {
     for (size_t i = f->g->nodes.size; i-- > 0;) {
         const ir_node *n = &f->g->nodes.data[i];
-        if (f->group[i]) continue;
+        if (f->group[i] != 0) continue;
         if (n->op == OP_layer_norm && !fuse_embedding_sum(f, n)) fuse_norm(f, n);
         if (n->op == OP_gelu || n->op == OP_relu || n->op == OP_tanh) fuse_activation(f, n);
     }
 }
 
+static void copy_grouped(const fusion *f, rewriter *rw, size_t i) {
+    ir_attr group = attr_int("group", f->n_groups + 1 - f->group[i]); /* found backwards, numbered forwards */
+    if (f->group[i] != 0) rewrite_copy_with(rw, &f->g->nodes.data[i], &group, "slot");
+    else rewrite_copy_unmarked(rw, &f->g->nodes.data[i], NULL, NULL);
+}
+
 static pofac_status fuse_graph(void *user, const ir_graph *from, ir_module *to) {
     const pass_input *in = user;
     arena memory = ARENA_INIT;
+    rewriter rw;
     fusion f = {.g = from, .uses = graph_count_uses(from, &memory)};
     f.group = ARENA_ARRAY(&memory, int64_t, from->nodes.size + 1);
-    pofac_status status = f.uses && f.group ? POFAC_OK : diag_out_of_memory(in->sink);
-    rewriter rw;
-    if (status == POFAC_OK) status = rewrite_begin(&rw, from, to);
+    pofac_status status = f.uses && f.group ? rewrite_begin(&rw, from, to) : diag_out_of_memory(in->sink);
     if (status == POFAC_OK) {
         find_groups(&f);
-        for (size_t i = 0; i < from->nodes.size; i++) {
-            /* found backwards, numbered forwards in the text */
-            ir_attr group = attr_int("group", f.n_groups + 1 - f.group[i]);
-            rewrite_copy_with(&rw, &from->nodes.data[i], f.group[i] ? &group : NULL, "group");
-        }
+        for (size_t i = 0; i < from->nodes.size; i++) copy_grouped(&f, &rw, i);
         status = rewrite_finish(&rw);
     }
     arena_free(&memory);
@@ -117,5 +120,6 @@ static pofac_status fuse_graph(void *user, const ir_graph *from, ir_module *to) 
 }
 
 pofac_status pass_fuse(const pass_input *in, ir_module **out) {
-    return rewrite_module(in->module, fuse_graph, (void *)in, in->sink, out);
+    pass_input copy = *in;
+    return rewrite_module(in->module, fuse_graph, &copy, in->sink, out);
 }

@@ -1,103 +1,107 @@
 /*
- * Layout: puts activations into tiles<W>, the layout in which W tokens stand side by side for each feature, so that sparse products, layer norm, softmax and attention all run on
- * full vectors without transposes (design: kernels work on columns of W tokens).
+ * Layout: puts activations into tiles<W>, the layout in which W tokens stand side by side for each feature, so that sparse products,
+ * layer norm, softmax and attention all run on full vectors without transposes.
  *
- * Ops with the trait TILED always run in tiles when they are f32; elementwise ops and gather_rows follow their inputs; everything else runs in rows, and so do the graph's
- * outputs. Where producer and consumer differ, a relayout node converts, once per value. Sparse linears have no tiled kernel and stay in rows.
+ * Ops with the trait TILED run in tiles when they are f32; elementwise ops and gather_rows follow their inputs; everything else runs in
+ * rows, and so do the graph's outputs. Sparse linears have no tiled kernel and stay in rows. Where maker and reader differ, a relayout
+ * node converts, once per value and layout, where it is first needed. Relayouts that the graph had are dropped: whoever reads them
+ * asks again, so running the pass twice is running it once. Leaves keep the layout that they are declared in.
  */
-#include <stdlib.h>
-
 #include "ir/op.h"
 #include "ir/rewrite.h"
 #include "passes/pass.h"
 
-typedef struct layout_job {
-    const pass_input *in;
-    int64_t tile;
-} layout_job;
-
-typedef struct layout_graph_state {
+typedef struct layout_state {
     rewriter rw;
-    uint32_t tile;
-    ir_value *other; /* [values of the old graph] the value in the other layout, once made */
-} layout_graph_state;
+    uint32_t tile;          /* W */
+    ir_value *source;       /* [values of the old graph] the value itself; of a relayout, that of its input */
+    ir_value *converted[2]; /* [values of the old graph] the value in rows, in tiles, where a relayout was made */
+} layout_state;
 
 /* Is input i of the node an activation, i.e. a matrix that has a row per token? */
 static bool is_activation(const ir_graph *g, const ir_node *n, uint32_t i) {
-    if (!n->inputs[i] || (i == 1 && op_has(n->op, TRAIT_WEIGHTED))) return false;
+    if (node_input(n, i) == IR_NO_VALUE || (i == 1 && op_has(n->op, TRAIT_WEIGHTED))) return false;
     const ir_type *t = graph_type(g, n->inputs[i]);
     return t->kind == TYPE_TENSOR && t->rank == 2 && t->dtype == IR_F32;
 }
 
-/* The new value of `old` in the wanted layout. */
-static ir_value in_layout(layout_graph_state *s, ir_value old, bool tiled) {
+/* The new value of `old`, in tiles<W> or rows if it is a tensor. */
+static ir_value in_layout(layout_state *s, ir_value old, bool tiled) {
+    old = s->source[old];
     ir_value v = rewrite_value(&s->rw, old);
-    if (!v) return v;
-    const ir_type *t = graph_type(s->rw.to, v);
-    if (t->kind != TYPE_TENSOR || (t->layout == LAYOUT_TILES) == tiled) return v;
-    if (!s->other[old]) {
-        ir_context *c = s->rw.to->module->context;
-        s->other[old] = build_declared(s->rw.to, OP_relayout, v,
-                                       type_with_layout(c, t, tiled ? LAYOUT_TILES : LAYOUT_ROWS, tiled ? s->tile : 0));
-    }
-    return s->other[old];
+    if (v == IR_NO_VALUE) return v;
+    const ir_type *t = graph_type(s->rw.to, v), *wanted;
+    if (t->kind != TYPE_TENSOR) return v;
+    wanted = type_with_layout(s->rw.to->module->context, t, tiled ? LAYOUT_TILES : LAYOUT_ROWS, tiled ? s->tile : 0);
+    if (t == wanted) return v;
+    ir_value *converted = &s->converted[tiled][old];
+    if (*converted == IR_NO_VALUE) *converted = build_declared(s->rw.to, OP_relayout, v, wanted);
+    return *converted;
 }
 
-static bool runs_tiled(const layout_graph_state *s, const ir_node *n) {
+static bool is_tiled(const layout_state *s, ir_value old) {
+    ir_value v = s->rw.map[s->source[old]];
+    return v != IR_NO_VALUE && graph_type(s->rw.to, v)->layout == LAYOUT_TILES;
+}
+
+static bool runs_tiled(const layout_state *s, const ir_node *n) {
     const ir_graph *g = s->rw.from;
-    if (n->n_inputs == 0 || !is_activation(g, n, 0)) return false;
+    if (!is_activation(g, n, 0)) return false;
     if (op_has(n->op, TRAIT_TILED)) return !(n->op == OP_linear && node_input(n, 3));
     if (n->op == OP_cast || !(op_has(n->op, TRAIT_ELEMENTWISE) || n->op == OP_gather_rows)) return false;
-    for (uint32_t i = 0; i < n->n_inputs; i++) {
-        if (!is_activation(g, n, i)) continue;
-        ir_value v = s->rw.map[n->inputs[i]];
-        if (v && graph_type(s->rw.to, v)->layout == LAYOUT_TILES) return true;
-    }
+    for (uint32_t i = 0; i < n->n_inputs; i++)
+        if (is_activation(g, n, i) && is_tiled(s, n->inputs[i])) return true;
     return false;
 }
 
-static void place_node(layout_graph_state *s, const ir_node *n) {
-    ir_value inputs[8];
-    if (n->op == OP_relayout) { /* a conversion made earlier: whoever reads it asks again */
-        rewrite_map(&s->rw, n->first_result, rewrite_value(&s->rw, n->inputs[0]));
+/* The type that an op declares for its result when its inputs are in rows. */
+static const ir_type *declared_in_rows(layout_state *s, const ir_node *n) {
+    if (!op_has(n->op, TRAIT_DECLARED)) return NULL;
+    const ir_type *t = rewrite_type(&s->rw, graph_type(s->rw.from, n->first_result));
+    return t ? type_with_layout(s->rw.to->module->context, t, LAYOUT_ROWS, 0) : NULL;
+}
+
+static void place_node(layout_state *s, const ir_node *n) {
+    ir_value inputs[UINT8_MAX];
+    for (uint32_t r = 0; r < n->n_results; r++) s->source[node_result(n, r)] = node_result(n, r);
+    if (n->op == OP_relayout) {
+        s->source[n->first_result] = s->source[n->inputs[0]];
         return;
     }
     rewrite_visit(&s->rw, n);
-    if (n->n_inputs == 0 || n->n_inputs > 8) {
-        rewrite_copy(&s->rw, n);
-        return;
-    }
     bool tiled = runs_tiled(s, n);
     for (uint32_t i = 0; i < n->n_inputs; i++)
         inputs[i] = n->inputs[i] ? in_layout(s, n->inputs[i], tiled && is_activation(s->rw.from, n, i)) : IR_NO_VALUE;
-    const ir_type *declared = NULL;
-    if (op_has(n->op, TRAIT_DECLARED)) declared = rewrite_type(&s->rw, graph_type(s->rw.from, n->first_result));
-    ir_value first = node_add(s->rw.to, n->op, inputs, n->n_inputs, n->attrs, n->n_attrs, declared);
-    for (uint32_t r = 0; first && r < n->n_results; r++) rewrite_map(&s->rw, node_result(n, r), first + r);
+    if (op_has(n->op, TRAIT_LEAF)) rewrite_copy_unmarked(&s->rw, n, NULL, NULL);
+    else rewrite_copy_unmarked(&s->rw, n, inputs, declared_in_rows(s, n));
+}
+
+/* Outputs in rows; the relayout stands in the scope of the node that makes the value. */
+static void place_output(layout_state *s, ir_value old) {
+    rewrite_visit(&s->rw, graph_node_of(s->rw.from, s->source[old]));
+    rewrite_map(&s->rw, old, in_layout(s, old, false));
 }
 
 static pofac_status layout_graph(void *user, const ir_graph *from, ir_module *to) {
-    const layout_job *job = user;
-    layout_graph_state s = {.tile = (uint32_t)job->tile};
-    s.other = calloc(from->values.size, sizeof *s.other);
-    if (!s.other) return diag_out_of_memory(job->in->sink);
-    pofac_status status = rewrite_begin(&s.rw, from, to);
+    const pass_input *in = user;
+    arena memory = ARENA_INIT;
+    int64_t tile = 0;
+    layout_state s = {.source = ARENA_ARRAY(&memory, ir_value, from->values.size)};
+    for (int i = 0; i < 2; i++) s.converted[i] = ARENA_ARRAY(&memory, ir_value, from->values.size);
+    pofac_status status = s.source && s.converted[0] && s.converted[1] ? POFAC_OK : diag_out_of_memory(in->sink);
+    if (status == POFAC_OK) status = pass_int_option(in, "tile", &tile);
+    if (status == POFAC_OK) status = rewrite_begin(&s.rw, from, to);
     if (status == POFAC_OK) {
+        s.tile = (uint32_t)tile;
         for (size_t i = 0; i < from->nodes.size; i++) place_node(&s, &from->nodes.data[i]);
-        for (size_t i = 0; i < from->outputs.size; i++) {
-            ir_value old = from->outputs.data[i].value;
-            rewrite_map(&s.rw, old, in_layout(&s, old, false));
-        }
+        for (size_t i = 0; i < from->outputs.size; i++) place_output(&s, from->outputs.data[i].value);
         status = rewrite_finish(&s.rw);
     }
-    free(s.other);
+    arena_free(&memory);
     return status;
 }
 
 pofac_status pass_layout(const pass_input *in, ir_module **out) {
-    layout_job job = {.in = in};
-    TRY(pass_int_option(in, "tile", 16, 64, &job.tile));
-    if (job.tile != 16 && job.tile != 32 && job.tile != 64)
-        return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "layout: option tile is %lld, wanted 16, 32 or 64", (long long)job.tile);
-    return rewrite_module(in->module, layout_graph, &job, in->sink, out);
+    pass_input copy = *in;
+    return rewrite_module(in->module, layout_graph, &copy, in->sink, out);
 }

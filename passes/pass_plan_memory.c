@@ -1,15 +1,17 @@
 /*
- * Memory plan: gives every value that a kernel writes a slot; values whose lives do not overlap share one. All slots together are the session's arena.
+ * Memory plan: gives every value that a kernel writes a slot; values whose lives do not overlap share one. All slots together are the
+ * session's arena.
  *
- * Sizes are symbolic, so the plan is made once, at the symbols' upper bounds, and holds for every batch: a slot is as large as its largest value under the binding
- * of a run. Liveness is counted in steps: a group is one step, at the place of its last node (it is convex and its inner values have no reader outside). A value lives from its step to
- * the last step that reads it; outputs live to the end. A step's results are placed before its inputs are released, since kernels must not write where they read. A reshape in rows is the
- * same memory as its input: both get one slot.
+ * Sizes are symbolic, so the plan is made once, at the symbols' upper bounds, and holds for every batch: a slot is as large as its
+ * largest value under the binding of a run. Liveness is counted in steps: a group is one step, at the place of its last node. A value
+ * lives from its step to the last step that reads it; outputs live to the end. A step's results are placed before its inputs are
+ * released, since kernels do not write where they read. A reshape in rows is the same memory as its input: both get one slot. Values
+ * that nobody reads, that stay inside a group, or that are leaves have none (-1). Slots are chosen by best fit: the smallest free one
+ * that is large enough, else the largest free one, which grows.
  *
- * Values that nobody reads, that stay inside a group, or that are leaves have no slot (-1). Best fit: the smallest free slot that is large enough, else the largest free one, which grows.
- *
- * An output named like a state leaf is written into the leaf's own memory: all other readers of the leaf must come no later than the step that writes; otherwise the old content would be lost, and
- * that is an error.
+ * What cannot be run without a copy is an error: a value that is read before its group has run, and state that is overwritten too
+ * early. An output named like a state leaf is written into the leaf's own memory, so it is the leaf itself, or a computed value of no
+ * other state, and nothing reads the leaf after the step that computes it.
  */
 #include <string.h>
 
@@ -20,16 +22,16 @@
 
 typedef struct life {
     uint32_t born, dies; /* steps */
-    ir_value root;       /* the value whose memory it is: itself, or the input of a reshape */
+    ir_value root;       /* the value whose memory it is: itself, or that of a reshape's input */
     bool placed;         /* needs a slot */
-    int64_t slot, bytes;
+    int64_t slot, bytes; /* of roots that are placed */
 } life;
 
 typedef struct memory_plan {
-    const pass_input *in;
     const ir_graph *g;
+    const diag_sink *sink;
     arena memory;
-    uint32_t *step; /* of each node: the number of its group's last node */
+    uint32_t *step; /* of each node: the index of its group's last node */
     life *lives;    /* of each value */
     int64_t *slot_bytes;
     bool *slot_used;
@@ -39,16 +41,15 @@ typedef struct memory_plan {
 /* ---- steps and lives ---- */
 
 static pofac_status number_steps(memory_plan *p) {
-    const ir_graph *g = p->g;
     strmap last = STRMAP_INIT; /* group number -> its last node */
     pofac_status status = POFAC_OK;
-    for (size_t i = g->nodes.size; i-- > 0 && status == POFAC_OK;) {
-        int64_t group = node_int(&g->nodes.data[i], "group");
+    for (size_t i = p->g->nodes.size; i-- > 0 && status == POFAC_OK;) {
+        const ir_attr *group = node_find_attr(&p->g->nodes.data[i], "group");
         p->step[i] = (uint32_t)i;
-        if (group < 0) continue;
-        const strmap_entry *e = strmap_put(&last, (const char *)&group, sizeof group, i, NULL);
-        if (!e) status = diag_out_of_memory(p->in->sink);
-        else p->step[i] = (uint32_t)e->value;
+        if (!group) continue;
+        const strmap_entry *e = strmap_put(&last, (const char *)&group->as.i, sizeof group->as.i, i, NULL);
+        if (e) p->step[i] = (uint32_t)e->value;
+        else status = diag_out_of_memory(p->sink);
     }
     strmap_free(&last);
     return status;
@@ -61,95 +62,190 @@ static bool is_alias(const memory_plan *p, const ir_node *n) {
     return graph_type(p->g, n->inputs[0])->layout == LAYOUT_ROWS && graph_type(p->g, n->first_result)->layout == LAYOUT_ROWS;
 }
 
+static life *root_of(const memory_plan *p, ir_value v) { return &p->lives[p->lives[v].root]; }
+
+static void need_slot(memory_plan *p, ir_value v) {
+    if (!is_leaf(p, v)) p->lives[v].placed = root_of(p, v)->placed = true;
+}
+
 static void read_at(memory_plan *p, ir_value v, uint32_t step) {
-    life *l = &p->lives[p->lives[v].root];
+    life *l = root_of(p, v);
     if (l->dies < step) l->dies = step;
 }
 
-static void find_lives(memory_plan *p) {
+static void begin_lives(memory_plan *p, const ir_node *n, uint32_t step) {
+    for (uint32_t r = 0; r < n->n_results; r++) {
+        ir_value v = node_result(n, r);
+        p->lives[v] = (life){.born = step, .dies = step, .root = v, .slot = -1};
+        if (is_alias(p, n)) p->lives[v].root = p->lives[n->inputs[0]].root;
+    }
+}
+
+static pofac_status read_inputs(memory_plan *p, const ir_node *n, uint32_t step) {
+    for (uint32_t i = 0; i < n->n_inputs; i++) {
+        ir_value v = n->inputs[i];
+        if (v == IR_NO_VALUE) continue;
+        uint32_t made = p->step[p->g->values.data[v].node];
+        if (made > step)
+            return node_error(p->g, n, p->sink, "plan-memory: input %u is computed by a group that ends at %%%u, wanted it before",
+                              i, made + 1);
+        if (made < step) need_slot(p, v);
+        read_at(p, v, step);
+    }
+    return POFAC_OK;
+}
+
+static pofac_status find_lives(memory_plan *p) {
     const ir_graph *g = p->g;
     for (size_t i = 0; i < g->nodes.size; i++) {
-        const ir_node *n = &g->nodes.data[i];
-        for (uint32_t r = 0; r < n->n_results; r++) {
-            life *l = &p->lives[node_result(n, r)];
-            *l = (life){.born = p->step[i], .dies = p->step[i], .root = node_result(n, r), .slot = -1};
-            if (is_alias(p, n)) l->root = p->lives[n->inputs[0]].root;
-        }
-        for (uint32_t k = 0; k < n->n_inputs; k++) {
-            ir_value v = n->inputs[k];
-            if (!v) continue;
-            read_at(p, v, p->step[i]);
-            const ir_node *maker = graph_node_of(g, v);
-            bool inside = p->step[g->values.data[v].node] == p->step[i] && maker != n;
-            if (!inside && !op_has(maker->op, TRAIT_LEAF)) p->lives[p->lives[v].root].placed = p->lives[v].placed = true;
-        }
+        begin_lives(p, &g->nodes.data[i], p->step[i]);
+        TRY(read_inputs(p, &g->nodes.data[i], p->step[i]));
     }
     for (size_t i = 0; i < g->outputs.size; i++) {
-        ir_value v = g->outputs.data[i].value;
-        read_at(p, v, (uint32_t)g->nodes.size);
-        if (!is_leaf(p, v)) p->lives[p->lives[v].root].placed = p->lives[v].placed = true;
-    }
-}
-
-/* Bytes at the symbols' upper bounds; what cannot be counted is the largest. */
-static int64_t bytes_at_bounds(const memory_plan *p, const int64_t *bounds, const ir_type *t) {
-    int64_t bytes = type_bytes(t, (ir_binding){bounds, context_n_symbols(p->g->module->context) + 1});
-    return bytes < 0 ? INT64_MAX : bytes;
-}
-
-/* ---- slots ---- */
-
-static int64_t choose_slot(memory_plan *p, int64_t bytes) {
-    int64_t best = -1;
-    for (int64_t s = 0; s < p->n_slots; s++) {
-        if (p->slot_used[s]) continue;
-        bool fits = p->slot_bytes[s] >= bytes, best_fits = best >= 0 && p->slot_bytes[best] >= bytes;
-        if (best < 0 || (fits && !best_fits) || (fits == best_fits && (p->slot_bytes[s] < p->slot_bytes[best]) == fits)) best = s;
-    }
-    if (best < 0) best = p->n_slots++;
-    if (p->slot_bytes[best] < bytes) p->slot_bytes[best] = bytes;
-    p->slot_used[best] = true;
-    return best;
-}
-
-/* Per step: the values born and the values that die there, as linked lists threaded through arrays indexed by value. */
-static pofac_status place(memory_plan *p, const int64_t *bounds) {
-    const ir_graph *g = p->g;
-    size_t n_values = g->values.size, n_steps = g->nodes.size + 1;
-    ir_value *first_born = ARENA_ARRAY(&p->memory, ir_value, n_steps), *first_dying = ARENA_ARRAY(&p->memory, ir_value, n_steps);
-    ir_value *next_born = ARENA_ARRAY(&p->memory, ir_value, n_values), *next_dying = ARENA_ARRAY(&p->memory, ir_value, n_values);
-    p->slot_bytes = ARENA_ARRAY(&p->memory, int64_t, n_values);
-    p->slot_used = ARENA_ARRAY(&p->memory, bool, n_values);
-    if (!first_born || !first_dying || !next_born || !next_dying || !p->slot_bytes || !p->slot_used)
-        return diag_out_of_memory(p->in->sink);
-    for (size_t v = n_values; v-- > 1;) {
-        life *l = &p->lives[v];
-        if (!l->placed || l->root != v) continue;
-        l->bytes = bytes_at_bounds(p, bounds, graph_type(g, (ir_value)v));
-        next_born[v] = first_born[l->born], first_born[l->born] = (ir_value)v;
-        next_dying[v] = first_dying[l->dies], first_dying[l->dies] = (ir_value)v;
-    }
-    for (size_t step = 0; step < n_steps; step++) {
-        for (ir_value v = first_born[step]; v; v = next_born[v]) p->lives[v].slot = choose_slot(p, p->lives[v].bytes);
-        for (ir_value v = first_dying[step]; v; v = next_dying[v]) p->slot_used[p->lives[v].slot] = false;
+        need_slot(p, g->outputs.data[i].value);
+        read_at(p, g->outputs.data[i].value, (uint32_t)g->nodes.size);
     }
     return POFAC_OK;
 }
 
 /* ---- state ---- */
 
-static pofac_status check_state(const memory_plan *p) {
+/* The state `name` becomes `next`; `leaf` is a leaf of it. */
+static pofac_status check_leaf(const memory_plan *p, const ir_node *leaf, const char *name, ir_value next) {
+    if (next == leaf->first_result) return POFAC_OK;
+    if (is_leaf(p, next)) {
+        if (graph_node_of(p->g, next)->op == OP_state && strcmp(node_string(graph_node_of(p->g, next), "name"), name) == 0)
+            return POFAC_OK;
+        return node_error(p->g, leaf, p->sink, "plan-memory: the next content of \"%s\" is the leaf %%%u, wanted a computed value",
+                          name, graph_value_number(p->g, next));
+    }
+    if (p->lives[leaf->first_result].dies > root_of(p, next)->born)
+        return node_error(p->g, leaf, p->sink, "plan-memory: \"%s\" is read after %%%u, its next content, wanted all reads before",
+                          name, graph_value_number(p->g, p->lives[next].root));
+    return POFAC_OK;
+}
+
+/* No memory is the next content of two states. `states` has the names of the leaves. */
+static pofac_status check_once(memory_plan *p, const strmap *states) {
+    const ir_output **taken = ARENA_ARRAY(&p->memory, const ir_output *, p->g->values.size);
+    if (!taken) return diag_out_of_memory(p->sink);
+    for (size_t i = 0; i < p->g->outputs.size; i++) {
+        const ir_output *o = &p->g->outputs.data[i];
+        ir_value root = p->lives[o->value].root;
+        if (is_leaf(p, root) || !strmap_get(states, o->name, strlen(o->name))) continue;
+        if (taken[root])
+            return node_error(p->g, graph_node_of(p->g, root), p->sink,
+                              "plan-memory: the result is the next content of \"%s\" and of \"%s\", wanted one of them",
+                              taken[root]->name, o->name);
+        taken[root] = o;
+    }
+    return POFAC_OK;
+}
+
+static pofac_status check_leaves(memory_plan *p, strmap *outputs, strmap *states) {
     const ir_graph *g = p->g;
-    for (size_t o = 0; o < g->outputs.size; o++) {
-        uint32_t writer = p->lives[g->outputs.data[o].value].born;
-        for (size_t i = 0; i < g->nodes.size; i++) {
-            const ir_node *leaf = &g->nodes.data[i];
-            if (leaf->op != OP_state || strcmp(node_string(leaf, "name"), g->outputs.data[o].name) != 0) continue;
-            if (p->lives[leaf->first_result].dies > writer && g->outputs.data[o].value != leaf->first_result)
-                return diag_error(p->in->sink, POFAC_ERR_INPUT, NULL,
-                                  "plan-memory: state \"%s\" is read after its next content is computed, wanted all reads before",
-                                  g->outputs.data[o].name);
+    for (size_t i = 0; i < g->outputs.size; i++) {
+        const ir_output *o = &g->outputs.data[i];
+        if (!strmap_put(outputs, o->name, strlen(o->name), o->value, NULL)) return diag_out_of_memory(p->sink);
+    }
+    for (size_t i = 0; i < g->nodes.size; i++) {
+        const ir_node *leaf = &g->nodes.data[i];
+        if (leaf->op != OP_state) continue;
+        const char *name = node_string(leaf, "name");
+        const strmap_entry *next = strmap_get(outputs, name, strlen(name));
+        if (!next) continue;
+        if (!strmap_put(states, name, strlen(name), 0, NULL)) return diag_out_of_memory(p->sink);
+        TRY(check_leaf(p, leaf, name, (ir_value)next->value));
+    }
+    return check_once(p, states);
+}
+
+static pofac_status check_state(memory_plan *p) {
+    strmap outputs = STRMAP_INIT, states = STRMAP_INIT;
+    pofac_status status = check_leaves(p, &outputs, &states);
+    strmap_free(&outputs);
+    strmap_free(&states);
+    return status;
+}
+
+/* ---- slots ---- */
+
+/* The numbers at which sizes are compared: the symbols' bounds; of nnz(%v), that no entry of the pattern is zero. */
+static int64_t *symbol_bounds(memory_plan *p) {
+    const ir_graph *g = p->g;
+    const ir_context *c = g->module->context;
+    size_t n = context_n_symbols(c) + 1;
+    int64_t *bounds = ARENA_ARRAY(&p->memory, int64_t, n);
+    for (ir_symbol s = 0; bounds && s < n; s++) {
+        bounds[s] = -1;
+        if (s == 0) continue;
+        if (symbol_kind(c, s) == SYMBOL_NAMED) {
+            int64_t bound = graph_symbol_bound(g, s);
+            if (bound > 0) bounds[s] = bound;
+        } else if (symbol_value(c, s) < g->values.size) {
+            const ir_type *t = graph_type(g, symbol_value(c, s));
+            int64_t rows, columns;
+            if (t->kind != TYPE_PATTERN || !dim_is_const(t->dims[0], &rows) || !dim_is_const(t->dims[1], &columns)) continue;
+            if (__builtin_mul_overflow(rows, columns, &bounds[s])) bounds[s] = -1;
         }
+    }
+    return bounds;
+}
+
+/* Is free slot a better for so many bytes than free slot b? */
+static bool is_better(const memory_plan *p, int64_t a, int64_t b, int64_t bytes) {
+    int64_t a_bytes = p->slot_bytes[a], b_bytes = p->slot_bytes[b];
+    if ((a_bytes >= bytes) != (b_bytes >= bytes)) return a_bytes >= bytes;
+    return a_bytes >= bytes ? a_bytes < b_bytes : a_bytes > b_bytes;
+}
+
+static int64_t choose_slot(memory_plan *p, int64_t bytes) {
+    int64_t best = -1;
+    for (int64_t s = 0; s < p->n_slots; s++)
+        if (!p->slot_used[s] && (best < 0 || is_better(p, s, best, bytes))) best = s;
+    if (best < 0) best = p->n_slots++;
+    if (p->slot_bytes[best] < bytes) p->slot_bytes[best] = bytes;
+    p->slot_used[best] = true;
+    return best;
+}
+
+/* Values by the step in which something happens to them: lists threaded through an array indexed by value. */
+typedef struct step_lists {
+    ir_value *first; /* of each step */
+    ir_value *next;  /* of each value */
+} step_lists;
+
+static bool make_lists(memory_plan *p, step_lists *l) {
+    l->first = ARENA_ARRAY(&p->memory, ir_value, p->g->nodes.size + 1);
+    l->next = ARENA_ARRAY(&p->memory, ir_value, p->g->values.size);
+    return l->first && l->next;
+}
+
+static void push_value(step_lists *l, uint32_t step, ir_value v) {
+    l->next[v] = l->first[step];
+    l->first[step] = v;
+}
+
+static pofac_status place_values(memory_plan *p) {
+    size_t n_values = p->g->values.size, n_steps = p->g->nodes.size + 1;
+    step_lists births, deaths;
+    const int64_t *bounds = symbol_bounds(p);
+    ir_binding at_bounds = {bounds, context_n_symbols(p->g->module->context) + 1};
+    p->slot_bytes = ARENA_ARRAY(&p->memory, int64_t, n_values);
+    p->slot_used = ARENA_ARRAY(&p->memory, bool, n_values);
+    if (!bounds || !p->slot_bytes || !p->slot_used || !make_lists(p, &births) || !make_lists(p, &deaths))
+        return diag_out_of_memory(p->sink);
+    for (ir_value v = (ir_value)n_values; v-- > 1;) { /* pushed backwards, read forwards */
+        life *l = &p->lives[v];
+        if (!l->placed || l->root != v) continue;
+        l->bytes = type_bytes(graph_type(p->g, v), at_bounds);
+        if (l->bytes < 0) l->bytes = INT64_MAX; /* too large to count */
+        push_value(&births, l->born, v);
+        push_value(&deaths, l->dies, v);
+    }
+    for (size_t step = 0; step < n_steps; step++) {
+        for (ir_value v = births.first[step]; v; v = births.next[v]) p->lives[v].slot = choose_slot(p, p->lives[v].bytes);
+        for (ir_value v = deaths.first[step]; v; v = deaths.next[v]) p->slot_used[p->lives[v].slot] = false;
     }
     return POFAC_OK;
 }
@@ -157,38 +253,32 @@ static pofac_status check_state(const memory_plan *p) {
 /* ---- the pass ---- */
 
 static pofac_status make_plan(memory_plan *p) {
-    const ir_graph *g = p->g;
-    size_t n_symbols = context_n_symbols(g->module->context) + 1;
-    int64_t *bounds = ARENA_ARRAY(&p->memory, int64_t, n_symbols);
-    p->step = ARENA_ARRAY(&p->memory, uint32_t, g->nodes.size + 1);
-    p->lives = ARENA_ARRAY(&p->memory, life, g->values.size + 1);
-    if (!bounds || !p->step || !p->lives) return diag_out_of_memory(p->in->sink);
-    for (size_t s = 0; s < n_symbols; s++) bounds[s] = -1;
-    for (size_t b = 0; b < g->n_bounds; b++) bounds[g->bounds[b].symbol] = g->bounds[b].upper;
+    p->step = ARENA_ARRAY(&p->memory, uint32_t, p->g->nodes.size + 1);
+    p->lives = ARENA_ARRAY(&p->memory, life, p->g->values.size);
+    if (!p->step || !p->lives) return diag_out_of_memory(p->sink);
     TRY(number_steps(p));
-    find_lives(p);
+    TRY(find_lives(p));
     TRY(check_state(p));
-    return place(p, bounds);
+    return place_values(p);
 }
 
-static void copy_with_slots(memory_plan *p, rewriter *rw, const ir_node *n) {
-    enum { MAX_RESULTS = 16 };
-    int64_t slots[MAX_RESULTS];
+static void copy_with_slots(const memory_plan *p, rewriter *rw, const ir_node *n) {
+    int64_t slots[UINT8_MAX];
     bool any = false;
-    uint32_t count = n->n_results < MAX_RESULTS ? n->n_results : MAX_RESULTS;
-    for (uint32_t r = 0; r < count; r++) {
-        const life *l = &p->lives[node_result(n, r)];
-        slots[r] = l->placed ? p->lives[l->root].slot : -1;
-        any |= slots[r] >= 0;
+    for (uint32_t r = 0; r < n->n_results; r++) {
+        ir_value v = node_result(n, r);
+        slots[r] = p->lives[v].placed ? root_of(p, v)->slot : -1;
+        any = any || slots[r] >= 0;
     }
-    ir_attr slot = attr_ints("slot", slots, count);
+    ir_attr slot = attr_ints("slot", slots, n->n_results);
     rewrite_copy_with(rw, n, any ? &slot : NULL, "slot");
 }
 
 static pofac_status plan_memory_graph(void *user, const ir_graph *from, ir_module *to) {
-    memory_plan p = {.in = user, .g = from, .memory = ARENA_INIT};
-    pofac_status status = make_plan(&p);
+    const pass_input *in = user;
+    memory_plan p = {.g = from, .sink = in->sink};
     rewriter rw;
+    pofac_status status = make_plan(&p);
     if (status == POFAC_OK) status = rewrite_begin(&rw, from, to);
     if (status == POFAC_OK) {
         for (size_t i = 0; i < from->nodes.size; i++) copy_with_slots(&p, &rw, &from->nodes.data[i]);
@@ -199,5 +289,6 @@ static pofac_status plan_memory_graph(void *user, const ir_graph *from, ir_modul
 }
 
 pofac_status pass_plan_memory(const pass_input *in, ir_module **out) {
-    return rewrite_module(in->module, plan_memory_graph, (void *)in, in->sink, out);
+    pass_input copy = *in;
+    return rewrite_module(in->module, plan_memory_graph, &copy, in->sink, out);
 }
