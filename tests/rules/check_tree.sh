@@ -67,7 +67,7 @@ may_include() {
         [[ $to == ir/* || $to == frontend/"${reader%%/*}"/* || $to =~ ^frontend/[^/]*$ ]] ;;
     frontend/*) [[ $to == ir/* || $to =~ ^frontend/[^/]*$ ]] ;;
     tests/*) true ;;
-    examples/*) [[ $to == pofac.h || $to == examples/* ]] ;;
+    examples/*) [[ $to == pofac.h || $to == examples/* || $to == ir/* || $to == frontend/checkpoint/* || $to == frontend/model/* ]] ;;
     *) false ;;
     esac
 }
