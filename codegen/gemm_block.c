@@ -1,17 +1,16 @@
 /*
  * The register block; see gemm_block.h.
  *
- * Sizes: with 16 registers 6 rows x 2 vectors (12 sums, 2 of x, 1 broadcast), with 32 registers 12 x 2 (24 sums), so that two
- * multiply-adds a cycle never wait for a sum (latency 4) and loads (2 + rows for 2 * rows multiply-adds) stay below two a cycle.
- * The loop over k is unrolled and followed by a loop over the rest. Sums are added in the order of k, whatever the unrolling, so a
- * result does not depend on it.
+ * Sizes: with 16 registers 6 rows x 2 vectors (12 sums, 2 of x, 1 broadcast), or 4 x 2 where products need registers of their own
+ * (no fused multiply-add), with 32 registers 12 x 2 (24 sums): two multiply-adds a cycle never wait for a sum (latency 4), and
+ * loads (2 + rows for 2 * rows multiply-adds) stay below two a cycle. The loop over k is unrolled and followed by a loop over the
+ * rest. Sums are added in the order of k, whatever the unrolling, so a result does not depend on it.
  */
 #include "codegen/gemm_block.h"
 
-unsigned gemm_block_rows(const cg_target *t, unsigned vectors) {
-    (void)vectors;
-    return t->vector_registers >= 32 ? 12 : 6;
-}
+#include "codegen/target.h"
+
+unsigned gemm_block_rows(const cg_target *t) { return t->vector_registers >= 32 ? 12 : target_has_fma(t) ? 6 : 4; }
 
 /* One round of k: x and w point at it, displaced by constants. */
 static void multiply_row(emitter *e, const gemm_block *g, cg_val x, cg_val w, unsigned k, cg_val sum[GEMM_MAX_SUMS]) {
@@ -32,8 +31,14 @@ static void emit_rounds(emitter *e, const gemm_block *g, cg_val *x, cg_val *w, c
     for (unsigned i = 0; i < n; i++) state[i] = sum[i];
     state[n] = *x;
     state[n + 1] = *w;
-    em_loop_begin(e, &loop, begin, end, (int64_t)unroll, state, n + 2);
+    bool prefetch = g->prefetch && unroll > 1;
+    if (prefetch) state[n + 2] = g->prefetch;
+    em_loop_begin(e, &loop, begin, end, (int64_t)unroll, state, prefetch ? n + 3 : n + 2);
     for (unsigned i = 0; i < n + 2; i++) state[i] = loop.carried[i];
+    if (prefetch) {
+        em_prefetch(e, loop.carried[n + 2]);
+        state[n + 2] = em_at(e, loop.carried[n + 2], g->prefetch_step);
+    }
     for (unsigned k = 0; k < unroll; k++) multiply_row(e, g, loop.carried[n], loop.carried[n + 1], k, state);
     state[n] = em_at_int(e, loop.carried[n], (int64_t)unroll * g->x_step);
     state[n + 1] = em_at_int(e, loop.carried[n + 1], (int64_t)unroll * g->w_step);

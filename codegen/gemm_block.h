@@ -17,10 +17,12 @@ typedef struct gemm_block {
     int64_t x_step, w_step, w_row_step; /* bytes */
     unsigned x_align;
     unsigned unroll; /* rounds of k in the body of the loop */
+    /* Memory to fetch into L2 meanwhile: one address a round of the body, prefetch_step (a value, bytes) apart; NULL: none */
+    cg_val prefetch, prefetch_step;
 } gemm_block;
 
-/* Rows that fit into the target's registers beside `vectors` vectors of x. */
-unsigned gemm_block_rows(const cg_target *t, unsigned vectors);
+/* Rows that fit into the target's registers beside two vectors of x. */
+unsigned gemm_block_rows(const cg_target *t);
 
 #define GEMM_MAX_SUMS EM_MAX_CARRIED
 

@@ -61,7 +61,7 @@ bool describe_attention(const cg_group *g, const cg_target *target, cg_kernel *k
     kernel_set(k, "W", W);
     kernel_set_real(k, "scale", node_float(n, "scale"));
     kernel_set(k, "key_rows", many && W % 8 == 0 ? 8 : 4);
-    kernel_set(k, "context_rows", context_rows(D, gemm_block_rows(target, PART_VECTORS)));
+    kernel_set(k, "context_rows", context_rows(D, gemm_block_rows(target)));
     kernel_set(k, "keep", keep ? (int64_t)kernel_operand(k, keep) : 0);
     kernel_set(k, "keep_dtype", keep ? (int64_t)graph_type(graph, keep)->dtype : 0);
     kernel_set(k, "context", g->stored[n->first_result] ? (int64_t)kernel_operand(k, n->first_result) : 0);

@@ -1,11 +1,12 @@
 /*
  * linear [+ elementwise]: y = f(x weight^T + bias), x [R,K] and y [R,N] in tiles<W>, weight in panels of P rows.
  *
- * Work is cut into blocks of weight rows times groups of tiles; one unit takes one block through the tiles of one group, so that a
- * block is read from memory once per group and from L2 by its other tiles. Within a tile, blocks of k keep the part of x in L1
- * (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008); each block of k is summed on its own and
- * added to the sums in scratch, which is also more exact than one long sum, until all k are in, then bias and elementwise work run
- * over them while they are in L1, and the results are written once.
+ * Work is cut into blocks of weight rows times groups of tiles; one unit takes one block through the tiles of one group. Within it
+ * the order is that of Goto and van de Geijn ("Anatomy of High-Performance Matrix Multiplication", 2008) with tokens and features
+ * exchanged: a block of k, a panel of weights, the tiles of the group. So each panel is read from memory once and from L1 or L2 by
+ * the other tiles, and while they pass, the next panel is fetched: weights stream at an even rate. Each block of k is summed on its
+ * own and added to the sums in scratch, which is also more exact than one long sum; when all k are in, bias and elementwise work
+ * run over the sums, and the results are written once.
  *
  * operands: x, weight, [bias], what the expression reads, what it stores. dims: R.
  */
@@ -13,8 +14,8 @@
 #include "codegen/kernel.h"
 
 #define BLOCK_ROWS 96   /* of weight: 288 KB at K = 768 */
-#define GROUP_TILES 4   /* 128 tokens at W = 32 */
-#define K_BLOCK 512     /* 64 KB of x at W = 32 */
+#define GROUP_TILES 4   /* 128 tokens at W = 32 share one pass over a block */
+#define K_BLOCK 768     /* 96 KB of x at W = 32, which stays in L2 while the panels pass */
 #define BLOCK_VECTORS 2 /* of x side by side */
 
 static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
@@ -44,7 +45,7 @@ bool describe_linear(const cg_group *g, const cg_target *target, cg_kernel *k) {
     if (!is_dense_linear(g, n)) return false;
     const ir_type *x = graph_type(g->graph, n->inputs[0]), *y = graph_type(g->graph, n->first_result);
     int64_t N = type_features(y), K = type_features(x), W = x->tile;
-    int64_t panel = choose_panel(N, gemm_block_rows(target, BLOCK_VECTORS));
+    int64_t panel = choose_panel(N, gemm_block_rows(target));
     int64_t n_panels = round_up(N, panel) / panel, per_block = BLOCK_ROWS / panel;
     int64_t n_blocks = (n_panels + per_block - 1) / per_block;
     per_block = (n_panels + n_blocks - 1) / n_blocks;
@@ -71,7 +72,7 @@ bool describe_linear(const cg_group *g, const cg_target *target, cg_kernel *k) {
     kernel_dim(k, R);
     k->work_per_unit = GROUP_TILES * W;
     k->work = kernel_scaled(dim_add(R, k->work_per_unit - 1), n_blocks, 0, &ok);
-    k->scratch_bytes = dim_const(4 * per_block * panel * W);
+    k->scratch_bytes = dim_const(4 * GROUP_TILES * per_block * panel * W);
     k->flops = kernel_scaled(R, 2 * N * K, 0, NULL);
     k->bytes = kernel_scaled(R, 4 * (N + K), 4 * N * K, NULL);
     return ok;
@@ -84,9 +85,30 @@ typedef struct linear_code {
     cg_val operand[KERNEL_MAX_OPERANDS];
 } linear_code;
 
-/* Sums of all panels of the block for k in [k0, k0 + count), added to scratch, or written where there is only one block of k. */
-static void emit_k_block(emitter *e, const linear_code *c, cg_val x_tile, cg_val w_block, cg_val n_panels, cg_val k0, cg_val count,
-                         bool only) {
+/* The unit at hand: a block of weight rows and a group of tiles. */
+typedef struct linear_unit {
+    cg_val row0, n_rows, n_panels; /* of weight */
+    cg_val first_tile, n_tiles;
+    cg_val x, w; /* where tiles and weights start */
+} linear_unit;
+
+/* Sums of one panel with one tile for k in [k0, k0 + count), added to scratch, or written where there is only one block of k. */
+static void emit_block(emitter *e, const linear_code *c, const gemm_block *g, cg_val x, cg_val w, cg_val out, cg_val count,
+                       bool only) {
+    cg_val sum[GEMM_MAX_SUMS];
+    for (unsigned i = 0; i < g->rows * g->vectors; i++) sum[i] = em_const(e, c->lanes, 0);
+    gemm_block_emit(e, g, x, w, count, sum);
+    for (unsigned i = 0; i < g->rows * g->vectors; i++) {
+        cg_val to = em_at_int(e, out, 4 * (i / g->vectors * c->W + i % g->vectors * c->lanes));
+        if (!only) sum[i] = em_fadd(e, em_load(e, c->lanes, to, 4 * c->lanes), sum[i]);
+        em_store(e, sum[i], to, 4 * c->lanes);
+    }
+}
+
+/* All panels with all tiles for one block of k: a panel stays in L1 while the tiles pass, and meanwhile the next one is fetched. */
+static void emit_k_block(emitter *e, const linear_code *c, const linear_unit *u, cg_val k0, cg_val count, bool only) {
+    const int64_t n_parts = c->W / (c->lanes * c->vectors), part_bytes = 4 * (int64_t)(c->lanes * c->vectors),
+                  panel_bytes = 4 * c->K * c->panel;
     gemm_block g = {.rows = (unsigned)c->panel,
                     .vectors = c->vectors,
                     .lanes = c->lanes,
@@ -95,49 +117,54 @@ static void emit_k_block(emitter *e, const linear_code *c, cg_val x_tile, cg_val
                     .w_row_step = 4,
                     .x_align = 4 * c->lanes,
                     .unroll = 4};
-    const int64_t part_bytes = 4 * (int64_t)(c->lanes * c->vectors);
-    em_loop panels, parts;
-    em_loop_begin(e, &panels, em_int(e, 0), n_panels, 1, NULL, 0);
-    cg_val w = em_at(e, w_block, em_add(e, em_mul_int(e, panels.index, 4 * c->K * c->panel), em_mul_int(e, k0, 4 * c->panel)));
-    em_loop_begin(e, &parts, em_int(e, 0), em_int(e, c->W / (c->lanes * c->vectors)), 1, NULL, 0);
-    cg_val x = em_index(e, em_index(e, x_tile, k0, 4 * c->W), parts.index, part_bytes);
-    cg_val out = em_index(e, em_index(e, c->scratch, panels.index, 4 * c->panel * c->W), parts.index, part_bytes);
-    cg_val sum[GEMM_MAX_SUMS];
-    for (unsigned i = 0; i < g.rows * g.vectors; i++) sum[i] = em_const(e, c->lanes, 0);
-    gemm_block_emit(e, &g, x, w, count, sum);
-    for (unsigned i = 0; i < g.rows * g.vectors; i++) {
-        cg_val to = em_at_int(e, out, 4 * (i / g.vectors * c->W + i % g.vectors * c->lanes));
-        if (!only) sum[i] = em_fadd(e, em_load(e, c->lanes, to, 4 * c->lanes), sum[i]);
-        em_store(e, sum[i], to, 4 * c->lanes);
-    }
+    /* each pass over the panel fetches its share of the next one */
+    g.prefetch_step = em_div(e, em_int(e, 4 * g.unroll * c->panel / n_parts), u->n_tiles);
+    cg_val share = em_mul(e, g.prefetch_step, em_div_int(e, count, g.unroll));
+    em_loop panels, tiles, parts;
+    em_loop_begin(e, &panels, em_int(e, 0), u->n_panels, 1, NULL, 0);
+    cg_val w = em_at(e, u->w, em_add(e, em_mul_int(e, panels.index, panel_bytes), em_mul_int(e, k0, 4 * c->panel)));
+    cg_val next = em_at_int(e, w, panel_bytes);
+    em_loop_begin(e, &tiles, em_int(e, 0), u->n_tiles, 1, NULL, 0);
+    cg_val x_tile = em_at(e, u->x, em_add(e, em_mul_int(e, tiles.index, 4 * c->K * c->W), em_mul_int(e, k0, 4 * c->W)));
+    cg_val out = em_index(e, em_index(e, c->scratch, tiles.index, 4 * c->rows * c->W), panels.index, 4 * c->panel * c->W);
+    em_loop_begin(e, &parts, em_int(e, 0), em_int(e, n_parts), 1, NULL, 0);
+    cg_val pass = em_add(e, em_mul_int(e, tiles.index, n_parts), parts.index);
+    g.prefetch = em_at(e, next, em_mul(e, pass, share));
+    emit_block(e, c, &g, em_index(e, x_tile, parts.index, part_bytes), w, em_index(e, out, parts.index, part_bytes), count, only);
     em_loop_end(e, &parts, NULL);
+    em_loop_end(e, &tiles, NULL);
     em_loop_end(e, &panels, NULL);
 }
 
-static void emit_clear(emitter *e, const linear_code *c, cg_val n_panels) {
+static void emit_clear(emitter *e, const linear_code *c) {
     em_loop clear;
-    em_loop_begin(e, &clear, em_int(e, 0), em_mul_int(e, n_panels, c->panel * c->W / c->lanes), 1, NULL, 0);
-    em_store(e, em_const(e, c->lanes, 0), em_index(e, c->scratch, clear.index, 4 * (int64_t)c->lanes), 4 * c->lanes);
+    em_loop_begin(e, &clear, em_int(e, 0), em_int(e, 4 * c->group * c->rows * c->W), 4 * (int64_t)c->lanes, NULL, 0);
+    em_store(e, em_const(e, c->lanes, 0), em_at(e, c->scratch, clear.index), 4 * c->lanes);
     em_loop_end(e, &clear, NULL);
 }
 
-static void emit_tile(emitter *e, const cg_kernel *k, const linear_code *c, cg_val t, cg_val row0) {
-    cg_val n_rows = em_min(e, em_int(e, c->rows), em_sub(e, em_int(e, c->N), row0));
-    cg_val n_panels = em_div_int_up(e, n_rows, c->panel);
-    cg_val x_tile = em_index(e, c->x, t, 4 * c->K * c->W), w_block = em_index(e, c->w, row0, 4 * c->K);
+static void emit_sums(emitter *e, const linear_code *c, const linear_unit *u) {
     if (c->k_block >= c->K) {
-        emit_k_block(e, c, x_tile, w_block, n_panels, em_int(e, 0), em_int(e, c->K), true);
-    } else {
-        em_loop blocks;
-        emit_clear(e, c, n_panels);
-        em_loop_begin(e, &blocks, em_int(e, 0), em_int(e, c->K), c->k_block, NULL, 0);
-        cg_val rest = em_sub(e, em_int(e, c->K), blocks.index);
-        cg_val count = c->K % c->k_block == 0 ? em_int(e, c->k_block) : em_min(e, em_int(e, c->k_block), rest);
-        emit_k_block(e, c, x_tile, w_block, n_panels, blocks.index, count, false);
-        em_loop_end(e, &blocks, NULL);
+        emit_k_block(e, c, u, em_int(e, 0), em_int(e, c->K), true);
+        return;
     }
-    const expression_tile results = {&k->expression, c->operand, c->W, c->lanes, c->vectors, c->scratch, c->bias};
-    expression_emit_tile(e, &results, em_add(e, em_mul_int(e, t, c->N), row0), row0, n_rows);
+    em_loop blocks;
+    emit_clear(e, c);
+    em_loop_begin(e, &blocks, em_int(e, 0), em_int(e, c->K), c->k_block, NULL, 0);
+    cg_val rest = em_sub(e, em_int(e, c->K), blocks.index);
+    cg_val count = c->K % c->k_block == 0 ? em_int(e, c->k_block) : em_min(e, em_int(e, c->k_block), rest);
+    emit_k_block(e, c, u, blocks.index, count, false);
+    em_loop_end(e, &blocks, NULL);
+}
+
+static void emit_results(emitter *e, const cg_kernel *k, const linear_code *c, const linear_unit *u) {
+    expression_tile results = {&k->expression, c->operand, c->W, c->lanes, c->vectors, NULL, c->bias};
+    em_loop tiles;
+    em_loop_begin(e, &tiles, em_int(e, 0), u->n_tiles, 1, NULL, 0);
+    results.computed = em_index(e, c->scratch, tiles.index, 4 * c->rows * c->W);
+    cg_val first = em_add(e, em_mul_int(e, em_add(e, u->first_tile, tiles.index), c->N), u->row0);
+    expression_emit_tile(e, &results, first, u->row0, u->n_rows);
+    em_loop_end(e, &tiles, NULL);
 }
 
 void emit_linear(emitter *e, const cg_kernel *k) {
@@ -158,12 +185,17 @@ void emit_linear(emitter *e, const cg_kernel *k) {
     c.bias = kernel_get(k, "bias") ? c.operand[2] : NULL;
     cg_val n_tiles = em_div_int_up(e, em_dim(e, 0), c.W);
     cg_val n_units = em_mul_int(e, em_div_int_up(e, n_tiles, c.group), c.blocks);
-    em_loop units, tiles;
+    linear_unit u;
+    em_loop units;
     em_loop_begin(e, &units, em_begin_unit(e), em_min(e, em_end_unit(e), n_units), 1, NULL, 0);
-    cg_val first = em_mul_int(e, em_div_int(e, units.index, c.blocks), c.group);
-    cg_val row0 = em_mul_int(e, em_rem_int(e, units.index, c.blocks), c.rows);
-    em_loop_begin(e, &tiles, first, em_min(e, em_add_int(e, first, c.group), n_tiles), 1, NULL, 0);
-    emit_tile(e, k, &c, tiles.index, row0);
-    em_loop_end(e, &tiles, NULL);
+    u.first_tile = em_mul_int(e, em_div_int(e, units.index, c.blocks), c.group);
+    u.n_tiles = em_min(e, em_int(e, c.group), em_sub(e, n_tiles, u.first_tile));
+    u.row0 = em_mul_int(e, em_rem_int(e, units.index, c.blocks), c.rows);
+    u.n_rows = em_min(e, em_int(e, c.rows), em_sub(e, em_int(e, c.N), u.row0));
+    u.n_panels = em_div_int_up(e, u.n_rows, c.panel);
+    u.x = em_index(e, c.x, u.first_tile, 4 * c.K * c.W);
+    u.w = em_index(e, c.w, u.row0, 4 * c.K);
+    emit_sums(e, &c, &u);
+    emit_results(e, k, &c, &u);
     em_loop_end(e, &units, NULL);
 }

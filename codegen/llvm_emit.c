@@ -197,6 +197,12 @@ void em_store_masked(emitter *e, cg_val value, cg_val pointer, cg_val mask, unsi
     call_intrinsic(e, "llvm.masked.store", overloads, 2, args, 4);
 }
 
+void em_prefetch(emitter *e, cg_val pointer) {
+    /* read, locality 2 of 3, data */
+    cg_val args[] = {pointer, LLVMConstInt(e->i32, 0, 0), LLVMConstInt(e->i32, 2, 0), LLVMConstInt(e->i32, 1, 0)};
+    call_intrinsic(e, "llvm.prefetch", &e->ptr, 1, args, 4);
+}
+
 cg_val em_load_splat(emitter *e, unsigned lanes, cg_val pointer) { return em_splat(e, lanes, load_typed(e, e->f32, pointer, 4)); }
 
 static cg_val splat_of(emitter *e, LLVMTypeRef type, unsigned lanes, cg_val scalar) {

@@ -79,6 +79,7 @@ cg_val em_load(emitter *e, unsigned lanes, cg_val pointer, unsigned align);
 void em_store(emitter *e, cg_val value, cg_val pointer, unsigned align);
 void em_store_masked(emitter *e, cg_val value, cg_val pointer, cg_val mask,
                      unsigned align);                             /* lanes whose mask is 0 are not touched */
+void em_prefetch(emitter *e, cg_val pointer);                     /* the line there into L2; any address will do */
 cg_val em_load_splat(emitter *e, unsigned lanes, cg_val pointer); /* one f32 in all lanes */
 cg_val em_splat(emitter *e, unsigned lanes, cg_val scalar);
 cg_val em_const(emitter *e, unsigned lanes, double x);
