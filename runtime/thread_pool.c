@@ -68,6 +68,20 @@ size_t thread_pool_default_threads(void) {
     return threads;
 }
 
+/* A run happens after what its caller did before, and before what the caller does next: pthreadpool promises that, but
+ * ThreadSanitizer, which sees only instrumented code, has to be told. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#include <sanitizer/tsan_interface.h>
+#define TSAN_RELEASE(address) __tsan_release(address)
+#define TSAN_ACQUIRE(address) __tsan_acquire(address)
+#endif
+#endif
+#ifndef TSAN_RELEASE
+#define TSAN_RELEASE(address) ((void)(address))
+#define TSAN_ACQUIRE(address) ((void)(address))
+#endif
+
 typedef struct draw {
     thread_pool_task task;
     void *user;
@@ -77,11 +91,13 @@ typedef struct draw {
 
 static void draw_chunks(void *context, size_t worker) {
     draw *d = context;
+    TSAN_ACQUIRE(d);
     for (;;) {
         size_t chunk = atomic_fetch_add_explicit(&d->next, 1, memory_order_relaxed);
-        if (chunk >= d->n) return;
+        if (chunk >= d->n) break;
         d->task(d->user, worker, chunk);
     }
+    TSAN_RELEASE(d);
 }
 
 void thread_pool_run(thread_pool *p, thread_pool_task task, void *user, size_t n) {
@@ -89,6 +105,8 @@ void thread_pool_run(thread_pool *p, thread_pool_task task, void *user, size_t n
     atomic_init(&d.next, 0);
     size_t workers = thread_pool_threads(p);
     if (n < workers) workers = n;
+    TSAN_RELEASE(&d);
     pthreadpool_parallelize_1d(p->workers, draw_chunks, &d, workers,
                                PTHREADPOOL_FLAG_DISABLE_DENORMALS | PTHREADPOOL_FLAG_YIELD_WORKERS);
+    TSAN_ACQUIRE(&d);
 }

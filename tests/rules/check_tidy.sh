@@ -10,4 +10,4 @@ if [ -z "$tidy" ]; then
     exit 77
 fi
 find ir passes codegen runtime frontend -name '*.c' -print0 2>/dev/null |
-    xargs -0 -n 4 -P "$(nproc)" "$tidy" --quiet -p "$build" 2> >(grep -vE '^[0-9]+ warnings? generated\.$' >&2)
+    xargs -0 -n 4 -P "$(nproc)" "$tidy" --quiet -p "$build" --extra-arg=-Wno-unknown-warning-option 2> >(grep -vE '^[0-9]+ warnings? generated\.$' >&2)

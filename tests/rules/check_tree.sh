@@ -80,6 +80,7 @@ may_include_foreign() {
     llvm-c/* | llvm/Config/llvm-config.h) [[ $from == codegen/* ]] ;;
     cblas.h) [[ $from == runtime/* || $from == codegen/* ]] ;;
     pthreadpool.h) [[ $from == runtime/thread_pool.c ]] ;;
+    sanitizer/tsan_interface.h) [[ $from == runtime/thread_pool.c ]] ;;
     xxhash.h) [[ $from == ir/support/hash.c ]] ;;
     libxml/*) [[ $from == frontend/*xml*.[ch] ]] ;;
     unicode/*) [[ $from == frontend/text/* ]] ;;
