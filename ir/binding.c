@@ -1,7 +1,8 @@
 /*
  * Solves the shapes of inputs for symbols: passes over all dimensions until none tells anything new. A dimension with one unknown
  * symbol is linear in it, also when the other symbol of a product is known by then, so one division decides. Dimensions over
- * nnz(%p) are left to whoever knows the pattern.
+ * nnz(%p) are left to whoever knows the pattern. Rows that a mask keeps (op kept_rows) are counted in the mask, which must be an
+ * input.
  */
 #include "ir/binding.h"
 
@@ -98,6 +99,24 @@ static pofac_status solve_input(solver *s, const tensor_source *inputs, const ch
     return POFAC_OK;
 }
 
+/* Counts the rows that the mask of a kept_rows keeps. */
+static pofac_status count_kept(solver *s, const tensor_source *inputs, const ir_node *n) {
+    const ir_node *leaf = graph_node_of(s->graph, n->inputs[0]);
+    ir_tensor mask;
+    if (leaf->op != OP_input) return POFAC_OK; /* stays unknown; whoever needs it says so */
+    const char *name = node_string(leaf, "name");
+    TRY(inputs->get(inputs->user, name, s->sink, &mask));
+    int64_t elements = tensor_elements(&mask), kept = 0;
+    for (int64_t i = 0; i < elements; i++) kept += i % mask.dims[1] == 0 || tensor_get_int(&mask, i) != 0;
+    ir_symbol symbol = graph_type(s->graph, n->first_result)->dims[0].symbol[0];
+    int64_t upper = graph_symbol_bound(s->graph, symbol);
+    if (kept > upper)
+        return diag_error(s->sink, POFAC_ERR_INPUT, NULL, "input %s keeps %" PRId64 " rows, wanted at most %" PRId64 " for %s", name, kept, upper,
+                          symbol_name(s->graph->module->context, symbol));
+    s->values[symbol] = kept;
+    return POFAC_OK;
+}
+
 pofac_status binding_from_inputs(const ir_graph *g, const tensor_source *inputs, const diag_sink *sink, int64_t *values) {
     solver s = {.graph = g, .sink = sink, .values = values, .n_values = context_n_symbols(g->module->context) + 1, .learned = true};
     for (size_t i = 0; i < s.n_values; i++) values[i] = -1;
@@ -108,5 +127,7 @@ pofac_status binding_from_inputs(const ir_graph *g, const tensor_source *inputs,
             if (n->op == OP_input) TRY(solve_input(&s, inputs, node_string(n, "name"), graph_type(g, n->first_result)));
         }
     }
+    for (size_t i = 0; i < g->nodes.size; i++)
+        if (g->nodes.data[i].op == OP_kept_rows) TRY(count_kept(&s, inputs, &g->nodes.data[i]));
     return POFAC_OK;
 }

@@ -114,6 +114,8 @@ pofac_status eval_relayout(const ir_eval *e);
 pofac_status eval_padded_offsets(const ir_eval *e);
 pofac_status eval_row_positions(const ir_eval *e);
 pofac_status eval_first_rows(const ir_eval *e);
+pofac_status eval_kept_rows(const ir_eval *e);
+pofac_status eval_scatter_rows(const ir_eval *e);
 pofac_status eval_add(const ir_eval *e);
 pofac_status eval_sub(const ir_eval *e);
 pofac_status eval_mul(const ir_eval *e);

@@ -1,6 +1,7 @@
 /*
  * Attention over ragged sequences (Vaswani et al. 2017, section 3.2). For row i of sequence b and head h, over the kept keys j of b:
  *   score[j] = scale * q[i,h] . k[j,h],   lse = log sum exp score,   context[i,h] = sum_j exp(score[j] - lse) * v[j,h]
+ * With query_offsets, q has rows of its own: those of sequence b start at query_offsets[b].
  * A sequence with no kept key gives context 0 and log-sum-exp 0. The largest score is taken out before exp; nothing of shape
  * S x S is kept.
  */
@@ -16,12 +17,16 @@ pofac_status infer_attention(ir_infer *in) {
     if (q->kind != TYPE_TENSOR || q->rank != 2 || !dim_is_const(q->dims[1], &width))
         return infer_error(in, "q is %s, wanted [R,E] with a number for E", type_text_of(in, q).text);
     TRY(want_float(in, q, "q"));
-    TRY(want_type(in, in->input[1], "k", q));
-    TRY(want_type(in, in->input[2], "v", q));
+    const ir_type *k = in->input[1], *query_offsets = infer_input(in, 5);
+    ir_type like_q = *q;
+    if (query_offsets && k->kind == TYPE_TENSOR && k->rank == 2) like_q.dims[0] = k->dims[0];
+    TRY(want_type(in, k, "k", type_intern(in->context, &like_q)));
+    TRY(want_type(in, in->input[2], "v", k));
     TRY(want_offsets_type(in, in->input[3]));
+    if (query_offsets) TRY(want_type(in, query_offsets, "query_offsets", in->input[3]));
     if (keep) {
         TRY(want_integer_or_bool(in, keep, "keep"));
-        TRY(want_type(in, keep, "keep", type_tensor(in->context, keep->dtype, 1, &q->dims[0])));
+        TRY(want_type(in, keep, "keep", type_tensor(in->context, keep->dtype, 1, &k->dims[0])));
     }
     if (heads < 1 || width % heads != 0) return infer_error(in, "heads is %" PRId64 ", wanted a divisor of %" PRId64, heads, width);
     double scale = node_float(in->node, "scale");
@@ -84,8 +89,9 @@ static int64_t longest_sequence(const ir_tensor *offsets) {
 }
 
 pofac_status eval_attention(const ir_eval *e) {
-    const ir_tensor *q = e->input[0], *offsets = e->input[3];
-    TRY(want_offsets(e, offsets, q->dims[0]));
+    const ir_tensor *q = e->input[0], *offsets = e->input[3], *own = eval_input(e, 5), *queries = own ? own : offsets;
+    TRY(want_offsets(e, offsets, e->input[1]->dims[0]));
+    TRY(want_offsets(e, queries, q->dims[0]));
     head_work w = {.width = q->dims[1], .n_heads = node_int(e->node, "heads"), .scale = node_float(e->node, "scale")};
     w.depth = w.width / w.n_heads;
     int64_t longest = longest_sequence(offsets);
@@ -100,7 +106,7 @@ pofac_status eval_attention(const ir_eval *e) {
         w.n = tensor_get_int(offsets, b + 1) - w.first;
         for (w.head = 0; w.head < w.n_heads; w.head++) {
             load_keys(e, &w);
-            for (int64_t i = w.first; i < w.first + w.n; i++) attend_row(e, &w, i);
+            for (int64_t i = tensor_get_int(queries, b); i < tensor_get_int(queries, b + 1); i++) attend_row(e, &w, i);
         }
     }
     free(w.k);

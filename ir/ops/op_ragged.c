@@ -49,3 +49,51 @@ pofac_status eval_first_rows(const ir_eval *e) {
     copy_elements(e->result[0], 0, e->input[0], 0, tensor_elements(e->result[0]));
     return POFAC_OK;
 }
+
+pofac_status infer_kept_rows(ir_infer *in) {
+    TRY(want_rank(in, in->input[0], "mask", 2, "[B,S]"));
+    TRY(want_integer_or_bool(in, in->input[0], "mask"));
+    ir_symbol symbol = symbol_named(in->context, node_string(in->node, "rows"));
+    if (!symbol) return diag_out_of_memory(in->sink);
+    ir_dim rows = dim_symbol(symbol), ends = dim_add(in->input[0]->dims[0], 1);
+    TRY(infer_i32_vector(in, rows));
+    return infer_result(in, 1, type_tensor(in->context, IR_I32, 1, &ends));
+}
+
+pofac_status eval_kept_rows(const ir_eval *e) {
+    const ir_tensor *mask = e->input[0];
+    int64_t length = mask->dims[1], room = e->result[0]->dims[0], n = 0;
+    for (int64_t r = 0; r < mask->dims[0] * length; r++) {
+        if (r % length == 0) tensor_set_int(e->result[1], r / length, n);
+        if (r % length != 0 && tensor_get_int(mask, r) == 0) continue;
+        if (n < room) tensor_set_int(e->result[0], n, r);
+        n++;
+    }
+    tensor_set_int(e->result[1], mask->dims[0], n);
+    if (n != room) return eval_error(e, "the mask keeps %" PRId64 " rows, wanted %" PRId64, n, room);
+    return POFAC_OK;
+}
+
+pofac_status infer_scatter_rows(ir_infer *in) {
+    const ir_type *x = in->input[0], *index = in->input[1], *like = in->input[2];
+    TRY(want_tensor(in, x, "x"));
+    if (x->rank != 1 && x->rank != 2) return infer_error(in, "x is %s, wanted [T,E] or [T]", type_text_of(in, x).text);
+    TRY(want_rank(in, index, "index", 1, "[T]"));
+    TRY(want_integer(in, index, "index"));
+    TRY(want_type(in, index, "index", type_tensor(in->context, index->dtype, 1, &x->dims[0])));
+    TRY(want_rank(in, like, "like", 1, "[R]"));
+    ir_type y = *x;
+    y.dims[0] = like->dims[0];
+    return infer_result(in, 0, type_intern(in->context, &y));
+}
+
+pofac_status eval_scatter_rows(const ir_eval *e) {
+    const ir_tensor *x = e->input[0], *index = e->input[1];
+    int64_t width = x->rank == 2 ? x->dims[1] : 1, n_rows = e->result[0]->dims[0];
+    for (int64_t t = 0; t < x->dims[0]; t++) {
+        int64_t row = tensor_get_int(index, t);
+        if (row < 0 || row >= n_rows) return eval_error(e, "index %" PRId64 " is %" PRId64 ", wanted 0 to %" PRId64, t, row, n_rows - 1);
+        copy_elements(e->result[0], row * width, x, t * width, width);
+    }
+    return POFAC_OK;
+}

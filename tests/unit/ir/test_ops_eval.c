@@ -25,7 +25,7 @@ typedef struct value_case {
     double wanted[MAX_VALUES]; /* the elements of all outputs, one after the other */
 } value_case;
 
-/* Input x is f32[2,3] = 1 .. 6; state w is f32[2,3] = 1 0 2 / 0 0 3. */
+/* Input x is f32[2,3] = 1 .. 6, m is i64[2,3] = 1 1 0 / 0 0 1; state w is f32[2,3] = 1 0 2 / 0 0 3. */
 static const value_case value_cases[] = {
     {OP_input, "%1 = input {name = \"x\"} : f32[N,3]\n return \"y\" = %1\n", 6, {1, 2, 3, 4, 5, 6}},
     {OP_state, "%1 = state {name = \"w\"} : f32[2,3]\n return \"y\" = %1\n", 6, {1, 0, 2, 0, 0, 3}},
@@ -133,6 +133,28 @@ static const value_case value_cases[] = {
      "return \"y\" = %2\n",
      3,
      {0, 2, 2}},
+    {OP_kept_rows, /* the mask of the inputs: 1 1 0 / 0 0 1; the first row of the second sequence is kept all the same */
+     "%1 = input {name = \"m\"} : i64[N,S]\n"
+     "%2:2 = kept_rows %1 {rows = \"T\"} : i32[T], i32[N+1]\n"
+     "return \"rows\" = %2, \"offsets\" = %2#1\n",
+     7,
+     {0, 1, 3, 5, 0, 2, 4}},
+    {OP_scatter_rows,
+     "%1 = constant {value = [1, 2, 3, 4]} : f32[2,2]\n"
+     "%2 = constant {value = [3, 1]} : i32[2]\n"
+     "%3 = constant {value = [9]} : i64[4]\n"
+     "%4 = scatter_rows %1, %2, %3 : f32[4,2]\n"
+     "return \"y\" = %4\n",
+     8,
+     {0, 0, 3, 4, 0, 0, 1, 2}},
+    {OP_scatter_rows,
+     "%1 = constant {value = [7]} : i8[1]\n"
+     "%2 = constant {value = [1]} : i64[1]\n"
+     "%3 = constant {value = [0]} : f32[3]\n"
+     "%4 = scatter_rows %1, %2, %3 : i8[3]\n"
+     "return \"y\" = %4\n",
+     3,
+     {0, 7, 0}},
 
     {OP_add,
      "%1 = constant {value = [1, 2, 3, 4, 5, 6]} : f32[2,3]\n"
@@ -248,6 +270,16 @@ static const value_case value_cases[] = {
      "return \"y\" = %5, \"lse\" = %5#1\n",
      6,
      {6, 7, -1, 0.69314718055994530942, 1.3862943611198906188, 10}},
+    {OP_attention, /* one query of its own for each sequence: the first sees scores 0 and ln 3, the second one key alone */
+     "%1 = constant {value = [1, 0]} : f64[2,1]\n"
+     "%2 = constant {value = [0, 1.0986122886681098, 5]} : f64[3,1]\n"
+     "%3 = constant {value = [4, 8, 9]} : f64[3,1]\n"
+     "%4 = constant {value = [0, 2, 3]} : i32[3]\n"
+     "%5 = constant {value = [0, 1, 2]} : i32[3]\n"
+     "%6:2 = attention %1, %2, %3, %4, _, %5 {heads = 1, scale = 1} : f64[2,1], f64[2,1]\n"
+     "return \"context\" = %6, \"lse\" = %6#1\n",
+     4,
+     {7, 9, 1.3862943611198906, 0}},
     {OP_attention, /* key 1 is left out of the first sequence, all of the second; an empty one between them; two heads; scale 1/2 */
      "%1 = constant {value = [2, 4, 6, 8, 1, 1]} : f64[3,2]\n"
      "%2 = constant {value = [1, 1, 9, 9, 3, 3]} : f64[3,2]\n"
@@ -311,9 +343,11 @@ static const value_case value_cases[] = {
 static void add_inputs(named_tensors *inputs, named_tensors *state) {
     const int64_t dims[2] = {2, 3};
     const double x[6] = {1, 2, 3, 4, 5, 6}, w[6] = {1, 0, 2, 0, 0, 3};
+    static const double mask[] = {1, 1, 0, 0, 0, 1};
     *inputs = (named_tensors){.what = "input"};
     *state = (named_tensors){.what = "state"};
     named_tensors_add_doubles(inputs, "x", IR_F32, 2, dims, x);
+    named_tensors_add_doubles(inputs, "m", IR_I64, 2, dims, mask);
     named_tensors_add_doubles(state, "w", IR_F32, 2, dims, w);
 }
 
@@ -407,6 +441,11 @@ static const error_case error_cases[] = {
     {"%1 = constant {value = [0, 4, 2]} : i32[3]\n"
      "%2 = first_rows %1 : i32[2]\n return \"y\" = %2\n",
      "first_rows: offset 2 is 2, wanted at least 4"},
+    {"%1 = constant {value = [1]} : f32[1,2]\n"
+     "%2 = constant {value = [4]} : i32[1]\n"
+     "%3 = constant {value = [0]} : i64[4]\n"
+     "%4 = scatter_rows %1, %2, %3 : f32[4,2]\n return \"y\" = %4\n",
+     "scatter_rows: index 0 is 4, wanted 0 to 3"},
     {QKV "%4 = constant {value = [0, 2]} : i32[2]\n"
          "%5:2 = attention %1, %2, %3, %4 {heads = 1, scale = 1} : f32[3,2], f32[3,1]\n return \"y\" = %5\n",
      "attention: the last offset is 2, wanted 3, the number of rows"},

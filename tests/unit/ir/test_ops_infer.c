@@ -56,6 +56,9 @@ static const good_case good_cases[] = {
     {OP_padded_offsets, PADDED "%2 = padded_offsets %1 : i32[B+1]\n"},
     {OP_row_positions, "%1 = input {name = \"x\"} : i64[T]\n" OFFSETS "%3 = row_positions %2, %1 : i32[T]\n"},
     {OP_first_rows, X OFFSETS "%3 = first_rows %2 : i32[B]\n"},
+    {OP_kept_rows, PADDED "%2:2 = kept_rows %1 {rows = \"T\"} : i32[T], i32[B+1]\n"},
+    {OP_scatter_rows, X "%2 = input {name = \"i\"} : i32[T]\n %3 = input {name = \"l\"} : bool[B]\n"
+                        "%4 = scatter_rows %1, %2, %3 : f32[B,8]\n"},
 
     {OP_add, X_TILES "%3 = add %2, %2 : f32[T,8] tiles<16>\n"},
     {OP_add, X_TILES "%3 = input {name = \"v\"} : f32[8]\n %4 = add %2, %3 : f32[T,8] tiles<16>\n"},
@@ -73,6 +76,8 @@ static const good_case good_cases[] = {
     {OP_layer_norm, X_TILES "%3 = state {name = \"g\"} : f32[8]\n"
                             "%4:3 = layer_norm %2, %3, %3 {eps = 0} : f32[T,8] tiles<16>, f32[T], f32[T]\n"},
     {OP_attention, X OFFSETS "%3:2 = attention %1, %1, %1, %2 {heads = 2, scale = 0.5} : f32[T,8], f32[T,2]\n"},
+    {OP_attention, X OFFSETS "%3 = input {name = \"q\"} : f32[B,8]\n"
+                            "%4:2 = attention %3, %1, %1, %2, _, %2 {heads = 2, scale = 1} : f32[B,8], f32[B,2]\n"},
     {OP_attention,
      X OFFSETS "%3 = relayout %1 : f32[T,8] tiles<16>\n"
                "%4 = input {name = \"keep\"} : bool[T]\n"
@@ -156,6 +161,16 @@ static const bad_case bad_cases[] = {
      "padded_offsets: ids is i64[T], wanted [B,S]"},
     {OP_row_positions, X "%2 = row_positions %1, %1 : i32[T]\n", "row_positions: offsets is f32[T,8], wanted i32[B+1]"},
     {OP_row_positions, X OFFSETS "%3 = row_positions %2, %1 : i32[T]\n", "row_positions: ids is f32[T,8], wanted [R]"},
+    {OP_kept_rows, "%1 = input {name = \"x\"} : i64[B]\n %2:2 = kept_rows %1 {rows = \"T\"} : i32[T], i32[B+1]\n",
+     "kept_rows: mask is i64[B], wanted [B,S]"},
+    {OP_kept_rows, "%1 = input {name = \"x\"} : f32[B,S]\n %2:2 = kept_rows %1 {rows = \"T\"} : i32[T], i32[B+1]\n",
+     "kept_rows: mask is f32[B,S], wanted integers or bool"},
+    {OP_scatter_rows, "%1 = input {name = \"x\"} : f32[B,S,2]\n %2 = scatter_rows %1, %1, %1 : f32[B,2]\n",
+     "scatter_rows: x is f32[B,S,2], wanted [T,E] or [T]"},
+    {OP_scatter_rows, X "%2 = input {name = \"i\"} : i32[B]\n %3 = scatter_rows %1, %2, %2 : f32[B,8]\n",
+     "scatter_rows: index is i32[B], wanted i32[T]"},
+    {OP_scatter_rows, X "%2 = input {name = \"i\"} : i32[T]\n %3 = scatter_rows %1, %2, %1 : f32[B,8]\n",
+     "scatter_rows: like is f32[T,8], wanted [R]"},
     {OP_first_rows, "%1 = input {name = \"x\"} : i64[B+1]\n %2 = first_rows %1 : i32[B]\n",
      "first_rows: offsets is i64[B+1], wanted i32[B+1]"},
     {OP_first_rows, "%1 = input {name = \"x\"} : i32[0]\n %2 = first_rows %1 : i32[0]\n",
@@ -233,6 +248,8 @@ static const bad_case bad_cases[] = {
      "attention: keep is f32[T,8], wanted integers or bool"},
     {OP_attention, X OFFSETS "%3:2 = attention %1, %1, %1, %2, %2 {heads = 2, scale = 1} : f32[T,8], f32[T,2]\n",
      "attention: keep is i32[B+1], wanted i32[T]"},
+    {OP_attention, X OFFSETS "%3:2 = attention %1, %1, %1, %2, _, %1 {heads = 2, scale = 1} : f32[T,8], f32[T,2]\n",
+     "attention: query_offsets is f32[T,8], wanted i32[B+1]"},
     {OP_attention, X OFFSETS "%3:2 = attention %1, %1, %1, %2 {heads = 3, scale = 1} : f32[T,8], f32[T,3]\n",
      "attention: heads is 3, wanted a divisor of 8"},
     {OP_attention, X OFFSETS "%3:2 = attention %1, %1, %1, %2 {heads = 0, scale = 1} : f32[T,8], f32[T,0]\n",
