@@ -17,7 +17,9 @@
  * not all its own; the last sequence also owns the lanes past the last row. Nothing of shape S x S exists: scores of one tile of
  * queries at a time.
  *
- * operands: q, k, v, offsets, [keep], [context], [log-sum-exp]. dims: B, R.
+ * Queries may have rows of their own, told apart by query_offsets: then tiles of queries and lanes are theirs.
+ *
+ * operands: q, k, v, offsets, [keep], [query_offsets], [context], [log-sum-exp]. dims: B, R of the keys, R of the queries.
  */
 #include "codegen/gemm_block.h"
 #include "codegen/kernel.h"
@@ -51,7 +53,8 @@ bool describe_attention(const cg_group *g, const cg_target *target, cg_kernel *k
     if (!n) return false;
     const ir_graph *graph = g->graph;
     const ir_type *q = graph_type(graph, n->inputs[0]), *offsets = graph_type(graph, n->inputs[3]);
-    ir_value keep = node_input(n, 4);
+    ir_value keep = node_input(n, 4), queries = node_input(n, 5);
+    ir_dim key_rows = graph_type(graph, n->inputs[1])->dims[0];
     if (!is_f32_tiles(q) || offsets->dtype != IR_I32 || (keep && em_dtype_bytes(graph_type(graph, keep)->dtype) == 0)) return false;
     int64_t E = type_features(q), H = node_int(n, "heads"), D = E / H, W = q->tile;
     bool many = target->vector_registers >= 32, ok = true;
@@ -64,10 +67,12 @@ bool describe_attention(const cg_group *g, const cg_target *target, cg_kernel *k
     kernel_set(k, "context_rows", context_rows(D, gemm_block_rows(target)));
     kernel_set(k, "keep", keep ? (int64_t)kernel_operand(k, keep) : 0);
     kernel_set(k, "keep_dtype", keep ? (int64_t)graph_type(graph, keep)->dtype : 0);
+    kernel_set(k, "query_offsets", queries ? (int64_t)kernel_operand(k, queries) : 0);
     kernel_set(k, "context", g->stored[n->first_result] ? (int64_t)kernel_operand(k, n->first_result) : 0);
     kernel_set(k, "lse", g->stored[n->first_result + 1] ? (int64_t)kernel_operand(k, n->first_result + 1) : 0);
-    ir_dim B = dim_add(offsets->dims[0], -1), S = longest_sequence(graph, n->inputs[3], q->dims[0]);
+    ir_dim B = dim_add(offsets->dims[0], -1), S = longest_sequence(graph, n->inputs[3], key_rows);
     kernel_dim(k, B);
+    kernel_dim(k, key_rows);
     kernel_dim(k, q->dims[0]);
     k->work = kernel_scaled(B, H, 0, &ok);
     k->scratch_bytes = scratch_bytes(S, D, W, &ok);
@@ -82,11 +87,12 @@ typedef struct attention_code {
     const cg_kernel *kernel;
     int64_t H, D, W, key_rows, context_rows;
     unsigned lanes, vectors;
-    cg_val q, k, v, offsets, keep, context, lse, n_rows;
+    cg_val q, k, v, offsets, keep, query_offsets, context, lse, n_rows, n_query_rows;
     cg_val scores, packed_k, packed_v, sums, inverse; /* scratch */
     /* of the unit at hand */
     cg_val head, first, end; /* rows [first, end) of the sequence */
-    cg_val n, last_kept;     /* kept keys; the last one's place in the sequence, plus 1 */
+    cg_val query_first, query_end;
+    cg_val n, last_kept; /* kept keys; the last one's place in the sequence, plus 1 */
     cg_val keys, values, key_tile_step;
 } attention_code;
 
@@ -267,8 +273,8 @@ static void emit_softmax(emitter *e, const attention_code *c, cg_val query_tile,
         if (!c->lse) continue;
         cg_val row = em_add(e, em_mul_int(e, query_tile, c->W), em_div_int(e, at, 4));
         cg_val to = em_at(e, em_index(e, c->lse, em_add(e, em_mul_int(e, query_tile, c->H), c->head), 4 * c->W), at);
-        em_store_masked(e, em_fadd(e, top[v], math_log(e, sum[v])), to, em_lanes_in_range(e, c->lanes, row, c->first, own_end),
-                        4 * c->lanes);
+        em_store_masked(e, em_fadd(e, top[v], math_log(e, sum[v])), to,
+                        em_lanes_in_range(e, c->lanes, row, c->query_first, own_end), 4 * c->lanes);
     }
     em_loop_end(e, &parts, NULL);
 }
@@ -315,7 +321,7 @@ static void store_context(emitter *e, const attention_code *c, cg_val query_tile
     em_loop features, parts;
     em_loop_begin(e, &parts, em_int(e, 0), em_int(e, 4 * c->W), 4 * (int64_t)c->lanes, NULL, 0);
     cg_val factor = em_load(e, c->lanes, em_at(e, c->inverse, parts.index), 4 * c->lanes), mask = NULL;
-    if (!all) mask = em_lanes_in_range(e, c->lanes, em_add(e, row0, em_div_int(e, parts.index, 4)), c->first, own_end);
+    if (!all) mask = em_lanes_in_range(e, c->lanes, em_add(e, row0, em_div_int(e, parts.index, 4)), c->query_first, own_end);
     em_loop_begin(e, &features, em_int(e, 0), em_int(e, head_bytes(c)), 4 * c->W, NULL, 0);
     cg_val at = em_add(e, features.index, parts.index);
     cg_val value = em_fmul(e, em_load(e, c->lanes, em_at(e, c->sums, at), 4 * c->lanes), factor);
@@ -338,7 +344,7 @@ static void clear_lse(emitter *e, const attention_code *c, cg_val query_tile, cg
     em_loop_begin(e, &parts, em_int(e, 0), em_int(e, c->W), c->lanes, NULL, 0);
     cg_val row = em_add(e, em_mul_int(e, query_tile, c->W), parts.index);
     cg_val to = em_index(e, em_index(e, c->lse, em_add(e, em_mul_int(e, query_tile, c->H), c->head), 4 * c->W), parts.index, 4);
-    em_store_masked(e, em_const(e, c->lanes, 0), to, em_lanes_in_range(e, c->lanes, row, c->first, own_end), 4 * c->lanes);
+    em_store_masked(e, em_const(e, c->lanes, 0), to, em_lanes_in_range(e, c->lanes, row, c->query_first, own_end), 4 * c->lanes);
     em_loop_end(e, &parts, NULL);
 }
 
@@ -353,7 +359,7 @@ static void emit_query_tile(emitter *e, const attention_code *c, cg_val t, cg_va
     if (c->lse) clear_lse(e, c, t, own_end);
     em_if_end(e, &some);
     if (!c->context) return;
-    cg_val row0 = em_mul_int(e, t, c->W), inside = em_less(e, c->first, em_add_int(e, row0, 1));
+    cg_val row0 = em_mul_int(e, t, c->W), inside = em_less(e, c->query_first, em_add_int(e, row0, 1));
     em_if_begin(e, &all, em_and(e, inside, em_less(e, em_add_int(e, row0, c->W - 1), own_end)));
     store_context(e, c, t, own_end, true);
     em_else(e, &all);
@@ -371,19 +377,26 @@ static void lay_out_scratch(emitter *e, attention_code *c) {
     c->packed_v = em_index(e, c->packed_k, length, 4 * c->D);
 }
 
+/* Rows [begin, end) that sequence b owns by `offsets`; whatever they hold, within [0, n_rows]. */
+static void load_rows(emitter *e, cg_val offsets, cg_val b, cg_val n_rows, cg_val *begin, cg_val *end) {
+    cg_val at = em_index(e, offsets, b, 4);
+    *begin = em_max(e, em_int(e, 0), em_min(e, n_rows, em_load_int(e, IR_I32, at)));
+    *end = em_max(e, *begin, em_min(e, n_rows, em_load_int(e, IR_I32, em_at_int(e, at, 4))));
+}
+
 static void emit_sequence(emitter *e, attention_code *c, cg_val sequence) {
-    cg_val at = em_index(e, c->offsets, sequence, 4);
-    c->first = em_max(e, em_int(e, 0), em_min(e, c->n_rows, em_load_int(e, IR_I32, at)));
-    c->end = em_max(e, c->first, em_min(e, c->n_rows, em_load_int(e, IR_I32, em_at_int(e, at, 4))));
+    load_rows(e, c->offsets, sequence, c->n_rows, &c->first, &c->end);
+    c->query_first = c->first, c->query_end = c->end;
+    if (c->query_offsets) load_rows(e, c->query_offsets, sequence, c->n_query_rows, &c->query_first, &c->query_end);
     c->n = count_kept(e, c, c->first, c->end, &c->last_kept);
     lay_out_scratch(e, c);
     place_keys(e, c);
-    cg_val end_tile = em_div_int_up(e, c->end, c->W);
-    cg_val own_end = em_select(e, em_equal(e, c->end, c->n_rows), em_mul_int(e, end_tile, c->W), c->end);
+    cg_val end_tile = em_div_int_up(e, c->query_end, c->W);
+    cg_val own_end = em_select(e, em_equal(e, c->query_end, c->n_query_rows), em_mul_int(e, end_tile, c->W), c->query_end);
     em_if any; /* an empty sequence at the end of a tile has no tile of its own */
     em_loop tiles;
-    em_if_begin(e, &any, em_less(e, c->first, c->end));
-    em_loop_begin(e, &tiles, em_div_int(e, c->first, c->W), end_tile, 1, NULL, 0);
+    em_if_begin(e, &any, em_less(e, c->query_first, c->query_end));
+    em_loop_begin(e, &tiles, em_div_int(e, c->query_first, c->W), end_tile, 1, NULL, 0);
     emit_query_tile(e, c, tiles.index, own_end);
     em_loop_end(e, &tiles, NULL);
     em_if_end(e, &any);
@@ -396,11 +409,13 @@ void emit_attention(emitter *e, const cg_kernel *k) {
                         .W = kernel_get(k, "W"),
                         .key_rows = kernel_get(k, "key_rows"),
                         .context_rows = kernel_get(k, "context_rows"),
-                        .n_rows = em_dim(e, 1)};
+                        .n_rows = em_dim(e, 1),
+                        .n_query_rows = em_dim(e, 2)};
     cg_val operand[KERNEL_MAX_OPERANDS];
     kernel_operands(e, k, operand);
     c.q = operand[0], c.k = operand[1], c.v = operand[2], c.offsets = operand[3];
     c.keep = kernel_get(k, "keep") ? operand[kernel_get(k, "keep")] : NULL;
+    c.query_offsets = kernel_get(k, "query_offsets") ? operand[kernel_get(k, "query_offsets")] : NULL;
     c.context = kernel_get(k, "context") ? operand[kernel_get(k, "context")] : NULL;
     c.lse = kernel_get(k, "lse") ? operand[kernel_get(k, "lse")] : NULL;
     c.lanes = tile_lanes(e->lanes, c.W);

@@ -217,6 +217,37 @@ static void attention_in_wide_tiles(void **state) {
     for (size_t b = 3; b < N_OF(batches); b++) check_attention(&batches[b], 2, 16, 64, (int)(b % 4), IR_I64, true);
 }
 
+/* One query, or three, for each sequence, in tiles of their own. */
+static void attention_with_queries_of_its_own(void **state) {
+    (void)state;
+    for (size_t b = 0; b < N_OF(batches); b++) {
+        const ragged *r = &batches[b];
+        fixture f = begin();
+        int64_t R = 0, n = (int64_t)r->n, each = b % 2 ? 3 : 1, M = each * n, E = 24;
+        int W = b % 2 ? 32 : 16;
+        ir_tensor *offsets = named_tensors_add(&f.inputs, "offsets", IR_I32, 1, DIMS(n + 1));
+        for (size_t i = 0; i < r->n; i++) tensor_set_int(offsets, (int64_t)i + 1, R += r->lengths[i]);
+        ir_tensor *queries = named_tensors_add(&f.inputs, "queries", IR_I32, 1, DIMS(n + 1));
+        for (int64_t i = 0; i <= n; i++) tensor_set_int(queries, i, each * i);
+        kernel_case_reals(&f.inputs, "q", 2, DIMS(M, E));
+        kernel_case_reals(&f.inputs, "k", 2, DIMS(R, E));
+        kernel_case_reals(&f.inputs, "v", 2, DIMS(R, E));
+        kernel_case_integers(&f.inputs, "keep", IR_I64, 1, &R, b % 3 ? 2 : 1);
+        strbuf_printf(&f.text,
+                      "graph @g (B <= 64, M <= 4096, R <= 4096) {\n  %%1 = input {name = \"q\"} : f32[M,24]\n"
+                      "  %%2 = input {name = \"k\"} : f32[R,24]\n  %%3 = input {name = \"v\"} : f32[R,24]\n"
+                      "  %%4 = input {name = \"offsets\"} : i32[B+1]\n  %%5 = input {name = \"keep\"} : i64[R]\n"
+                      "  %%6 = input {name = \"queries\"} : i32[B+1]\n  %%7 = relayout %%1 : f32[M,24] tiles<%d>\n"
+                      "  %%8 = relayout %%2 : f32[R,24] tiles<%d>\n  %%9 = relayout %%3 : f32[R,24] tiles<%d>\n"
+                      "  %%10:2 = attention %%7, %%8, %%9, %%4, %%5, %%6 {heads = 2, scale = 0.5} : f32[M,24] tiles<%d>, f32[M,2] "
+                      "tiles<%d>\n"
+                      "  %%11 = relayout %%10 : f32[M,24]\n  %%12 = relayout %%10#1 : f32[M,2]\n"
+                      "  return \"y\" = %%11, \"lse\" = %%12\n}\n",
+                      W, W, W, W, W);
+        finish(&f, "attention", 2e-6 + 1e-7 * 12, 1e-6);
+    }
+}
+
 /* ---- embedding ---- */
 
 static void check_embedding(int64_t T, int64_t E, int W, unsigned n_tables, const char *ids_type) {
@@ -398,7 +429,7 @@ static void casts(void **state) {
 static void ragged_integers(void **state) {
     (void)state;
     static const int64_t sizes[][2] = {{1, 1}, {3, 7}, {64, 33}};
-    static const char *const kernels[] = {"padded_offsets", "row_positions", "first_rows"};
+    static const char *const kernels[] = {"padded_offsets", "row_positions", "first_rows", "kept_rows", "scatter_rows"};
     for (size_t i = 0; i < N_OF(sizes); i++) {
         fixture f = begin();
         kernel_case_integers(&f.inputs, "ids", IR_I64, 2, sizes[i], 9);
@@ -411,11 +442,37 @@ static void ragged_integers(void **state) {
     }
 }
 
+/* Kept rows and back: of f32 rows, and of integers; rows that a sequence starts with are kept whatever the mask says. */
+static void kept_and_scattered_rows(void **state) {
+    (void)state;
+    static const int64_t sizes[][3] = {{1, 1, 1}, {3, 7, 5}, {9, 33, 40}, {2, 64, 1}}; /* B, S, E */
+    static const ir_dtype masks[] = {IR_I64, IR_BOOL, IR_I32, IR_U8};
+    for (size_t i = 0; i < N_OF(sizes); i++) {
+        for (int64_t bound = 1; bound <= 2; bound++) { /* all off; on and off */
+            fixture f = begin();
+            long long E = sizes[i][2];
+            int64_t R = sizes[i][0] * sizes[i][1];
+            kernel_case_integers(&f.inputs, "m", masks[i], 2, sizes[i], bound);
+            kernel_case_reals(&f.inputs, "x", 2, DIMS(R, E));
+            kernel_case_integers(&f.inputs, "n", IR_I64, 1, &R, 1000);
+            strbuf_printf(&f.text,
+                          "graph @g (B <= 64, R <= 4096, S <= 64, T <= 4096) {\n  %%1 = input {name = \"m\"} : %s[B,S]\n"
+                          "  %%2 = input {name = \"x\"} : f32[R,%lld]\n  %%3 = input {name = \"n\"} : i64[R]\n"
+                          "  %%4:2 = kept_rows %%1 {rows = \"T\"} : i32[T], i32[B+1]\n  %%5 = gather_rows %%2, %%4 : f32[T,%lld]\n"
+                          "  %%6 = gather_rows %%3, %%4 : i64[T]\n  %%7 = scatter_rows %%5, %%4, %%3 : f32[R,%lld]\n"
+                          "  %%8 = scatter_rows %%6, %%4, %%3 : i64[R]\n"
+                          "  return \"a\" = %%4, \"b\" = %%4#1, \"c\" = %%7, \"d\" = %%8\n}\n",
+                          dtype_name(masks[i]), E, E, E);
+            finish(&f, bound == 1 ? "kept_rows" : "scatter_rows", 0, 0);
+        }
+    }
+}
+
 /* ---- the table ---- */
 
 static const char *const tested[] = {"linear",         "attention",     "layer_norm", "embedding", "elementwise",
                                      "relayout",       "gather_rows",   "slice",      "reshape",   "cast",
-                                     "padded_offsets", "row_positions", "first_rows"};
+                                     "padded_offsets", "row_positions", "first_rows", "kept_rows", "scatter_rows"};
 
 static void every_row_has_a_test(void **state) {
     (void)state;
@@ -436,6 +493,8 @@ int main(void) {
         cmocka_unit_test(attention_of_odd_sizes),
         cmocka_unit_test(attention_with_masked_keys),
         cmocka_unit_test(attention_in_wide_tiles),
+        cmocka_unit_test(attention_with_queries_of_its_own),
+        cmocka_unit_test(kept_and_scattered_rows),
         cmocka_unit_test(embeddings),
         cmocka_unit_test(elementwise_ops),
         cmocka_unit_test(relayouts),
