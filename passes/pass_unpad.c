@@ -22,13 +22,13 @@
 typedef struct unpadding {
     rewriter rw;
     const pass_input *in;
-    ir_value mask;      /* old: the input [B,S] */
-    ir_dim rows;        /* B*S */
-    ir_dim kept;        /* T */
-    ir_value index;     /* new: [T] */
-    ir_value offsets;   /* new: [B+1] */
-    ir_value like;      /* new: a [R] value */
-    ir_value *padded;   /* [old values] the new value with all rows, where one was made */
+    ir_value mask;    /* old: the input [B,S] */
+    ir_dim rows;      /* B*S */
+    ir_dim kept;      /* T */
+    ir_value index;   /* new: [T] */
+    ir_value offsets; /* new: [B+1] */
+    ir_value like;    /* new: a [R] value */
+    ir_value *padded; /* [old values] the new value with all rows, where one was made */
 } unpadding;
 
 /* ---- may it be done? ---- */
@@ -91,12 +91,24 @@ static bool can_unpad_node(const ir_graph *g, const ir_node *n, ir_dim rows) {
     return !offsets && (!reads_rows(g, n, rows) || (is_rowwise(n->op) && keeps_rows(g, n, rows)));
 }
 
-static bool can_unpad(const ir_graph *g, ir_dim rows) {
+/* Does the node read padded places that will hold 0? A softmax that leaves them out does not. */
+static bool reads_padding(const ir_graph *g, const ir_node *n, ir_dim rows, ir_value mask) {
+    for (uint32_t i = 0; i < n->n_inputs; i++) {
+        const ir_node *maker = n->inputs[i] ? graph_node_of(g, n->inputs[i]) : NULL;
+        if (!maker || maker->op != OP_reshape || is_row_type(graph_type(g, n->inputs[i]), rows)) continue;
+        if (!is_row_type(graph_type(g, maker->inputs[0]), rows)) continue;
+        if (n->op != OP_cross_entropy || i != 0 || node_input(n, 2) != mask) return true;
+    }
+    return false;
+}
+
+static bool can_unpad(const ir_graph *g, ir_dim rows, ir_value mask) {
     for (size_t i = 0; i < g->nodes.size; i++)
-        if (!can_unpad_node(g, &g->nodes.data[i], rows)) return false;
+        if (!can_unpad_node(g, &g->nodes.data[i], rows) || reads_padding(g, &g->nodes.data[i], rows, mask)) return false;
     for (size_t i = 0; i < g->outputs.size; i++) { /* only what has a place for padding can be put back */
         const ir_node *n = graph_node_of(g, g->outputs.data[i].value);
-        if (is_row_type(graph_type(g, g->outputs.data[i].value), rows) || n->op == OP_padded_offsets || n->op == OP_first_rows) return false;
+        if (is_row_type(graph_type(g, g->outputs.data[i].value), rows) || n->op == OP_padded_offsets || n->op == OP_first_rows)
+            return false;
     }
     return true;
 }
@@ -177,9 +189,11 @@ static void unpad_node(unpadding *u, const ir_node *n) {
     else if (gathers_rows && graph_node_of(u->rw.from, n->inputs[1])->op != OP_first_rows) unpad_gather(u, n);
     else if (n->op == OP_row_positions) unpad_positions(u, n);
     else if (n->op == OP_padded_offsets) rewrite_map(&u->rw, n->first_result, u->offsets);
-    else if (op_has(n->op, TRAIT_DECLARED) && !op_has(n->op, TRAIT_LEAF) && is_row_type(graph_type(u->rw.from, n->first_result), u->rows))
+    else if (op_has(n->op, TRAIT_DECLARED) && !op_has(n->op, TRAIT_LEAF) &&
+             is_row_type(graph_type(u->rw.from, n->first_result), u->rows))
         rewrite_map(&u->rw, n->first_result,
-                    build_declared(u->rw.to, n->op, rewrite_value(&u->rw, n->inputs[0]), kept_type(u, graph_type(u->rw.from, n->first_result))));
+                    build_declared(u->rw.to, n->op, rewrite_value(&u->rw, n->inputs[0]),
+                                   kept_type(u, graph_type(u->rw.from, n->first_result))));
     else rewrite_copy(&u->rw, n);
 }
 
@@ -198,7 +212,7 @@ static pofac_status unpad_graph(void *user, const ir_graph *from, ir_module *to)
         const ir_type *mask = graph_type(from, u.mask);
         bool ok;
         u.rows = dim_mul(mask->dims[0], mask->dims[1], &ok);
-        can = ok && graph_symbol_bound(from, symbol_named(to->context, "T")) == 0 && can_unpad(from, u.rows);
+        can = ok && graph_symbol_bound(from, symbol_named(to->context, "T")) == 0 && can_unpad(from, u.rows, u.mask);
     }
     u.padded = calloc(from->values.size, sizeof *u.padded);
     if (!u.padded) return diag_out_of_memory(u.in->sink);
@@ -220,4 +234,6 @@ static pofac_status unpad_graph(void *user, const ir_graph *from, ir_module *to)
     return status;
 }
 
-pofac_status pass_unpad(const pass_input *in, ir_module **out) { return rewrite_module(in->module, unpad_graph, (void *)in, in->sink, out); }
+pofac_status pass_unpad(const pass_input *in, ir_module **out) {
+    return rewrite_module(in->module, unpad_graph, (void *)in, in->sink, out);
+}
