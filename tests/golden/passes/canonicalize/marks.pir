@@ -1,0 +1,10 @@
+; Groups and slots hold for the graph that they were made on.
+graph @marks (T <= 64) {
+  scope "a"
+  %1 = input {name = "x"} : f32[T,4]
+  %2 = state {name = "w"} : f32[4,4]
+  %3 = linear %1, %2 {group = 1} : f32[T,4]
+  scope "b"
+  %4 = gelu %3 {form = "tanh", group = 1, slot = [0]} : f32[T,4]
+  return "y" = %4
+}

@@ -1,0 +1,7 @@
+; The group's last node is dead, so there is no group any more.
+graph @marks (T <= 64) {
+  %1 = input {name = "x"} : f32[T,4]
+  %2 = tanh %1 {group = 1, slot = [0]} : f32[T,4]
+  %3 = relu %2 {group = 1} : f32[T,4]
+  return "a" = %2
+}

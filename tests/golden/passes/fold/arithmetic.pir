@@ -1,0 +1,17 @@
+; Constants meet; what they give is one number, elements in the node, or, above 64 elements, data in the module.
+graph @arithmetic (T <= 64) {
+  %1 = input {name = "x"} : f32[T,4]
+  %2 = constant {value = [2]} : f32[4]
+  %3 = constant {value = [1, 2, 3, 4]} : f32[4]
+  %4 = constant {value = [3]} : f32[]
+  %5 = mul %2, %4 : f32[4]
+  %6 = add %3, %5 : f32[4]
+  %7 = slice %6 {begin = 1, end = 3} : f32[2]
+  %8 = sub %3, %3 : f32[4]
+  %9 = add %1, %6 : f32[T,4]
+  %10 = constant {value = [0.5]} : f32[3,32]
+  %11 = constant {value = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32]} : f32[32]
+  %12 = add %10, %11 : f32[3,32]
+  %13 = tanh %10 : f32[3,32]
+  return "y" = %9, "two" = %7, "zero" = %8, "large" = %12, "fill" = %13
+}

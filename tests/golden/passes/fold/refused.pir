@@ -1,0 +1,8 @@
+; There is no row 2: running the graph says so, not folding.
+graph @refused () {
+  %1 = constant {value = [1, 2]} : f32[2]
+  %2 = constant {value = [0, 2]} : i32[2]
+  %3 = gather_rows %1, %2 : f32[2]
+  %4 = tanh %1 : f32[2]
+  return "y" = %3, "z" = %4
+}

@@ -1,0 +1,11 @@
+; Two slots do for a chain of any length; a value that is read later keeps a third one.
+graph @chain (T <= 64) {
+  %1 = input {name = "x"} : f32[T,4]
+  %2 = tanh %1 : f32[T,4]
+  %3 = tanh %2 : f32[T,4]
+  %4 = tanh %3 : f32[T,4]
+  %5 = tanh %4 : f32[T,4]
+  %6 = add %5, %2 : f32[T,4]
+  %7 = tanh %6 : f32[T,4]
+  return "y" = %7
+}

@@ -1,0 +1,7 @@
+; Slots are given anew; groups stay.
+graph @marks (T <= 64) {
+  %1 = input {name = "x"} : f32[T,4]
+  %2 = tanh %1 {group = 3, slot = [7]} : f32[T,4]
+  %3 = relu %2 {group = 3, slot = [9]} : f32[T,4]
+  return "y" = %3
+}
