@@ -77,7 +77,7 @@ printf '%s\n' "${sentences[@]}" >"$work/sentences.txt"
 "$pofac" bench "$model" --cache_dir "$work/cache" --batch 1 --sequence 16 --iterations 200 --json >"$work/bench.json"
 
 width=8
-for sentence in "${sentences[@]}"; do [ ${#sentence} -le $width ] || width=${#sentence}; done
+for sentence in "${sentences[@]}"; do [ ${#sentence} -le "$width" ] || width=${#sentence}; done
 printf '%-*s  %-9s %s\n' "$width" sentence label probability
 i=0
 while read -r answer; do

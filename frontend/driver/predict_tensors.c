@@ -37,6 +37,15 @@ static pofac_status input_error(const tensor_job *j, const char *name, const cha
     return diag_error(j->sink, POFAC_ERR_INPUT, &(diag_place){.file = j->in_path}, "%s: %s", name, message);
 }
 
+static pofac_status shape_error(const tensor_job *j, const char *name, uint32_t rank, const int64_t *dims, const char *wanted) {
+    strbuf found = STRBUF_INIT;
+    checkpoint_print_shape(rank, dims, &found);
+    pofac_status status = diag_error(j->sink, POFAC_ERR_INPUT, &(diag_place){.file = j->in_path},
+                                     "%s: found the shape %s, wanted %s", name, strbuf_str(&found), wanted);
+    strbuf_free(&found);
+    return status;
+}
+
 /* ---- what there is to do ---- */
 
 static bool has_all_labels(const tensor_job *j) {
@@ -57,13 +66,25 @@ static pofac_status find_main_input(tensor_job *j) {
     if (!j->from_embeddings && !loaded_model_has_embeddings(j->model))
         return diag_error(j->sink, POFAC_ERR_INPUT, &(diag_place){.file = j->in_path},
                           "the model has no embedding tables: wanted embedding_output [B,S,E] instead of input_ids");
-    if (t->rank != (j->from_embeddings ? 3 : 2))
-        return input_error(j, t->name, j->from_embeddings ? "wanted the shape [B,S,E]" : "wanted the shape [B,S]");
-    if (t->dims[0] == 0 || t->dims[1] == 0) return input_error(j, t->name, "found no rows");
+    const char *wanted =
+        j->from_embeddings ? "[B,S,E] with at least one row and one token" : "[B,S] with at least one row and one token";
+    if (t->rank != (j->from_embeddings ? 3 : 2) || t->dims[0] == 0 || t->dims[1] == 0)
+        return shape_error(j, t->name, t->rank, t->dims, wanted);
     j->n_rows = t->dims[0];
     j->length = t->dims[1];
     j->with_loss = has_all_labels(j);
     return POFAC_OK;
+}
+
+/* An input [B] or [B,S] whose rows are not those of the main input. */
+static pofac_status rows_error(const tensor_job *j, const char *name, const ir_tensor *t, uint32_t rank) {
+    const int64_t dims[2] = {j->n_rows, j->length};
+    strbuf wanted = STRBUF_INIT;
+    checkpoint_print_shape(rank, dims, &wanted);
+    strbuf_puts(&wanted, " as the main input has");
+    pofac_status status = shape_error(j, name, t->rank, t->dims, strbuf_str(&wanted));
+    strbuf_free(&wanted);
+    return status;
 }
 
 /* The tensor of one graph input: from the file, or made up where the reference makes it up. */
@@ -79,7 +100,7 @@ static pofac_status load_input(tensor_job *j, const ir_node *leaf, const ir_type
         j->n_inputs++;
         if (out->rank != type->rank || out->dims[0] != j->n_rows ||
             (type->rank > 1 && out->dims[1] != j->length && type->dims[1].scale != 0))
-            return input_error(j, name, "its first dimensions are not those of the main input");
+            return rows_error(j, name, out, type->rank < 2 ? type->rank : 2);
         return POFAC_OK;
     }
     bool mask = strcmp(name, "attention_mask") == 0;

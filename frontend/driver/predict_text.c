@@ -67,9 +67,9 @@ static pofac_status add_record(text_job *j, size_t index) {
     if (r->pair) TRY(tokenizer_encode(j->tokenizer, r->pair, r->pair_bytes, j->sink, &j->second));
     if (is_answering(j)) {
         if (!r->pair)
-            return diag_error(j->sink, POFAC_ERR_INPUT,
-                              &(diag_place){.file = record_reader_name(j->reader), .line = (uint32_t)r->line},
-                              "found one text, wanted a question and a context (two TSV columns, or a JSON object with both keys)");
+            return diag_error(
+                j->sink, POFAC_ERR_INPUT, &(diag_place){.file = record_reader_name(j->reader), .line = (uint32_t)r->line},
+                "found one text, wanted a question and a context: two TSV columns, or a JSON object with both keys (--format)");
         return add_windows(j, index);
     }
     text_sequence *s;
@@ -78,6 +78,7 @@ static pofac_status add_record(text_job *j, size_t index) {
     return tokenizer_build_single(j->tokenizer, &j->first, j->max_length, j->sink, &s->encoding);
 }
 
+/* On an error the records before the one that is wrong are there. */
 static pofac_status read_batch(text_job *j) {
     bool found = true;
     for (j->n_records = 0; j->n_records < (size_t)j->options->batch_size; j->n_records++) {
@@ -85,7 +86,11 @@ static pofac_status read_batch(text_job *j) {
         if (!found) return POFAC_OK;
         j->spans[j->n_records] = (text_span){0};
         strbuf_clear(&j->answers[j->n_records]);
-        TRY(add_record(j, j->n_records));
+        size_t n_sequences = j->sequences.size;
+        pofac_status status = add_record(j, j->n_records);
+        if (status == POFAC_OK) continue;
+        while (j->sequences.size > n_sequences) encoding_free(&j->sequences.data[--j->sequences.size].encoding);
+        return status;
     }
     return POFAC_OK;
 }
@@ -185,8 +190,10 @@ pofac_status predict_text(loaded_model *model, const road_options *road, const p
         .model = model, .options = options, .sink = sink, .reader = records, .first = ENCODING_INIT, .second = ENCODING_INIT};
     pofac_status status = prepare(&j, road);
     do {
-        if (status == POFAC_OK) status = read_batch(&j);
-        if (status == POFAC_OK) status = run_batch(&j, write, user);
+        if (status != POFAC_OK) break;
+        status = read_batch(&j);
+        pofac_status ran = run_batch(&j, write, user);
+        if (status == POFAC_OK) status = ran;
         clear_batch(&j);
     } while (status == POFAC_OK && j.n_records == (size_t)options->batch_size);
     for (size_t i = 0; j.answers && i < (size_t)options->batch_size; i++) strbuf_free(&j.answers[i]);
