@@ -108,8 +108,8 @@ static pofac_status read_offsets(reader *r, const json_t *info, const char *name
                                               : json_describe(offsets, &r->text));
     *out = (range){json_integer_value(begin), json_integer_value(end), name};
     if (out->begin >= 0 && out->begin <= out->end && out->end <= r->data_bytes) return POFAC_OK;
-    return wrong(r, name, "data_offsets: found [%" PRId64 ",%" PRId64 "], wanted a range within the %" PRId64 " bytes of data",
-                 out->begin, out->end, r->data_bytes);
+    return wrong(r, name, "data_offsets: found [%" PRId64 ",%" PRId64 "], wanted a range within the %" PRId64 " bytes of data%s",
+                 out->begin, out->end, r->data_bytes, out->end > r->data_bytes ? ": the file may be cut short" : "");
 }
 
 /* The shape and the dtype make as many bytes as the range has. */

@@ -182,14 +182,19 @@ static pofac_status check_tensor(const wanted_tensor *w, const checkpoint_tensor
     return status;
 }
 
-/* A message for each tensor that does not fit. */
+/* A message for each of the first tensors that do not fit, and one that counts the others: a wrong hidden size makes all of them wrong. */
 static pofac_status check_tensors(const matcher *m) {
+    enum { SHOWN = 8 };
     pofac_status status = POFAC_OK;
+    size_t wrong = 0;
     for (size_t i = 0; i < m->n_wanted; i++) {
         if (!m->out->tensors[i]) continue;
-        pofac_status checked = check_tensor(&m->wanted[i], m->out->tensors[i], m->sink);
-        if (checked != POFAC_OK) status = checked;
+        pofac_status checked = check_tensor(&m->wanted[i], m->out->tensors[i], wrong < SHOWN ? m->sink : NULL);
+        if (checked == POFAC_OK) continue;
+        status = checked;
+        wrong++;
     }
+    if (wrong > SHOWN) diag_note(m->sink, NULL, "%zu more tensors do not fit", wrong - SHOWN);
     return status;
 }
 

@@ -29,7 +29,7 @@ typedef struct tensor_match {
 
 /*
  * Finds each wanted parameter in the checkpoint. Missing and unexpected tensors are no errors here: what they mean depends on the
- * caller. POFAC_ERR_INPUT: tensors of another shape than wanted, or whose elements are no floats - one message for each of them -;
+ * caller. POFAC_ERR_INPUT: tensors of another shape than wanted, or whose elements are no floats - a message for each of the first of them -;
  * or two tensors that stand for one parameter.
  */
 POFAC_MUST_USE pofac_status tensor_names_match(const checkpoint *c, const wanted_tensor *wanted, size_t n_wanted, arena *a,

@@ -70,6 +70,11 @@ static pofac_status find_main_input(tensor_job *j) {
         j->from_embeddings ? "[B,S,E] with at least one row and one token" : "[B,S] with at least one row and one token";
     if (t->rank != (j->from_embeddings ? 3 : 2) || t->dims[0] == 0 || t->dims[1] == 0)
         return shape_error(j, t->name, t->rank, t->dims, wanted);
+    int64_t most = loaded_model_spec(j->model)->max_position_embeddings;
+    if (t->dims[1] > most)
+        return diag_error(j->sink, POFAC_ERR_INPUT, &(diag_place){.file = j->in_path},
+                          "%s: found %lld tokens in a row, wanted at most %lld (max_position_embeddings)", t->name,
+                          (long long)t->dims[1], (long long)most);
     j->n_rows = t->dims[0];
     j->length = t->dims[1];
     j->with_loss = has_all_labels(j);

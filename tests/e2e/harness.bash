@@ -3,7 +3,8 @@
 #
 #   run ARGUMENT...            runs pofac; its streams are in the files `out` and `err`, its exit status in $rc
 #   wants_status N             the status of the last run
-#   wants_out/wants_err NAME   the stream is tests/e2e/golden/NAME (with UPDATE_GOLDEN=1 it becomes that file)
+#   shows ARGUMENT...          runs pofac and adds what can be seen of it to the file `transcript`; INPUT is its standard input
+#   wants_golden FILE NAME     FILE is tests/e2e/golden/NAME (with UPDATE_GOLDEN=1 it becomes that file)
 #   wants_quiet out|err        the stream is empty
 #   ok COMMAND...              a command that must succeed, and whose output is shown when it does not
 #   fail MESSAGE...            notes a failure; the test goes on
@@ -35,10 +36,21 @@ fail() {
     failures=$((failures + 1))
 }
 
+INPUT=
 run() {
     last="pofac $*"
-    "$POFAC" "$@" >out 2>err </dev/null
+    "$POFAC" "$@" >out 2>err < <(printf %s "$INPUT")
     rc=$?
+}
+
+shows() {
+    run "$@"
+    {
+        echo "$ $last"
+        sed 's/^/  out: /' out
+        sed 's/^/  err: /' err
+        echo "  exit $rc"
+    } >>transcript
 }
 
 wants_status() {
@@ -47,14 +59,12 @@ wants_status() {
     head -c 2000 err
 }
 
-compare_golden() { # STREAM NAME
+wants_golden() {
     if [ "${UPDATE_GOLDEN:-}" = 1 ]; then cp "$1" "$golden_dir/$2"; fi
     diff -u "$golden_dir/$2" "$1" >difference && return
-    fail "$last: std$1 is not tests/e2e/golden/$2:"
-    head -c 4000 difference
+    fail "$1 is not tests/e2e/golden/$2:"
+    head -c 8000 difference
 }
-wants_out() { compare_golden out "$1"; }
-wants_err() { compare_golden err "$1"; }
 
 wants_quiet() {
     [ ! -s "$1" ] && return
