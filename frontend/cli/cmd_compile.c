@@ -60,6 +60,11 @@ static pofac_status compile_model(const command_input *in, loaded_model *model) 
     ir_module *module;
     road.observer = &observer;
     road.graph.with_loss = option_flag(o, "with_loss");
+    size_t n_losses;
+    (void)model_graph_losses(loaded_model_spec(model), &n_losses);
+    if (road.graph.with_loss && n_losses == 0)
+        return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "--with_loss: the head %s has no loss",
+                          model_head_name(loaded_model_spec(model)->head));
     TRY(road_build(model, &road, in->sink, &module));
     TRY(road_optimize(module, &road, in->sink, &module));
     if (!emit && !option_flag(o, "graph_only") && !option_given(o, "stop_after")) return summarize(in, module, &road);
