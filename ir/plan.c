@@ -25,18 +25,16 @@ void plan_destroy(plan *p) {
 
 int64_t plan_arena_bytes(const plan *p, ir_binding binding, int64_t *slot_bytes) {
     int64_t total = 0;
-    for (uint32_t slot = 0; slot < p->n_slots; slot++) {
-        int64_t largest = 0;
-        for (size_t i = 0; i < p->n_buffers; i++) {
-            const plan_buffer *b = &p->buffers[i];
-            if (b->kind != PLAN_SLOT || b->slot != slot) continue;
-            int64_t bytes = type_bytes(b->type, binding);
-            if (bytes < 0 || bytes > INT64_MAX - 64) return -1;
-            if (bytes > largest) largest = bytes;
-        }
-        largest = (largest + 63) / 64 * 64;
-        if (slot_bytes) slot_bytes[slot] = largest;
-        if (__builtin_add_overflow(total, largest, &total)) return -1;
+    for (uint32_t slot = 0; slot < p->n_slots; slot++) slot_bytes[slot] = 0;
+    for (size_t i = 0; i < p->n_buffers; i++) {
+        const plan_buffer *b = &p->buffers[i];
+        if (b->kind != PLAN_SLOT) continue;
+        int64_t bytes = type_bytes(b->type, binding);
+        if (bytes < 0 || bytes > INT64_MAX - 63) return -1;
+        bytes = (bytes + 63) / 64 * 64;
+        if (bytes > slot_bytes[b->slot]) slot_bytes[b->slot] = bytes;
     }
+    for (uint32_t slot = 0; slot < p->n_slots; slot++)
+        if (__builtin_add_overflow(total, slot_bytes[slot], &total)) return -1;
     return total;
 }

@@ -1,9 +1,11 @@
 /*
- * The plan: what codegen makes of a graph and the runtime runs. Immutable once made; threads share it. A session (runtime/session.h) owns the memory.
+ * The plan: what codegen makes of a graph and the runtime runs. Immutable once made; threads share it. A session
+ * (runtime/session.h) owns the memory.
  *
- * A plan is a list of steps over buffers. A step is one kernel (native code for one fused group, possibly shared by several steps) or, where no kernel
- * exists, the op's reference evaluator. A step's work is cut into units (tiles of rows, heads, ...) and units into chunks of `grain`; chunks may run in any order
- * on any thread, and what a chunk computes does not depend on how many threads there are.
+ * A plan is a list of steps over buffers. A step is one kernel (native code for one fused group, possibly shared by several steps)
+ * or, where no kernel exists, the op's reference evaluator. A step's work is cut into units (tiles of rows, heads, ...) and units
+ * into chunks of `grain`; chunks may run in any order on any thread, and what a chunk computes does not depend on how many threads
+ * there are.
  */
 #ifndef POFAC_IR_PLAN_H
 #define POFAC_IR_PLAN_H
@@ -11,9 +13,9 @@
 #include "ir/graph.h"
 
 /*
- * Every kernel: units [begin, end) of its work. buffers: one pointer per operand of the step, in the order that the kernel's row documents (64-byte aligned,
- * except inputs and unpacked state, which are aligned to their element); dims: the step's dims as numbers; scratch: private to the call,
- * 64-byte aligned. Kernels call nothing and write only their results and scratch.
+ * Every kernel: units [begin, end) of its work. buffers: one pointer per operand of the step, in the order that the kernel's row
+ * documents (64-byte aligned, except inputs and unpacked state, which are aligned to their element); dims: the step's dims as
+ * numbers; scratch: private to the call, 64-byte aligned. Kernels call nothing and write only their results and scratch.
  */
 typedef void (*plan_kernel)(void *const *buffers, const int64_t *dims, int64_t begin, int64_t end, void *scratch);
 
@@ -89,8 +91,8 @@ const char *plan_packing_meaning(plan_packing p);
 /* Frees the plan, its module and its code. NULL is fine. */
 void plan_destroy(plan *p);
 
-/* Bytes of each slot (the largest of its buffers) and of the whole arena (slots one after the other, 64-byte aligned) under a binding.
- * slot_bytes[n_slots] may be NULL. -1 when a symbol is unbound or it overflows. */
+/* Bytes of each slot (the largest of its buffers, rounded up to 64), into slot_bytes[n_slots], and of the whole arena (slots one
+ * after the other) under a binding. -1 when a symbol is unbound or it overflows. */
 int64_t plan_arena_bytes(const plan *p, ir_binding binding, int64_t *slot_bytes);
 
 #endif
