@@ -48,6 +48,11 @@ static bool count_elements(uint32_t rank, const int64_t *dims, int64_t *out) {
     return empty || fits;
 }
 
+bool tensor_is_aligned(const ir_tensor *t) {
+    size_t element_bytes = dtype_bits(t->dtype) >= 8 ? dtype_bits(t->dtype) / 8 : 1;
+    return (uintptr_t)t->data % element_bytes == 0;
+}
+
 pofac_status tensor_alloc(ir_dtype dtype, uint32_t rank, const int64_t *dims, ir_tensor *out) {
     *out = (ir_tensor){.dtype = dtype, .rank = rank};
     int64_t n;

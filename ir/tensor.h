@@ -27,6 +27,9 @@ typedef struct ir_tensor {
 int64_t tensor_elements(const ir_tensor *t);
 size_t tensor_bytes(const ir_tensor *t);
 
+/* Whether the data stand at an address that its elements may have; the functions below want that. */
+bool tensor_is_aligned(const ir_tensor *t);
+
 /* Zeroed memory, 64-byte aligned. POFAC_ERR_RUNTIME when memory is short or the size overflows. tensor_free leaves views alone. */
 POFAC_MUST_USE pofac_status tensor_alloc(ir_dtype dtype, uint32_t rank, const int64_t *dims, ir_tensor *out);
 ir_tensor tensor_view(ir_dtype dtype, uint32_t rank, const int64_t *dims, const void *data);

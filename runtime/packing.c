@@ -1,5 +1,6 @@
 /*
- * Packing of weights; see packing.h. One chunk of the pool's work is one panel (or one block of rows), so that the bytes never depend on the number of threads.
+ * Packing of weights; see packing.h. One chunk of the pool's work is one panel (or one block of rows), so that the bytes never
+ * depend on the number of threads.
  */
 #include "runtime/packing.h"
 
@@ -9,7 +10,8 @@ int64_t packing_bytes(plan_packing packing, uint32_t parameter, int64_t n_rows, 
     int64_t rows = n_rows, elements, bytes;
     if (packing == PACKING_PANELS) {
         int64_t r = parameter;
-        rows = (n_rows + r - 1) / r * r;
+        if (r == 0 || __builtin_add_overflow(n_rows, r - 1, &rows)) return -1;
+        rows = rows / r * r;
     }
     if (__builtin_mul_overflow(rows, n_columns, &elements) || __builtin_mul_overflow(elements, (int64_t)sizeof(float), &bytes))
         return -1;
@@ -22,28 +24,32 @@ typedef struct pack_job {
     float *out;
 } pack_job;
 
-/* Columns k0 .. k0+n of row `row` as floats: in place where they are f32, else converted into `room`. */
-#define PACK_BLOCK 256
-static const float *row_run(const ir_tensor *w, int64_t row, int64_t k0, int64_t n, float room[PACK_BLOCK]) {
-    int64_t first = row * w->dims[1] + k0;
+#define PACK_BLOCK 256 /* elements that are converted at a time */
+
+/* Columns [k, k+n) of row `row` as floats. */
+static void read_run(const ir_tensor *w, int64_t row, int64_t k, int64_t n, float *out) {
+    size_t element_bytes = dtype_bits(w->dtype) / 8;
+    const char *from = (const char *)w->data + (size_t)(row * w->dims[1] + k) * element_bytes;
     if (w->dtype == IR_F32) {
-        memcpy(room, (const float *)w->data + first, (size_t)n * sizeof(float)); /* the file's bytes may be unaligned */
-        return room;
+        memcpy(out, from, (size_t)n * sizeof *out);
+        return;
     }
-    for (int64_t i = 0; i < n; i++) room[i] = (float)tensor_get(w, first + i);
-    return room;
+    double aligned[PACK_BLOCK], wide[PACK_BLOCK];
+    memcpy(aligned, from, (size_t)n * element_bytes);
+    const ir_tensor run = tensor_view(w->dtype, 1, &n, aligned);
+    tensor_get_run(&run, 0, n, wide);
+    for (int64_t i = 0; i < n; i++) out[i] = (float)wide[i];
 }
 
 static void pack_rows(void *user, size_t worker, size_t chunk) {
     (void)worker;
     const pack_job *job = user;
-    float room[PACK_BLOCK];
     int64_t first = (int64_t)chunk * job->rows_per_chunk, last = first + job->rows_per_chunk;
     if (last > job->n_rows) last = job->n_rows;
     for (int64_t row = first; row < last; row++)
         for (int64_t k = 0; k < job->n_columns; k += PACK_BLOCK) {
             int64_t n = job->n_columns - k < PACK_BLOCK ? job->n_columns - k : PACK_BLOCK;
-            memcpy(job->out + row * job->n_columns + k, row_run(job->weight, row, k, n, room), (size_t)n * sizeof(float));
+            read_run(job->weight, row, k, n, job->out + row * job->n_columns + k);
         }
 }
 
@@ -57,19 +63,15 @@ static void pack_panel(void *user, size_t worker, size_t chunk) {
     for (int64_t i = 0; i < r; i++) {
         for (int64_t k = 0; k < job->n_columns; k += PACK_BLOCK) {
             int64_t n = job->n_columns - k < PACK_BLOCK ? job->n_columns - k : PACK_BLOCK;
-            if (first + i < job->n_rows) {
-                const float *run = row_run(job->weight, first + i, k, n, room);
-                for (int64_t j = 0; j < n; j++) panel[(k + j) * r + i] = run[j];
-            } else {
-                for (int64_t j = 0; j < n; j++) panel[(k + j) * r + i] = 0.0f;
-            }
+            if (first + i < job->n_rows) read_run(job->weight, first + i, k, n, room);
+            else memset(room, 0, sizeof room);
+            for (int64_t j = 0; j < n; j++) panel[(k + j) * r + i] = room[j];
         }
     }
 }
 
 void packing_make(plan_packing packing, uint32_t parameter, const ir_tensor *weight, thread_pool *pool, float *out) {
-    pack_job job = {.weight = weight, .n_columns = weight->dims[weight->rank - 1], .out = out};
-    job.n_rows = weight->rank == 2 ? weight->dims[0] : 1;
+    pack_job job = {.weight = weight, .n_rows = weight->dims[0], .n_columns = weight->dims[1], .out = out};
     if (job.n_rows == 0 || job.n_columns == 0) return;
     job.rows_per_chunk = packing == PACKING_PANELS ? (int64_t)parameter : 64;
     int64_t chunks = (job.n_rows + job.rows_per_chunk - 1) / job.rows_per_chunk;
