@@ -1,6 +1,6 @@
 /*
- * The BLAS library, for what is not worth own kernels: the dense baseline of benchmarks. One thread per call, always: pofac's pool is the only one, and a
- * library's own threads would change the bits of a result with their number.
+ * The BLAS library, for what is not worth own kernels: the dense baseline of benchmarks. One thread per call, always: pofac's pool
+ * is the only one, and a library's own threads would change the bits of a result with their number.
  */
 #ifndef POFAC_RUNTIME_BLAS_H
 #define POFAC_RUNTIME_BLAS_H

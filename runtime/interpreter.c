@@ -92,14 +92,9 @@ static const ir_pattern *pattern_of_type(const interpreter *it, const ir_type *t
 
 /* Element number i of `from` goes to number i of `to`, or, with a pattern, the elements at its positions in order. */
 static void take_elements(const ir_tensor *from, const ir_pattern *pattern, ir_tensor *to) {
-    if (!pattern) {
-        int64_t n = tensor_elements(to);
-        for (int64_t i = 0; i < n; i++) tensor_set(to, i, tensor_get(from, i));
-        return;
-    }
-    for (int64_t r = 0; r < pattern->n_rows; r++)
-        for (int64_t p = pattern->row_start[r]; p < pattern->row_start[r + 1]; p++)
-            tensor_set(to, p, tensor_get(from, r * pattern->n_columns + pattern->column[p]));
+    int64_t n = pattern ? 0 : tensor_elements(to);
+    if (pattern) pattern_take(pattern, from, to);
+    for (int64_t i = 0; i < n; i++) tensor_set(to, i, tensor_get(from, i));
 }
 
 static pofac_status bind_state(interpreter *it, const ir_eval *e, const char *name, ir_value v) {

@@ -1,98 +1,108 @@
-/* Patterns and values of pruned weights, read once per name; see pattern_state.h. */
+/* Patterns of pruned weights, read once per name; see pattern_state.h. */
 #include "runtime/pattern_state.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "ir/support/strmap.h"
 #include "ir/support/vector.h"
 
-typedef struct sparse_weight {
+typedef struct named_pattern {
     ir_pattern pattern;
     int64_t *row_start;
     int32_t *column;
-    float *values;
-} sparse_weight;
+} named_pattern;
 
 struct pattern_state {
-    strmap index; /* name -> place in weights */
-    VEC(sparse_weight *) weights;
+    strmap index; /* name -> place in patterns */
+    VEC(named_pattern *) patterns;
 };
 
 pattern_state *pattern_state_create(void) { return calloc(1, sizeof(pattern_state)); }
 
-static void weight_free(sparse_weight *w) {
-    if (!w) return;
-    free(w->row_start);
-    free(w->column);
-    free(w->values);
-    free(w);
+static void pattern_free(named_pattern *p) {
+    if (!p) return;
+    free(p->row_start);
+    free(p->column);
+    free(p);
 }
 
 void pattern_state_destroy(pattern_state *p) {
     if (!p) return;
-    for (size_t i = 0; i < p->weights.size; i++) weight_free(p->weights.data[i]);
-    VEC_FREE(&p->weights);
+    for (size_t i = 0; i < p->patterns.size; i++) pattern_free(p->patterns.data[i]);
+    VEC_FREE(&p->patterns);
     strmap_free(&p->index);
     free(p);
 }
 
-static bool weight_make(const ir_tensor *dense, sparse_weight *w) {
-    int64_t rows = dense->dims[0], columns = dense->dims[1], nnz = 0, n = rows * columns;
-    for (int64_t i = 0; i < n; i++) nnz += tensor_get(dense, i) != 0.0;
-    w->row_start = malloc(((size_t)rows + 1) * sizeof *w->row_start);
-    w->column = malloc((nnz ? (size_t)nnz : 1) * sizeof *w->column);
-    w->values = malloc((nnz ? (size_t)nnz : 1) * sizeof *w->values);
-    if (!w->row_start || !w->column || !w->values) return false;
-    int64_t at = 0;
+enum { RUN = 512 }; /* elements that are read at a time */
+
+static int64_t count_non_zeros(const ir_tensor *dense) {
+    double run[RUN];
+    int64_t n = tensor_elements(dense), nnz = 0;
+    for (int64_t i = 0; i < n; i += RUN) {
+        int64_t count = n - i < RUN ? n - i : RUN;
+        tensor_get_run(dense, i, count, run);
+        for (int64_t k = 0; k < count; k++) nnz += run[k] != 0.0;
+    }
+    return nnz;
+}
+
+static bool find_positions(const ir_tensor *dense, named_pattern *p) {
+    int64_t rows = dense->dims[0], columns = dense->dims[1], nnz = count_non_zeros(dense), at = 0;
+    double run[RUN];
+    p->row_start = malloc(((size_t)rows + 1) * sizeof *p->row_start);
+    p->column = malloc((nnz ? (size_t)nnz : 1) * sizeof *p->column);
+    if (!p->row_start || !p->column) return false;
     for (int64_t r = 0; r < rows; r++) {
-        w->row_start[r] = at;
-        for (int64_t k = 0; k < columns; k++) {
-            double value = tensor_get(dense, r * columns + k);
-            if (value == 0.0) continue;
-            w->column[at] = (int32_t)k;
-            w->values[at++] = (float)value;
+        p->row_start[r] = at;
+        for (int64_t k = 0; k < columns; k += RUN) {
+            int64_t count = columns - k < RUN ? columns - k : RUN;
+            tensor_get_run(dense, r * columns + k, count, run);
+            for (int64_t j = 0; j < count; j++)
+                if (run[j] != 0.0) p->column[at++] = (int32_t)(k + j);
         }
     }
-    w->row_start[rows] = at;
-    w->pattern = (ir_pattern){.n_rows = rows, .n_columns = columns, .nnz = nnz, .row_start = w->row_start, .column = w->column};
+    p->row_start[rows] = at;
+    p->pattern = (ir_pattern){.n_rows = rows, .n_columns = columns, .nnz = nnz, .row_start = p->row_start, .column = p->column};
     return true;
 }
 
-static pofac_status weight_get(pattern_state *p, const char *name, const tensor_source *state, const diag_sink *sink,
-                               sparse_weight **out) {
-    size_t length = 0;
-    while (name[length]) length++;
-    const strmap_entry *known = strmap_get(&p->index, name, length);
-    if (known) {
-        *out = p->weights.data[known->value];
-        return POFAC_OK;
-    }
-    ir_tensor dense;
+/* The pattern of state `name`, which the cache lacks. */
+static pofac_status read_pattern(const char *name, const tensor_source *state, const diag_sink *sink, named_pattern *p) {
+    ir_tensor dense, copy = {0};
     TRY(state->get(state->user, name, sink, &dense));
     if (dense.rank != 2 || dense.dims[1] > INT32_MAX)
         return diag_error(sink, POFAC_ERR_INPUT, NULL, "%s: found a tensor of rank %u, a pattern needs a matrix", name, dense.rank);
-    sparse_weight *w = calloc(1, sizeof *w);
-    if (!w || !weight_make(&dense, w) || !VEC_PUSH(&p->weights, w)) {
-        weight_free(w);
-        return diag_out_of_memory(sink);
+    if (!tensor_is_aligned(&dense)) {
+        if (tensor_clone(&dense, &copy) != POFAC_OK) return diag_out_of_memory(sink);
+        dense = copy;
     }
-    if (!strmap_put(&p->index, name, length, p->weights.size - 1, NULL)) return diag_out_of_memory(sink);
-    *out = w;
-    return POFAC_OK;
+    bool found = find_positions(&dense, p);
+    tensor_free(&copy);
+    return found ? POFAC_OK : diag_out_of_memory(sink);
 }
 
 pofac_status pattern_state_pattern(pattern_state *p, const char *name, const tensor_source *state, const diag_sink *sink,
                                    ir_tensor *out) {
-    sparse_weight *w;
-    TRY(weight_get(p, name, state, sink, &w));
-    *out = (ir_tensor){.rank = 2, .dims = {w->pattern.n_rows, w->pattern.n_columns}, .pattern = &w->pattern};
+    size_t length = strlen(name);
+    const strmap_entry *known = strmap_get(&p->index, name, length);
+    named_pattern *found = known ? p->patterns.data[known->value] : calloc(1, sizeof *found);
+    if (!known) {
+        pofac_status status = found ? read_pattern(name, state, sink, found) : diag_out_of_memory(sink);
+        if (status == POFAC_OK && !VEC_PUSH(&p->patterns, found)) status = diag_out_of_memory(sink);
+        if (status != POFAC_OK) {
+            pattern_free(found);
+            return status;
+        }
+        if (!strmap_put(&p->index, name, length, p->patterns.size - 1, NULL)) return diag_out_of_memory(sink);
+    }
+    *out = (ir_tensor){.rank = 2, .dims = {found->pattern.n_rows, found->pattern.n_columns}, .pattern = &found->pattern};
     return POFAC_OK;
 }
 
-pofac_status pattern_state_values(pattern_state *p, const char *name, const tensor_source *state, const diag_sink *sink,
-                                  ir_tensor *out) {
-    sparse_weight *w;
-    TRY(weight_get(p, name, state, sink, &w));
-    *out = tensor_view(IR_F32, 1, &w->pattern.nnz, w->values);
-    return POFAC_OK;
+void pattern_take(const ir_pattern *pattern, const ir_tensor *dense, ir_tensor *values) {
+    for (int64_t r = 0; r < pattern->n_rows; r++)
+        for (int64_t p = pattern->row_start[r]; p < pattern->row_start[r + 1]; p++)
+            tensor_set(values, p, tensor_get(dense, r * pattern->n_columns + pattern->column[p]));
 }

@@ -1,6 +1,6 @@
 /*
- * Sparse weights out of dense ones: the pattern of a named weight is the positions of its non-zeros, and its values are those entries in the same order. A
- * checkpoint stores pruned weights dense, with zeros; graphs with pattern leaves read them through this.
+ * Sparse weights out of dense ones: the pattern of a named weight is the positions of its non-zeros. A checkpoint stores pruned
+ * weights dense, with zeros; graphs with pattern leaves read them through this.
  */
 #ifndef POFAC_RUNTIME_PATTERN_STATE_H
 #define POFAC_RUNTIME_PATTERN_STATE_H
@@ -13,11 +13,13 @@ typedef struct pattern_state pattern_state;
 pattern_state *pattern_state_create(void); /* NULL when memory is short */
 void pattern_state_destroy(pattern_state *p);
 
-/* The pattern of state `name`, as a tensor with `pattern` set; a view that lives as long as `p`. POFAC_ERR_INPUT when the state is not a matrix. */
+/* The pattern of state `name`, as a tensor with `pattern` set; a view that lives as long as `p`. POFAC_ERR_INPUT when the state is
+ * not a matrix. */
 POFAC_MUST_USE pofac_status pattern_state_pattern(pattern_state *p, const char *name, const tensor_source *state,
                                                   const diag_sink *sink, ir_tensor *out);
-/* Its non-zero values, f32 [nnz], in the pattern's order; likewise a view. */
-POFAC_MUST_USE pofac_status pattern_state_values(pattern_state *p, const char *name, const tensor_source *state,
-                                                 const diag_sink *sink, ir_tensor *out);
+
+/* The elements of `dense` [N,K] at the pattern's positions, in its order, into `values` [nnz], converted where the dtypes
+ * differ. */
+void pattern_take(const ir_pattern *pattern, const ir_tensor *dense, ir_tensor *values);
 
 #endif

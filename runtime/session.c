@@ -1,11 +1,12 @@
 /*
  * Plan + weights -> runs; see session.h.
  *
- * Creating a session takes a view of every state buffer (in place where the bytes are aligned f32, else converted or packed, each (name, packing) once). A run binds
- * the inputs' shapes to the plan's symbols, sizes the arena and the workers' scratch (grown, never shrunk), sets one pointer per buffer, and runs the steps in
- * order, the chunks of a step on the pool. A step without a kernel calls its op's evaluator on tensors that view the same memory.
+ * A run binds the inputs' shapes to the plan's symbols, sizes the arena and the workers' scratch (grown, never shrunk), sets one
+ * pointer per buffer, and runs the steps in order, the chunks of a step on the pool. A step without a kernel calls its op's
+ * evaluator on tensors that view the same memory.
  *
- * Left out: sparse weights (a pattern's positions and values) reach evaluator steps only; kernels for them come with their packings.
+ * Left out: sparse weights (a pattern's positions and values) reach evaluator steps only; kernels for them come with their
+ * packings.
  */
 #include "runtime/session.h"
 
@@ -15,161 +16,57 @@
 
 #include "ir/binding.h"
 #include "ir/op.h"
-#include "runtime/packing.h"
-#include "runtime/pattern_state.h"
+#include "runtime/bound_weights.h"
 
 #define ALIGNMENT 64
 
 /* An input whose numbers index a table: what embeddings of the plan ask of it. */
 typedef struct index_range {
-    const char *input, *table; /* names */
-    int64_t size;              /* numbers must be in [0, size) */
+    size_t buffer;     /* of the input */
+    const char *table; /* its name */
+    int64_t size;      /* numbers must be in [0, size) */
 } index_range;
 
 struct session {
     const plan *plan;
     thread_pool *pool;
-    const tensor_source *state;
-    ir_tensor *weights; /* [n_buffers] of state and constants: what evaluators see; owned where converted */
+    bound_weights weights;
+    ir_tensor *tensors; /* [n_buffers] of weights and inputs: what evaluators see; owned where an input was copied */
     void **pointers;    /* [n_buffers] what kernels see */
-    bool *packed;       /* [n_buffers] the pointer is this session's own memory */
-    pattern_state *patterns;
+    bool *returned;     /* [n_buffers] an output of the plan */
     index_range *ranges;
     size_t n_ranges;
-    int64_t *binding; /* [n_symbols + 1] of the last run */
-    size_t n_binding;
+    int64_t *binding; /* [weights.n_symbols] of the last run, by ir_symbol */
     int64_t *slot_bytes, *slot_start;
     char *arena;
     int64_t arena_bytes;
     char *scratch; /* [threads][scratch_bytes] */
     int64_t scratch_bytes;
+    void **operands; /* of the step that runs */
+    int64_t *dims;
+    ir_tensor *values;
+    const ir_tensor **evaluator_inputs;
+    ir_tensor **evaluator_results;
     int64_t *times_ns;
     bool profile, ran;
     session_memory memory;
 };
 
-/* ---- weights ---- */
-
-static bool is_aligned(const void *p, size_t n) { return ((uintptr_t)p & (n - 1)) == 0; }
-
-static pofac_status check_shape(const plan_buffer *b, const ir_tensor *t, const diag_sink *sink) {
-    bool same = b->type->rank == t->rank;
-    for (uint32_t i = 0; same && i < t->rank; i++) {
-        int64_t n;
-        if (dim_is_const(b->type->dims[i], &n) && n != t->dims[i]) same = false;
-    }
-    if (same) return POFAC_OK;
-    strbuf found = STRBUF_INIT;
-    for (uint32_t i = 0; i < t->rank; i++) strbuf_printf(&found, "%s%lld", i ? "," : "", (long long)t->dims[i]);
-    pofac_status status =
-        diag_error(sink, POFAC_ERR_INPUT, NULL, "%s: found shape [%s], which is not what the compiled graph wants", b->name,
-                   strbuf_str(&found));
-    strbuf_free(&found);
-    return status;
-}
-
-/* The tensor in the dtype that the graph declares: the view itself, or a converted copy that the session owns. */
-static pofac_status convert(const ir_tensor *from, ir_dtype dtype, const diag_sink *sink, ir_tensor *out) {
-    size_t natural = dtype_bits(dtype) >= 8 ? dtype_bits(dtype) / 8 : 1;
-    if (from->dtype == dtype && is_aligned(from->data, natural)) {
-        *out = *from;
-        out->owned = false;
-        return POFAC_OK;
-    }
-    if (tensor_alloc(dtype, from->rank, from->dims, out) != POFAC_OK) return diag_out_of_memory(sink);
-    if (from->dtype == dtype) {
-        memcpy(out->data, from->data, tensor_bytes(from));
-        return POFAC_OK;
-    }
-    int64_t n = tensor_elements(from);
-    bool floats = dtype_class(dtype) == DTYPE_FLOAT;
-    for (int64_t i = 0; i < n; i++) {
-        if (floats) tensor_set(out, i, tensor_get(from, i));
-        else tensor_set_int(out, i, tensor_get_int(from, i));
-    }
-    return POFAC_OK;
-}
-
-/* The value of a constant node, with or without data in the module. */
-static pofac_status constant_tensor(const plan *p, const plan_buffer *b, const diag_sink *sink, ir_tensor *out) {
-    const ir_node *node = graph_node_of(p->graph, b->value);
-    int64_t dims[IR_MAX_RANK];
-    for (uint32_t i = 0; i < b->type->rank; i++) dims[i] = dim_eval(b->type->dims[i], (ir_binding){NULL, 0});
-    if (tensor_alloc(b->type->dtype, b->type->rank, dims, out) != POFAC_OK) return diag_out_of_memory(sink);
-    ir_tensor *result = out;
-    ir_eval e = {.module = p->module, .graph = p->graph, .node = node, .result = &result, .sink = sink};
-    return op_info(node->op)->eval(&e);
-}
-
-static bool is_sparse(const plan_buffer *b, const plan *p) {
-    if (b->type->kind == TYPE_PATTERN) return true;
-    return b->type->rank == 1 && b->type->dims[0].symbol[0] != 0 &&
-           symbol_kind(p->module->context, b->type->dims[0].symbol[0]) == SYMBOL_NNZ;
-}
-
-/* A buffer with the same content and packing that was bound before, or NULL's index. */
-static size_t find_bound(const session *s, size_t index) {
-    const plan_buffer *b = &s->plan->buffers[index];
-    for (size_t i = 0; i < index; i++) {
-        const plan_buffer *o = &s->plan->buffers[i];
-        if (o->kind == b->kind && o->packing == b->packing && o->packing_parameter == b->packing_parameter && o->name && b->name &&
-            strcmp(o->name, b->name) == 0 && o->type == b->type)
-            return i;
-    }
-    return index;
-}
-
-static pofac_status bind_weight(session *s, size_t index, const diag_sink *sink) {
-    const plan *p = s->plan;
-    const plan_buffer *b = &p->buffers[index];
-    size_t twin = find_bound(s, index);
-    if (twin != index) {
-        s->pointers[index] = s->pointers[twin];
-        s->weights[index] = s->weights[twin];
-        s->weights[index].owned = false;
-        return POFAC_OK;
-    }
-    if (b->kind == PLAN_STATE && is_sparse(b, p)) {
-        const char *name = b->name;
-        return b->type->kind == TYPE_PATTERN ? pattern_state_pattern(s->patterns, name, s->state, sink, &s->weights[index])
-                                             : pattern_state_values(s->patterns, name, s->state, sink, &s->weights[index]);
-    }
-    ir_tensor stored;
-    if (b->kind == PLAN_CONSTANT) {
-        TRY(constant_tensor(p, b, sink, &s->weights[index]));
-        stored = s->weights[index];
-    } else {
-        TRY(s->state->get(s->state->user, b->name, sink, &stored));
-        TRY(check_shape(b, &stored, sink));
-        s->memory.mapped_weight_bytes += (int64_t)tensor_bytes(&stored);
-    }
-    if (b->packing == PACKING_NONE) {
-        if (b->kind == PLAN_STATE) TRY(convert(&stored, b->type->dtype, sink, &s->weights[index]));
-        if (s->weights[index].owned) s->memory.packed_weight_bytes += (int64_t)tensor_bytes(&s->weights[index]);
-        s->pointers[index] = s->weights[index].data;
-        return POFAC_OK;
-    }
-    int64_t rows = stored.rank == 2 ? stored.dims[0] : 1, columns = stored.dims[stored.rank - 1];
-    int64_t bytes = packing_bytes(b->packing, b->packing_parameter, rows, columns);
-    if (bytes < 0 || posix_memalign(&s->pointers[index], ALIGNMENT, bytes > 0 ? (size_t)bytes : ALIGNMENT) != 0)
-        return diag_out_of_memory(sink);
-    s->packed[index] = true;
-    s->memory.packed_weight_bytes += bytes;
-    packing_make(b->packing, b->packing_parameter, &stored, s->pool, s->pointers[index]);
-    if (b->kind == PLAN_STATE) s->weights[index] = stored, s->weights[index].owned = false;
-    return POFAC_OK;
-}
+static ir_binding binding_of(const session *s) { return (ir_binding){s->binding, s->weights.n_symbols}; }
 
 /* ---- indices ---- */
 
-/* The graph's input that a value is made of by ops that keep its numbers, or NULL. */
-static const char *index_input(const ir_graph *g, ir_value v) {
+/* The buffer of the graph's input that a value is made of by ops that keep its numbers; n_buffers when there is none. */
+static size_t index_input(const plan *p, ir_value v) {
     for (;;) {
-        const ir_node *n = graph_node_of(g, v);
-        if (n->op == OP_input) return node_string(n, "name");
-        if (n->op != OP_reshape && n->op != OP_gather_rows && n->op != OP_cast) return NULL;
+        const ir_node *n = graph_node_of(p->graph, v);
+        if (n->op == OP_input) break;
+        if (n->op != OP_reshape && n->op != OP_gather_rows && n->op != OP_cast) return p->n_buffers;
         v = n->inputs[0];
     }
+    size_t i = 0;
+    while (i < p->n_buffers && (p->buffers[i].kind != PLAN_INPUT || p->buffers[i].value != v)) i++;
+    return i;
 }
 
 static pofac_status find_ranges(session *s, const diag_sink *sink) {
@@ -180,49 +77,90 @@ static pofac_status find_ranges(session *s, const diag_sink *sink) {
         const ir_node *n = &g->nodes.data[i];
         int64_t size;
         if (n->op != OP_embedding || !dim_is_const(graph_type(g, n->inputs[0])->dims[0], &size)) continue;
-        const char *input = index_input(g, n->inputs[1]);
+        size_t buffer = index_input(s->plan, n->inputs[1]);
         const ir_node *table = graph_node_of(g, n->inputs[0]);
-        if (input)
-            s->ranges[s->n_ranges++] = (index_range){input, table->op == OP_state ? node_string(table, "name") : "table", size};
+        if (buffer == s->plan->n_buffers) continue;
+        s->ranges[s->n_ranges++] = (index_range){buffer, table->op == OP_state ? node_string(table, "name") : "table", size};
     }
     return POFAC_OK;
 }
 
-static pofac_status check_ranges(const session *s, const tensor_source *inputs, const diag_sink *sink) {
+/* The first element outside of [0, size); the number of elements when there is none. */
+static int64_t first_outside(const ir_tensor *t, int64_t size) {
+    int64_t n = tensor_elements(t), i = 0;
+    if (t->dtype == IR_I64) {
+        const int64_t *data = t->data;
+        while (i < n && (uint64_t)data[i] < (uint64_t)size) i++;
+        return i;
+    }
+    for (; i < n; i++) {
+        int64_t id = tensor_get_int(t, i);
+        if (id < 0 || id >= size) break;
+    }
+    return i;
+}
+
+static pofac_status check_ranges(const session *s, const diag_sink *sink) {
     for (size_t r = 0; r < s->n_ranges; r++) {
-        ir_tensor t;
-        TRY(inputs->get(inputs->user, s->ranges[r].input, sink, &t));
-        int64_t n = tensor_elements(&t);
-        for (int64_t i = 0; i < n; i++) {
-            int64_t id = tensor_get_int(&t, i);
-            if (id >= 0 && id < s->ranges[r].size) continue;
-            return diag_error(sink, POFAC_ERR_INPUT, NULL, "%s: element %lld is %lld, wanted 0 to %lld (rows of %s)",
-                              s->ranges[r].input, (long long)i, (long long)id, (long long)s->ranges[r].size - 1,
-                              s->ranges[r].table);
-        }
+        const index_range *range = &s->ranges[r];
+        const ir_tensor *t = &s->tensors[range->buffer];
+        int64_t i = first_outside(t, range->size);
+        if (i == tensor_elements(t)) continue;
+        return diag_error(sink, POFAC_ERR_INPUT, NULL, "%s: element %lld is %lld, wanted 0 to %lld (rows of %s)",
+                          s->plan->buffers[range->buffer].name, (long long)i, (long long)tensor_get_int(t, i),
+                          (long long)range->size - 1, range->table);
     }
     return POFAC_OK;
 }
 
 /* ---- life of a session ---- */
 
-static pofac_status session_build(session *s, const diag_sink *sink) {
+/* Room for the operands of any step. */
+static bool make_operands(session *s) {
+    const plan *p = s->plan;
+    size_t operands = 1, dims = 1;
+    for (size_t i = 0; i < p->n_steps; i++) {
+        const plan_step *step = &p->steps[i];
+        const ir_node *node = &p->graph->nodes.data[step->node];
+        size_t values = step->run ? 0 : (size_t)node->n_inputs + node->n_results;
+        if (step->n_buffers > operands) operands = step->n_buffers;
+        if (values > operands) operands = values;
+        if (step->n_dims > dims) dims = step->n_dims;
+    }
+    s->operands = calloc(operands, sizeof *s->operands);
+    s->dims = calloc(dims, sizeof *s->dims);
+    s->values = calloc(operands, sizeof *s->values);
+    s->evaluator_inputs = calloc(operands, sizeof *s->evaluator_inputs);
+    s->evaluator_results = calloc(operands, sizeof *s->evaluator_results);
+    return s->operands && s->dims && s->values && s->evaluator_inputs && s->evaluator_results;
+}
+
+static bool make_arrays(session *s) {
     const plan *p = s->plan;
     size_t n = p->n_buffers ? p->n_buffers : 1, slots = p->n_slots ? p->n_slots : 1;
-    s->n_binding = context_n_symbols(p->module->context) + 1;
-    s->weights = calloc(n, sizeof *s->weights);
+    s->tensors = calloc(n, sizeof *s->tensors);
     s->pointers = calloc(n, sizeof *s->pointers);
-    s->packed = calloc(n, sizeof *s->packed);
-    s->binding = calloc(s->n_binding, sizeof *s->binding);
+    s->returned = calloc(n, sizeof *s->returned);
+    s->binding = calloc(s->weights.n_symbols, sizeof *s->binding);
     s->slot_bytes = calloc(slots, sizeof *s->slot_bytes);
     s->slot_start = calloc(slots, sizeof *s->slot_start);
     s->times_ns = calloc(p->n_steps ? p->n_steps : 1, sizeof *s->times_ns);
-    s->patterns = pattern_state_create();
-    if (!s->weights || !s->pointers || !s->packed || !s->binding || !s->slot_bytes || !s->slot_start || !s->times_ns ||
-        !s->patterns)
-        return diag_out_of_memory(sink);
-    for (size_t i = 0; i < p->n_buffers; i++)
-        if (p->buffers[i].kind == PLAN_STATE || p->buffers[i].kind == PLAN_CONSTANT) TRY(bind_weight(s, i, sink));
+    return s->tensors && s->pointers && s->returned && s->binding && s->slot_bytes && s->slot_start && s->times_ns &&
+           make_operands(s);
+}
+
+static pofac_status session_build(session *s, const tensor_source *state, const diag_sink *sink) {
+    const plan *p = s->plan;
+    TRY(bound_weights_make(p, state, s->pool, sink, &s->weights));
+    if (!make_arrays(s)) return diag_out_of_memory(sink);
+    for (size_t i = 0; i < p->n_outputs; i++) s->returned[p->outputs[i].buffer] = true;
+    for (size_t i = 0; i < p->n_buffers; i++) {
+        s->tensors[i] = s->weights.tensors[i];
+        s->tensors[i].owned = false;
+        s->pointers[i] = s->weights.pointers[i];
+    }
+    s->memory.mapped_weight_bytes = s->weights.mapped_bytes;
+    s->memory.packed_weight_bytes = s->weights.own_bytes;
     return find_ranges(s, sink);
 }
 
@@ -232,8 +170,7 @@ pofac_status session_create(const plan *p, const tensor_source *state, thread_po
     if (!s) return diag_out_of_memory(sink);
     s->plan = p;
     s->pool = pool;
-    s->state = state;
-    pofac_status status = session_build(s, sink);
+    pofac_status status = session_build(s, state, sink);
     if (status != POFAC_OK) session_destroy(s);
     else *out = s;
     return status;
@@ -241,18 +178,20 @@ pofac_status session_create(const plan *p, const tensor_source *state, thread_po
 
 void session_destroy(session *s) {
     if (!s) return;
-    for (size_t i = 0; i < s->plan->n_buffers; i++) {
-        if (s->packed && s->packed[i]) free(s->pointers[i]);
-        if (s->weights) tensor_free(&s->weights[i]);
-    }
-    pattern_state_destroy(s->patterns);
-    free(s->weights);
+    for (size_t i = 0; s->tensors && i < s->plan->n_buffers; i++) tensor_free(&s->tensors[i]);
+    bound_weights_free(s->plan, &s->weights);
+    free(s->tensors);
     free(s->pointers);
-    free(s->packed);
+    free(s->returned);
     free(s->ranges);
     free(s->binding);
     free(s->slot_bytes);
     free(s->slot_start);
+    free(s->operands);
+    free(s->dims);
+    free(s->values);
+    free(s->evaluator_inputs);
+    free(s->evaluator_results);
     free(s->times_ns);
     free(s->arena);
     free(s->scratch);
@@ -260,6 +199,53 @@ void session_destroy(session *s) {
 }
 
 /* ---- one run ---- */
+
+/* Views of the inputs; copies of those that are not aligned to their element, and of those that are outputs as well, which must
+ * outlive the run. */
+static pofac_status take_inputs(session *s, const tensor_source *inputs, const diag_sink *sink) {
+    for (size_t i = 0; i < s->plan->n_buffers; i++) {
+        const plan_buffer *b = &s->plan->buffers[i];
+        ir_tensor given, *t = &s->tensors[i];
+        if (b->kind != PLAN_INPUT) continue;
+        tensor_free(t);
+        TRY(inputs->get(inputs->user, b->name, sink, &given));
+        if (s->returned[i] || !tensor_is_aligned(&given)) {
+            if (tensor_clone(&given, t) != POFAC_OK) return diag_out_of_memory(sink);
+        } else {
+            *t = given;
+            t->owned = false;
+        }
+        s->pointers[i] = t->data;
+    }
+    return POFAC_OK;
+}
+
+/* The inputs as the session has taken them, and those that no step reads as they are given. */
+typedef struct taken_inputs {
+    const session *session;
+    const tensor_source *given;
+} taken_inputs;
+
+static pofac_status get_taken(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
+    const taken_inputs *t = user;
+    const plan *p = t->session->plan;
+    for (size_t i = 0; i < p->n_buffers; i++) {
+        if (p->buffers[i].kind != PLAN_INPUT || strcmp(p->buffers[i].name, name) != 0) continue;
+        *out = t->session->tensors[i];
+        out->owned = false;
+        return POFAC_OK;
+    }
+    return t->given->get(t->given->user, name, sink, out);
+}
+
+static pofac_status bind_symbols(session *s, const tensor_source *inputs, const diag_sink *sink) {
+    taken_inputs taken = {s, inputs};
+    const tensor_source source = {get_taken, &taken};
+    TRY(binding_from_inputs(s->plan->graph, &source, sink, s->binding));
+    for (size_t i = 0; i < s->weights.n_symbols; i++)
+        if (s->weights.counts[i] >= 0) s->binding[i] = s->weights.counts[i];
+    return POFAC_OK;
+}
 
 static pofac_status grow(char **memory, int64_t *have, int64_t want, const char *what, const diag_sink *sink) {
     if (want <= *have) return POFAC_OK;
@@ -274,111 +260,115 @@ static pofac_status grow(char **memory, int64_t *have, int64_t want, const char 
     return POFAC_OK;
 }
 
+/* Scratch of one worker: the largest of any step; -1 when it cannot be counted, or a step's work or dims cannot. */
+static int64_t count_scratch(const session *s) {
+    int64_t most = ALIGNMENT;
+    for (size_t i = 0; i < s->plan->n_steps; i++) {
+        const plan_step *step = &s->plan->steps[i];
+        int64_t bytes = dim_eval(step->scratch_bytes, binding_of(s));
+        if (bytes < 0 || bytes > INT64_MAX / 65536 || dim_eval(step->work, binding_of(s)) < 0) return -1;
+        for (uint32_t d = 0; d < step->n_dims; d++)
+            if (dim_eval(step->dims[d], binding_of(s)) < 0) return -1;
+        if (bytes > most) most = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    }
+    return most;
+}
+
 static pofac_status make_room(session *s, const diag_sink *sink) {
     const plan *p = s->plan;
-    ir_binding binding = {s->binding, s->n_binding};
-    int64_t arena_bytes = plan_arena_bytes(p, binding, s->slot_bytes), scratch = ALIGNMENT;
-    for (size_t i = 0; i < p->n_steps; i++) {
-        int64_t bytes = dim_eval(p->steps[i].scratch_bytes, binding);
-        if (bytes < 0 || bytes > INT64_MAX / 4096) arena_bytes = -1;
-        else if (bytes > scratch) scratch = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    }
-    if (arena_bytes < 0)
+    int64_t arena_bytes = plan_arena_bytes(p, binding_of(s), s->slot_bytes), scratch = count_scratch(s), total_scratch;
+    if (arena_bytes < 0 || scratch < 0 || __builtin_mul_overflow(scratch, (int64_t)thread_pool_threads(s->pool), &total_scratch))
         return diag_error(sink, POFAC_ERR_INPUT, NULL, "the batch is too large: its memory cannot be counted in 63 bits");
-    int64_t total_scratch = scratch * (int64_t)thread_pool_threads(s->pool);
     TRY(grow(&s->arena, &s->arena_bytes, arena_bytes > 0 ? arena_bytes : ALIGNMENT, "activations", sink));
     TRY(grow(&s->scratch, &s->memory.scratch_bytes, total_scratch, "scratch", sink));
     s->scratch_bytes = scratch;
     s->memory.arena_bytes = s->arena_bytes;
     for (uint32_t i = 1; i < p->n_slots; i++) s->slot_start[i] = s->slot_start[i - 1] + s->slot_bytes[i - 1];
-    return POFAC_OK;
-}
-
-static pofac_status point_at_buffers(session *s, const tensor_source *inputs, const diag_sink *sink) {
-    for (size_t i = 0; i < s->plan->n_buffers; i++) {
-        const plan_buffer *b = &s->plan->buffers[i];
-        if (b->kind == PLAN_SLOT) s->pointers[i] = s->arena + s->slot_start[b->slot];
-        if (b->kind != PLAN_INPUT) continue;
-        ir_tensor t;
-        TRY(inputs->get(inputs->user, b->name, sink, &t));
-        s->pointers[i] = t.data;
-    }
+    for (size_t i = 0; i < p->n_buffers; i++)
+        if (p->buffers[i].kind == PLAN_SLOT) s->pointers[i] = s->arena + s->slot_start[p->buffers[i].slot];
     return POFAC_OK;
 }
 
 typedef struct step_run {
     const session *session;
     const plan_step *step;
-    void *const *buffers;
-    const int64_t *dims;
     int64_t units;
 } step_run;
 
 static void run_chunk(void *user, size_t worker, size_t chunk) {
     const step_run *r = user;
+    const session *s = r->session;
     int64_t begin = (int64_t)chunk * r->step->grain, end = begin + r->step->grain;
     if (end > r->units) end = r->units;
-    r->step->run(r->buffers, r->dims, begin, end, r->session->scratch + (int64_t)worker * r->session->scratch_bytes);
+    r->step->run(s->operands, s->dims, begin, end, s->scratch + (int64_t)worker * s->scratch_bytes);
 }
 
-#define MAX_OPERANDS 64
-#define MAX_DIMS 16
-
-static pofac_status run_kernel(session *s, const plan_step *step, const diag_sink *sink) {
-    void *buffers[MAX_OPERANDS];
-    int64_t dims[MAX_DIMS];
-    if (step->n_buffers > MAX_OPERANDS || step->n_dims > MAX_DIMS)
-        return diag_error(sink, POFAC_ERR_RUNTIME, NULL, "kernel %s has %u operands and %u dims, at most %d and %d are possible",
-                          step->kernel, step->n_buffers, step->n_dims, MAX_OPERANDS, MAX_DIMS);
-    ir_binding binding = {s->binding, s->n_binding};
-    for (uint32_t i = 0; i < step->n_buffers; i++) buffers[i] = s->pointers[step->buffers[i]];
-    for (uint32_t i = 0; i < step->n_dims; i++) dims[i] = dim_eval(step->dims[i], binding);
-    int64_t work = dim_eval(step->work, binding);
-    step_run run = {s, step, buffers, dims, (work + step->work_per_unit - 1) / step->work_per_unit};
-    if (work > 0) thread_pool_run(s->pool, run_chunk, &run, (size_t)((run.units + step->grain - 1) / step->grain));
-    return POFAC_OK;
+static void run_kernel(session *s, const plan_step *step) {
+    int64_t work = dim_eval(step->work, binding_of(s)), units = (work + step->work_per_unit - 1) / step->work_per_unit;
+    step_run run = {s, step, units};
+    for (uint32_t i = 0; i < step->n_buffers; i++)
+        s->operands[i] = step->buffers[i] == UINT32_MAX ? NULL : s->pointers[step->buffers[i]];
+    for (uint32_t i = 0; i < step->n_dims; i++) s->dims[i] = dim_eval(step->dims[i], binding_of(s));
+    thread_pool_run(s->pool, run_chunk, &run, (size_t)((units + step->grain - 1) / step->grain));
 }
 
 /* The tensor that a buffer holds, in rows. */
 static ir_tensor buffer_tensor(const session *s, uint32_t index) {
     const plan_buffer *b = &s->plan->buffers[index];
-    if (b->kind == PLAN_STATE || b->kind == PLAN_CONSTANT) return s->weights[index];
+    ir_tensor t = s->tensors[index];
+    if (b->kind == PLAN_SLOT) {
+        t = (ir_tensor){.dtype = b->type->dtype, .rank = b->type->rank, .data = s->pointers[index]};
+        for (uint32_t i = 0; i < t.rank; i++) t.dims[i] = dim_eval(b->type->dims[i], binding_of(s));
+    }
+    t.owned = false;
+    return t;
+}
+
+/* Zeroed memory for result number r of a step: its buffer's; memory of its own when nobody reads it, or when an input
+ * lies there. */
+static pofac_status make_result(const session *s, const plan_step *step, const ir_node *node, uint32_t r, const diag_sink *sink,
+                                ir_tensor *out) {
+    uint32_t buffer = step->buffers[node->n_inputs + r];
+    bool aside = buffer == UINT32_MAX;
+    for (uint32_t i = 0; i < node->n_inputs && !aside; i++)
+        aside = step->buffers[i] != UINT32_MAX && s->pointers[step->buffers[i]] == s->pointers[buffer];
+    if (!aside) {
+        *out = buffer_tensor(s, buffer);
+        if (out->data) memset(out->data, 0, tensor_bytes(out));
+        return POFAC_OK;
+    }
+    const ir_type *type = graph_type(s->plan->graph, node_result(node, r));
     int64_t dims[IR_MAX_RANK] = {0};
-    for (uint32_t i = 0; i < b->type->rank; i++) dims[i] = dim_eval(b->type->dims[i], (ir_binding){s->binding, s->n_binding});
-    return tensor_view(b->type->dtype, b->type->rank, dims, s->pointers[index]);
+    for (uint32_t d = 0; d < type->rank; d++) dims[d] = dim_eval(type->dims[d], binding_of(s));
+    return tensor_alloc(type->dtype, type->rank, dims, out) == POFAC_OK ? POFAC_OK : diag_out_of_memory(sink);
 }
 
 static pofac_status run_evaluator(session *s, const plan_step *step, const diag_sink *sink) {
     const ir_node *node = &s->plan->graph->nodes.data[step->node];
-    ir_tensor tensors[MAX_OPERANDS];
-    const ir_tensor *inputs[MAX_OPERANDS];
-    ir_tensor *results[MAX_OPERANDS];
-    if (node->n_inputs + node->n_results > MAX_OPERANDS)
-        return diag_error(sink, POFAC_ERR_RUNTIME, NULL, "%s has too many operands", step->kernel);
+    ir_tensor *results = s->values + node->n_inputs;
     pofac_status status = POFAC_OK;
     for (uint32_t i = 0; i < node->n_inputs; i++) {
-        inputs[i] = step->buffers[i] == UINT32_MAX ? NULL : &tensors[i];
-        if (inputs[i]) tensors[i] = buffer_tensor(s, step->buffers[i]);
+        s->evaluator_inputs[i] = step->buffers[i] == UINT32_MAX ? NULL : &s->values[i];
+        if (s->evaluator_inputs[i]) s->values[i] = buffer_tensor(s, step->buffers[i]);
     }
-    for (uint32_t i = 0; i < node->n_results; i++) {
-        ir_tensor *t = &tensors[node->n_inputs + i];
-        uint32_t buffer = step->buffers[node->n_inputs + i];
-        *t = (ir_tensor){0};
-        results[i] = t;
-        if (buffer != UINT32_MAX) {
-            *t = buffer_tensor(s, buffer);
-            memset(t->data, 0, tensor_bytes(t));
-            continue;
-        }
-        const ir_type *type = graph_type(s->plan->graph, node_result(node, i)); /* nobody reads it */
-        int64_t dims[IR_MAX_RANK] = {0};
-        for (uint32_t d = 0; d < type->rank; d++) dims[d] = dim_eval(type->dims[d], (ir_binding){s->binding, s->n_binding});
-        if (status == POFAC_OK && tensor_alloc(type->dtype, type->rank, dims, t) != POFAC_OK) status = diag_out_of_memory(sink);
+    for (uint32_t r = 0; r < node->n_results; r++) {
+        results[r] = (ir_tensor){0};
+        s->evaluator_results[r] = &results[r];
+        if (status == POFAC_OK) status = make_result(s, step, node, r, sink, &results[r]);
     }
-    ir_eval e = {
-        .module = s->plan->module, .graph = s->plan->graph, .node = node, .input = inputs, .result = results, .sink = sink};
+    ir_eval e = {.module = s->plan->module,
+                 .graph = s->plan->graph,
+                 .node = node,
+                 .input = s->evaluator_inputs,
+                 .result = s->evaluator_results,
+                 .sink = sink};
     if (status == POFAC_OK) status = op_info(node->op)->eval(&e);
-    for (uint32_t i = 0; i < node->n_results; i++) tensor_free(results[i]);
+    for (uint32_t r = 0; r < node->n_results; r++) {
+        uint32_t buffer = step->buffers[node->n_inputs + r];
+        if (status == POFAC_OK && results[r].owned && buffer != UINT32_MAX)
+            memcpy(s->pointers[buffer], results[r].data, tensor_bytes(&results[r]));
+        tensor_free(&results[r]);
+    }
     return status;
 }
 
@@ -388,16 +378,21 @@ static int64_t now_ns(void) {
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+static pofac_status run_step(session *s, const plan_step *step, const diag_sink *sink) {
+    if (!step->run) return run_evaluator(s, step, sink);
+    run_kernel(s, step);
+    return POFAC_OK;
+}
+
 pofac_status session_run(session *s, const tensor_source *inputs, const diag_sink *sink) {
     s->ran = false;
-    TRY(binding_from_inputs(s->plan->graph, inputs, sink, s->binding));
-    TRY(check_ranges(s, inputs, sink));
+    TRY(take_inputs(s, inputs, sink));
+    TRY(bind_symbols(s, inputs, sink));
+    TRY(check_ranges(s, sink));
     TRY(make_room(s, sink));
-    TRY(point_at_buffers(s, inputs, sink));
     for (size_t i = 0; i < s->plan->n_steps; i++) {
-        const plan_step *step = &s->plan->steps[i];
         int64_t start = s->profile ? now_ns() : 0;
-        TRY(step->run ? run_kernel(s, step, sink) : run_evaluator(s, step, sink));
+        TRY(run_step(s, &s->plan->steps[i], sink));
         if (s->profile) s->times_ns[i] += now_ns() - start;
     }
     s->ran = true;
@@ -408,7 +403,6 @@ pofac_status session_output(const session *s, const char *name, const diag_sink 
     for (size_t i = 0; s->ran && i < s->plan->n_outputs; i++) {
         if (strcmp(s->plan->outputs[i].name, name) != 0) continue;
         *out = buffer_tensor(s, s->plan->outputs[i].buffer);
-        out->owned = false;
         return POFAC_OK;
     }
     if (!s->ran) return diag_error(sink, POFAC_ERR_USAGE, NULL, "output \"%s\" was asked for before a successful run", name);

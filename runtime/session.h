@@ -1,6 +1,6 @@
 /*
- * A session runs a plan: it owns the packed weights, the arena for one batch shape at a time, and uses a thread pool. A session is used by one thread at a time;
- * any number of sessions share a plan.
+ * A session runs a plan: it owns the packed weights, the arena for one batch shape at a time, and uses a thread pool. A session is
+ * used by one thread at a time; any number of sessions share a plan.
  */
 #ifndef POFAC_RUNTIME_SESSION_H
 #define POFAC_RUNTIME_SESSION_H
@@ -15,8 +15,8 @@ POFAC_MUST_USE pofac_status session_create(const plan *p, const tensor_source *s
                                            session **out);
 void session_destroy(session *s);
 
-/* Binds the inputs' shapes to the plan's symbols, makes room, and runs all steps. Inputs are given in the dtype that the graph declares. Errors name the
- * input, what was found and what was wanted. */
+/* Binds the inputs' shapes to the plan's symbols, makes room, and runs all steps. Inputs are given in the dtype that the graph
+ * declares. Errors name the input, what was found and what was wanted. */
 POFAC_MUST_USE pofac_status session_run(session *s, const tensor_source *inputs, const diag_sink *sink);
 
 /* A result of the last run, valid until the next; POFAC_ERR_USAGE when the plan has no such output. */

@@ -1,0 +1,255 @@
+/* State and constants -> memory of steps; see bound_weights.h. */
+#include "runtime/bound_weights.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ir/op.h"
+#include "runtime/packing.h"
+
+#define ALIGNMENT 64 /* of packed weights (plan.h) */
+
+typedef struct binder {
+    const plan *plan;
+    const tensor_source *state;
+    thread_pool *pool;
+    const diag_sink *sink;
+    bound_weights *out;
+} binder;
+
+/* ---- patterns ---- */
+
+static const char *pattern_name(const ir_graph *g, ir_value v) {
+    if (v == IR_NO_VALUE || v >= g->values.size || graph_node_of(g, v)->op != OP_pattern) return NULL;
+    return node_string(graph_node_of(g, v), "name");
+}
+
+/* Counts the non-zeros that the types of the graph speak of. */
+static pofac_status count_patterns(binder *b) {
+    const ir_context *c = b->plan->module->context;
+    for (size_t i = 0; i < b->out->n_symbols; i++) b->out->counts[i] = -1;
+    for (ir_symbol symbol = 1; symbol < b->out->n_symbols; symbol++) {
+        if (symbol_kind(c, symbol) != SYMBOL_NNZ) continue;
+        const char *name = pattern_name(b->plan->graph, symbol_value(c, symbol));
+        ir_tensor pattern;
+        if (!name) continue; /* a symbol of another graph */
+        TRY(pattern_state_pattern(b->out->patterns, name, b->state, b->sink, &pattern));
+        b->out->counts[symbol] = pattern.pattern->nnz;
+    }
+    return POFAC_OK;
+}
+
+/* The pattern whose non-zeros a vector type counts; *out is NULL when it is no such type. */
+static pofac_status pattern_of_type(const binder *b, const ir_type *t, const ir_pattern **out) {
+    const ir_context *c = b->plan->module->context;
+    ir_symbol symbol = t->rank == 1 ? t->dims[0].symbol[0] : 0;
+    bool counts = symbol && symbol_kind(c, symbol) == SYMBOL_NNZ;
+    const char *name = counts ? pattern_name(b->plan->graph, symbol_value(c, symbol)) : NULL;
+    ir_tensor pattern;
+    *out = NULL;
+    if (!name) return POFAC_OK;
+    TRY(pattern_state_pattern(b->out->patterns, name, b->state, b->sink, &pattern));
+    *out = pattern.pattern;
+    return POFAC_OK;
+}
+
+/* ---- what fits ---- */
+
+/* Dtype and shape that the graph declares for a state buffer; a dimension that only inputs tell is -1. */
+static ir_tensor declared_tensor(const binder *b, const plan_buffer *buffer) {
+    ir_tensor t = {.dtype = buffer->type->dtype, .rank = buffer->type->rank};
+    for (uint32_t i = 0; i < t.rank; i++)
+        t.dims[i] = dim_eval(buffer->type->dims[i], (ir_binding){b->out->counts, b->out->n_symbols});
+    return t;
+}
+
+static bool same_dims(const ir_tensor *a, const ir_tensor *b) {
+    bool same = a->rank == b->rank;
+    for (uint32_t i = 0; same && i < a->rank; i++) same = a->dims[i] == b->dims[i];
+    return same;
+}
+
+static void print_tensor_type(const ir_tensor *t, bool is_pattern, strbuf *out) {
+    strbuf_printf(out, "%s[", is_pattern ? "pattern" : dtype_name(t->dtype));
+    for (uint32_t i = 0; i < t->rank; i++) {
+        if (t->dims[i] < 0) strbuf_puts(out, i ? ",?" : "?");
+        else strbuf_printf(out, "%s%lld", i ? "," : "", (long long)t->dims[i]);
+    }
+    strbuf_putc(out, ']');
+}
+
+/* "state w is f32[2,3], wanted f32[3,2]" */
+static pofac_status state_unfit(const binder *b, const plan_buffer *buffer, const ir_tensor *found, const ir_tensor *wanted) {
+    bool is_pattern = buffer->type->kind == TYPE_PATTERN;
+    strbuf text = STRBUF_INIT;
+    strbuf_printf(&text, "%s %s is ", is_pattern ? "pattern" : "state", buffer->name);
+    print_tensor_type(found, is_pattern, &text);
+    strbuf_puts(&text, ", wanted ");
+    print_tensor_type(wanted, is_pattern, &text);
+    pofac_status status = diag_error(b->sink, POFAC_ERR_INPUT, NULL, "%s", strbuf_str(&text));
+    strbuf_free(&text);
+    return status;
+}
+
+/* ---- contents ---- */
+
+/* The non-zeros of a dense `content`, in place of it. */
+static pofac_status take_non_zeros(const binder *b, const ir_pattern *pattern, ir_dtype dtype, ir_tensor *content) {
+    ir_tensor values;
+    pofac_status status = tensor_alloc(dtype, 1, &pattern->nnz, &values);
+    if (status == POFAC_OK) pattern_take(pattern, content, &values);
+    tensor_free(content);
+    *content = values;
+    return status == POFAC_OK ? POFAC_OK : diag_out_of_memory(b->sink);
+}
+
+/* The content of a state buffer, aligned, in the dtype that it is stored in: a view, or a copy that *out owns. */
+static pofac_status get_state(const binder *b, const plan_buffer *buffer, ir_tensor *out) {
+    ir_tensor wanted = declared_tensor(b, buffer), found;
+    const ir_pattern *pattern;
+    *out = (ir_tensor){0};
+    TRY(b->state->get(b->state->user, buffer->name, b->sink, &found));
+    TRY(pattern_of_type(b, buffer->type, &pattern));
+    bool floats = dtype_class(found.dtype) == DTYPE_FLOAT && dtype_class(wanted.dtype) == DTYPE_FLOAT;
+    bool dense = pattern && found.rank == 2 && found.dims[0] == pattern->n_rows && found.dims[1] == pattern->n_columns;
+    if ((found.dtype != wanted.dtype && !floats) || (!dense && !same_dims(&found, &wanted)))
+        return state_unfit(b, buffer, &found, &wanted);
+    b->out->mapped_bytes += (int64_t)tensor_bytes(&found);
+    *out = found;
+    out->owned = false;
+    if (!tensor_is_aligned(&found) && tensor_clone(&found, out) != POFAC_OK) return diag_out_of_memory(b->sink);
+    return dense ? take_non_zeros(b, pattern, wanted.dtype, out) : POFAC_OK;
+}
+
+/* The value of a constant node, with or without data in the module. */
+static pofac_status get_constant(const binder *b, const plan_buffer *buffer, ir_tensor *out) {
+    const ir_node *node = graph_node_of(b->plan->graph, buffer->value);
+    int64_t dims[IR_MAX_RANK];
+    for (uint32_t i = 0; i < buffer->type->rank; i++) dims[i] = dim_eval(buffer->type->dims[i], (ir_binding){NULL, 0});
+    if (tensor_alloc(buffer->type->dtype, buffer->type->rank, dims, out) != POFAC_OK) return diag_out_of_memory(b->sink);
+    ir_tensor *result = out;
+    ir_eval e = {.module = b->plan->module, .graph = b->plan->graph, .node = node, .result = &result, .sink = b->sink};
+    pofac_status status = op_info(node->op)->eval(&e);
+    if (status != POFAC_OK) tensor_free(out);
+    return status;
+}
+
+/* All of `from` as floats of another width. */
+static pofac_status convert(const ir_tensor *from, ir_dtype dtype, const diag_sink *sink, ir_tensor *out) {
+    enum { RUN = 1024 };
+    double run[RUN];
+    if (tensor_alloc(dtype, from->rank, from->dims, out) != POFAC_OK) return diag_out_of_memory(sink);
+    int64_t n = tensor_elements(from);
+    for (int64_t i = 0; i < n; i += RUN) {
+        int64_t count = n - i < RUN ? n - i : RUN;
+        tensor_get_run(from, i, count, run);
+        tensor_set_run(out, i, count, run);
+    }
+    return POFAC_OK;
+}
+
+/* ---- buffers ---- */
+
+static pofac_status bind_pattern(const binder *b, size_t index) {
+    const plan_buffer *buffer = &b->plan->buffers[index];
+    ir_tensor wanted = declared_tensor(b, buffer), *t = &b->out->tensors[index];
+    TRY(pattern_state_pattern(b->out->patterns, buffer->name, b->state, b->sink, t));
+    return same_dims(t, &wanted) ? POFAC_OK : state_unfit(b, buffer, t, &wanted);
+}
+
+/* Takes over `content`. */
+static pofac_status keep_rows(const binder *b, size_t index, ir_tensor *content) {
+    ir_tensor *t = &b->out->tensors[index];
+    ir_dtype dtype = b->plan->buffers[index].type->dtype;
+    *t = *content;
+    if (content->dtype != dtype) {
+        pofac_status status = convert(content, dtype, b->sink, t);
+        tensor_free(content);
+        TRY(status);
+    }
+    if (t->owned) b->out->own_bytes += (int64_t)tensor_bytes(t);
+    b->out->pointers[index] = t->data;
+    return POFAC_OK;
+}
+
+/* Likewise. */
+static pofac_status keep_packed(const binder *b, size_t index, ir_tensor *content) {
+    const plan_buffer *buffer = &b->plan->buffers[index];
+    bool is_matrix = content->rank == 2 && dtype_class(content->dtype) == DTYPE_FLOAT;
+    int64_t bytes = is_matrix ? packing_bytes(buffer->packing, buffer->packing_parameter, content->dims[0], content->dims[1]) : -1;
+    void *memory = NULL;
+    pofac_status status = POFAC_OK;
+    if (bytes < 0) {
+        strbuf text = STRBUF_INIT;
+        print_tensor_type(content, false, &text);
+        status = diag_error(b->sink, POFAC_ERR_INPUT, NULL, "%s is %s, packing \"%s\" wants a matrix of floats below 2^63 bytes",
+                            buffer->name ? buffer->name : "a constant", strbuf_str(&text), plan_packing_name(buffer->packing));
+        strbuf_free(&text);
+    } else if (posix_memalign(&memory, ALIGNMENT, bytes > 0 ? (size_t)bytes : ALIGNMENT) != 0) {
+        status = diag_out_of_memory(b->sink);
+    } else {
+        b->out->pointers[index] = memory;
+        b->out->packed[index] = true;
+        b->out->own_bytes += bytes;
+        packing_make(buffer->packing, buffer->packing_parameter, content, b->pool, memory);
+    }
+    tensor_free(content);
+    return status;
+}
+
+/* A buffer with the same content and packing that was bound before, or the buffer's own index. */
+static size_t find_bound(const plan *p, size_t index) {
+    const plan_buffer *b = &p->buffers[index];
+    for (size_t i = 0; b->name && i < index; i++) {
+        const plan_buffer *o = &p->buffers[i];
+        if (o->kind == b->kind && o->type == b->type && o->packing == b->packing && o->packing_parameter == b->packing_parameter &&
+            o->name && strcmp(o->name, b->name) == 0)
+            return i;
+    }
+    return index;
+}
+
+static pofac_status bind_buffer(const binder *b, size_t index) {
+    const plan_buffer *buffer = &b->plan->buffers[index];
+    size_t twin = find_bound(b->plan, index);
+    ir_tensor content;
+    if (twin != index) {
+        b->out->pointers[index] = b->out->pointers[twin];
+        b->out->tensors[index] = b->out->tensors[twin];
+        b->out->tensors[index].owned = false;
+        return POFAC_OK;
+    }
+    if (buffer->type->kind == TYPE_PATTERN) return bind_pattern(b, index);
+    TRY(buffer->kind == PLAN_CONSTANT ? get_constant(b, buffer, &content) : get_state(b, buffer, &content));
+    return buffer->packing == PACKING_NONE ? keep_rows(b, index, &content) : keep_packed(b, index, &content);
+}
+
+pofac_status bound_weights_make(const plan *p, const tensor_source *state, thread_pool *pool, const diag_sink *sink,
+                                bound_weights *out) {
+    size_t n = p->n_buffers ? p->n_buffers : 1;
+    *out = (bound_weights){.n_symbols = context_n_symbols(p->module->context) + 1};
+    out->tensors = calloc(n, sizeof *out->tensors);
+    out->pointers = calloc(n, sizeof *out->pointers);
+    out->packed = calloc(n, sizeof *out->packed);
+    out->counts = calloc(out->n_symbols, sizeof *out->counts);
+    out->patterns = pattern_state_create();
+    if (!out->tensors || !out->pointers || !out->packed || !out->counts || !out->patterns) return diag_out_of_memory(sink);
+    binder b = {p, state, pool, sink, out};
+    TRY(count_patterns(&b));
+    for (size_t i = 0; i < p->n_buffers; i++)
+        if (p->buffers[i].kind == PLAN_STATE || p->buffers[i].kind == PLAN_CONSTANT) TRY(bind_buffer(&b, i));
+    return POFAC_OK;
+}
+
+void bound_weights_free(const plan *p, bound_weights *w) {
+    for (size_t i = 0; i < p->n_buffers; i++) {
+        if (w->packed && w->packed[i]) free(w->pointers[i]);
+        if (w->tensors) tensor_free(&w->tensors[i]);
+    }
+    pattern_state_destroy(w->patterns);
+    free(w->tensors);
+    free(w->pointers);
+    free(w->packed);
+    free(w->counts);
+    *w = (bound_weights){0};
+}

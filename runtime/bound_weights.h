@@ -1,0 +1,30 @@
+/*
+ * The weights of a plan in memory: state and constants as the plan's steps want them - in place where the bytes are aligned and of
+ * the dtype wanted, else converted or packed, each (name, packing) once. Made when a session is created.
+ */
+#ifndef POFAC_RUNTIME_BOUND_WEIGHTS_H
+#define POFAC_RUNTIME_BOUND_WEIGHTS_H
+
+#include "ir/plan.h"
+#include "runtime/pattern_state.h"
+#include "runtime/thread_pool.h"
+
+typedef struct bound_weights {
+    ir_tensor *tensors; /* [n_buffers] of state and constants in rows: what evaluators see; owned where converted */
+    void **pointers;    /* [n_buffers] what kernels see */
+    bool *packed;       /* [n_buffers] the pointer is memory of its own */
+    int64_t *counts;    /* [n_symbols] numbers of the nnz symbols of the plan's graph, by ir_symbol; -1 for other symbols */
+    size_t n_symbols;
+    pattern_state *patterns;
+    int64_t mapped_bytes; /* of state as its source holds it */
+    int64_t own_bytes;    /* packed, converted and copied */
+} bound_weights;
+
+/* Packs on all threads of the pool. Floats of another width are converted; state declared with nnz(%p) elements may be given dense,
+ * [N,K], of which the entries at the pattern's positions are taken. POFAC_ERR_INPUT: state of another shape or kind. *out is to be
+ * freed, also after an error; `state` must outlive it. */
+POFAC_MUST_USE pofac_status bound_weights_make(const plan *p, const tensor_source *state, thread_pool *pool, const diag_sink *sink,
+                                               bound_weights *out);
+void bound_weights_free(const plan *p, bound_weights *w);
+
+#endif
