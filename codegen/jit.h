@@ -7,7 +7,7 @@
 typedef struct jit jit;
 
 POFAC_MUST_USE pofac_status jit_create(const diag_sink *sink, jit **out);
-void jit_destroy(void *j); /* unmaps all code; NULL is fine */
+void jit_destroy(void *p); /* unmaps all code; NULL is fine */
 
 /* Links a copy of the object file and finds its symbol. A symbol may be added once. */
 POFAC_MUST_USE pofac_status jit_add(jit *j, const void *object, size_t n, const char *symbol, const diag_sink *sink,

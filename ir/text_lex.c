@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#undef text_lex_error
+#undef text_lex_unwanted
+
 #define LEX_MESSAGE(id, format) static const char message_##id[] = format;
 #define PARSE_MESSAGE(id, format)
 #define WANTED(id, text)

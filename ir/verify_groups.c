@@ -197,7 +197,7 @@ static uint32_t waits_for(const grouping *s, const unit_edges *e, uint32_t unit,
 static pofac_status report_cycle(grouping *s, const unit_edges *e) {
     bool *seen = ARENA_ARRAY(&s->memory, bool, s->n_units);
     if (!seen) return diag_out_of_memory(s->sink);
-    const ir_node *n = NULL;
+    const ir_node *n = member_node(s, 0); /* replaced, as a unit on a cycle waits for another */
     uint32_t unit = 0, input = 0;
     while (e->n_before[unit] == 0) unit++;
     while (!seen[unit]) {

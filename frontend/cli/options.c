@@ -9,8 +9,8 @@
 static bool same_name(const char *row, const char *given, size_t n) {
     size_t i = 0;
     for (; i < n && row[i]; i++) {
-        char c = given[i] == '-' ? '_' : given[i];
-        if (c != row[i]) return false;
+        const bool same = given[i] == row[i] || (given[i] == '-' && row[i] == '_');
+        if (!same) return false;
     }
     return i == n && !row[i];
 }

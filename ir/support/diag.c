@@ -4,6 +4,9 @@
  */
 #include "ir/support/diag.h"
 
+#undef diag_error
+#undef diag_out_of_memory
+
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>

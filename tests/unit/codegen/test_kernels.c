@@ -307,7 +307,7 @@ static void embeddings(void **state) {
 
 static void check_elementwise(const char *op, const char *attrs, int64_t T, int64_t E, int W, const char *second) {
     fixture f = begin();
-    char rows[64], type[64];
+    char rows[64], type[96];
     ir_tensor *x = kernel_case_reals(&f.inputs, "x", 2, DIMS(T, E));
     for (int64_t i = 0; i < T * E; i++) tensor_set(x, i, 4 * tensor_get(x, i));
     kernel_case_reals(&f.inputs, "y", 2, DIMS(T, E));
