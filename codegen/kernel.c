@@ -33,8 +33,12 @@ void kernel_variant(const cg_kernel *k, strbuf *out) {
     strbuf_puts(out, kernel_rows[k->row].name);
     for (unsigned i = 0; i < k->n_params; i++) {
         const cg_param *p = &k->params[i];
-        if (p->is_real) strbuf_printf(out, " %s=%a", p->name, p->real);
-        else strbuf_printf(out, " %s=%lld", p->name, (long long)p->number);
+        strbuf_printf(out, " %s=", p->name);
+        switch (p->kind) {
+        case PARAM_INT: strbuf_printf(out, "%lld", (long long)p->as.number); break;
+        case PARAM_REAL: strbuf_printf(out, "%a", p->as.real); break;
+        case PARAM_DTYPE: strbuf_puts(out, dtype_name(p->as.dtype)); break;
+        }
     }
     if (k->expression.n_inputs > 0) expression_print(&k->expression, out);
 }
@@ -66,9 +70,13 @@ static void add_param(cg_kernel *k, cg_param p) {
     else k->params[k->n_params++] = p;
 }
 
-void kernel_set(cg_kernel *k, const char *name, int64_t value) { add_param(k, (cg_param){name, false, value, 0}); }
+void kernel_set(cg_kernel *k, const char *name, int64_t value) { add_param(k, (cg_param){name, PARAM_INT, {.number = value}}); }
 
-void kernel_set_real(cg_kernel *k, const char *name, double value) { add_param(k, (cg_param){name, true, 0, value}); }
+void kernel_set_real(cg_kernel *k, const char *name, double value) { add_param(k, (cg_param){name, PARAM_REAL, {.real = value}}); }
+
+void kernel_set_dtype(cg_kernel *k, const char *name, ir_dtype value) {
+    add_param(k, (cg_param){name, PARAM_DTYPE, {.dtype = value}});
+}
 
 void kernel_computed(cg_kernel *k, ir_value value) {
     cg_expression *x = &k->expression;
@@ -167,12 +175,17 @@ static const cg_param *find_param(const cg_kernel *k, const char *name) {
 
 int64_t kernel_get(const cg_kernel *k, const char *name) {
     const cg_param *p = find_param(k, name);
-    return p ? p->number : 0;
+    return p ? p->as.number : 0;
 }
 
 double kernel_get_real(const cg_kernel *k, const char *name) {
     const cg_param *p = find_param(k, name);
-    return p ? p->real : 0;
+    return p ? p->as.real : 0;
+}
+
+ir_dtype kernel_get_dtype(const cg_kernel *k, const char *name) {
+    const cg_param *p = find_param(k, name);
+    return p ? p->as.dtype : IR_F32;
 }
 
 void kernel_operands(emitter *e, const cg_kernel *k, cg_val pointer[KERNEL_MAX_OPERANDS]) {

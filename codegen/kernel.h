@@ -33,11 +33,15 @@ typedef struct cg_operand {
     uint32_t packing_parameter;
 } cg_operand;
 
+typedef enum cg_param_kind { PARAM_INT, PARAM_REAL, PARAM_DTYPE } cg_param_kind;
 typedef struct cg_param {
     const char *name; /* a literal */
-    bool is_real;
-    int64_t number;
-    double real;
+    cg_param_kind kind;
+    union {
+        int64_t number;
+        double real;
+        ir_dtype dtype;
+    } as;
 } cg_param;
 
 typedef struct cg_kernel {
@@ -84,6 +88,7 @@ unsigned kernel_packed_operand(cg_kernel *k, ir_value value, plan_packing packin
 unsigned kernel_dim(cg_kernel *k, ir_dim dim);
 void kernel_set(cg_kernel *k, const char *name, int64_t value);
 void kernel_set_real(cg_kernel *k, const char *name, double value);
+void kernel_set_dtype(cg_kernel *k, const char *name, ir_dtype value);
 /* Puts the elementwise nodes [first, n) of the group into k->expression, with operands for what they read from outside and for the
  * results that are stored. `full`: the type of full
  * operands. Values that the kernel computes itself must stand in the expression already (kernel_computed). False when a node does
@@ -97,6 +102,7 @@ ir_dim kernel_scaled(ir_dim dim, int64_t scale, int64_t offset, bool *ok);
 int64_t kernel_get(const cg_kernel *k, const char *name); /* 0 when it is not set */
 void kernel_operands(emitter *e, const cg_kernel *k, cg_val pointer[KERNEL_MAX_OPERANDS]);
 double kernel_get_real(const cg_kernel *k, const char *name);
+ir_dtype kernel_get_dtype(const cg_kernel *k, const char *name);
 
 /* ---- about nodes and types ---- */
 const ir_node *group_node(const cg_group *g, size_t i);

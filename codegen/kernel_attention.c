@@ -66,7 +66,7 @@ bool describe_attention(const cg_group *g, const cg_target *target, cg_kernel *k
     kernel_set(k, "key_rows", many && W % 8 == 0 ? 8 : 4);
     kernel_set(k, "context_rows", context_rows(D, gemm_block_rows(target)));
     kernel_set(k, "keep", keep ? (int64_t)kernel_operand(k, keep) : 0);
-    kernel_set(k, "keep_dtype", keep ? (int64_t)graph_type(graph, keep)->dtype : 0);
+    if (keep) kernel_set_dtype(k, "keep_dtype", graph_type(graph, keep)->dtype);
     kernel_set(k, "query_offsets", queries ? (int64_t)kernel_operand(k, queries) : 0);
     kernel_set(k, "context", g->stored[n->first_result] ? (int64_t)kernel_operand(k, n->first_result) : 0);
     kernel_set(k, "lse", g->stored[n->first_result + 1] ? (int64_t)kernel_operand(k, n->first_result + 1) : 0);
@@ -110,7 +110,7 @@ static cg_val head_of_tile(emitter *e, const attention_code *c, cg_val base, cg_
 /* ---- keys ---- */
 
 static cg_val load_keep(emitter *e, const attention_code *c, cg_val row) {
-    ir_dtype dtype = (ir_dtype)kernel_get(c->kernel, "keep_dtype");
+    ir_dtype dtype = kernel_get_dtype(c->kernel, "keep_dtype");
     cg_val kept = em_load_int(e, dtype, em_index(e, c->keep, row, em_dtype_bytes(dtype)));
     return em_select(e, em_equal(e, kept, em_int(e, 0)), em_int(e, 0), em_int(e, 1));
 }

@@ -84,8 +84,8 @@ bool describe_cast(const cg_group *g, const cg_target *target, cg_kernel *k) {
         return false;
     kernel_operand(k, n->inputs[0]);
     kernel_operand(k, n->first_result);
-    kernel_set(k, "from", x->dtype);
-    kernel_set(k, "to", y->dtype);
+    kernel_set_dtype(k, "from", x->dtype);
+    kernel_set_dtype(k, "to", y->dtype);
     return kernel_over_elements(k, y, BLOCK);
 }
 
@@ -98,7 +98,7 @@ static cg_val saturate(emitter *e, ir_dtype to, cg_val v) {
 }
 
 void emit_cast(emitter *e, const cg_kernel *k) {
-    ir_dtype from = (ir_dtype)kernel_get(k, "from"), to = (ir_dtype)kernel_get(k, "to");
+    ir_dtype from = kernel_get_dtype(k, "from"), to = kernel_get_dtype(k, "to");
     cg_val x = em_buffer(e, 0), y = em_buffer(e, 1), begin, end;
     block_range(e, k, &begin, &end);
     em_loop loop;

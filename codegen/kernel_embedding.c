@@ -25,7 +25,7 @@ static bool add_table(cg_kernel *k, const cg_group *g, const ir_node *n, unsigne
     kernel_operand(k, n->inputs[0]);
     kernel_operand(k, n->inputs[1]);
     kernel_set(k, rows_names[i], rows);
-    kernel_set(k, ids_names[i], ids->dtype);
+    kernel_set_dtype(k, ids_names[i], ids->dtype);
     kernel_computed(k, n->first_result);
     return true;
 }
@@ -93,7 +93,7 @@ static void emit_look_up(emitter *e, const embedding_code *c, cg_val row) {
     cg_val r = em_min(e, em_add(e, row, lanes.index), em_add_int(e, c->n_rows, -1));
     em_store_int(e, IR_I64, r, em_index(e, c->rows, lanes.index, 8));
     for (int64_t t = 0; t < c->n_tables; t++) {
-        ir_dtype dtype = (ir_dtype)kernel_get(c->kernel, ids_names[t]);
+        ir_dtype dtype = kernel_get_dtype(c->kernel, ids_names[t]);
         cg_val id = em_load_int(e, dtype, em_index(e, c->operand[2 * t + 1], r, em_dtype_bytes(dtype)));
         id = em_max(e, em_int(e, 0), em_min(e, id, em_int(e, kernel_get(c->kernel, rows_names[t]) - 1)));
         em_store_int(e, IR_I64, em_mul_int(e, id, 4 * c->E), em_index(e, em_at_int(e, c->starts, 8 * t * c->size), lanes.index, 8));

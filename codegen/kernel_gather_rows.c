@@ -26,7 +26,7 @@ bool describe_gather_rows(const cg_group *g, const cg_target *target, cg_kernel 
     kernel_set(k, "E", E);
     kernel_set(k, "W", tiles ? (int64_t)x->tile : 0);
     kernel_set(k, "bytes", em_dtype_bytes(x->dtype));
-    kernel_set(k, "index", index->dtype);
+    kernel_set_dtype(k, "index", index->dtype);
     k->work = index->dims[0];
     k->work_per_unit = tiles ? (int64_t)x->tile : UNIT_ROWS;
     k->bytes = kernel_scaled(index->dims[0], 2 * E * em_dtype_bytes(x->dtype), 0, NULL);
@@ -36,7 +36,7 @@ bool describe_gather_rows(const cg_group *g, const cg_target *target, cg_kernel 
 void emit_gather_rows(emitter *e, const cg_kernel *k) {
     int64_t E = kernel_get(k, "E"), W = kernel_get(k, "W"), unit = W ? W : UNIT_ROWS;
     unsigned bytes = (unsigned)kernel_get(k, "bytes");
-    ir_dtype dtype = (ir_dtype)kernel_get(k, "index");
+    ir_dtype dtype = kernel_get_dtype(k, "index");
     cg_val x = em_buffer(e, 0), index = em_buffer(e, 1), y = em_buffer(e, 2), R = em_dim(e, 0), M = em_dim(e, 1);
     cg_val end = em_mul_int(e, em_end_unit(e), unit);
     if (!W) end = em_min(e, end, M);

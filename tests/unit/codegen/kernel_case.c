@@ -40,9 +40,21 @@ static void want(run *r, pofac_status status, const char *what) {
     if (status != POFAC_OK) fail_msg("%s: %s\n%s", what, strbuf_str(&r->messages), r->test->text);
 }
 
+static pofac_status get_constant(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
+    const ir_tensor *t = module_find_constant(user, name);
+    if (!t) return diag_error(sink, POFAC_ERR_INPUT, NULL, "constant %s is missing", name);
+    *out = *t;
+    out->owned = false;
+    return POFAC_OK;
+}
+
 static ir_module *parse(run *r) {
     ir_module *m = NULL;
-    want(r, text_parse_module(r->context, "test", r->test->text, strlen(r->test->text), NULL, &r->sink, &m), "parse");
+    const tensor_source constants = {get_constant, (void *)r->test->constants};
+    want(r,
+         text_parse_module(r->context, "test", r->test->text, strlen(r->test->text), r->test->constants ? &constants : NULL,
+                           &r->sink, &m),
+         "parse");
     return m;
 }
 

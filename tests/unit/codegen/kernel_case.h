@@ -13,7 +13,8 @@ typedef struct kernel_case {
     const char *kernel;   /* row of kernels.def that a step must run; NULL: any */
     bool evaluators;      /* steps without a kernel are allowed */
     named_tensors *inputs, *state;
-    double absolute, relative; /* bound of |kernel - interpreter| */
+    const ir_module *constants; /* has the data that the text leaves out; NULL: none */
+    double absolute, relative;  /* bound of |kernel - interpreter| */
 } kernel_case;
 
 /* Every instruction set that this machine runs: 0, 1, ... until NULL. */

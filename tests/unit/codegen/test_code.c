@@ -1,0 +1,196 @@
+/*
+ * What the code of kernels looks like: it calls nothing and refers to nothing outside of its object, on every target of the table,
+ * also on those of other machines; the inner loop of linear layers keeps everything in registers; code stays compact.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <elf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codegen/target.h"
+#include "ir/text.h"
+
+/* Every kernel once. */
+static const char every_kernel[] =
+    "graph @g (B <= 64, S <= 512) {\n"
+    "  %1 = input {name = \"ids\"} : i64[B,S]\n"
+    "  %2 = input {name = \"keep\"} : i64[B,S]\n"
+    "  %3 = state {name = \"table\"} : f32[100,48]\n"
+    "  %4 = state {name = \"w\"} : f32[48,48]\n"
+    "  %5 = state {name = \"b\"} : f32[48]\n"
+    "  %6 = reshape %1 : i64[B*S]\n"
+    "  %7 = reshape %2 : i64[B*S]\n"
+    "  %8 = padded_offsets %1 : i32[B+1]\n"
+    "  %9 = row_positions %8, %6 : i32[B*S]\n"
+    "  %10 = first_rows %8 : i32[B]\n"
+    "  %11 = embedding %3, %6 {group = 1} : f32[B*S,48]\n"
+    "  %12 = embedding %3, %9 {group = 1} : f32[B*S,48]\n"
+    "  %13 = add %11, %12 {group = 1} : f32[B*S,48]\n"
+    "  %14 = relayout %13 {group = 1} : f32[B*S,48] tiles<32>\n"
+    "  %15:3 = layer_norm %14, %5, %5 {eps = 1e-12, group = 1} : f32[B*S,48] tiles<32>, f32[B*S], f32[B*S]\n"
+    "  %16 = linear %15, %4, %5 : f32[B*S,48] tiles<32>\n"
+    "  %17:2 = attention %16, %16, %15, %8, %7 {heads = 4, scale = 0.25} : f32[B*S,48] tiles<32>, f32[B*S,4] tiles<32>\n"
+    "  %18 = linear %17, %4, %5 {group = 2} : f32[B*S,48] tiles<32>\n"
+    "  %19 = gelu %18 {group = 2} : f32[B*S,48] tiles<32>\n"
+    "  %20 = gather_rows %19, %10 : f32[B,48] tiles<32>\n"
+    "  %21 = tanh %20 : f32[B,48] tiles<32>\n"
+    "  %22 = relayout %21 : f32[B,48]\n"
+    "  %23 = gelu %22 {form = \"tanh\"} : f32[B,48]\n"
+    "  %24 = slice %23 {begin = 3, end = 40} : f32[B,37]\n"
+    "  %25 = cast %1 : f32[B,S]\n"
+    "  return \"y\" = %24, \"lse\" = %17#1, \"cast\" = %25, \"mean\" = %15#1\n"
+    "}\n";
+
+static const char linear_kernel[] = "graph @g (T <= 4096) {\n"
+                                    "  %1 = input {name = \"x\"} : f32[T,768] tiles<32>\n"
+                                    "  %2 = state {name = \"w\"} : f32[768,768]\n"
+                                    "  %3 = state {name = \"b\"} : f32[768]\n"
+                                    "  %4 = linear %1, %2, %3 : f32[T,768] tiles<32>\n"
+                                    "  return \"y\" = %4\n"
+                                    "}\n";
+
+static strbuf emit(const char *text, const char *isa, cg_emit_kind kind) {
+    strbuf out = STRBUF_INIT, messages = STRBUF_INIT;
+    diag_sink sink = diag_sink_to_strbuf(&messages);
+    ir_context *c = context_create();
+    ir_module *m = NULL;
+    cg_options options = {.cache_dir = NULL};
+    if (target_of_row(isa, &sink, &options.target) != POFAC_OK ||
+        text_parse_module(c, "test", text, strlen(text), NULL, &sink, &m) != POFAC_OK ||
+        cg_emit(m, "g", &options, kind, &sink, &out) != POFAC_OK)
+        fail_msg("%s: %s", isa, strbuf_str(&messages));
+    module_destroy(m);
+    context_destroy(c);
+    strbuf_free(&messages);
+    return out;
+}
+
+/* ---- calls nothing ---- */
+
+static void want_no_word(const char *assembly, const char *isa, const char *word) {
+    for (const char *at = assembly; (at = strstr(at, word)) != NULL; at++) {
+        const char *end = strchr(at, '\n');
+        fail_msg("%s: the code of kernels has \"%.*s\"", isa, (int)(end ? end - at : 20), at);
+    }
+}
+
+/* Every symbol of the object is defined in it. */
+static void want_closed(const strbuf *object, const char *isa) {
+    Elf64_Ehdr header;
+    assert_true(object->size > sizeof header);
+    memcpy(&header, object->data, sizeof header);
+    size_t n_symbols = 0;
+    for (unsigned i = 0; i < header.e_shnum; i++) {
+        Elf64_Shdr section;
+        memcpy(&section, object->data + header.e_shoff + (size_t)i * sizeof section, sizeof section);
+        if (section.sh_type != SHT_SYMTAB) continue;
+        for (size_t s = 1; s < section.sh_size / sizeof(Elf64_Sym); s++, n_symbols++) {
+            Elf64_Sym symbol;
+            memcpy(&symbol, object->data + section.sh_offset + s * sizeof symbol, sizeof symbol);
+            if (symbol.st_shndx == SHN_UNDEF) fail_msg("%s: symbol %zu of the object is not defined in it", isa, s);
+        }
+    }
+    assert_true(n_symbols > 0);
+}
+
+static void kernels_call_nothing_on_any_target(void **state) {
+    (void)state;
+    for (size_t i = 0; cg_target_row(i); i++) {
+        const char *isa = cg_target_row(i)->name;
+        strbuf assembly = emit(every_kernel, isa, CG_EMIT_ASM), object = emit(every_kernel, isa, CG_EMIT_OBJ);
+        for (size_t k = 0; cg_kernel_row(k); k++) {
+            char symbol[64];
+            snprintf(symbol, sizeof symbol, "\n%s_", cg_kernel_row(k)->name);
+            if (!strstr(assembly.data, symbol))
+                fail_msg("%s: the graph of this test has no kernel %s", isa, cg_kernel_row(k)->name);
+        }
+        want_no_word(assembly.data, isa, "\tcall");
+        want_no_word(assembly.data, isa, "\tbl\t");
+        want_no_word(assembly.data, isa, "@PLT");
+        want_no_word(assembly.data, isa, "@GOT");
+        want_closed(&object, isa);
+        /* 17 kernels; a limit against code that grows unnoticed */
+        if (object.size > 200000) fail_msg("%s: %zu bytes of object code, wanted at most 200000", isa, object.size);
+        print_message("%-7s %zu bytes of object code\n", isa, object.size);
+        strbuf_free(&assembly);
+        strbuf_free(&object);
+    }
+}
+
+static void llvm_text_has_every_kernel(void **state) {
+    (void)state;
+    strbuf text = emit(linear_kernel, "avx2", CG_EMIT_LLVM);
+    assert_non_null(strstr(text.data, "define void @linear_"));
+    assert_non_null(strstr(text.data, "call <8 x float> @llvm.fma.v8f32"));
+    assert_non_null(strstr(text.data, "\"target-cpu\"=\"x86-64-v3\""));
+    strbuf_free(&text);
+}
+
+/* ---- the inner loop ---- */
+
+typedef struct span {
+    const char *begin, *end;
+} span;
+
+static size_t count(span s, const char *word) {
+    size_t n = 0;
+    for (const char *at = s.begin; (at = strstr(at, word)) != NULL && at < s.end; at++) n++;
+    return n;
+}
+
+/* The loop body with most of `word`: from a label to the jump back to it, without labels between. */
+static span inner_loop(const char *assembly, const char *word) {
+    span best = {assembly, assembly};
+    for (const char *line = assembly; line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+        if (strncmp(line, ".LBB", 4) != 0) continue;
+        char label[32];
+        snprintf(label, sizeof label, "\t%.*s\n", (int)strcspn(line, ":"), line);
+        const char *next = strstr(line + 1, "\n.LBB"), *jump = strstr(line, label);
+        if (!jump || (next && jump > next)) continue;
+        span s = {line, jump};
+        if (count(s, word) > count(best, word)) best = s;
+    }
+    return best;
+}
+
+static void want_count(const char *isa, span loop, const char *word, size_t wanted) {
+    size_t n = count(loop, word);
+    if (n != wanted)
+        fail_msg("%s: %zu of \"%s\" in the inner loop, wanted %zu:\n%.*s", isa, n, word, wanted, (int)(loop.end - loop.begin),
+                 loop.begin);
+}
+
+static void linear_keeps_sums_in_registers(void **state) {
+    (void)state;
+    static const struct {
+        const char *isa, *multiply, *broadcast, *stack;
+        size_t rows;
+    } cases[] = {{"avx2", "vfmadd", "vbroadcastss", "(%rsp", 6},
+                 {"avx512", "vfmadd", "vbroadcastss", "(%rsp", 12},
+                 {"x86-64", "mulps", "shufps", "(%rsp", 4}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        strbuf assembly = emit(linear_kernel, cases[i].isa, CG_EMIT_ASM);
+        span loop = inner_loop(assembly.data, cases[i].broadcast);
+        want_count(cases[i].isa, loop, cases[i].multiply, 4 * cases[i].rows * 2); /* 4 rounds of k, rows times 2 vectors */
+        want_count(cases[i].isa, loop, cases[i].broadcast, 4 * cases[i].rows);    /* each weight is broadcast once */
+        want_count(cases[i].isa, loop, cases[i].stack, 0);
+        want_count(cases[i].isa, loop, "prefetch", 1);
+        strbuf_free(&assembly);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kernels_call_nothing_on_any_target),
+        cmocka_unit_test(llvm_text_has_every_kernel),
+        cmocka_unit_test(linear_keeps_sums_in_registers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
