@@ -36,10 +36,10 @@ static int64_t context_rows(int64_t D, int64_t most) {
     return D < most ? D : most;
 }
 
-/* The longest that a sequence can be: S where offsets come from a padded batch, else R. */
+/* The longest that a sequence can be: S where offsets come from a padded batch or what is kept of it, else R. */
 static ir_dim longest_sequence(const ir_graph *g, ir_value offsets, ir_dim R) {
     const ir_node *n = graph_node_of(g, offsets);
-    return n->op == OP_padded_offsets ? graph_type(g, n->inputs[0])->dims[1] : R;
+    return n->op == OP_padded_offsets || n->op == OP_kept_rows ? graph_type(g, n->inputs[0])->dims[1] : R;
 }
 
 static ir_dim scratch_bytes(ir_dim S, int64_t D, int64_t W, bool *ok) {

@@ -2,8 +2,9 @@
  * Taking padding out of a batch and putting it back: kept_rows, and scatter_rows by an index that a kept_rows has made.
  *
  *   kept_rows      operands: mask [B,S], [index [T]], [offsets [B+1]]. dims: B, S, T. One unit: it is a running count
- *   scatter_rows   operands: x, index, y. dims: T, R of y. One unit is UNIT_ROWS rows of x. The index rises, so whoever writes row index[t] also clears the rows between it
- *                  and row index[t - 1], and the last one those after it: each row of y is written once, by one unit
+ *   scatter_rows   operands: x, index, y. dims: T, R of y. One unit is UNIT_ROWS rows of x. The index rises, so whoever writes row
+ *                  index[t] also clears the rows between it and row index[t - 1], and the last one those after it: each row of y is
+ *                  written once, by one unit
  */
 #include "codegen/kernel.h"
 
@@ -16,7 +17,7 @@ bool describe_kept_rows(const cg_group *g, const cg_target *target, cg_kernel *k
     const ir_type *mask = graph_type(g->graph, n->inputs[0]);
     if (em_dtype_bytes(mask->dtype) == 0) return false;
     kernel_operand(k, n->inputs[0]);
-    kernel_set(k, "mask", mask->dtype);
+    kernel_set_dtype(k, "mask", mask->dtype);
     kernel_set(k, "index", g->stored[n->first_result] ? (int64_t)kernel_operand(k, n->first_result) : 0);
     kernel_set(k, "offsets", g->stored[n->first_result + 1] ? (int64_t)kernel_operand(k, n->first_result + 1) : 0);
     kernel_dim(k, mask->dims[0]);
@@ -31,7 +32,7 @@ void emit_kept_rows(emitter *e, const cg_kernel *k) {
     kernel_operands(e, k, operand);
     cg_val index = kernel_get(k, "index") ? operand[kernel_get(k, "index")] : NULL;
     cg_val offsets = kernel_get(k, "offsets") ? operand[kernel_get(k, "offsets")] : NULL;
-    ir_dtype dtype = (ir_dtype)kernel_get(k, "mask");
+    ir_dtype dtype = kernel_get_dtype(k, "mask");
     cg_val length = em_dim(e, 1), room = em_dim(e, 2), zero = em_int(e, 0);
     em_loop sequences, tokens;
     em_loop_begin(e, &sequences, zero, em_dim(e, 0), 1, &zero, 1);

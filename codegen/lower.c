@@ -13,10 +13,10 @@
 
 #include <string.h>
 
+#include "codegen_sources_hash.h" /* made when building */
+
 #include "ir/op.h"
 #include "ir/support/hash.h"
-
-#define CODE_VERSION 1 /* of the emitters: raised when they write other code for the same key */
 
 typedef struct use_table {
     uint32_t *start; /* [values + 1] into node */
@@ -127,7 +127,7 @@ static pofac_status add_step(lowering *l, plan_step step, uint32_t kernel) {
 static pofac_status find_kernel(lowering *l, const cg_kernel *k, uint32_t *out) {
     strbuf variant = STRBUF_INIT, key = STRBUF_INIT;
     kernel_variant(k, &variant);
-    strbuf_printf(&key, "pofac %d llvm %s target %s %s %s %s %u %u %s", CODE_VERSION, cg_llvm_version(), l->target->triple,
+    strbuf_printf(&key, "pofac %s llvm %s target %s %s %s %s %u %u %s", CODEGEN_SOURCES_HASH, cg_llvm_version(), l->target->triple,
                   l->target->cpu, l->target->features, l->target->isa, l->target->vector_bytes, l->target->vector_registers,
                   strbuf_str(&variant));
     pofac_status status = strbuf_ok(&key) && strbuf_ok(&variant) ? POFAC_OK : diag_out_of_memory(l->sink);

@@ -9,7 +9,7 @@
 
 typedef struct lowered_kernel {
     cg_kernel kernel;
-    const char *key;    /* everything its code depends on: versions, target, variant */
+    const char *key;    /* everything its code depends on: sources of codegen/, LLVM, target, variant */
     const char *symbol; /* unique: row and hash of the key */
     const char *variant;
 } lowered_kernel;
