@@ -111,8 +111,8 @@ static pofac_status count_kept(solver *s, const tensor_source *inputs, const ir_
     ir_symbol symbol = graph_type(s->graph, n->first_result)->dims[0].symbol[0];
     int64_t upper = graph_symbol_bound(s->graph, symbol);
     if (kept > upper)
-        return diag_error(s->sink, POFAC_ERR_INPUT, NULL, "input %s keeps %" PRId64 " rows, wanted at most %" PRId64 " for %s", name, kept, upper,
-                          symbol_name(s->graph->module->context, symbol));
+        return diag_error(s->sink, POFAC_ERR_INPUT, NULL, "input %s keeps %" PRId64 " rows, wanted at most %" PRId64 " for %s",
+                          name, kept, upper, symbol_name(s->graph->module->context, symbol));
     s->values[symbol] = kept;
     return POFAC_OK;
 }

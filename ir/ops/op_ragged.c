@@ -92,7 +92,8 @@ pofac_status eval_scatter_rows(const ir_eval *e) {
     int64_t width = x->rank == 2 ? x->dims[1] : 1, n_rows = e->result[0]->dims[0];
     for (int64_t t = 0; t < x->dims[0]; t++) {
         int64_t row = tensor_get_int(index, t);
-        if (row < 0 || row >= n_rows) return eval_error(e, "index %" PRId64 " is %" PRId64 ", wanted 0 to %" PRId64, t, row, n_rows - 1);
+        if (row < 0 || row >= n_rows)
+            return eval_error(e, "index %" PRId64 " is %" PRId64 ", wanted 0 to %" PRId64, t, row, n_rows - 1);
         copy_elements(e->result[0], row * width, x, t * width, width);
     }
     return POFAC_OK;

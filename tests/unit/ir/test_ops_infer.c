@@ -77,7 +77,7 @@ static const good_case good_cases[] = {
                             "%4:3 = layer_norm %2, %3, %3 {eps = 0} : f32[T,8] tiles<16>, f32[T], f32[T]\n"},
     {OP_attention, X OFFSETS "%3:2 = attention %1, %1, %1, %2 {heads = 2, scale = 0.5} : f32[T,8], f32[T,2]\n"},
     {OP_attention, X OFFSETS "%3 = input {name = \"q\"} : f32[B,8]\n"
-                            "%4:2 = attention %3, %1, %1, %2, _, %2 {heads = 2, scale = 1} : f32[B,8], f32[B,2]\n"},
+                             "%4:2 = attention %3, %1, %1, %2, _, %2 {heads = 2, scale = 1} : f32[B,8], f32[B,2]\n"},
     {OP_attention,
      X OFFSETS "%3 = relayout %1 : f32[T,8] tiles<16>\n"
                "%4 = input {name = \"keep\"} : bool[T]\n"
