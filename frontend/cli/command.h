@@ -1,6 +1,7 @@
 /*
- * Sub-commands of the program: one row of commands.def and one file cmd_NAME.c each. A command reads its options, calls the driver, prints results on stdout and
- * returns a status, which main turns into the exit code. Messages go to `sink`, which prints on stderr.
+ * Sub-commands of the program: one row of commands.def and one file cmd_NAME.c each. A command reads its options, calls the driver,
+ * prints results on stdout and returns a status, which main turns into the exit code. Messages go to `sink`, which prints on
+ * stderr.
  */
 #ifndef POFAC_FRONTEND_CLI_COMMAND_H
 #define POFAC_FRONTEND_CLI_COMMAND_H

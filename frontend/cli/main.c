@@ -1,6 +1,6 @@
 /*
- * The program `pofac`: finds the sub-command, reads its options, runs it, and turns its status into the exit code: 0 success, 1 failure at run time, 2 usage, 3 bad input file,
- * 4 numeric failure, 128 + signal when interrupted.
+ * The program `pofac`: finds the sub-command, reads its options, runs it, and turns its status into the exit code: 0 success, 1
+ * failure at run time, 2 usage, 3 bad input file, 4 numeric failure, 128 + signal when interrupted.
  */
 #include <errno.h>
 #include <fcntl.h>

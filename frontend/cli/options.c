@@ -1,6 +1,7 @@
 /* Reading the command line against a table; see options.h. */
 #include "frontend/cli/options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,10 +55,33 @@ static pofac_status check_value(const option_row *row, const char *value, const 
     char *end;
     errno = 0;
     long long number = strtoll(value, &end, 10);
-    if (end == value || *end || errno || number < row->low || number > row->high)
+    bool is_number = *value && !isspace((unsigned char)*value) && !*end && !errno;
+    if (!is_number || number < row->low || number > row->high)
         return diag_error(sink, POFAC_ERR_USAGE, NULL, "--%s is \"%s\", wanted a whole number from %lld to %lld", row->name, value,
                           (long long)row->low, (long long)row->high);
     return POFAC_OK;
+}
+
+/* Reads the option argv[*at]; *at becomes the last word that belongs to it. */
+static pofac_status take_option(int argc, char **argv, int *at, arena *a, const diag_sink *sink, option_values *out) {
+    const char *word = argv[*at], *name = word + (word[1] == '-' ? 2 : 1), *equals = strchr(name, '=');
+    bool is_short = word[1] != '-';
+    size_t n = equals ? (size_t)(equals - name) : strlen(name), row = out->n_rows;
+    if (!is_short) row = find_row(out->rows, out->n_rows, name, n);
+    else if (n == 1 && *name == 'o') row = find_row(out->rows, out->n_rows, "output", 6);
+    if (row == out->n_rows) return unknown_option(out->rows, out->n_rows, word, a, sink);
+    const option_row *r = &out->rows[row];
+    const char *value = equals ? equals + 1 : r->kind == OPTION_FLAG ? "true" : NULL;
+    if (!value && *at + 1 < argc) {
+        value = argv[++*at];
+        if (strncmp(value, "--", 2) == 0)
+            return diag_error(sink, POFAC_ERR_USAGE, NULL,
+                              "--%s needs a value: %s; found %s (a value like this is written --%s=%s)", r->name, r->value, value,
+                              r->name, value);
+    }
+    if (!value) return diag_error(sink, POFAC_ERR_USAGE, NULL, "--%s needs a value: %s", r->name, r->value);
+    out->values[row] = value;
+    return check_value(r, value, sink);
 }
 
 pofac_status options_parse(const option_row *rows, size_t n_rows, int argc, char **argv, arena *a, const diag_sink *sink,
@@ -69,30 +93,10 @@ pofac_status options_parse(const option_row *rows, size_t n_rows, int argc, char
     bool options_end = false;
     for (int i = 0; i < argc; i++) {
         const char *word = argv[i];
-        if (options_end || word[0] != '-' || word[1] == 0) {
-            arguments[out->n_arguments++] = word;
-            continue;
-        }
-        if (strcmp(word, "--") == 0) {
-            options_end = true;
-            continue;
-        }
-        if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) {
-            out->help = true;
-            continue;
-        }
-        const char *name = word[1] == '-' ? word + 2 : word + 1, *equals = strchr(name, '=');
-        bool is_short = word[1] != '-';
-        size_t n = equals ? (size_t)(equals - name) : strlen(name), row = n_rows;
-        if (is_short && n == 1 && *name == 'o') row = find_row(rows, n_rows, "output", 6);
-        else if (!is_short) row = find_row(rows, n_rows, name, n);
-        if (row == n_rows) return unknown_option(rows, n_rows, word, a, sink);
-        const char *value = equals ? equals + 1 : NULL;
-        if (!value && rows[row].kind == OPTION_FLAG) value = "true";
-        if (!value && i + 1 < argc) value = argv[++i];
-        if (!value) return diag_error(sink, POFAC_ERR_USAGE, NULL, "--%s needs a value: %s", rows[row].name, rows[row].value);
-        TRY(check_value(&rows[row], value, sink));
-        out->values[row] = value;
+        if (options_end || word[0] != '-' || word[1] == 0) arguments[out->n_arguments++] = word;
+        else if (strcmp(word, "--") == 0) options_end = true;
+        else if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) out->help = true;
+        else TRY(take_option(argc, argv, &i, a, sink, out));
     }
     return POFAC_OK;
 }

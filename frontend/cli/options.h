@@ -1,6 +1,6 @@
 /*
- * Options of the command line, by table: --name value, --name=value, flags as --name or --name=false; '-' and '_' are the same in names. An unknown option is an
- * error with the nearest match; `--` ends the options; `--help` and `-h` are always known.
+ * Options of the command line, by table: --name value, --name=value, flags as --name or --name=false; '-' and '_' are the same in
+ * names. An unknown option is an error with the nearest match; `--` ends the options; `--help` and `-h` are always known.
  */
 #ifndef POFAC_FRONTEND_CLI_OPTIONS_H
 #define POFAC_FRONTEND_CLI_OPTIONS_H

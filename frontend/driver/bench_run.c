@@ -1,5 +1,6 @@
 /*
- * Timing runs; see bench_run.h. Runs are timed whole, without profiling; kernels in a second series, whose times add up to a little more.
+ * Timing runs; see bench_run.h. Runs are timed whole, without profiling; kernels in a second series, whose times add up to a little
+ * more.
  */
 #include "frontend/driver/bench_run.h"
 

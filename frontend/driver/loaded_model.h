@@ -1,9 +1,10 @@
 /*
- * A model as the user names it - a Hugging Face directory or an XML description - with its definition, its weights and its tokenizer.
+ * A model as the user names it - a Hugging Face directory or an XML description - with its definition, its weights and its
+ * tokenizer.
  *
- * Opening reads the definition and maps the checkpoint. Which parameters are needed is read off a graph (loaded_model_bind); those that the checkpoint lacks are drawn
- * from the seed if they belong to the head (or if there is no checkpoint), and an error otherwise. A loaded model owns the IR context of its graphs: modules and plans
- * made from it must be destroyed before it.
+ * Opening reads the definition and maps the checkpoint. Which parameters are needed is read off a graph (loaded_model_bind); those
+ * that the checkpoint lacks are drawn from the seed if they belong to the head (or if there is no checkpoint), and an error
+ * otherwise. A loaded model owns the IR context of its graphs: modules and plans made from it must be destroyed before it.
  */
 #ifndef POFAC_FRONTEND_LOADED_MODEL_H
 #define POFAC_FRONTEND_LOADED_MODEL_H
@@ -33,8 +34,9 @@ bool loaded_model_has_embeddings(const loaded_model *m);
 /* False when a checkpoint is there but holds no pooler. */
 bool loaded_model_has_pooler(const loaded_model *m);
 
-/* Finds or makes the tensor of every state leaf of `g`. POFAC_ERR_INPUT: all mismatched shapes, or parameters of the encoder that the checkpoint lacks. Says as notes
- * what was drawn from the seed, and which tensors of the checkpoint nobody needs. May be called for several graphs. */
+/* Finds or makes the tensor of every state leaf of `g`. POFAC_ERR_INPUT: all mismatched shapes, or parameters of the encoder that
+ * the checkpoint lacks. Says as notes what was drawn from the seed, and which tensors of the checkpoint nobody needs. May be called
+ * for several graphs. */
 POFAC_MUST_USE pofac_status loaded_model_bind(loaded_model *m, const ir_graph *g, const diag_sink *sink);
 
 /* The bound parameters. */

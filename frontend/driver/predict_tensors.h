@@ -1,7 +1,8 @@
 /*
- * Prediction from tensors to tensors: a file with input_ids (or embedding_output), attention_mask, token_type_ids, N rows -> a safetensors file with the head's
- * outputs under Hugging Face's names, N rows. Where all labels of the head are there, `loss` [1] is written too: the mean over all rows that count, whatever the
- * batches. Missing masks are all ones, missing token types all zeros; other tensors are ignored.
+ * Prediction from tensors to tensors: a file with input_ids (or embedding_output), attention_mask, token_type_ids, N rows -> a
+ * safetensors file with the head's outputs under Hugging Face's names, N rows. Where all labels of the head are there, `loss` [1]
+ * is written too: the mean over all rows that count, whatever the batches. Missing masks are all ones, missing token types all
+ * zeros; other tensors are ignored.
  */
 #ifndef POFAC_FRONTEND_PREDICT_TENSORS_H
 #define POFAC_FRONTEND_PREDICT_TENSORS_H

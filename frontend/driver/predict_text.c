@@ -1,6 +1,7 @@
 /*
- * Texts in, JSON lines out; see predict_text.h. Records are read batch by batch; each becomes one sequence, or for question answering one per window of its context; sequences
- * run in groups of at most batch_size, and a batch's lines are written when all its sequences have run. Memory does not grow with the file.
+ * Texts in, JSON lines out; see predict_text.h. Records are read batch by batch; each becomes one sequence, or for question
+ * answering one per window of its context; sequences run in groups of at most batch_size, and a batch's lines are written when all
+ * its sequences have run. Memory does not grow with the file.
  */
 #include "frontend/driver/predict_text.h"
 
@@ -40,8 +41,8 @@ static pofac_status add_sequence(text_job *j, size_t index, text_sequence **out)
     return POFAC_OK;
 }
 
-/* Windows [CLS] question [SEP] part of the context [SEP], doc_stride tokens apart, as the reference cuts them: the question is whole, and consecutive windows share
- * (room - doc_stride) tokens. */
+/* Windows [CLS] question [SEP] part of the context [SEP], doc_stride tokens apart, as the reference cuts them: the question is
+ * whole, and consecutive windows share (room - doc_stride) tokens. */
 static pofac_status add_windows(text_job *j, size_t index) {
     const record *r = &j->records[index];
     size_t n_question = j->first.size, n_context = j->second.size;

@@ -7,8 +7,8 @@
  *   masked-lm, pretraining   {"masks": [{"begin": 3, "end": 9, "candidates": [{"token": "cat", "id": 4937, "score": 0.4}, ...]}], "is_next": 0.99 (pretraining, pairs)}
  *   none                     {"embedding": [...]}  the pooled output, or the first token's hidden state where there is no pooler
  *
- * A record that is wrong ends the work with an error, after the answers to all records before it.
- * Texts are cut to the model's length (longest of a pair first); offsets are bytes of the record's text. Batches are padded to their longest text.
+ * A record that is wrong ends the work with an error, after the answers to all records before it. Texts are cut to the model's
+ * length (longest of a pair first); offsets are bytes of the record's text. Batches are padded to their longest text.
  */
 #ifndef POFAC_FRONTEND_PREDICT_TEXT_H
 #define POFAC_FRONTEND_PREDICT_TEXT_H

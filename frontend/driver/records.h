@@ -25,12 +25,13 @@ typedef struct record {
 
 typedef struct record_reader record_reader;
 
-/* Reads `path`, or standard input for "-". The format by the path's ending where `format` is NULL (.jsonl, .json, .tsv, else text); else "text", "tsv", "jsonl". */
+/* Reads `path`, or standard input for "-". The format by the path's ending where `format` is NULL (.jsonl, .json, .tsv, else text);
+ * else "text", "tsv", "jsonl". */
 POFAC_MUST_USE pofac_status record_reader_open(const char *path, const char *format, const diag_sink *sink, record_reader **out);
 void record_reader_close(record_reader *r); /* NULL is fine */
 
-/* The next record, in `a`; *found is false at the end. Empty lines of text are records; of TSV and JSON lines they are passed over. POFAC_ERR_INPUT with file and line:
- * not JSON, no text in it, a NUL byte. */
+/* The next record, in `a`; *found is false at the end. Empty lines of text are records; of TSV and JSON lines they are passed over.
+ * POFAC_ERR_INPUT with file and line: not JSON, no text in it, a NUL byte. */
 POFAC_MUST_USE pofac_status record_reader_next(record_reader *r, arena *a, const diag_sink *sink, record *out, bool *found);
 
 const char *record_reader_name(const record_reader *r);
