@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "ir/support/json_text.h"
 
 struct record_reader {
     FILE *file;
@@ -55,8 +58,18 @@ void record_reader_close(record_reader *r) {
 
 const char *record_reader_name(const record_reader *r) { return r->name; }
 
-static pofac_status line_error(const record_reader *r, const diag_sink *sink, const char *message) {
-    return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = r->name, .line = (uint32_t)r->number}, "%s", message);
+POFAC_PRINTF(3, 4)
+static pofac_status line_error(const record_reader *r, const diag_sink *sink, const char *format, ...) {
+    strbuf text = STRBUF_INIT;
+    va_list args;
+    va_start(args, format);
+    strbuf_vprintf(&text, format, args);
+    va_end(args);
+    const diag_place place = {.file = r->name, .line = (uint32_t)r->number};
+    pofac_status status =
+        strbuf_ok(&text) ? diag_error(sink, POFAC_ERR_INPUT, &place, "%s", strbuf_str(&text)) : diag_out_of_memory(sink);
+    strbuf_free(&text);
+    return status;
 }
 
 static pofac_status take(arena *a, const char *text, size_t n, const diag_sink *sink, const char **out, size_t *out_bytes) {
@@ -73,59 +86,98 @@ static pofac_status split_columns(const record_reader *r, size_t n, arena *a, co
     return take(a, second, strcspn(second, "\t"), sink, &out->pair, &out->pair_bytes);
 }
 
-/* The string under the first of `keys` that the object has. */
-static const json_t *find_key(const json_t *object, const char *const *keys) {
+/* The first of `keys` that the object has; null counts as absent. */
+static const char *find_key(const json_t *object, const char *const *keys) {
     for (; *keys; keys++) {
         const json_t *value = json_object_get(object, *keys);
-        if (value) return value;
+        if (value && !json_is_null(value)) return *keys;
     }
     return NULL;
+}
+
+static pofac_status take_string(const record_reader *r, const json_t *object, const char *key, arena *a, const diag_sink *sink,
+                                const char **out, size_t *out_bytes) {
+    const json_t *value = json_object_get(object, key);
+    if (json_is_string(value)) return take(a, json_string_value(value), json_string_length(value), sink, out, out_bytes);
+    strbuf text = STRBUF_INIT;
+    pofac_status status = line_error(r, sink, "%s: found %s, wanted a string", key, json_describe(value, &text));
+    strbuf_free(&text);
+    return status;
 }
 
 static pofac_status read_object(const record_reader *r, const json_t *object, arena *a, const diag_sink *sink, record *out) {
     static const char *const first[] = {"text", "sentence1", "premise", "question1", "question", "sentence", NULL};
     static const char *const second[] = {"text_pair", "sentence2", "hypothesis", "question2", "context", NULL};
-    if (!json_is_object(object)) return line_error(r, sink, "found another JSON value, wanted an object");
-    const json_t *text = find_key(object, first), *pair = find_key(object, second);
-    if (!pair && json_object_get(object, "question")) pair = json_object_get(object, "sentence");
+    static const char *const beside_question[] = {"text_pair", "sentence2", "hypothesis", "question2", "context", "sentence", NULL};
+    if (!json_is_object(object)) {
+        strbuf text = STRBUF_INIT;
+        pofac_status status = line_error(r, sink, "found %s, wanted an object", json_describe(object, &text));
+        strbuf_free(&text);
+        return status;
+    }
+    const char *text = find_key(object, first);
     if (!text)
         return line_error(r, sink, "found no text, wanted one of the keys text, sentence, sentence1, premise, question, question1");
-    if (!json_is_string(text) || (pair && !json_is_string(pair))) return line_error(r, sink, "the text is not a string");
-    TRY(take(a, json_string_value(text), json_string_length(text), sink, &out->text, &out->text_bytes));
-    return pair ? take(a, json_string_value(pair), json_string_length(pair), sink, &out->pair, &out->pair_bytes) : POFAC_OK;
+    const char *pair = find_key(object, strcmp(text, "question") == 0 ? beside_question : second);
+    TRY(take_string(r, object, text, a, sink, &out->text, &out->text_bytes));
+    return pair ? take_string(r, object, pair, a, sink, &out->pair, &out->pair_bytes) : POFAC_OK;
+}
+
+/* What is said about a line as if it were a file of its own, moved to the line's number. */
+typedef struct line_sink {
+    const diag_sink *to;
+    uint32_t lines_before;
+} line_sink;
+
+static void emit_moved(void *user, const diag *d) {
+    const line_sink *s = user;
+    diag moved = *d;
+    if (moved.place.line) moved.place.line += s->lines_before;
+    if (s->to) s->to->emit(s->to->user, &moved);
 }
 
 static pofac_status parse_object(const record_reader *r, size_t n, arena *a, const diag_sink *sink, record *out) {
-    json_error_t error;
-    json_t *object = json_loadb(r->line, n, JSON_REJECT_DUPLICATES, &error);
-    if (!object) {
-        const diag_place place = {
-            .file = r->name, .line = (uint32_t)r->number, .column = error.column > 0 ? (uint32_t)error.column : 1};
-        return diag_error(sink, POFAC_ERR_INPUT, &place, "not JSON: %s", error.text);
-    }
+    line_sink moved = {sink, (uint32_t)(r->number - 1)};
+    json_t *object;
+    TRY(json_parse(r->name, NULL, r->line, n, &(diag_sink){emit_moved, &moved}, &object));
     pofac_status status = read_object(r, object, a, sink, out);
     json_decref(object);
     return status;
 }
 
+/* Reads the next line without its end into r->line; *n is -1 at the end of the file. */
+static pofac_status read_line(record_reader *r, const diag_sink *sink, ssize_t *n) {
+    static const char mark[] = "\xef\xbb\xbf"; /* byte order mark that some editors put before a text */
+    errno = 0;
+    *n = getline(&r->line, &r->capacity, r->file);
+    if (*n < 0 && errno == ENOMEM) return diag_out_of_memory(sink);
+    if (*n < 0 && ferror(r->file))
+        return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = r->name}, "cannot read: %s", strerror(errno));
+    if (*n < 0) return POFAC_OK;
+    if (r->number++ == 0 && *n >= 3 && memcmp(r->line, mark, 3) == 0) {
+        *n -= 3;
+        memmove(r->line, r->line + 3, (size_t)*n + 1);
+    }
+    while (*n > 0 && (r->line[*n - 1] == '\n' || r->line[*n - 1] == '\r')) r->line[--*n] = 0;
+    return POFAC_OK;
+}
+
+static bool is_passed_over(const record_reader *r, size_t n) {
+    if (r->format == RECORDS_JSONL) return strspn(r->line, " \t") == n;
+    return r->format == RECORDS_TSV && n == 0;
+}
+
 pofac_status record_reader_next(record_reader *r, arena *a, const diag_sink *sink, record *out, bool *found) {
+    ssize_t n;
     *found = false;
     *out = (record){0};
-    for (;;) {
-        errno = 0;
-        ssize_t n = getline(&r->line, &r->capacity, r->file);
-        if (n < 0 && errno == ENOMEM) return diag_out_of_memory(sink);
-        if (n < 0 && ferror(r->file))
-            return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = r->name}, "cannot read: %s", strerror(errno));
-        if (n < 0) return POFAC_OK;
-        r->number++;
-        while (n > 0 && (r->line[n - 1] == '\n' || r->line[n - 1] == '\r')) r->line[--n] = 0;
-        if (n == 0 && r->format != RECORDS_TEXT) continue;
-        out->line = r->number;
-        *found = true;
-        if (memchr(r->line, 0, (size_t)n)) return line_error(r, sink, "found a NUL byte, wanted text");
-        if (r->format == RECORDS_JSONL) return parse_object(r, (size_t)n, a, sink, out);
-        if (r->format == RECORDS_TSV) return split_columns(r, (size_t)n, a, sink, out);
-        return take(a, r->line, (size_t)n, sink, &out->text, &out->text_bytes);
-    }
+    do TRY(read_line(r, sink, &n));
+    while (n >= 0 && is_passed_over(r, (size_t)n));
+    if (n < 0) return POFAC_OK;
+    out->line = r->number;
+    *found = true;
+    if (memchr(r->line, 0, (size_t)n)) return line_error(r, sink, "found a NUL byte, wanted text");
+    if (r->format == RECORDS_JSONL) return parse_object(r, (size_t)n, a, sink, out);
+    if (r->format == RECORDS_TSV) return split_columns(r, (size_t)n, a, sink, out);
+    return take(a, r->line, (size_t)n, sink, &out->text, &out->text_bytes);
 }

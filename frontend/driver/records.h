@@ -30,8 +30,9 @@ typedef struct record_reader record_reader;
 POFAC_MUST_USE pofac_status record_reader_open(const char *path, const char *format, const diag_sink *sink, record_reader **out);
 void record_reader_close(record_reader *r); /* NULL is fine */
 
-/* The next record, in `a`; *found is false at the end. Empty lines of text are records; of TSV and JSON lines they are passed over.
- * POFAC_ERR_INPUT with file and line: not JSON, no text in it, a NUL byte. */
+/* The next record, in `a`; *found is false at the end. Empty lines of text are records; empty ones among TSV lines and blank
+ * ones among JSON lines are passed over. Lines end in \n or \r\n; a byte order mark at the beginning does not count. POFAC_ERR_INPUT with file and line: not
+ * JSON, no text in it, a NUL byte. */
 POFAC_MUST_USE pofac_status record_reader_next(record_reader *r, arena *a, const diag_sink *sink, record *out, bool *found);
 
 const char *record_reader_name(const record_reader *r);
