@@ -101,6 +101,7 @@ may_include_foreign() {
 check_includes() {
     local file line kind name blas=()
     while IFS=$'\t' read -r file line kind name; do
+        [ "$file $name" = "codegen/lower.c codegen_sources_hash.h" ] && continue # made by the build
         if [ "$kind" = '"' ]; then
             [ -f "$name" ] || { complain "$file:$line: \"$name\" is no file of the tree; includes are written from the root" && continue; }
             may_include "$file" "$name" || complain "$file:$line: ${file%/*} may not include \"$name\""
