@@ -98,8 +98,8 @@ typedef struct pass_observer {
     void *user;
 } pass_observer;
 
-/* Runs a pipeline on a module, which is taken over (freed) on success and on error. `observer` may be NULL. POFAC_ERR_USAGE when the
- * observer names an unknown pass; what verifier and passes report otherwise. *out is NULL on error. */
+/* Runs a pipeline on a module, which is taken over (freed) on success and on error. `observer` may be NULL. POFAC_ERR_USAGE when
+ * the observer names an unknown pass; what verifier and passes report otherwise. *out is NULL on error. */
 POFAC_MUST_USE pofac_status pipeline_run(const pass_pipeline *p, ir_module *module, const pass_observer *observer,
                                          const diag_sink *sink, ir_module **out);
 

@@ -1,11 +1,11 @@
 /*
  * Canonicalization: local rewrites that bring equal things into one form.
  *
- * Contract of a rule: it looks at one node with its inputs already rewritten and gives a value of the same type with the same elements,
- * bit for bit, or none; only x + 0 and x - 0 may turn a zero's sign. So a rule must not move a rounding: a bias added behind a linear
- * stays there, since inside it would be added before the product is rounded. Every rule drops a node, shortens a chain by one, or
- * orders operands, and adds at most one node besides the one that it replaces; so one sweep ends in time linear in the graph, and
- * running the pass again changes nothing. Nodes that lose their last use are left to dce.
+ * Contract of a rule: it looks at one node with its inputs already rewritten and gives a value of the same type with the same
+ * elements, bit for bit, or none; only x + 0 and x - 0 may turn a zero's sign. So a rule must not move a rounding: a bias added
+ * behind a linear stays there, since inside it would be added before the product is rounded. Every rule drops a node, shortens a
+ * chain by one, or orders operands, and adds at most one node besides the one that it replaces; so one sweep ends in time linear in
+ * the graph, and running the pass again changes nothing. Nodes that lose their last use are left to dce.
  *
  * ORDER of operands of commutative ops, where both have the result's type: constants second, else by number.
  */

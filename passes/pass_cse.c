@@ -1,8 +1,8 @@
 /*
- * Common subexpression elimination: a node equal to an earlier one (same op, attributes, mapped inputs and, for ops that declare it,
- * result type) is replaced by it. One sweep forwards with a hash map from the node's bytes to its first result; since inputs are
- * mapped first, chains of equal nodes fall together; x + y and y + x are equal. The first of the equal nodes keeps its scope. Marks of fuse and plan-memory are
- * dropped and do not tell nodes apart.
+ * Common subexpression elimination: a node equal to an earlier one (same op, attributes, mapped inputs and, for ops that declare
+ * it, result type) is replaced by it. One sweep forwards with a hash map from the node's bytes to its first result; since inputs
+ * are mapped first, chains of equal nodes fall together; x + y and y + x are equal. The first of the equal nodes keeps its scope.
+ * Marks of fuse and plan-memory are dropped and do not tell nodes apart.
  */
 #include <string.h>
 

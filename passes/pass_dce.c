@@ -1,6 +1,6 @@
 /*
- * Dead code elimination: keeps the nodes from which an output can be reached, and the inputs. One sweep backwards marks, one forwards
- * copies.
+ * Dead code elimination: keeps the nodes from which an output can be reached, and the inputs. One sweep backwards marks, one
+ * forwards copies.
  */
 #include "ir/op.h"
 #include "ir/rewrite.h"

@@ -1,17 +1,17 @@
 /*
- * Dead tokens: what is computed for rows that nobody reads goes. A classifier reads the first token alone, so the last layer needs keys
- * and values of all tokens, but the rest of it for the first token of each sequence only.
+ * Dead tokens: what is computed for rows that nobody reads goes. A classifier reads the first token alone, so the last layer needs
+ * keys and values of all tokens, but the rest of it for the first token of each sequence only.
  *
- * gather_rows moves up through what works row by row, gather_rows(f(x), i) = f(gather_rows(x, i)), and through attention, whose queries
- * then have rows of their own:
+ * gather_rows moves up through what works row by row, gather_rows(f(x), i) = f(gather_rows(x, i)), and through attention, whose
+ * queries then have rows of their own:
  *
  *     gather_rows(attention(q, k, v, offsets), first_rows(offsets))
  *         = attention(gather_rows(q, first_rows(offsets)), k, v, offsets, query_offsets = 0, 1, ..., B)
  *
- * A node is narrow when all who read it want the same rows of it; found backwards, by letting each gather, and each narrow node, claim
- * what it reads. Only narrow nodes are computed for the wanted rows, and for these alone, so nothing is computed twice. They are made at
- * the first gather of their rows, since the index is there then, and in order. Rows are independent in all these ops, so the numbers do
- * not change by a bit (under the same kernels).
+ * A node is narrow when all who read it want the same rows of it; found backwards, by letting each gather, and each narrow node,
+ * claim what it reads. Only narrow nodes are computed for the wanted rows, and for these alone, so nothing is computed twice. They
+ * are made at the first gather of their rows, since the index is there then, and in order. Rows are independent in all these ops,
+ * so the numbers do not change by a bit (under the same kernels). No sequence is empty, else it would have no first row.
  */
 #include "ir/op.h"
 #include "ir/rewrite.h"

@@ -3,10 +3,10 @@
  * evaluator gives, so that folding cannot disagree with the interpreter. Results that all are one number become a constant of one
  * number, others of up to 64 elements have them in the node, and larger ones in the module.
  *
- * Left alone: leaves; linear, attention and layer norm, since products of constants may take long; results in tiles; constants whose
- * data are not at hand (they stand in a weight file alone); nodes that their evaluator refuses, such as a row that is not there:
- * running the graph says so; and everything once `max_elements` elements of the graph have been read and computed, so that time and
- * memory are bounded whatever the graph.
+ * Left alone: leaves; linear, attention and layer norm, since products of constants may take long; results in tiles; constants
+ * whose data are not at hand (they stand in a weight file alone); nodes that their evaluator refuses, such as a row that is not
+ * there: running the graph says so; and everything once `max_elements` elements of the graph have been read and computed, so that
+ * time and memory are bounded whatever the graph.
  */
 #include <string.h>
 

@@ -1,14 +1,14 @@
 /*
- * Fusion: marks nodes that one kernel computes with the same `group` number. A group is found backwards from its last node. Every other
- * node of it makes one value, which is used once, by the group: so no path leaves a group and comes back, and the group can run at
- * the place of its last node.
+ * Fusion: marks nodes that one kernel computes with the same `group` number. A group is found backwards from its last node. Every
+ * other node of it makes one value, which is used once, by the group: so no path leaves a group and comes back, and the group can
+ * run at the place of its last node.
  *
  *   embedding sum   embedding { + embedding } [relayout] layer_norm
  *   norm            [linear] + residual, layer_norm
  *   activation      linear, gelu | relu | tanh
  *
- * All but the embeddings and their sums are in tiles. Groups and slots that the graph had are dropped. Groups are numbered from 1 in
- * the order of their last nodes.
+ * All but the embeddings and their sums are in tiles. Groups and slots that the graph had are dropped. Groups are numbered from 1
+ * in the order of their last nodes.
  */
 #include "ir/op.h"
 #include "ir/rewrite.h"

@@ -1,11 +1,11 @@
 /*
- * Layout: puts activations into tiles<W>, the layout in which W tokens stand side by side for each feature, so that sparse products,
- * layer norm, softmax and attention all run on full vectors without transposes.
+ * Layout: puts activations into tiles<W>, the layout in which W tokens stand side by side for each feature, so that sparse
+ * products, layer norm, softmax and attention all run on full vectors without transposes.
  *
- * Ops with the trait TILED run in tiles when they are f32; elementwise ops and gather_rows follow their inputs; everything else runs in
- * rows, and so do the graph's outputs. Sparse linears have no tiled kernel and stay in rows. Where maker and reader differ, a relayout
- * node converts, once per value and layout, where it is first needed. Relayouts that the graph had are dropped: whoever reads them
- * asks again, so running the pass twice is running it once. Leaves keep the layout that they are declared in.
+ * Ops with the trait TILED run in tiles when they are f32; elementwise ops and gather_rows follow their inputs; everything else
+ * runs in rows, and so do the graph's outputs. Sparse linears have no tiled kernel and stay in rows. Where maker and reader differ,
+ * a relayout node converts, once per value and layout, where it is first needed. Relayouts that the graph had are dropped: whoever
+ * reads them asks again, so running the pass twice is running it once. Leaves keep the layout that they are declared in.
  */
 #include "ir/op.h"
 #include "ir/rewrite.h"

@@ -1,17 +1,17 @@
 /*
- * Memory plan: gives every value that a kernel writes a slot; values whose lives do not overlap share one. All slots together are the
- * session's arena.
+ * Memory plan: gives every value that a kernel writes a slot; values whose lives do not overlap share one. All slots together are
+ * the session's arena.
  *
  * Sizes are symbolic, so the plan is made once, at the symbols' upper bounds, and holds for every batch: a slot is as large as its
- * largest value under the binding of a run. Liveness is counted in steps: a group is one step, at the place of its last node. A value
- * lives from its step to the last step that reads it; outputs live to the end. A step's results are placed before its inputs are
- * released, since kernels do not write where they read. A reshape in rows is the same memory as its input: both get one slot. Values
- * that nobody reads, that stay inside a group, or that are leaves have none (-1). Slots are chosen by best fit: the smallest free one
- * that is large enough, else the largest free one, which grows.
+ * largest value under the binding of a run. Liveness is counted in steps: a group is one step, at the place of its last node. A
+ * value lives from its step to the last step that reads it; outputs live to the end. A step's results are placed before its inputs
+ * are released, since kernels do not write where they read. A reshape in rows is the same memory as its input: both get one slot.
+ * Values that nobody reads, that stay inside a group, or that are leaves have none (-1). Slots are chosen by best fit: the smallest
+ * free one that is large enough, else the largest free one, which grows.
  *
  * What cannot be run without a copy is an error: a value that is read before its group has run, and state that is overwritten too
- * early. An output named like a state leaf is written into the leaf's own memory, so it is the leaf itself, or a computed value of no
- * other state, and nothing reads the leaf after the step that computes it.
+ * early. An output named like a state leaf is written into the leaf's own memory, so it is the leaf itself, or a computed value of
+ * no other state, and nothing reads the leaf after the step that computes it.
  */
 #include <string.h>
 

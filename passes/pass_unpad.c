@@ -1,7 +1,7 @@
 /*
- * Unpad: work is done on the batch's real tokens only. A padded graph has a row for each of the B*S places of a batch; afterwards it
- * has T rows: those that the attention mask keeps, and the first of each sequence, which classifiers read whatever the mask says (op
- * kept_rows).
+ * Unpad: work is done on the batch's real tokens only. A padded graph has a row for each of the B*S places of a batch; afterwards
+ * it has T rows: those that the attention mask keeps, and the first of each sequence, which classifiers read whatever the mask says
+ * (op kept_rows).
  *
  *   reshape of a padded value [B,S,...] to rows   -> the same, then gather_rows by the kept rows
  *   padded_offsets                                -> the offsets of the kept rows
@@ -11,10 +11,10 @@
  *                                                    scatter_rows
  *   reshape of rows to a padded value [B,S,...]   -> scatter_rows, then the same: padded places hold 0
  *
- * So outputs agree wherever the mask is not 0, and nowhere else is anything promised (a prediction for padding means nothing). Attention
- * must leave out what the mask leaves out, so its kept keys, in their order, and the numbers of kept rows do not change by a bit (under
- * the same kernels). A graph in which anything else reads a row value or the offsets, for instance a softmax over all S positions, is
- * left as it is, and so is one without padding and one that was unpadded already.
+ * So outputs agree wherever the mask is not 0, and nowhere else is anything promised (a prediction for padding means nothing).
+ * Attention must leave out what the mask leaves out, so its kept keys, in their order, and the numbers of kept rows do not change
+ * by a bit (under the same kernels). A graph in which anything else reads a row value or the offsets, for instance a softmax over
+ * all S positions, is left as it is, and so is one without padding and one that was unpadded already.
  */
 #include "ir/op.h"
 #include "ir/rewrite.h"
@@ -60,8 +60,8 @@ static bool is_padded_again(const unpadding *u, ir_value v) {
     return v != IR_NO_VALUE && maker_of(u, v)->op == OP_reshape && !is_rows(u, v) && is_rows(u, maker_of(u, v)->inputs[0]);
 }
 
-/* The mask of the graph's attentions: the input, [B,S] of integers, whose rows the first one keeps. IR_NO_VALUE: there is none, or the
- * graph is unpadded already. */
+/* The mask of the graph's attentions: the input, [B,S] of integers, whose rows the first one keeps. IR_NO_VALUE: there is none, or
+ * the graph is unpadded already. */
 static ir_value find_mask(const ir_graph *g) {
     ir_value mask = IR_NO_VALUE;
     for (size_t i = 0; i < g->nodes.size; i++) {

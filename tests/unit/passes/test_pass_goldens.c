@@ -1,6 +1,6 @@
 /*
- * Golden IR of passes: tests/golden/passes/PASS/NAME.pir becomes NAME.expected.pir, or fails with exactly NAME.err. PASS is a pass or a
- * named pipeline; a first line "; pipeline: TEXT" runs something else. Every row of the tables has goldens.
+ * Golden IR of passes: tests/golden/passes/PASS/NAME.pir becomes NAME.expected.pir, or fails with exactly NAME.err. PASS is a pass
+ * or a named pipeline; a first line "; pipeline: TEXT" runs something else. Every row of the tables has goldens.
  *
  * POFAC_UPDATE_GOLDENS=1 writes what is found instead of comparing it.
  */

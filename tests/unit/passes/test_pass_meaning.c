@@ -1,6 +1,6 @@
 /*
- * Properties of passes over generated graphs: interp(pass(A)) = interp(A) bit for bit for every pass that keeps meaning and every named
- * pipeline; a pass run twice does what it does once; and what each pass leaves behind.
+ * Properties of passes over generated graphs: interp(pass(A)) = interp(A) bit for bit for every pass that keeps meaning and every
+ * named pipeline; a pass run twice does what it does once; and what each pass leaves behind.
  */
 #include <setjmp.h>
 #include <stdarg.h>

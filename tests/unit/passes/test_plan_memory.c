@@ -1,6 +1,6 @@
 /*
- * Memory plans, checked by playing them: every step reads the contents that it wants from the slots and writes its results there, over
- * generated graphs. Nothing is shared with the pass but the order of steps; in particular no liveness is computed.
+ * Memory plans, checked by playing them: every step reads the contents that it wants from the slots and writes its results there,
+ * over generated graphs. Nothing is shared with the pass but the order of steps; in particular no liveness is computed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
