@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "ir/support/rng.h"
 #include "ir/text.h"
@@ -35,6 +37,53 @@ typedef struct run {
     ir_context *context;
     interp_results expected;
 } run;
+
+/*
+ * Copies of tensors that end where a page ends, the next one being out of bounds: a kernel that reads past them ends the test
+ * program with a signal.
+ */
+typedef struct guarded {
+    VEC(named_tensor) entries;
+    VEC(size_t) bytes; /* mapped for each */
+    const char *what;
+} guarded;
+
+static void guard(const named_tensors *from, guarded *to) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    *to = (guarded){.what = from->what};
+    for (size_t i = 0; i < from->entries.size; i++) {
+        named_tensor t = from->entries.data[i];
+        size_t n = tensor_bytes(&t.tensor), room = (n + page - 1) / page * page + page;
+        char *block = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        assert_true(block != MAP_FAILED);
+        assert_int_equal(mprotect(block + room - page, page, PROT_NONE), 0);
+        if (n) memcpy(block + room - page - n, t.tensor.data, n);
+        t.tensor.data = block + room - page - n;
+        t.tensor.owned = false;
+        assert_true(VEC_PUSH(&to->entries, t));
+        assert_true(VEC_PUSH(&to->bytes, room));
+    }
+}
+
+static void unguard(guarded *g) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    for (size_t i = 0; i < g->entries.size; i++) {
+        char *end = (char *)g->entries.data[i].tensor.data + tensor_bytes(&g->entries.data[i].tensor) + page;
+        munmap(end - g->bytes.data[i], g->bytes.data[i]);
+    }
+    VEC_FREE(&g->entries);
+    VEC_FREE(&g->bytes);
+}
+
+static pofac_status get_guarded(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
+    const guarded *g = user;
+    for (size_t i = 0; i < g->entries.size; i++) {
+        if (strcmp(g->entries.data[i].name, name) != 0) continue;
+        *out = g->entries.data[i].tensor;
+        return POFAC_OK;
+    }
+    return diag_error(sink, POFAC_ERR_INPUT, NULL, "%s %s is missing", g->what, name);
+}
 
 static void want(run *r, pofac_status status, const char *what) {
     if (status != POFAC_OK) fail_msg("%s: %s\n%s", what, strbuf_str(&r->messages), r->test->text);
@@ -114,7 +163,10 @@ static void run_on(run *r, const char *isa) {
     want(r, cg_target_host(isa, &memory, &r->sink, &options.target), "target");
     want(r, cg_compile(prepare(r), "g", &options, &r->sink, &p), "compile");
     check_kernels(r, p);
-    tensor_source inputs = named_tensors_source(r->test->inputs), state = named_tensors_source(r->test->state);
+    guarded given, weights;
+    guard(r->test->inputs, &given);
+    guard(r->test->state, &weights);
+    tensor_source inputs = {get_guarded, &given}, state = {get_guarded, &weights};
     thread_pool *pools[2] = {NULL, NULL};
     session *sessions[2] = {NULL, NULL};
     for (size_t i = 0; i < 2; i++) {
@@ -130,6 +182,8 @@ static void run_on(run *r, const char *isa) {
     }
     plan_destroy(p);
     arena_free(&memory);
+    unguard(&given);
+    unguard(&weights);
 }
 
 void kernel_case_run(const kernel_case *c) {

@@ -154,6 +154,38 @@ static void layer_norm_of_odd_sizes(void **state) {
     }
 }
 
+/* Groups that are cut before their layer norm, which then works in place: a sum, and embeddings. */
+static void layer_norm_in_groups(void **state) {
+    (void)state;
+    static const int64_t sizes[][2] = {{1, 3}, {33, 20}, {70, 129}};
+    for (size_t i = 0; i < N_OF(sizes); i++) {
+        long long T = sizes[i][0], E = sizes[i][1];
+        fixture f = begin();
+        kernel_case_reals(&f.inputs, "x", 2, DIMS(T, E));
+        kernel_case_reals(&f.inputs, "y", 2, DIMS(T, E));
+        kernel_case_reals(&f.state, "t", 2, DIMS(9, E));
+        kernel_case_reals(&f.state, "g", 1, DIMS(E));
+        kernel_case_integers(&f.inputs, "i", IR_I64, 1, &T, 9);
+        strbuf_printf(
+            &f.text,
+            "graph @g (T <= 4096) {\n  %%1 = input {name = \"x\"} : f32[T,%lld]\n  %%2 = input {name = \"y\"} : f32[T,%lld]\n"
+            "  %%3 = state {name = \"t\"} : f32[9,%lld]\n  %%4 = state {name = \"g\"} : f32[%lld]\n  %%5 = input {name = \"i\"} : "
+            "i64[T]\n"
+            "  %%6 = relayout %%1 : f32[T,%lld] tiles<32>\n  %%7 = relayout %%2 : f32[T,%lld] tiles<32>\n"
+            "  %%8 = add %%6, %%7 {group = 1} : f32[T,%lld] tiles<32>\n"
+            "  %%9:3 = layer_norm %%8, %%4, %%4 {eps = 0.01, group = 1} : f32[T,%lld] tiles<32>, f32[T], f32[T]\n"
+            "  %%10 = embedding %%3, %%5 {group = 2} : f32[T,%lld]\n  %%11 = add %%10, %%2 {group = 2} : f32[T,%lld]\n"
+            "  %%12 = relayout %%11 {group = 2} : f32[T,%lld] tiles<32>\n"
+            "  %%13:3 = layer_norm %%12, %%4, %%4 {eps = 0.01, group = 2} : f32[T,%lld] tiles<32>, f32[T], f32[T]\n",
+            E, E, E, E, E, E, E, E, E, E, E, E);
+        strbuf_printf(
+            &f.text,
+            "  %%14 = relayout %%9 : f32[T,%lld]\n  %%15 = relayout %%13 : f32[T,%lld]\n  return \"a\" = %%14, \"b\" = %%15\n}\n",
+            E, E);
+        finish(&f, i % 2 ? "layer_norm" : "embedding", 3e-6, 1e-5);
+    }
+}
+
 /* ---- attention ---- */
 
 typedef struct ragged {
@@ -490,6 +522,7 @@ int main(void) {
         cmocka_unit_test(linear_of_bert_sizes),
         cmocka_unit_test(linear_with_elementwise_work),
         cmocka_unit_test(layer_norm_of_odd_sizes),
+        cmocka_unit_test(layer_norm_in_groups),
         cmocka_unit_test(attention_of_odd_sizes),
         cmocka_unit_test(attention_with_masked_keys),
         cmocka_unit_test(attention_in_wide_tiles),
