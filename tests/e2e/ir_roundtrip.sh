@@ -53,7 +53,7 @@ dumps
 wants_quiet out
 dumps --print_before fuse
 wants_titles "before fuse"
-dumps --print_after cse,fuse
+dumps --pipeline cse,layout,cse,fuse --print_after cse,fuse
 wants_titles "after cse,after cse,after fuse"
 dumps --print_before layout --print_after layout
 wants_titles "before layout,after layout"
