@@ -165,7 +165,7 @@ static void layer_norm_in_groups(void **state) {
         kernel_case_reals(&f.inputs, "y", 2, DIMS(T, E));
         kernel_case_reals(&f.state, "t", 2, DIMS(9, E));
         kernel_case_reals(&f.state, "g", 1, DIMS(E));
-        kernel_case_integers(&f.inputs, "i", IR_I64, 1, &T, 9);
+        kernel_case_integers(&f.inputs, "i", IR_I64, 1, DIMS(T), 9);
         strbuf_printf(
             &f.text,
             "graph @g (T <= 4096) {\n  %%1 = input {name = \"x\"} : f32[T,%lld]\n  %%2 = input {name = \"y\"} : f32[T,%lld]\n"
