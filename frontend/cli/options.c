@@ -46,8 +46,25 @@ static bool is_choice(const char *choices, const char *value) {
     }
 }
 
+/* "512M" in bytes; false when it is no such thing or too large. */
+static bool read_size(const char *text, int64_t *out) {
+    static const char units[] = "KMGT";
+    char *end;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (end == text || errno || number < 0) return false;
+    const char *unit = *end ? strchr(units, *end >= 'a' ? *end - 'a' + 'A' : *end) : NULL;
+    if (*end && (!unit || end[1])) return false;
+    int64_t factor = unit ? (int64_t)1 << (10 * (unit - units + 1)) : 1;
+    return !__builtin_mul_overflow((int64_t)number, factor, out);
+}
+
 static pofac_status check_value(const option_row *row, const char *value, const diag_sink *sink) {
-    if (row->kind == OPTION_CHOICE && !is_choice(row->value, value))
+    int64_t size;
+    if (row->kind == OPTION_SIZE && (!read_size(value, &size) || size < row->low || size > row->high))
+        return diag_error(sink, POFAC_ERR_USAGE, NULL, "--%s is \"%s\", wanted a number of bytes like 512M or 2G", row->name,
+                          value);
+    if ((row->kind == OPTION_CHOICE || row->kind == OPTION_FORM) && !is_choice(row->value, value))
         return diag_error(sink, POFAC_ERR_USAGE, NULL, "--%s is \"%s\", wanted %s", row->name, value, row->value);
     if (row->kind == OPTION_FLAG && strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
         return diag_error(sink, POFAC_ERR_USAGE, NULL, "--%s is \"%s\", wanted true or false", row->name, value);
@@ -72,6 +89,10 @@ static pofac_status take_option(int argc, char **argv, int *at, arena *a, const 
     if (row == out->n_rows) return unknown_option(out->rows, out->n_rows, word, a, sink);
     const option_row *r = &out->rows[row];
     const char *value = equals ? equals + 1 : r->kind == OPTION_FLAG ? "true" : NULL;
+    if (!value && r->kind == OPTION_FORM) {
+        value = arena_strndup(a, r->value, strcspn(r->value, "|"));
+        if (!value) return diag_out_of_memory(sink);
+    }
     if (!value && *at + 1 < argc) {
         value = argv[++*at];
         if (strncmp(value, "--", 2) == 0)
@@ -119,6 +140,12 @@ int64_t option_whole(const option_values *o, const char *name) {
     return value ? strtoll(value, NULL, 10) : 0;
 }
 
+int64_t option_size(const option_values *o, const char *name) {
+    const char *value = value_of(o, name);
+    int64_t size = 0;
+    return value && read_size(value, &size) ? size : 0;
+}
+
 bool option_given(const option_values *o, const char *name) {
     size_t row = find_row(o->rows, o->n_rows, name, strlen(name));
     return row < o->n_rows && o->values[row];
@@ -127,12 +154,17 @@ bool option_given(const option_values *o, const char *name) {
 void options_help(const option_row *rows, size_t n_rows, FILE *out) {
     for (size_t i = 0; i < n_rows; i++) {
         char left[64];
-        snprintf(left, sizeof left, "--%s%s%s", rows[i].name, rows[i].kind == OPTION_FLAG ? "" : " ",
-                 rows[i].kind == OPTION_FLAG     ? ""
-                 : rows[i].kind == OPTION_CHOICE ? "CHOICE"
-                                                 : rows[i].value);
+        bool form = rows[i].kind == OPTION_FORM, choice = form || rows[i].kind == OPTION_CHOICE;
+        snprintf(left, sizeof left, "--%s%s%s", rows[i].name,
+                 form                          ? "[="
+                 : rows[i].kind == OPTION_FLAG ? ""
+                                               : " ",
+                 form                          ? "CHOICE]"
+                 : choice                      ? "CHOICE"
+                 : rows[i].kind == OPTION_FLAG ? ""
+                                               : rows[i].value);
         fprintf(out, "  %-26s %s", left, rows[i].help);
-        if (rows[i].kind == OPTION_CHOICE) fprintf(out, " (%s)", rows[i].value);
+        if (choice) fprintf(out, " (%s)", rows[i].value);
         if (rows[i].fallback) fprintf(out, " [%s]", rows[i].fallback);
         fputc('\n', out);
     }

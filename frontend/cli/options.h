@@ -12,14 +12,21 @@
 #include "ir/support/arena.h"
 #include "ir/support/diag.h"
 
-typedef enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_WHOLE, OPTION_CHOICE } option_kind;
+typedef enum option_kind {
+    OPTION_FLAG,
+    OPTION_TEXT,
+    OPTION_WHOLE,
+    OPTION_CHOICE,
+    OPTION_FORM, /* a choice that may be left out: --name is --name=FIRST; another choice follows a '=' */
+    OPTION_SIZE  /* bytes: a whole number with K, M, G or T (powers of 1024) behind it, or without */
+} option_kind;
 
 typedef struct option_row {
     const char *name; /* with '_' */
     option_kind kind;
-    const char *value;    /* what the value is called in the help; of CHOICE the choices, "a|b" */
+    const char *value;    /* what the value is called in the help; of CHOICE and FORM the choices, "a|b" */
     const char *fallback; /* value when the option is absent; NULL: none */
-    int64_t low, high;    /* range of WHOLE */
+    int64_t low, high;    /* range of WHOLE and SIZE */
     const char *help;
 } option_row;
 
@@ -82,6 +89,7 @@ POFAC_MUST_USE pofac_status options_parse(const option_row *rows, size_t n_rows,
 bool option_flag(const option_values *o, const char *name);
 const char *option_text(const option_values *o, const char *name); /* the fallback, or NULL, when absent */
 int64_t option_whole(const option_values *o, const char *name);    /* 0 when absent without fallback */
+int64_t option_size(const option_values *o, const char *name);     /* likewise, in bytes */
 bool option_given(const option_values *o, const char *name);
 
 /* Prints the options' part of a help text. */
