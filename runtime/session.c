@@ -39,7 +39,6 @@ struct session {
     int64_t *binding; /* [weights.n_symbols] of the last run, by ir_symbol */
     int64_t *slot_bytes, *slot_start;
     char *arena;
-    int64_t arena_bytes;
     char *scratch; /* [threads][scratch_bytes] */
     int64_t scratch_bytes;
     void **operands; /* of the step that runs */
@@ -261,28 +260,38 @@ static pofac_status grow(char **memory, int64_t *have, int64_t want, const char 
 }
 
 /* Scratch of one worker: the largest of any step; -1 when it cannot be counted, or a step's work or dims cannot. */
-static int64_t count_scratch(const session *s) {
+static int64_t count_scratch(const session *s, ir_binding binding) {
     int64_t most = ALIGNMENT;
     for (size_t i = 0; i < s->plan->n_steps; i++) {
         const plan_step *step = &s->plan->steps[i];
-        int64_t bytes = dim_eval(step->scratch_bytes, binding_of(s));
-        if (bytes < 0 || bytes > INT64_MAX / 65536 || dim_eval(step->work, binding_of(s)) < 0) return -1;
+        int64_t bytes = dim_eval(step->scratch_bytes, binding);
+        if (bytes < 0 || bytes > INT64_MAX / 65536 || dim_eval(step->work, binding) < 0) return -1;
         for (uint32_t d = 0; d < step->n_dims; d++)
-            if (dim_eval(step->dims[d], binding_of(s)) < 0) return -1;
+            if (dim_eval(step->dims[d], binding) < 0) return -1;
         if (bytes > most) most = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     }
     return most;
 }
 
+/* Bytes of the arena, its slots, and the scratch of all workers. */
+static pofac_status count_room(const session *s, ir_binding binding, const diag_sink *sink, int64_t *slot_bytes,
+                               session_memory *out) {
+    *out = s->memory;
+    int64_t arena_bytes = plan_arena_bytes(s->plan, binding, slot_bytes), scratch = count_scratch(s, binding);
+    bool overflow = scratch >= 0 && __builtin_mul_overflow(scratch, (int64_t)thread_pool_threads(s->pool), &out->scratch_bytes);
+    if (arena_bytes < 0 || scratch < 0 || overflow)
+        return diag_error(sink, POFAC_ERR_INPUT, NULL, "the batch is too large: its memory cannot be counted in 63 bits");
+    out->arena_bytes = arena_bytes > 0 ? arena_bytes : ALIGNMENT;
+    return POFAC_OK;
+}
+
 static pofac_status make_room(session *s, const diag_sink *sink) {
     const plan *p = s->plan;
-    int64_t arena_bytes = plan_arena_bytes(p, binding_of(s), s->slot_bytes), scratch = count_scratch(s), total_scratch;
-    if (arena_bytes < 0 || scratch < 0 || __builtin_mul_overflow(scratch, (int64_t)thread_pool_threads(s->pool), &total_scratch))
-        return diag_error(sink, POFAC_ERR_INPUT, NULL, "the batch is too large: its memory cannot be counted in 63 bits");
-    TRY(grow(&s->arena, &s->arena_bytes, arena_bytes > 0 ? arena_bytes : ALIGNMENT, "activations", sink));
-    TRY(grow(&s->scratch, &s->memory.scratch_bytes, total_scratch, "scratch", sink));
-    s->scratch_bytes = scratch;
-    s->memory.arena_bytes = s->arena_bytes;
+    session_memory need;
+    TRY(count_room(s, binding_of(s), sink, s->slot_bytes, &need));
+    TRY(grow(&s->arena, &s->memory.arena_bytes, need.arena_bytes, "activations", sink));
+    TRY(grow(&s->scratch, &s->memory.scratch_bytes, need.scratch_bytes, "scratch", sink));
+    s->scratch_bytes = need.scratch_bytes / (int64_t)thread_pool_threads(s->pool);
     for (uint32_t i = 1; i < p->n_slots; i++) s->slot_start[i] = s->slot_start[i - 1] + s->slot_bytes[i - 1];
     for (size_t i = 0; i < p->n_buffers; i++)
         if (p->buffers[i].kind == PLAN_SLOT) s->pointers[i] = s->arena + s->slot_start[p->buffers[i].slot];
@@ -411,9 +420,23 @@ pofac_status session_output(const session *s, const char *name, const diag_sink 
 
 session_memory session_memory_use(const session *s) { return s->memory; }
 
+pofac_status session_memory_at(const session *s, ir_binding binding, const diag_sink *sink, session_memory *out) {
+    size_t slots = s->plan->n_slots, symbols = s->weights.n_symbols;
+    int64_t *slot_bytes = calloc(slots + 1, sizeof *slot_bytes), *values = calloc(symbols, sizeof *values);
+    for (size_t i = 0; values && i < symbols; i++)
+        values[i] = s->weights.counts[i] >= 0 ? s->weights.counts[i] : i < binding.size ? binding.value[i] : -1;
+    pofac_status status =
+        slot_bytes && values ? count_room(s, (ir_binding){values, symbols}, sink, slot_bytes, out) : diag_out_of_memory(sink);
+    free(slot_bytes);
+    free(values);
+    return status;
+}
+
 void session_profile(session *s, bool on) {
     s->profile = on;
     memset(s->times_ns, 0, s->plan->n_steps * sizeof *s->times_ns);
 }
 
 const int64_t *session_times_ns(const session *s) { return s->times_ns; }
+
+ir_binding session_binding(const session *s) { return binding_of(s); }

@@ -27,8 +27,15 @@ typedef struct session_memory {
 } session_memory;
 session_memory session_memory_use(const session *s);
 
+/* What a run under `binding` (numbers by ir_symbol; those of patterns are the session's) would use. POFAC_ERR_INPUT when a symbol of
+ * the plan is unbound, or the memory cannot be counted in 63 bits. */
+POFAC_MUST_USE pofac_status session_memory_at(const session *s, ir_binding binding, const diag_sink *sink, session_memory *out);
+
 /* Time of each step over all runs since profiling was switched on; times_ns[plan->n_steps]. */
 void session_profile(session *s, bool on);
 const int64_t *session_times_ns(const session *s);
+
+/* Numbers of the symbols in the last run, for the dims of steps. */
+ir_binding session_binding(const session *s);
 
 #endif
