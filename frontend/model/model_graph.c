@@ -48,9 +48,11 @@ typedef struct builder {
     const model_graph_options *options;
     const char *base; /* "bert." or "distilbert." */
     ir_dim sequences, length, rows;
-    ir_value mask;    /* i64 [B,S] */
-    ir_value keep;    /* i64 [R] */
-    ir_value offsets; /* i32 [B+1] */
+    ir_dim predictions; /* M, with chosen_rows */
+    ir_value mask;      /* i64 [B,S] */
+    ir_value keep;      /* i64 [R] */
+    ir_value offsets;   /* i32 [B+1] */
+    ir_value chosen;    /* i64 [M], of chosen_rows once the head has asked for them */
 } builder;
 
 static const ir_type *matrix(const builder *b, int64_t rows, int64_t columns) {
@@ -207,11 +209,20 @@ static void output_tokens(builder *b, const char *name, ir_value x, int64_t n) {
     graph_add_output(b->g, name, reshape(b, x, per_token(b, IR_F32, n)));
 }
 
+/* What a head that predicts tokens reads: all rows, or those that the input prediction_rows names. */
+static ir_value predicted_rows(builder *b, ir_value x) {
+    if (!b->options->chosen_rows) return x;
+    if (!b->chosen) b->chosen = build_leaf(b->g, OP_input, "prediction_rows", type_tensor(b->c, IR_I64, 1, &b->predictions));
+    return build_binary(b->g, OP_gather_rows, x, b->chosen);
+}
+
 /* Transform, layer norm, and the decoder, which is the word embedding unless the spec unties it. */
 static void language_model_head(builder *b, ir_value x) {
     const model_spec *s = b->spec;
     bool bert = s->arch == MODEL_BERT;
     int64_t e = s->hidden_size, v = s->vocab_size;
+    enter(b, "", bert ? "cls.predictions" : "vocab_transform");
+    x = predicted_rows(b, x);
     ir_value t = bert ? linear(b, "cls.predictions.transform.", "dense", x, e, e) : linear(b, "", "vocab_transform", x, e, e);
     t = activation(b, t);
     t = bert ? layer_norm(b, "cls.predictions.transform.", "LayerNorm", t) : layer_norm(b, "", "vocab_layer_norm", t);
@@ -221,10 +232,11 @@ static void language_model_head(builder *b, ir_value x) {
                                              : parameter(b, "", own, matrix(b, v, e));
     ir_value inputs[] = {t, weight, parameter(b, "", bert ? "cls.predictions.bias" : "vocab_projector.bias", vector_type(b, v))};
     ir_value logits = node_add(b->g, OP_linear, inputs, 3, NULL, 0, NULL);
-    output_tokens(b, "prediction_logits", logits, v);
+    if (b->options->chosen_rows) graph_add_output(b->g, "prediction_logits", logits);
+    else output_tokens(b, "prediction_logits", logits, v);
     if (!b->options->with_loss) return;
     enter(b, "loss", "");
-    ir_value labels = rows_of(b, build_leaf(b->g, OP_input, "labels", per_token(b, IR_I64, 0)));
+    ir_value labels = predicted_rows(b, rows_of(b, build_leaf(b->g, OP_input, "labels", per_token(b, IR_I64, 0))));
     graph_add_output(b->g, "loss.labels", cross_entropy(b, logits, labels, IR_NO_VALUE, "ignore"));
 }
 
@@ -309,8 +321,11 @@ pofac_status model_graph_build(ir_module *m, const char *name, const model_spec 
     builder b = {.g = module_add_graph(m, name), .c = m->context, .spec = spec, .options = options};
     if (!b.g) return m->status != POFAC_OK ? m->status : diag_out_of_memory(m->sink);
     b.base = spec->arch == MODEL_BERT ? "bert." : "distilbert.";
-    b.sequences = dim_symbol(graph_declare_symbol(b.g, "B", options->max_sequences ? options->max_sequences : 65536));
+    int64_t sequences = options->max_sequences ? options->max_sequences : 65536, rows;
+    if (__builtin_mul_overflow(sequences, spec->max_position_embeddings, &rows)) rows = INT64_MAX;
+    b.sequences = dim_symbol(graph_declare_symbol(b.g, "B", sequences));
     b.length = dim_symbol(graph_declare_symbol(b.g, "S", spec->max_position_embeddings));
+    if (options->chosen_rows) b.predictions = dim_symbol(graph_declare_symbol(b.g, "M", rows));
     bool ok;
     b.rows = dim_mul(b.sequences, b.length, &ok);
     graph_set_scope(b.g, "embeddings");

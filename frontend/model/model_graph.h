@@ -7,7 +7,8 @@
  *   inputs    input_ids, attention_mask, token_type_ids (BERT)  i64 [B,S];  or embedding_output f32 [B,S,E] instead of ids and types
  *             with_loss: labels i64 [B,S] (MLM, tokens) or [B] (sequences; f32 [B] for a regression), next_sentence_label i64 [B],
  *             start_positions, end_positions i64 [B]
- *   outputs   prediction_logits [B,S,V], seq_relationship_logits [B,2]; logits [B,num_labels] or [B,S,num_labels]; start_logits, end_logits [B,S];
+ *             chosen_rows, heads pretraining and masked-lm: prediction_rows i64 [M], rows of the padded batch (sequence * S + token) that its mask keeps
+ *   outputs   prediction_logits [B,S,V] (chosen_rows: [M,V]), seq_relationship_logits [B,2]; logits [B,num_labels] or [B,S,num_labels]; start_logits, end_logits [B,S];
  *             last_hidden_state [B,S,E], pooler_output [B,E] (head none);  loss.LABELS [] per labels tensor (see model_graph_losses)
  */
 #ifndef POFAC_FRONTEND_MODEL_GRAPH_H
@@ -24,6 +25,7 @@ typedef struct model_graph_options {
     bool
         mask_padded_logits; /* question answering's softmaxes leave padded positions out (spec: prune-once-for-all.md, section 3) */
     bool without_pooler;    /* head none: no pooler_output */
+    bool chosen_rows;       /* heads pretraining and masked-lm predict the tokens of prediction_rows alone */
     int64_t max_sequences;  /* bound of B; 0: 65536 */
 } model_graph_options;
 
