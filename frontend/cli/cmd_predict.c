@@ -1,7 +1,10 @@
 /* pofac predict: texts to JSON lines, or tensors to tensors. */
 #include <string.h>
+#include <unistd.h>
 
 #include "frontend/cli/arguments.h"
+#include "frontend/cli/profiling.h"
+#include "frontend/cli/progress_bar.h"
 #include "frontend/driver/predict_tensors.h"
 #include "frontend/driver/predict_text.h"
 #include "ir/support/file_map.h"
@@ -10,7 +13,11 @@ static const option_row rows[] = {
     {"tensors", OPTION_TEXT, "FILE", NULL, 0, 0, "predict on the tensors of this file; --output names the result"},
     {"output", OPTION_TEXT, "FILE", NULL, 0, 0, "where results go; -o FILE does the same; texts: default stdout"},
     {"format", OPTION_CHOICE, "text|tsv|jsonl", NULL, 0, 0, "of text input; absent: by the file's ending"},
-    {"batch_size", OPTION_WHOLE, "N", "32", 1, 65536, "rows or texts per run"},
+    {"batch_size", OPTION_WHOLE, "N", "32", 1, 65536, "most rows or texts of a run"},
+    {"batch_tokens", OPTION_WHOLE, "N", "4096", 1, INT64_MAX, "texts: most tokens of a run, unless it is one text"},
+    {"max_memory", OPTION_SIZE, "SIZE", NULL, 1, INT64_MAX,
+     "bound of packed weights, activations and scratch, e.g. 512M: runs are kept smaller"},
+    {"memory", OPTION_FLAG, NULL, NULL, 0, 0, "say what the largest run needs, before the first"},
     {"max_seq_length", OPTION_WHOLE, "N", NULL, 3, 1 << 24, "longer texts are cut; absent: what the model takes"},
     {"top_k", OPTION_WHOLE, "N", "5", 1, 1 << 24, "candidates of a mask"},
     {"doc_stride", OPTION_WHOLE, "N", "128", 1, 1 << 24, "question answering: tokens between the starts of windows"},
@@ -19,6 +26,7 @@ static const option_row rows[] = {
     {"hidden_states", OPTION_FLAG, NULL, NULL, 0, 0, "tensors: write hidden_states.0 (embeddings) to hidden_states.L too"},
     {"mask_padded_logits", OPTION_FLAG, NULL, NULL, 0, 0, "tensors: question answering's loss leaves padded positions out"},
     {"interpreter", OPTION_FLAG, NULL, NULL, 0, 0, "run by the reference interpreter instead of compiled code: slow and exact"},
+    OPTIONS_PROFILE,
     OPTIONS_THREADS,
     OPTIONS_MODEL,
     OPTIONS_COMPILE,
@@ -28,64 +36,117 @@ static executor_kind kind_of(const option_values *o) {
     return option_flag(o, "interpreter") ? EXECUTOR_INTERPRETER : EXECUTOR_COMPILED;
 }
 
-static pofac_status run_tensors(const command_input *in, loaded_model *model) {
+static pofac_status run_tensors(const command_input *in, loaded_model *model, run_profile *profile) {
     const option_values *o = in->options;
     road_options road = arguments_road(o);
     predict_tensors_options p = {.batch_size = option_whole(o, "batch_size"),
+                                 .max_memory = option_size(o, "max_memory"),
                                  .kind = kind_of(o),
                                  .last_hidden_state = option_flag(o, "last_hidden_state"),
                                  .hidden_states = option_flag(o, "hidden_states"),
-                                 .mask_padded_logits = option_flag(o, "mask_padded_logits")};
-    return predict_tensors(model, &road, &p, option_text(o, "tensors"), option_text(o, "output"), in->sink);
+                                 .mask_padded_logits = option_flag(o, "mask_padded_logits"),
+                                 .report_memory = option_flag(o, "memory"),
+                                 .profile = profile,
+                                 .stop = in->stop};
+    const char *result = option_text(o, "output");
+    pofac_status status = predict_tensors(model, &road, &p, option_text(o, "tensors"), result, in->sink);
+    if (status == POFAC_ERR_INTERRUPTED) diag_note(in->sink, NULL, "interrupted: %s is not written", result);
+    return status;
 }
 
 /* Lines go to a file that appears whole, or to stdout as they come. */
 typedef struct line_output {
+    const command_input *in;
     file_writer *file;
-    const diag_sink *sink;
+    progress_bar bar;
+    uint64_t answers;
 } line_output;
+
+static bool writes_file(const option_values *o) {
+    const char *path = option_text(o, "output");
+    return path && strcmp(path, "-") != 0;
+}
 
 static pofac_status write_lines(void *user, const char *lines, size_t n) {
     line_output *out = user;
     if (out->file) return file_writer_write(out->file, lines, n);
-    return arguments_print(out->sink, lines, n);
+    return arguments_print(out->in->sink, lines, n);
 }
 
-static pofac_status run_text(const command_input *in, loaded_model *model) {
-    const option_values *o = in->options;
+static void show_progress(void *user, const predict_progress *p) {
+    line_output *out = user;
+    out->answers = p->answers;
+    progress_bar_update(&out->bar, "texts", p->answers, p->total_bytes > 0 ? p->bytes / (double)p->total_bytes : -1.0);
+}
+
+static pofac_status predict_lines(line_output *out, loaded_model *model, run_profile *profile, record_reader *records,
+                                  const diag_sink *sink) {
+    const option_values *o = out->in->options;
     road_options road = arguments_road(o);
     predict_text_options p = {.batch_size = option_whole(o, "batch_size"),
+                              .batch_tokens = option_whole(o, "batch_tokens"),
+                              .max_memory = option_size(o, "max_memory"),
                               .max_seq_length = option_whole(o, "max_seq_length"),
                               .top_k = option_whole(o, "top_k"),
                               .doc_stride = option_whole(o, "doc_stride"),
                               .max_answer_length = option_whole(o, "max_answer_length"),
-                              .kind = kind_of(o)};
-    const char *path = o->n_arguments > 1 ? o->arguments[1] : "-", *result = option_text(o, "output");
+                              .kind = kind_of(o),
+                              .report_memory = option_flag(o, "memory"),
+                              .profile = profile,
+                              .stop = out->in->stop,
+                              .progress = show_progress,
+                              .progress_user = out};
+    return predict_text(model, &road, &p, records, write_lines, out, sink);
+}
+
+static void say_interrupted(const line_output *out) {
+    if (out->file) diag_note(out->in->sink, NULL, "interrupted: %s is not written", option_text(out->in->options, "output"));
+    else
+        diag_note(out->in->sink, NULL, "interrupted after %llu answer%s", (unsigned long long)out->answers,
+                  out->answers == 1 ? "" : "s");
+}
+
+static pofac_status run_text(const command_input *in, loaded_model *model, run_profile *profile) {
+    const option_values *o = in->options;
+    const char *path = o->n_arguments > 1 ? o->arguments[1] : "-";
     record_reader *records;
-    line_output out = {.sink = in->sink};
+    line_output out = {.in = in};
     TRY(record_reader_open(path, option_text(o, "format"), in->sink, &records));
     pofac_status status = POFAC_OK;
-    if (result && strcmp(result, "-") != 0) status = file_writer_open(result, in->sink, &out.file);
-    if (status == POFAC_OK) status = predict_text(model, &road, &p, records, write_lines, &out, in->sink);
+    if (writes_file(o)) status = file_writer_open(option_text(o, "output"), in->sink, &out.file);
+    progress_bar_begin(&out.bar, writes_file(o) || !isatty(STDOUT_FILENO), in->sink);
+    const diag_sink above = progress_bar_sink(&out.bar);
+    if (status == POFAC_OK) status = predict_lines(&out, model, profile, records, &above);
+    progress_bar_end(&out.bar);
+    if (status == POFAC_ERR_INTERRUPTED) say_interrupted(&out);
     if (out.file && status == POFAC_OK) status = file_writer_commit(out.file);
     else file_writer_abandon(out.file);
     record_reader_close(records);
     return status;
 }
 
+static pofac_status run_model(const command_input *in, run_profile *profile) {
+    const option_values *o = in->options;
+    loaded_model_options model_options = arguments_model(o);
+    loaded_model *model;
+    TRY(loaded_model_open(o->arguments[0], &model_options, in->sink, &model));
+    pofac_status status = interruption_begin(in->stop, in->sink);
+    if (status == POFAC_OK) status = option_given(o, "tensors") ? run_tensors(in, model, profile) : run_text(in, model, profile);
+    loaded_model_close(model);
+    return status;
+}
+
 static pofac_status run(const command_input *in) {
     const option_values *o = in->options;
     bool tensors = option_given(o, "tensors");
+    run_profile *profile;
     if (tensors && !option_given(o, "output"))
         return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "--tensors needs --output FILE for the results");
     if (tensors && o->n_arguments > 1)
         return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "found --tensors and a file of texts, wanted one of them");
-    loaded_model_options model_options = arguments_model(o);
-    loaded_model *model;
-    TRY(loaded_model_open(o->arguments[0], &model_options, in->sink, &model));
-    pofac_status status = tensors ? run_tensors(in, model) : run_text(in, model);
-    loaded_model_close(model);
-    return status;
+    TRY(profiling_begin(in, &profile));
+    pofac_status status = run_model(in, profile), written = profiling_end(in, profile);
+    return status != POFAC_OK ? status : written;
 }
 
 const command command_predict = {

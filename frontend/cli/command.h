@@ -7,11 +7,13 @@
 #define POFAC_FRONTEND_CLI_COMMAND_H
 
 #include "frontend/cli/options.h"
+#include "frontend/driver/interruption.h"
 
 typedef struct command_input {
     const option_values *options; /* read and checked against the command's table */
     arena *memory;
     const diag_sink *sink;
+    interruption *stop; /* begun by commands that run long and can stop in between; ended by main */
 } command_input;
 
 typedef struct command {

@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -51,7 +50,7 @@ static pofac_status unknown_command(const char *word, const diag_sink *sink) {
     return diag_error(sink, POFAC_ERR_USAGE, NULL, "unknown command \"%s\"; see `pofac --help`", word);
 }
 
-static pofac_status run_command(const command *c, int argc, char **argv, arena *memory, const diag_sink *sink) {
+static pofac_status run_command(const command *c, int argc, char **argv, arena *memory, interruption *stop, const diag_sink *sink) {
     option_values o;
     TRY(options_parse(c->rows, c->n_rows, argc, argv, memory, sink, &o));
     if (o.help) {
@@ -61,7 +60,7 @@ static pofac_status run_command(const command *c, int argc, char **argv, arena *
     if (o.n_arguments < c->min_arguments || o.n_arguments > c->max_arguments)
         return diag_error(sink, POFAC_ERR_USAGE, NULL, "pofac %s: found %zu argument%s, wanted %s", c->name, o.n_arguments,
                           o.n_arguments == 1 ? "" : "s", *c->arguments ? c->arguments : "none");
-    command_input in = {&o, memory, sink};
+    command_input in = {&o, memory, sink, stop};
     return c->run(&in);
 }
 
@@ -78,7 +77,7 @@ static pofac_status check_output(pofac_status status, const diag_sink *sink) {
                               : diag_error(sink, POFAC_ERR_RUNTIME, NULL, "cannot write to standard output: %s", strerror(errno));
 }
 
-static pofac_status run_program(int argc, char **argv, const diag_sink *sink) {
+static pofac_status run_program(int argc, char **argv, interruption *stop, const diag_sink *sink) {
     const char *word = argc > 1 ? argv[1] : "--help";
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
         print_overview(argc > 1 ? stdout : stderr);
@@ -90,7 +89,7 @@ static pofac_status run_program(int argc, char **argv, const diag_sink *sink) {
         if (strcmp(commands[i]->name, word) == 0) c = commands[i];
     if (!c) return unknown_command(word, sink);
     arena memory = ARENA_INIT;
-    pofac_status status = run_command(c, argc - 2, argv + 2, &memory, sink);
+    pofac_status status = run_command(c, argc - 2, argv + 2, &memory, stop, sink);
     arena_free(&memory);
     return status;
 }
@@ -98,6 +97,8 @@ static pofac_status run_program(int argc, char **argv, const diag_sink *sink) {
 int main(int argc, char **argv) {
     const diag_sink sink = {print_diag, NULL};
     keep_standard_descriptors();
-    pofac_status status = check_output(run_program(argc, argv, &sink), &sink);
-    return status == POFAC_ERR_INTERRUPTED ? 128 + SIGINT : (int)status;
+    interruption stop = INTERRUPTION_INIT;
+    pofac_status status = check_output(run_program(argc, argv, &stop, &sink), &sink);
+    interruption_end(&stop);
+    return status == POFAC_ERR_INTERRUPTED ? 128 + stop.signal : (int)status;
 }

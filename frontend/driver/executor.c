@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "frontend/driver/batch_memory.h"
 #include "runtime/interpreter.h"
 
 struct executor {
@@ -11,6 +12,8 @@ struct executor {
     runnable compiled;
     ir_module *module; /* of the interpreter */
     interp_results results;
+    run_profile *profile;
+    interruption *stop;
 };
 
 pofac_status executor_create(loaded_model *model, const road_options *road, executor_kind kind, const diag_sink *sink,
@@ -39,10 +42,45 @@ const ir_graph *executor_graph(const executor *e) {
     return e->kind == EXECUTOR_COMPILED ? e->compiled.plan->graph : module_find_graph(e->module, ROAD_GRAPH);
 }
 
+const runnable *executor_runnable(const executor *e) { return e->kind == EXECUTOR_COMPILED ? &e->compiled : NULL; }
+
+pofac_status executor_set_profile(executor *e, run_profile *profile, const diag_sink *sink) {
+    e->profile = NULL;
+    if (!profile) return POFAC_OK;
+    if (e->kind != EXECUTOR_COMPILED)
+        return diag_error(sink, POFAC_ERR_USAGE, NULL, "the interpreter has no kernels that a profile could show");
+    TRY(run_profile_attach(profile, &e->compiled, sink));
+    e->profile = profile;
+    return POFAC_OK;
+}
+
+void executor_watch(executor *e, interruption *stop) { e->stop = stop; }
+
+pofac_status executor_fit_batch(const executor *e, int64_t length, int64_t most, int64_t max_memory, bool report,
+                                const diag_sink *sink, int64_t *out) {
+    *out = most;
+    if (max_memory == 0 && !report) return POFAC_OK;
+    if (e->kind != EXECUTOR_COMPILED)
+        return diag_error(sink, POFAC_ERR_USAGE, NULL, "the interpreter has no memory plan, which --memory and --max_memory need");
+    TRY(batch_memory_fit(&e->compiled, length, most, max_memory, sink, out));
+    return report ? batch_memory_note(&e->compiled, *out, length, sink) : POFAC_OK;
+}
+
+static pofac_status stop_between_nodes(void *user, const ir_graph *g, const ir_node *n, const ir_tensor *results) {
+    (void)g;
+    (void)n;
+    (void)results;
+    return interruption_check(user) ? POFAC_ERR_INTERRUPTED : POFAC_OK;
+}
+
 pofac_status executor_run(executor *e, const tensor_source *inputs, const diag_sink *sink) {
-    if (e->kind == EXECUTOR_COMPILED) return session_run(e->compiled.session, inputs, sink);
+    if (e->kind == EXECUTOR_COMPILED) {
+        TRY(session_run(e->compiled.session, inputs, sink));
+        return e->profile ? run_profile_add(e->profile, &e->compiled, sink) : POFAC_OK;
+    }
+    const interp_observer observer = {stop_between_nodes, e->stop};
     interp_results_free(&e->results);
-    return interpret_graph(executor_graph(e), inputs, loaded_model_state(e->model), NULL, sink, &e->results);
+    return interpret_graph(executor_graph(e), inputs, loaded_model_state(e->model), &observer, sink, &e->results);
 }
 
 pofac_status executor_output(const executor *e, const char *name, const diag_sink *sink, ir_tensor *out) {

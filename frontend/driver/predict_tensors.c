@@ -25,6 +25,7 @@ typedef struct tensor_job {
     const char *names[MAX_INPUTS]; /* of the graph's inputs */
     ir_tensor inputs[MAX_INPUTS];  /* all rows */
     size_t n_inputs;
+    int64_t batch_size;   /* rows of a batch, at most */
     int64_t first, count; /* rows of the batch */
     const char *out_names[MAX_OUTPUTS];
     ir_tensor outputs[MAX_OUTPUTS]; /* all rows */
@@ -199,7 +200,8 @@ static pofac_status add_losses(tensor_job *j) {
 static pofac_status run_batches(tensor_job *j) {
     const tensor_source inputs = {get_batch, j};
     for (j->first = 0; j->first < j->n_rows; j->first += j->count) {
-        j->count = j->n_rows - j->first < j->options->batch_size ? j->n_rows - j->first : j->options->batch_size;
+        if (interruption_check(j->options->stop)) return POFAC_ERR_INTERRUPTED;
+        j->count = j->n_rows - j->first < j->batch_size ? j->n_rows - j->first : j->batch_size;
         TRY(executor_run(j->executor, &inputs, j->sink));
         TRY(keep_outputs(j));
         if (j->with_loss) TRY(add_losses(j));
@@ -237,7 +239,11 @@ static pofac_status run_job(tensor_job *j, const road_options *road, const char 
                                     .hidden_states = j->options->hidden_states,
                                     .mask_padded_logits = j->options->mask_padded_logits};
     TRY(executor_create(j->model, &r, j->options->kind, j->sink, &j->executor));
+    executor_watch(j->executor, j->options->stop);
+    TRY(executor_set_profile(j->executor, j->options->profile, j->sink));
     TRY(load_inputs(j));
+    TRY(executor_fit_batch(j->executor, j->length, j->options->batch_size < j->n_rows ? j->options->batch_size : j->n_rows,
+                           j->options->max_memory, j->options->report_memory, j->sink, &j->batch_size));
     TRY(run_batches(j));
     return write_outputs(j, out_path);
 }

@@ -10,11 +10,16 @@
 #include "frontend/driver/executor.h"
 
 typedef struct predict_tensors_options {
-    int64_t batch_size; /* rows per run */
+    int64_t batch_size; /* most rows of a run */
+    int64_t max_memory; /* bound for batch_memory_bytes; 0: none */
     executor_kind kind;
     bool last_hidden_state, hidden_states, mask_padded_logits;
+    bool report_memory;   /* a note says what a run needs, before the first */
+    run_profile *profile; /* takes in all runs; may be NULL */
+    interruption *stop;   /* looked at between runs; may be NULL */
 } predict_tensors_options;
 
+/* POFAC_ERR_INTERRUPTED, without a message, when a signal has come: nothing is written. */
 POFAC_MUST_USE pofac_status predict_tensors(loaded_model *model, const road_options *road, const predict_tensors_options *options,
                                             const char *in_path, const char *out_path, const diag_sink *sink);
 

@@ -1,14 +1,21 @@
 /*
  * Prediction from texts to JSON lines: one object a record, in the records' order, whatever the head.
  *
- *   sequence-classification  {"label": "positive", "score": 0.98, "probabilities": {"negative": 0.02, "positive": 0.98}}; a regression {"score": 3.2}
+ *   sequence-classification  {"label": "positive", "score": 0.98, "probabilities": {"negative": 0.02, "positive": 0.98}};
+ *                            a regression {"score": 3.2}
  *   token-classification     {"tokens": [{"token": "paris", "label": "B-LOC", "score": 0.9, "begin": 0, "end": 5}, ...]}
- *   question-answering       {"answer": "...", "score": 0.8, "begin": 12, "end": 20}  offsets in bytes of the context; long contexts are read in windows
- *   masked-lm, pretraining   {"masks": [{"begin": 3, "end": 9, "candidates": [{"token": "cat", "id": 4937, "score": 0.4}, ...]}], "is_next": 0.99 (pretraining, pairs)}
+ *   question-answering       {"answer": "...", "score": 0.8, "begin": 12, "end": 20}  offsets in bytes of the context; long contexts
+ *                            are read in windows
+ *   masked-lm, pretraining   {"masks": [{"begin": 3, "end": 9, "candidates": [{"token": "cat", "id": 4937, "score": 0.4}, ...]}],
+ *                            "is_next": 0.99 (pretraining, pairs)}
  *   none                     {"embedding": [...]}  the pooled output, or the first token's hidden state where there is no pooler
  *
+ * Files of any size: a window of records is held at a time (text_window.h). Its sequences run longest first, in batches of texts of
+ * about one length; which texts share a batch changes no bit of their answers. Answers are given out as soon as those of all records
+ * before them have been. Input that comes slowly is answered as it comes.
+ *
  * A record that is wrong ends the work with an error, after the answers to all records before it. Texts are cut to the model's
- * length (longest of a pair first); offsets are bytes of the record's text. Batches are padded to their longest text.
+ * length (longest of a pair first); offsets are bytes of the record's text.
  */
 #ifndef POFAC_FRONTEND_PREDICT_TEXT_H
 #define POFAC_FRONTEND_PREDICT_TEXT_H
@@ -16,16 +23,32 @@
 #include "frontend/driver/executor.h"
 #include "frontend/driver/records.h"
 
+/* How far the work has got. */
+typedef struct predict_progress {
+    uint64_t answers;    /* given out */
+    double bytes;        /* of the input, about */
+    int64_t total_bytes; /* -1: not known */
+} predict_progress;
+
 typedef struct predict_text_options {
-    int64_t batch_size, max_seq_length; /* max_seq_length 0: as much as the model takes */
-    int64_t top_k;                      /* candidates of a mask */
+    int64_t batch_size, batch_tokens; /* most texts, and most tokens, of a batch; one text always runs */
+    int64_t max_memory;               /* bound for batch_memory_bytes; 0: none */
+    int64_t max_seq_length;           /* 0: as much as the model takes */
+    int64_t top_k;                    /* candidates of a mask */
     int64_t doc_stride, max_answer_length;
     executor_kind kind;
+    bool report_memory;                                      /* a note says what the largest batch needs, before the first */
+    run_profile *profile;                                    /* takes in all runs; may be NULL */
+    interruption *stop;                                      /* looked at between batches; may be NULL */
+    void (*progress)(void *user, const predict_progress *p); /* after each batch; may be NULL */
+    void *progress_user;
 } predict_text_options;
 
 /* Takes complete lines; a status other than POFAC_OK ends the work. */
 typedef pofac_status (*predict_write)(void *user, const char *lines, size_t n);
 
+/* POFAC_ERR_INTERRUPTED, without a message, when a signal has come: the batch that ran is finished, and what is complete was given
+ * out. */
 POFAC_MUST_USE pofac_status predict_text(loaded_model *model, const road_options *road, const predict_text_options *options,
                                          record_reader *records, predict_write write, void *user, const diag_sink *sink);
 

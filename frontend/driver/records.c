@@ -1,22 +1,16 @@
 /* Reading records line by line; see records.h. Memory grows with the longest line, not with the file. */
 #include "frontend/driver/records.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ir/support/json_text.h"
 
 struct record_reader {
-    FILE *file;
-    const char *name; /* in messages */
+    line_reader *lines;
     record_format format;
-    char *line;
-    size_t capacity;
-    uint64_t number;
 };
 
 static bool ends_with(const char *text, const char *ending) {
@@ -33,30 +27,25 @@ pofac_status record_reader_open(const char *path, const char *format, const diag
     *out = NULL;
     record_reader *r = calloc(1, sizeof *r);
     if (!r) return diag_out_of_memory(sink);
-    bool standard = strcmp(path, "-") == 0;
-    r->name = standard ? "standard input" : path;
     r->format = !format                        ? guess_format(path)
                 : strcmp(format, "jsonl") == 0 ? RECORDS_JSONL
                 : strcmp(format, "tsv") == 0   ? RECORDS_TSV
                                                : RECORDS_TEXT;
-    r->file = standard ? stdin : fopen(path, "re");
-    if (r->file) {
-        *out = r;
-        return POFAC_OK;
-    }
-    pofac_status status = diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = path}, "cannot open: %s", strerror(errno));
-    free(r);
+    pofac_status status = line_reader_open(path, sink, &r->lines);
+    if (status == POFAC_OK) *out = r;
+    else free(r);
     return status;
 }
 
 void record_reader_close(record_reader *r) {
     if (!r) return;
-    if (r->file != stdin) fclose(r->file);
-    free(r->line);
+    line_reader_close(r->lines);
     free(r);
 }
 
-const char *record_reader_name(const record_reader *r) { return r->name; }
+line_reader *record_reader_lines(const record_reader *r) { return r->lines; }
+
+const char *record_reader_name(const record_reader *r) { return line_reader_name(r->lines); }
 
 POFAC_PRINTF(3, 4)
 static pofac_status line_error(const record_reader *r, const diag_sink *sink, const char *format, ...) {
@@ -65,7 +54,7 @@ static pofac_status line_error(const record_reader *r, const diag_sink *sink, co
     va_start(args, format);
     strbuf_vprintf(&text, format, args);
     va_end(args);
-    const diag_place place = {.file = r->name, .line = (uint32_t)r->number};
+    const diag_place place = {.file = line_reader_name(r->lines), .line = (uint32_t)line_reader_line(r->lines)};
     pofac_status status =
         strbuf_ok(&text) ? diag_error(sink, POFAC_ERR_INPUT, &place, "%s", strbuf_str(&text)) : diag_out_of_memory(sink);
     strbuf_free(&text);
@@ -78,11 +67,11 @@ static pofac_status take(arena *a, const char *text, size_t n, const diag_sink *
     return *out ? POFAC_OK : diag_out_of_memory(sink);
 }
 
-static pofac_status split_columns(const record_reader *r, size_t n, arena *a, const diag_sink *sink, record *out) {
-    size_t first = strcspn(r->line, "\t");
-    TRY(take(a, r->line, first, sink, &out->text, &out->text_bytes));
+static pofac_status split_columns(const char *line, size_t n, arena *a, const diag_sink *sink, record *out) {
+    size_t first = strcspn(line, "\t");
+    TRY(take(a, line, first, sink, &out->text, &out->text_bytes));
     if (first == n) return POFAC_OK;
-    const char *second = r->line + first + 1;
+    const char *second = line + first + 1;
     return take(a, second, strcspn(second, "\t"), sink, &out->pair, &out->pair_bytes);
 }
 
@@ -136,48 +125,33 @@ static void emit_moved(void *user, const diag *d) {
     if (s->to) s->to->emit(s->to->user, &moved);
 }
 
-static pofac_status parse_object(const record_reader *r, size_t n, arena *a, const diag_sink *sink, record *out) {
-    line_sink moved = {sink, (uint32_t)(r->number - 1)};
+static pofac_status parse_object(const record_reader *r, const char *line, size_t n, arena *a, const diag_sink *sink, record *out) {
+    line_sink moved = {sink, (uint32_t)(line_reader_line(r->lines) - 1)};
     json_t *object;
-    TRY(json_parse(r->name, NULL, r->line, n, &(diag_sink){emit_moved, &moved}, &object));
+    TRY(json_parse(line_reader_name(r->lines), NULL, line, n, &(diag_sink){emit_moved, &moved}, &object));
     pofac_status status = read_object(r, object, a, sink, out);
     json_decref(object);
     return status;
 }
 
-/* Reads the next line without its end into r->line; *n is -1 at the end of the file. */
-static pofac_status read_line(record_reader *r, const diag_sink *sink, ssize_t *n) {
-    static const char mark[] = "\xef\xbb\xbf"; /* byte order mark that some editors put before a text */
-    errno = 0;
-    *n = getline(&r->line, &r->capacity, r->file);
-    if (*n < 0 && errno == ENOMEM) return diag_out_of_memory(sink);
-    if (*n < 0 && ferror(r->file))
-        return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = r->name}, "cannot read: %s", strerror(errno));
-    if (*n < 0) return POFAC_OK;
-    if (r->number++ == 0 && *n >= 3 && memcmp(r->line, mark, 3) == 0) {
-        *n -= 3;
-        memmove(r->line, r->line + 3, (size_t)*n + 1);
-    }
-    while (*n > 0 && (r->line[*n - 1] == '\n' || r->line[*n - 1] == '\r')) r->line[--*n] = 0;
-    return POFAC_OK;
-}
-
-static bool is_passed_over(const record_reader *r, size_t n) {
-    if (r->format == RECORDS_JSONL) return strspn(r->line, " \t") == n;
+static bool is_passed_over(const record_reader *r, const char *line, size_t n) {
+    if (r->format == RECORDS_JSONL) return strspn(line, " \t") == n;
     return r->format == RECORDS_TSV && n == 0;
 }
 
 pofac_status record_reader_next(record_reader *r, arena *a, const diag_sink *sink, record *out, bool *found) {
-    ssize_t n;
+    char *line;
+    size_t n = 0;
     *found = false;
     *out = (record){0};
-    do TRY(read_line(r, sink, &n));
-    while (n >= 0 && is_passed_over(r, (size_t)n));
-    if (n < 0) return POFAC_OK;
-    out->line = r->number;
+    do {
+        TRY(line_reader_next(r->lines, sink, &line, &n));
+    } while (line && is_passed_over(r, line, n));
+    if (!line) return POFAC_OK;
+    out->line = line_reader_line(r->lines);
     *found = true;
-    if (memchr(r->line, 0, (size_t)n)) return line_error(r, sink, "found a NUL byte, wanted text");
-    if (r->format == RECORDS_JSONL) return parse_object(r, (size_t)n, a, sink, out);
-    if (r->format == RECORDS_TSV) return split_columns(r, (size_t)n, a, sink, out);
-    return take(a, r->line, (size_t)n, sink, &out->text, &out->text_bytes);
+    if (memchr(line, 0, n)) return line_error(r, sink, "found a NUL byte, wanted text");
+    if (r->format == RECORDS_JSONL) return parse_object(r, line, n, a, sink, out);
+    if (r->format == RECORDS_TSV) return split_columns(line, n, a, sink, out);
+    return take(a, line, n, sink, &out->text, &out->text_bytes);
 }

@@ -8,12 +8,8 @@
 #ifndef POFAC_FRONTEND_RECORDS_H
 #define POFAC_FRONTEND_RECORDS_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
+#include "frontend/driver/line_reader.h"
 #include "ir/support/arena.h"
-#include "ir/support/diag.h"
 
 typedef enum record_format { RECORDS_TEXT, RECORDS_TSV, RECORDS_JSONL } record_format;
 
@@ -30,11 +26,12 @@ typedef struct record_reader record_reader;
 POFAC_MUST_USE pofac_status record_reader_open(const char *path, const char *format, const diag_sink *sink, record_reader **out);
 void record_reader_close(record_reader *r); /* NULL is fine */
 
-/* The next record, in `a`; *found is false at the end. Empty lines of text are records; empty ones among TSV lines and blank
- * ones among JSON lines are passed over. Lines end in \n or \r\n; a byte order mark at the beginning does not count. POFAC_ERR_INPUT with file and line: not
- * JSON, no text in it, a NUL byte. */
-POFAC_MUST_USE pofac_status record_reader_next(record_reader *r, arena *a, const diag_sink *sink, record *out, bool *found);
-
+/* The lines that records come from: whether one is there, how far reading has got, and what ends it. */
+line_reader *record_reader_lines(const record_reader *r);
 const char *record_reader_name(const record_reader *r);
+
+/* The next record, in `a`; *found is false at the end. Empty lines of text are records; empty ones among TSV lines and blank ones
+ * among JSON lines are passed over. POFAC_ERR_INPUT with file and line: not JSON, no text in it, a NUL byte; and as line_reader_next. */
+POFAC_MUST_USE pofac_status record_reader_next(record_reader *r, arena *a, const diag_sink *sink, record *out, bool *found);
 
 #endif

@@ -119,7 +119,7 @@ static pofac_status put_masks(const model_spec *spec, const tokenizer *t, const 
                               const diag_sink *sink, strbuf *out) {
     ir_tensor logits;
     TRY(executor_output(e, "prediction_logits", sink, &logits));
-    int64_t length = logits.dims[1], n = logits.dims[2];
+    int64_t n = logits.dims[1], row = s->prediction; /* logits [M,V] */
     int32_t mask = tokenizer_special_id(t, TOKENIZER_MASK);
     bool first = true;
     strbuf_puts(out, "{\"masks\": [");
@@ -127,7 +127,7 @@ static pofac_status put_masks(const model_spec *spec, const tokenizer *t, const 
         const encoding_token *token = &s->encoding.tokens[i];
         if (token->id != mask || mask < 0) continue;
         strbuf_printf(out, "%s{\"begin\": %zu, \"end\": %zu, ", first ? "" : ", ", token->begin, token->end);
-        put_candidates(t, (const float *)logits.data + (s->row * length + (int64_t)i) * n, n, top_k, out);
+        put_candidates(t, (const float *)logits.data + row++ * n, n, top_k, out);
         strbuf_putc(out, '}');
         first = false;
     }
@@ -186,8 +186,9 @@ pofac_status text_answer_improve(const executor *e, const text_sequence *s, cons
     for (size_t i = first; i < last; i++)
         for (size_t k = i; k < last && k < i + (size_t)options->max_answer_length; k++) {
             double logit = (double)start[i] + (double)end[k];
-            if (best->found && !(logit > best->logit)) continue;
-            *best = (text_span){true, logit, exp(logit - total), s->encoding.tokens[i].begin, s->encoding.tokens[k].end};
+            bool better = logit > best->logit || (logit == best->logit && s->part < best->part); /* in whichever order parts run */
+            if (best->found && !better) continue;
+            *best = (text_span){true, logit, exp(logit - total), s->encoding.tokens[i].begin, s->encoding.tokens[k].end, s->part};
         }
     return POFAC_OK;
 }

@@ -8,9 +8,11 @@
 typedef struct text_sequence {
     const record *record;
     encoding encoding;
-    size_t index;         /* of the record in its batch */
+    size_t index;         /* of the record in its window of records */
+    size_t part;          /* question answering: which window of the context it is, from 0 */
     size_t context_first; /* question answering: token of the window's first context token */
     int64_t row;
+    int64_t prediction; /* fill-mask: row of prediction_logits [M,V] for its first mask; the others follow */
 } text_sequence;
 
 /* The best span found so far for one record. */
@@ -18,6 +20,7 @@ typedef struct text_span {
     bool found;
     double logit, score;
     size_t begin, end; /* bytes of the context */
+    size_t part;
 } text_span;
 
 /* Appends the object of one sequence, without a newline; not for question answering. */
@@ -25,7 +28,7 @@ POFAC_MUST_USE pofac_status text_answer_put(const loaded_model *model, const tok
                                             const text_sequence *s, const predict_text_options *options, const diag_sink *sink,
                                             strbuf *out);
 
-/* Question answering: lets a window improve the record's span; appends the finished object. */
+/* Question answering: lets a window improve the record's span (in whichever order they run); appends the finished object. */
 POFAC_MUST_USE pofac_status text_answer_improve(const executor *e, const text_sequence *s, const predict_text_options *options,
                                                 const diag_sink *sink, text_span *best);
 void text_answer_put_span(const record *r, const text_span *span, strbuf *out);

@@ -1,0 +1,26 @@
+/* The option --profile of commands that run a plan, and where its result goes. */
+#ifndef POFAC_FRONTEND_CLI_PROFILING_H
+#define POFAC_FRONTEND_CLI_PROFILING_H
+
+#include "frontend/cli/command.h"
+#include "frontend/driver/run_profile.h"
+
+#define OPTIONS_PROFILE                                                                                                            \
+    {                                                                                                                              \
+        "profile",                                                                                                                 \
+        OPTION_FORM,                                                                                                               \
+        "text|json|trace",                                                                                                         \
+        NULL,                                                                                                                      \
+        0,                                                                                                                         \
+        0,                                                                                                                         \
+        "time, GFLOP/s and GB/s of each step, on stderr; trace: for Perfetto"},                                                    \
+    {                                                                                                                              \
+        "profile_output", OPTION_TEXT, "FILE", NULL, 0, 0, "where --profile goes instead of stderr"                                \
+    }
+
+/* *out is NULL when no profile is asked for. POFAC_ERR_USAGE: --profile_output alone, or a trace without it. */
+POFAC_MUST_USE pofac_status profiling_begin(const command_input *in, run_profile **out);
+/* Writes the profile, if there is one and it has runs, and frees it. */
+POFAC_MUST_USE pofac_status profiling_end(const command_input *in, run_profile *p);
+
+#endif
