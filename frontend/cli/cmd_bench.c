@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "frontend/cli/arguments.h"
+#include "frontend/cli/profiling.h"
 #include "frontend/driver/bench_run.h"
 
 static const option_row rows[] = {
@@ -10,12 +11,16 @@ static const option_row rows[] = {
     {"warmup", OPTION_WHOLE, "N", "3", 0, 1000000, "runs before the first one that counts"},
     {"iterations", OPTION_WHOLE, "N", "20", 1, 1000000, "runs that count"},
     {"json", OPTION_FLAG, NULL, NULL, 0, 0, "print one JSON object"},
+    {"max_memory", OPTION_SIZE, "SIZE", NULL, 1, INT64_MAX,
+     "refuse a batch whose packed weights, activations and scratch need more"},
+    {"memory", OPTION_FLAG, NULL, NULL, 0, 0, "say what a run needs, before the first"},
+    OPTIONS_PROFILE,
     OPTIONS_THREADS,
     OPTIONS_MODEL,
     OPTIONS_COMPILE,
 };
 
-static pofac_status print_json(const diag_sink *sink, const bench_options *o, const bench_result *r) {
+static pofac_status print_json(const diag_sink *sink, const bench_options *o, const bench_result *r, const run_profile *p) {
     strbuf text = STRBUF_INIT;
     strbuf_printf(&text, "{\"batch\": %lld, \"sequence\": %lld, \"threads\": %zu, \"target\": ", (long long)o->batch,
                   (long long)o->sequence, r->threads);
@@ -27,24 +32,26 @@ static pofac_status print_json(const diag_sink *sink, const bench_options *o, co
         ", \"iterations\": %lld, \"median_ms\": %.6g, \"p90_ms\": %.6g, \"p99_ms\": %.6g, \"min_ms\": %.6g, "
         "\"sequences_per_second\": %.6g, "
         "\"tokens_per_second\": %.6g, \"build_ms\": %.6g, \"pack_ms\": %.6g, \"peak_memory_bytes\": %lld, \"weight_bytes\": %lld, "
-        "\"packed_weight_bytes\": %lld, \"activation_bytes\": %lld, \"kernels\": [",
+        "\"packed_weight_bytes\": %lld, \"activation_bytes\": %lld, \"scratch_bytes\": %lld, \"kernels\": [",
         (long long)o->iterations, r->median_ms, r->p90_ms, r->p99_ms, r->min_ms, r->sequences_per_second, r->tokens_per_second,
         r->build_ms, r->pack_ms, (long long)r->peak_memory_bytes, (long long)r->memory.mapped_weight_bytes,
-        (long long)r->memory.packed_weight_bytes, (long long)r->memory.arena_bytes);
-    for (size_t i = 0; i < r->n_kernels; i++) {
-        const bench_kernel *k = &r->kernels[i];
+        (long long)r->memory.packed_weight_bytes, (long long)r->memory.arena_bytes, (long long)r->memory.scratch_bytes);
+    size_t n_steps;
+    const profile_row *steps = run_profile_steps(p, &n_steps);
+    for (size_t i = 0; i < n_steps; i++)
         strbuf_printf(
             &text,
-            "%s{\"kernel\": \"%s\", \"variant\": \"%s\", \"scope\": \"%s\", \"ms\": %.6g, \"share\": %.4f, \"gflops\": %.6g}",
-            i ? ", " : "", k->kernel, k->variant, k->scope, k->ms, k->share, k->gflops);
-    }
+            "%s{\"kernel\": \"%s\", \"variant\": \"%s\", \"scope\": \"%s\", \"ms\": %.6g, \"share\": %.4f, \"gflops\": %.6g, "
+            "\"gbytes\": %.6g}",
+            i ? ", " : "", steps[i].kernel, steps[i].variant, steps[i].scope, profile_row_ms(p, &steps[i]),
+            profile_row_share(p, &steps[i]), profile_row_gflops(&steps[i]), profile_row_gbytes(&steps[i]));
     strbuf_puts(&text, "]}\n");
     pofac_status status = strbuf_ok(&text) ? arguments_print(sink, strbuf_str(&text), text.size) : diag_out_of_memory(sink);
     strbuf_free(&text);
     return status;
 }
 
-static void print_text(const bench_options *o, const bench_result *r) {
+static void print_text(const bench_options *o, const bench_result *r, const run_profile *p) {
     printf("%s, %zu thread%s, batch %lld x %lld\n", r->target, r->threads, r->threads == 1 ? "" : "s", (long long)o->batch,
            (long long)o->sequence);
     printf("median %.3f ms, p90 %.3f ms, p99 %.3f ms; %.1f sequences/s, %.0f tokens/s\n", r->median_ms, r->p90_ms, r->p99_ms,
@@ -53,31 +60,44 @@ static void print_text(const bench_options *o, const bench_result *r) {
            "MB)\n\n",
            r->build_ms, r->pack_ms, 1e-6 * (double)r->peak_memory_bytes, 1e-6 * (double)r->memory.mapped_weight_bytes,
            1e-6 * (double)r->memory.packed_weight_bytes, 1e-6 * (double)r->memory.arena_bytes);
-    int width = 5;
-    for (size_t i = 0; i < r->n_kernels; i++)
-        if (strlen(r->kernels[i].scope) > (size_t)width) width = (int)strlen(r->kernels[i].scope);
-    printf("%9s %6s %9s  %-*s  %s\n", "ms", "share", "GFLOP/s", width, "scope", "kernel");
-    for (size_t i = 0; i < r->n_kernels; i++) {
-        const bench_kernel *k = &r->kernels[i];
-        printf("%9.4f %5.1f%% %9.1f  %-*s  %s\n", k->ms, 100.0 * k->share, k->gflops, width, k->scope, k->variant);
-    }
+    strbuf table = STRBUF_INIT;
+    run_profile_put_kernels(p, &table);
+    fputs(strbuf_str(&table), stdout);
+    strbuf_free(&table);
+}
+
+static pofac_status run_model(const command_input *in, const bench_options *options, run_profile *profile, bench_result *result) {
+    loaded_model_options model_options = arguments_model(in->options);
+    road_options road = arguments_road(in->options);
+    loaded_model *model;
+    TRY(loaded_model_open(in->options->arguments[0], &model_options, in->sink, &model));
+    pofac_status status = interruption_begin(in->stop, in->sink);
+    if (status == POFAC_OK) status = bench_run(model, &road, options, profile, in->memory, in->sink, result);
+    loaded_model_close(model);
+    if (status == POFAC_ERR_INTERRUPTED) diag_note(in->sink, NULL, "interrupted");
+    return status;
 }
 
 static pofac_status run(const command_input *in) {
     const option_values *o = in->options;
-    loaded_model_options model_options = arguments_model(o);
-    road_options road = arguments_road(o);
-    bench_options bench = {option_whole(o, "batch"), option_whole(o, "sequence"), option_whole(o, "warmup"),
-                           option_whole(o, "iterations"), (uint64_t)option_whole(o, "seed")};
-    loaded_model *model;
+    const bench_options options = {.batch = option_whole(o, "batch"),
+                                   .sequence = option_whole(o, "sequence"),
+                                   .warmup = option_whole(o, "warmup"),
+                                   .iterations = option_whole(o, "iterations"),
+                                   .seed = (uint64_t)option_whole(o, "seed"),
+                                   .max_memory = option_size(o, "max_memory"),
+                                   .report_memory = option_flag(o, "memory"),
+                                   .stop = in->stop};
     bench_result result;
-    TRY(loaded_model_open(o->arguments[0], &model_options, in->sink, &model));
-    pofac_status status = bench_run(model, &road, &bench, in->memory, in->sink, &result);
-    loaded_model_close(model);
-    if (status != POFAC_OK) return status;
-    if (option_flag(o, "json")) return print_json(in->sink, &bench, &result);
-    print_text(&bench, &result);
-    return POFAC_OK;
+    TRY(profiling_check(in));
+    run_profile *profile = run_profile_create();
+    if (!profile) return diag_out_of_memory(in->sink);
+    pofac_status status = run_model(in, &options, profile, &result);
+    if (status == POFAC_OK && option_flag(o, "json")) status = print_json(in->sink, &options, &result, profile);
+    else if (status == POFAC_OK) print_text(&options, &result, profile);
+    if (status == POFAC_OK) status = profiling_write(in, profile);
+    run_profile_destroy(profile);
+    return status;
 }
 
 const command command_bench = {.name = "bench",

@@ -139,13 +139,16 @@ static pofac_status run_model(const command_input *in, run_profile *profile) {
 static pofac_status run(const command_input *in) {
     const option_values *o = in->options;
     bool tensors = option_given(o, "tensors");
-    run_profile *profile;
     if (tensors && !option_given(o, "output"))
         return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "--tensors needs --output FILE for the results");
     if (tensors && o->n_arguments > 1)
         return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "found --tensors and a file of texts, wanted one of them");
-    TRY(profiling_begin(in, &profile));
-    pofac_status status = run_model(in, profile), written = profiling_end(in, profile);
+    TRY(profiling_check(in));
+    if (!profiling_is_on(in)) return run_model(in, NULL);
+    run_profile *profile = run_profile_create();
+    if (!profile) return diag_out_of_memory(in->sink);
+    pofac_status status = run_model(in, profile), written = profiling_write(in, profile);
+    run_profile_destroy(profile);
     return status != POFAC_OK ? status : written;
 }
 

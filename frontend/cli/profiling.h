@@ -18,9 +18,10 @@
         "profile_output", OPTION_TEXT, "FILE", NULL, 0, 0, "where --profile goes instead of stderr"                                \
     }
 
-/* *out is NULL when no profile is asked for. POFAC_ERR_USAGE: --profile_output alone, or a trace without it. */
-POFAC_MUST_USE pofac_status profiling_begin(const command_input *in, run_profile **out);
-/* Writes the profile, if there is one and it has runs, and frees it. */
-POFAC_MUST_USE pofac_status profiling_end(const command_input *in, run_profile *p);
+/* POFAC_ERR_USAGE: --profile_output alone, or a trace without it. */
+POFAC_MUST_USE pofac_status profiling_check(const command_input *in);
+bool profiling_is_on(const command_input *in);
+/* Writes the profile where the options say, if they ask for one and it has runs. */
+POFAC_MUST_USE pofac_status profiling_write(const command_input *in, const run_profile *p);
 
 #endif

@@ -9,8 +9,11 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "frontend/driver/batch_memory.h"
 #include "ir/op.h"
 #include "ir/support/rng.h"
+
+#define PROFILED_RUNS 20
 
 /* ---- made-up inputs ---- */
 
@@ -92,15 +95,20 @@ static double quantile(const double *sorted, size_t n, double share) {
     return sorted[index == 0 ? 0 : index - 1];
 }
 
+/* One run, unless a signal has come. */
+static pofac_status run_once(runnable *r, const tensor_source *inputs, const bench_options *o, const diag_sink *sink) {
+    return interruption_check(o->stop) ? POFAC_ERR_INTERRUPTED : session_run(r->session, inputs, sink);
+}
+
 static pofac_status time_runs(runnable *r, const tensor_source *inputs, const bench_options *o, arena *a, const diag_sink *sink,
                               bench_result *out) {
     size_t n = (size_t)o->iterations;
     double *times = ARENA_ARRAY(a, double, n);
     if (!times) return diag_out_of_memory(sink);
-    for (int64_t i = 0; i < o->warmup; i++) TRY(session_run(r->session, inputs, sink));
+    for (int64_t i = 0; i < o->warmup; i++) TRY(run_once(r, inputs, o, sink));
     for (size_t i = 0; i < n; i++) {
         double start = now_ms();
-        TRY(session_run(r->session, inputs, sink));
+        TRY(run_once(r, inputs, o, sink));
         times[i] = now_ms() - start;
     }
     qsort(times, n, sizeof *times, compare_doubles);
@@ -113,44 +121,27 @@ static pofac_status time_runs(runnable *r, const tensor_source *inputs, const be
     return POFAC_OK;
 }
 
-static int64_t step_flops(const plan_step *step, const ir_graph *g, const bench_options *o) {
-    size_t n = context_n_symbols(g->module->context) + 1;
-    int64_t *values = malloc(n * sizeof *values), flops = -1;
-    for (size_t i = 0; values && i < n; i++) {
-        const char *name = i ? symbol_name(g->module->context, (ir_symbol)i) : NULL;
-        values[i] = !name ? -1 : strcmp(name, "B") == 0 ? o->batch : strcmp(name, "S") == 0 ? o->sequence : -1;
-    }
-    if (values) flops = dim_eval(step->flops, (ir_binding){values, n});
-    free(values);
-    return flops > 0 ? flops : 0;
-}
-
-static pofac_status time_kernels(runnable *r, const tensor_source *inputs, const bench_options *o, arena *a, const diag_sink *sink,
-                                 bench_result *out) {
-    const plan *p = r->plan;
-    int64_t runs = o->iterations < 20 ? o->iterations : 20, total = 0;
-    out->n_kernels = p->n_steps;
-    out->kernels = ARENA_ARRAY(a, bench_kernel, p->n_steps + 1);
-    if (!out->kernels) return diag_out_of_memory(sink);
-    session_profile(r->session, true);
-    for (int64_t i = 0; i < runs; i++) TRY(session_run(r->session, inputs, sink));
-    const int64_t *times = session_times_ns(r->session);
-    for (size_t i = 0; i < p->n_steps; i++) total += times[i];
-    for (size_t i = 0; i < p->n_steps; i++) {
-        const plan_step *s = &p->steps[i];
-        bench_kernel *k = &out->kernels[i];
-        *k = (bench_kernel){
-            .kernel = arena_strdup(a, s->kernel), .variant = arena_strdup(a, s->variant), .scope = arena_strdup(a, s->scope)};
-        if (!k->kernel || !k->variant || !k->scope) return diag_out_of_memory(sink);
-        k->ms = 1e-6 * (double)times[i] / (double)runs;
-        k->share = total > 0 ? (double)times[i] / (double)total : 0.0;
-        k->gflops = k->ms > 0 ? 1e-6 * (double)step_flops(s, p->graph, o) / k->ms : 0.0;
+static pofac_status profile_runs(runnable *r, const tensor_source *inputs, const bench_options *o, run_profile *profile,
+                                 const diag_sink *sink) {
+    TRY(run_profile_attach(profile, r, sink));
+    for (int64_t i = 0; i < o->iterations && i < PROFILED_RUNS; i++) {
+        TRY(run_once(r, inputs, o, sink));
+        TRY(run_profile_add(profile, r, sink));
     }
     return POFAC_OK;
 }
 
-pofac_status bench_run(loaded_model *model, const road_options *road, const bench_options *options, arena *a, const diag_sink *sink,
-                       bench_result *out) {
+static pofac_status check_memory(const runnable *r, const bench_options *o, const diag_sink *sink) {
+    int64_t fits;
+    TRY(batch_memory_fit(r, o->sequence, o->batch, o->max_memory, sink, &fits));
+    if (o->report_memory) TRY(batch_memory_note(r, o->batch, o->sequence, sink));
+    if (fits == o->batch) return POFAC_OK;
+    return diag_error(sink, POFAC_ERR_USAGE, NULL, "--batch is %lld, --max_memory leaves room for %lld sequences of %lld tokens",
+                      (long long)o->batch, (long long)fits, (long long)o->sequence);
+}
+
+pofac_status bench_run(loaded_model *model, const road_options *road, const bench_options *options, run_profile *profile, arena *a,
+                       const diag_sink *sink, bench_result *out) {
     *out = (bench_result){0};
     const model_spec *spec = loaded_model_spec(model);
     if (options->sequence > spec->max_position_embeddings)
@@ -165,8 +156,9 @@ pofac_status bench_run(loaded_model *model, const road_options *road, const benc
                .graph = r.plan->graph};
     tensor_source inputs = {get_input, &b};
     pofac_status status = make_inputs(&b, sink);
+    if (status == POFAC_OK) status = check_memory(&r, options, sink);
     if (status == POFAC_OK) status = time_runs(&r, &inputs, options, a, sink, out);
-    if (status == POFAC_OK) status = time_kernels(&r, &inputs, options, a, sink, out);
+    if (status == POFAC_OK) status = profile_runs(&r, &inputs, options, profile, sink);
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     out->peak_memory_bytes = (int64_t)usage.ru_maxrss * 1024;

@@ -4,20 +4,17 @@
 #ifndef POFAC_FRONTEND_BENCH_RUN_H
 #define POFAC_FRONTEND_BENCH_RUN_H
 
-#include "frontend/driver/road.h"
+#include "frontend/driver/interruption.h"
+#include "frontend/driver/run_profile.h"
 
 typedef struct bench_options {
     int64_t batch, sequence; /* B, S */
     int64_t warmup, iterations;
-    uint64_t seed; /* of the token ids */
+    uint64_t seed;      /* of the token ids */
+    int64_t max_memory; /* bound for batch_memory_bytes; 0: none */
+    bool report_memory; /* a note says what a run needs, before the first */
+    interruption *stop; /* looked at between runs; may be NULL */
 } bench_options;
-
-/* One step of the plan. */
-typedef struct bench_kernel {
-    const char *kernel, *variant, *scope;
-    double ms, share; /* mean time of one run; of the sum over steps */
-    double gflops;    /* 0 when the step does not say how many operations it needs */
-} bench_kernel;
 
 typedef struct bench_result {
     double median_ms, p90_ms, p99_ms, min_ms, sequences_per_second, tokens_per_second;
@@ -26,11 +23,11 @@ typedef struct bench_result {
     session_memory memory;
     size_t threads;
     const char *target;
-    bench_kernel *kernels; /* in the plan's order; in `a` */
-    size_t n_kernels;
 } bench_result;
 
-POFAC_MUST_USE pofac_status bench_run(loaded_model *model, const road_options *road, const bench_options *options, arena *a,
-                                      const diag_sink *sink, bench_result *out);
+/* `profile` becomes that of a second series of runs. Strings of *out live in `a`. POFAC_ERR_USAGE: a sequence that the model does not
+ * take, a batch beyond max_memory. POFAC_ERR_INTERRUPTED, without a message, when a signal has come. */
+POFAC_MUST_USE pofac_status bench_run(loaded_model *model, const road_options *road, const bench_options *options,
+                                      run_profile *profile, arena *a, const diag_sink *sink, bench_result *out);
 
 #endif
