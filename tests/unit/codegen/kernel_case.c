@@ -156,7 +156,7 @@ static void check_threads(run *r, const plan *p, session *one, session *three) {
     }
 }
 
-static void run_on(run *r, const char *isa) {
+static void run_on(run *r, const char *isa, size_t n_sessions) {
     arena memory = ARENA_INIT;
     cg_options options = {.cache_dir = NULL};
     plan *p = NULL;
@@ -169,14 +169,14 @@ static void run_on(run *r, const char *isa) {
     tensor_source inputs = {get_guarded, &given}, state = {get_guarded, &weights};
     thread_pool *pools[2] = {NULL, NULL};
     session *sessions[2] = {NULL, NULL};
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < n_sessions; i++) {
         want(r, thread_pool_create(i == 0 ? 1 : 3, &r->sink, &pools[i]), "threads");
         want(r, session_create(p, &state, pools[i], &r->sink, &sessions[i]), "session");
         want(r, session_run(sessions[i], &inputs, &r->sink), "run");
         check_outputs(r, p, sessions[i], isa);
     }
-    check_threads(r, p, sessions[0], sessions[1]);
-    for (size_t i = 0; i < 2; i++) {
+    if (n_sessions == 2) check_threads(r, p, sessions[0], sessions[1]);
+    for (size_t i = 0; i < n_sessions; i++) {
         session_destroy(sessions[i]);
         thread_pool_destroy(pools[i]);
     }
@@ -190,7 +190,7 @@ void kernel_case_run(const kernel_case *c) {
     run r = {.test = c, .messages = STRBUF_INIT, .context = context_create()};
     r.sink = diag_sink_to_strbuf(&r.messages);
     interpret(&r);
-    for (size_t i = 0; kernel_case_isa(i); i++) run_on(&r, kernel_case_isa(i));
+    for (size_t i = 0; kernel_case_isa(i); i++) run_on(&r, kernel_case_isa(i), kernel_case_isa(i + 1) ? 1 : 2);
     interp_results_free(&r.expected);
     context_destroy(r.context);
     strbuf_free(&r.messages);

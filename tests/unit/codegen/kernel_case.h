@@ -21,9 +21,9 @@ typedef struct kernel_case {
 const char *kernel_case_isa(size_t i);
 
 /*
- * Runs the case for every instruction set of the machine with 1 and with 3 threads. Ends the test when a result differs from the
- * interpreter's by more than the bound, when the numbers of threads differ in a bit, or when the wanted kernel is not used. Outputs
- * are in rows.
+ * Runs the case for every instruction set of the machine, for the best one with 1 and with 3 threads. Ends the test when a result
+ * differs from the interpreter's by more than the bound, when the numbers of threads differ in a bit, or when the wanted kernel is not
+ * used. Outputs are in rows.
  */
 void kernel_case_run(const kernel_case *c);
 
