@@ -25,6 +25,11 @@ typedef struct cg_target {
  * (POFAC_ERR_USAGE otherwise). */
 POFAC_MUST_USE pofac_status cg_target_host(const char *isa, arena *a, const diag_sink *sink, cg_target *out);
 
+/* The processor that runs this, as LLVM calls it ("generic" where LLVM does not know it), in `a`; NULL when memory is short. */
+const char *cg_host_cpu(arena *a);
+/* What it lacks for row `i` of targets.def, in `a`: a feature's name, or "architecture"; NULL when it lacks nothing. */
+POFAC_MUST_USE pofac_status cg_host_lacks(size_t i, arena *a, const diag_sink *sink, const char **out);
+
 typedef struct cg_options {
     cg_target target;
     const char *cache_dir; /* NULL: no cache. Created (mode 0700) where missing */

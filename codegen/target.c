@@ -164,6 +164,19 @@ pofac_status cg_target_host(const char *isa, arena *a, const diag_sink *sink, cg
     return status;
 }
 
+const char *cg_host_cpu(arena *a) {
+    target_initialize();
+    return take_message(LLVMGetHostCPUName(), a);
+}
+
+pofac_status cg_host_lacks(size_t i, arena *a, const diag_sink *sink, const char **out) {
+    target_initialize();
+    const char *triple = take_message(LLVMGetDefaultTargetTriple(), a), *features = take_message(LLVMGetHostCPUFeatures(), a);
+    if (!triple || !features) return diag_out_of_memory(sink);
+    *out = is_of_arch(&rows[i], triple) ? missing_feature(&rows[i], features, a) : "architecture";
+    return POFAC_OK;
+}
+
 pofac_status target_of_row(const char *isa, const diag_sink *sink, cg_target *out) {
     const target_row *row = find_row(isa);
     *out = (cg_target){0};

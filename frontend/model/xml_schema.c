@@ -8,6 +8,7 @@
  */
 #include "frontend/model/xml_schema.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <libxml/parser.h>
@@ -179,6 +180,12 @@ void xml_schema_write(strbuf *out) {
     put_element(out, 2, xml_element_at(0));
     put_tag(out, 1, "/start");
     put_tag(out, 0, "/grammar");
+}
+
+/* libxml2 writes 2.9.14 as "20914", with the name of its build behind it. */
+void xml_library_version(strbuf *out) {
+    long number = strtol(xmlParserVersion, NULL, 10);
+    strbuf_printf(out, "%ld.%ld.%ld", number / 10000, number / 100 % 100, number % 100);
 }
 
 /* libxml2 builds the tables of its data types at first use, without a lock of its own. */

@@ -13,6 +13,9 @@ struct _xmlDoc;
 /* Appends the schema in RELAX NG's XML syntax. It says all that the table says. */
 void xml_schema_write(strbuf *out);
 
+/* Appends the version of libxml2: "2.9.14". */
+void xml_library_version(strbuf *out);
+
 /* A compiled schema. One thread at a time validates with it. */
 typedef struct xml_schema xml_schema;
 

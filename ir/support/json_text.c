@@ -96,6 +96,8 @@ const char *json_describe(const struct json_t *value, strbuf *text) {
     return strbuf_ok(text) ? strbuf_str(text) : "another value";
 }
 
+const char *json_library_version(void) { return jansson_version_str(); }
+
 void json_put_real(double value, strbuf *out) {
     if (!isfinite(value)) {
         strbuf_puts(out, "null");

@@ -27,6 +27,9 @@ POFAC_MUST_USE pofac_status json_parse_as_reals(const char *file, const char *pa
  * Lives until the next use of `text`. */
 const char *json_describe(const struct json_t *value, strbuf *text);
 
+/* Version of jansson: "2.14". */
+const char *json_library_version(void);
+
 /* Appends the shortest decimal that reads back as the same double, always with a point or an exponent; null for NaN and
  * infinities, which JSON does not have. */
 void json_put_real(double value, strbuf *out);

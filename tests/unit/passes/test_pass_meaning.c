@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "ir/op.h"
+#include "ir/support/rng.h"
 #include "tests/unit/graph_generator.h"
 #include "tests/unit/passes/pass_case.h"
 
@@ -33,7 +34,7 @@ static zero_signs zeros_of(const char *pipeline) {
 }
 
 static void check_meaning(uint64_t seed, generated_graph *g, const char *pipeline) {
-    char what[128];
+    char what[256];
     ir_module *after = run_pipeline(g->module, pipeline);
     snprintf(what, sizeof what, "%s, graph %llu", pipeline, (unsigned long long)seed);
     assert_same_meaning(what, g->module, after, &g->inputs, &g->state, zeros_of(pipeline));
@@ -64,6 +65,31 @@ static void test_pipelines_keep_meaning(void **state) {
         check_meaning(seed, &g, "fuse,plan-memory,cse,canonicalize,layout,plan-memory,fold,dce");
         generated_graph_free(&g);
     }
+}
+
+/* Ten passes in an order that the seed draws. */
+static void random_pipeline(uint64_t seed, strbuf *out) {
+    const rng_key key = rng_key_make(seed, "pipeline");
+    size_t n_passes = 0;
+    while (pass_row(n_passes)) n_passes++;
+    strbuf_clear(out);
+    for (uint64_t i = 0; out->size == 0 || i < 10; i++) {
+        const pass_info *pass = pass_row((size_t)rng_below(key, i, n_passes));
+        if (pass->effect == KEEPS_MEANING) strbuf_printf(out, "%s%s", out->size ? "," : "", pass->name);
+    }
+}
+
+static void test_any_order_keeps_meaning(void **state) {
+    (void)state;
+    strbuf pipeline = STRBUF_INIT;
+    for (uint64_t seed = 0; seed < N_GRAPHS; seed++) {
+        generated_graph g;
+        generate(seed, &g);
+        random_pipeline(seed, &pipeline);
+        check_meaning(seed, &g, strbuf_str(&pipeline));
+        generated_graph_free(&g);
+    }
+    strbuf_free(&pipeline);
 }
 
 /* ---- twice is once ---- */
@@ -239,10 +265,15 @@ static void test_fuse_leaves(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_passes_keep_meaning), cmocka_unit_test(test_pipelines_keep_meaning),
-        cmocka_unit_test(test_twice_is_once),       cmocka_unit_test(test_layout_leaves),
-        cmocka_unit_test(test_cse_leaves),          cmocka_unit_test(test_dce_leaves),
-        cmocka_unit_test(test_fold_leaves),         cmocka_unit_test(test_fuse_leaves),
+        cmocka_unit_test(test_passes_keep_meaning),
+        cmocka_unit_test(test_pipelines_keep_meaning),
+        cmocka_unit_test(test_any_order_keeps_meaning),
+        cmocka_unit_test(test_twice_is_once),
+        cmocka_unit_test(test_layout_leaves),
+        cmocka_unit_test(test_cse_leaves),
+        cmocka_unit_test(test_dce_leaves),
+        cmocka_unit_test(test_fold_leaves),
+        cmocka_unit_test(test_fuse_leaves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
