@@ -33,6 +33,7 @@ typedef struct maker {
     ir_dim tokens;        /* R of the tokens */
     bool padded;
     ir_value ids, offsets, keep; /* [R], [B+1], [R] */
+    ir_value mask;               /* [B,S], of padded batches */
 } maker;
 
 /* ---- random choices ---- */
@@ -225,6 +226,39 @@ static void step_first_rows(maker *m, ir_value x) {
     keep_value(m, build_binary(m->g, OP_gather_rows, x, first));
 }
 
+/* Attention of the first token of each sequence alone. */
+static void step_first_attention(maker *m, ir_value x) {
+    if (!has_token_rows(m, x)) return;
+    int64_t heads = 1 + (int64_t)below(m, 3), n = heads * (1 + (int64_t)below(m, 4));
+    ir_value first = build_unary(m->g, OP_first_rows, m->offsets);
+    if (!first) return;
+    const ir_type *t = graph_type(m->g, first);
+    ir_dim column[2] = {t->dims[0], dim_const(1)};
+    ir_value each = build_declared(m->g, OP_reshape, first, type_tensor(m->out->context, t->dtype, 2, column));
+    ir_value q = build_binary(m->g, OP_gather_rows, linear_of(m, x, n), first);
+    ir_value inputs[6] = {q,
+                          linear_of(m, x, n),
+                          linear_of(m, x, n),
+                          m->offsets,
+                          chance(m, 2) ? IR_NO_VALUE : m->keep,
+                          build_unary(m->g, OP_padded_offsets, each)};
+    ir_attr attrs[2] = {attr_int("heads", heads), attr_float("scale", 0.5)};
+    keep_value(m, node_add(m->g, OP_attention, inputs, 6, attrs, 2, NULL));
+}
+
+/* Padding taken out, something done, and padding put back. */
+static void step_kept_rows(maker *m, ir_value x) {
+    if (m->options->without_kept_rows || !m->padded || !has_token_rows(m, x) || graph_type(m->g, x)->layout != LAYOUT_ROWS) return;
+    if (graph_symbol_bound(m->g, symbol_named(m->out->context, "K")) == 0)
+        graph_declare_symbol(m->g, "K", MAX_SEQUENCES * MAX_LENGTH);
+    ir_attr rows = attr_string("rows", "K");
+    ir_value index = node_add(m->g, OP_kept_rows, &m->mask, 1, &rows, 1, NULL);
+    ir_value kept = build_binary(m->g, OP_gather_rows, x, index);
+    if (chance(m, 2)) kept = build_unary(m->g, OP_tanh, kept);
+    ir_value inputs[3] = {kept, index, m->ids};
+    keep_value(m, node_add(m->g, OP_scatter_rows, inputs, 3, NULL, 0, NULL));
+}
+
 static void step_slice(maker *m, ir_value x) {
     int64_t n = width_of(m, x), begin = (int64_t)below(m, (uint64_t)n), end = begin + 1 + (int64_t)below(m, (uint64_t)(n - begin));
     ir_attr range[2] = {attr_int("begin", begin), attr_int("end", end)};
@@ -311,10 +345,11 @@ static void step_squared_error(maker *m, ir_value x) {
 }
 
 static void (*const steps[])(maker *m, ir_value x) = {
-    step_unary,      step_binary,        step_vector,        step_scalar,     step_constants,    step_linear,
-    step_layer_norm, step_attention,     step_linear,        step_slice,      step_reshape,      step_cast,
-    step_relayout,   step_nothing,       step_again,         step_again,      step_relayout,     step_attention,
-    step_positions,  step_cross_entropy, step_squared_error, step_first_rows, step_feed_forward,
+    step_unary,         step_binary,     step_vector,       step_scalar,    step_constants,
+    step_linear,        step_layer_norm, step_attention,    step_linear,    step_slice,
+    step_reshape,       step_cast,       step_relayout,     step_nothing,   step_again,
+    step_again,         step_relayout,   step_attention,    step_positions, step_cross_entropy,
+    step_squared_error, step_first_rows, step_feed_forward, step_kept_rows, step_first_attention,
 };
 
 /* ---- beginning and end ---- */
@@ -330,6 +365,7 @@ static void begin_padded(maker *m) {
     m->tokens = dim_mul(dims[0], dims[1], &ok);
     const ir_type *flat = type_tensor(m->out->context, IR_I64, 1, &m->tokens);
     ir_value ids = i64_input(m, "input_ids", 2, dims), mask = i64_input(m, "attention_mask", 2, dims);
+    m->mask = mask;
     m->ids = build_declared(m->g, OP_reshape, ids, flat);
     m->keep = build_declared(m->g, OP_reshape, mask, flat);
     m->offsets = build_unary(m->g, OP_padded_offsets, ids);

@@ -18,6 +18,7 @@ typedef struct graph_options {
     bool without_tiles;  /* all values in rows */
     bool without_casts;  /* all floats f32 */
     bool without_losses;
+    bool without_kept_rows; /* padding stays in padded batches */
 } graph_options;
 
 typedef struct generated_graph {
