@@ -32,7 +32,7 @@ static pofac_status add_parts(text_window *w, const text_window_options *o, cons
     size_t room = o->max_length - n_question - 3, stride = o->doc_stride < room ? o->doc_stride : room, first = 0;
     for (size_t part_number = 0;; part_number++, first += stride) {
         size_t n = n_context - first < room ? n_context - first : room;
-        encoding part = {w->second.tokens + first, n, n};
+        encoding part = {n ? w->second.tokens + first : NULL, n, n};
         text_sequence *s;
         TRY(add_sequence(w, index, sink, &s));
         TRY(tokenizer_build_pair(o->tokenizer, &w->first, &part, o->max_length, sink, &s->encoding));
