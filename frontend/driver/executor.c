@@ -91,3 +91,9 @@ pofac_status executor_output(const executor *e, const char *name, const diag_sin
     out->owned = false;
     return POFAC_OK;
 }
+
+static pofac_status get_output(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
+    return executor_output(user, name, sink, out);
+}
+
+tensor_source executor_outputs(executor *e) { return (tensor_source){get_output, e}; }

@@ -37,4 +37,7 @@ POFAC_MUST_USE pofac_status executor_run(executor *e, const tensor_source *input
 /* A result of the last run, valid until the next. POFAC_ERR_USAGE when there is none of that name. */
 POFAC_MUST_USE pofac_status executor_output(const executor *e, const char *name, const diag_sink *sink, ir_tensor *out);
 
+/* The same as a collection. */
+tensor_source executor_outputs(executor *e);
+
 #endif

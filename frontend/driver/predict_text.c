@@ -119,8 +119,10 @@ static pofac_status cut_batch(const text_job *j, const text_sequence *sequences,
 static pofac_status take_answer(text_job *j, const text_sequence *s) {
     text_answer *answer = &j->window.answers.data[s->index];
     answer->waiting--;
-    if (!is_answering(j)) return text_answer_put(j->model, j->tokenizer, j->executor, s, j->options, j->sink, &answer->text);
-    TRY(text_answer_improve(j->executor, s, j->options, j->sink, &answer->span));
+    const tensor_source outputs = executor_outputs(j->executor);
+    const model_spec *spec = loaded_model_spec(j->model);
+    if (!is_answering(j)) return text_answer_put(spec, j->tokenizer, &outputs, s, j->options->top_k, j->sink, &answer->text);
+    TRY(text_answer_improve(&outputs, s, j->options->max_answer_length, j->sink, &answer->span));
     if (answer->waiting == 0) text_answer_put_span(s->record, &answer->span, &answer->text);
     return POFAC_OK;
 }
@@ -210,6 +212,9 @@ static pofac_status check_memory(const text_job *j) {
 static pofac_status prepare(text_job *j, const road_options *road) {
     const model_spec *spec = loaded_model_spec(j->model);
     road_options r = *road;
+    if (!loaded_model_has_embeddings(j->model))
+        return diag_error(j->sink, POFAC_ERR_INPUT, &(diag_place){.file = loaded_model_path(j->model)},
+                          "the model has no embedding tables: found texts, wanted tensors with embedding_output (--tensors)");
     TRY(loaded_model_tokenizer(j->model, j->sink, &j->tokenizer));
     TRY(find_max_length(j));
     j->predicts_tokens = spec->head == HEAD_MASKED_LM || spec->head == HEAD_PRETRAINING;

@@ -2,12 +2,12 @@
  * Prediction from texts to JSON lines: one object a record, in the records' order, whatever the head.
  *
  *   sequence-classification  {"label": "positive", "score": 0.98, "probabilities": {"negative": 0.02, "positive": 0.98}};
- *                            a regression {"score": 3.2}
+ *                            a regression {"score": 3.2}, of several numbers {"scores": {"LABEL_0": 3.2, "LABEL_1": 0.5}}
  *   token-classification     {"tokens": [{"token": "paris", "label": "B-LOC", "score": 0.9, "begin": 0, "end": 5}, ...]}
- *   question-answering       {"answer": "...", "score": 0.8, "begin": 12, "end": 20}  offsets in bytes of the context; long contexts
- *                            are read in windows
- *   masked-lm, pretraining   {"masks": [{"begin": 3, "end": 9, "candidates": [{"token": "cat", "id": 4937, "score": 0.4}, ...]}],
- *                            "is_next": 0.99 (pretraining, pairs)}
+ *   question-answering       {"answer": "...", "score": 0.8, "begin": 12, "end": 20}
+ *                            offsets in bytes of the context; long contexts are read in windows; "" where there is no context
+ *   masked-lm, pretraining   {"masks": [{"begin": 3, "end": 9, "candidates": [{"token": "cat", "id": 4937, "score": 0.4}, ...]}]},
+ *                            and of a pair, with BERT's pretraining head, "is_next": 0.99
  *   none                     {"embedding": [...]}  the pooled output, or the first token's hidden state where there is no pooler
  *
  * Files of any size: a window of records is held at a time (text_window.h). Its sequences run longest first, in batches of texts of
@@ -15,7 +15,7 @@
  * before them have been. Input that comes slowly is answered as it comes.
  *
  * A record that is wrong ends the work with an error, after the answers to all records before it. Texts are cut to the model's
- * length (longest of a pair first); offsets are bytes of the record's text.
+ * length (longest of a pair first); offsets are bytes of the record's text, with "pair": true of its second one.
  */
 #ifndef POFAC_FRONTEND_PREDICT_TEXT_H
 #define POFAC_FRONTEND_PREDICT_TEXT_H

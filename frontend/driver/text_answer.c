@@ -2,17 +2,24 @@
 #include "frontend/driver/text_answer.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* log(sum exp) of n logits, stride apart. */
-static double log_sum_exp(const float *x, int64_t n, int64_t stride) {
-    double most = -INFINITY, sum = 0.0;
+/* The softmax of some logits: exp(x - most) / sum. */
+typedef struct softmax {
+    double most, sum;
+} softmax;
+
+static softmax softmax_of(const float *x, int64_t n) {
+    softmax s = {-INFINITY, 0.0};
     for (int64_t i = 0; i < n; i++)
-        if (x[i * stride] > most) most = x[i * stride];
-    for (int64_t i = 0; i < n; i++) sum += exp(x[i * stride] - most);
-    return most + log(sum);
+        if ((double)x[i] > s.most) s.most = (double)x[i];
+    for (int64_t i = 0; i < n; i++) s.sum += exp((double)x[i] - s.most);
+    return s;
 }
+
+static double probability(softmax s, float logit) { return exp((double)logit - s.most) / s.sum; }
 
 static int64_t arg_max(const float *x, int64_t n) {
     int64_t best = 0;
@@ -28,36 +35,53 @@ static void put_label(const model_spec *spec, int64_t label, strbuf *out) {
     else strbuf_printf(out, "\"LABEL_%lld\"", (long long)label);
 }
 
-/* A number that JSON can hold. */
+/* A number that JSON can hold, whatever the locale's decimal point. */
 static void put_number(strbuf *out, double x) {
-    if (isfinite(x)) strbuf_printf(out, "%.7g", x);
-    else strbuf_puts(out, "null");
+    char text[40];
+    if (!isfinite(x)) {
+        strbuf_puts(out, "null");
+        return;
+    }
+    snprintf(text, sizeof text, "%.7g", x);
+    size_t whole = strspn(text, "-0123456789"), point = strcspn(text + whole, "0123456789e");
+    strbuf_append(out, text, whole);
+    if (point) strbuf_putc(out, '.');
+    strbuf_puts(out, text + whole + point);
 }
 
-static pofac_status put_classes(const model_spec *spec, const executor *e, const text_sequence *s, const diag_sink *sink,
+static void put_scores(const model_spec *spec, const float *x, int64_t n, strbuf *out) {
+    strbuf_puts(out, n == 1 ? "{\"score\": " : "{\"scores\": {");
+    for (int64_t i = 0; i < n; i++) {
+        if (i) strbuf_puts(out, ", ");
+        if (n > 1) put_label(spec, i, out);
+        if (n > 1) strbuf_puts(out, ": ");
+        put_number(out, x[i]);
+    }
+    strbuf_puts(out, n == 1 ? "}" : "}}");
+}
+
+static pofac_status put_classes(const model_spec *spec, const tensor_source *outputs, const text_sequence *s, const diag_sink *sink,
                                 strbuf *out) {
     ir_tensor logits;
-    TRY(executor_output(e, "logits", sink, &logits));
+    TRY(outputs->get(outputs->user, "logits", sink, &logits));
     int64_t n = logits.dims[1];
     const float *x = (const float *)logits.data + s->row * n;
     if (spec->regression) {
-        strbuf_puts(out, "{\"score\": ");
-        put_number(out, x[0]);
-        strbuf_putc(out, '}');
+        put_scores(spec, x, n, out);
         return POFAC_OK;
     }
     int64_t best = arg_max(x, n);
-    double total = log_sum_exp(x, n, 1);
+    const softmax all = softmax_of(x, n);
     strbuf_puts(out, "{\"label\": ");
     put_label(spec, best, out);
     strbuf_puts(out, ", \"score\": ");
-    put_number(out, exp(x[best] - total));
+    put_number(out, probability(all, x[best]));
     strbuf_puts(out, ", \"probabilities\": {");
     for (int64_t i = 0; i < n; i++) {
         if (i) strbuf_puts(out, ", ");
         put_label(spec, i, out);
         strbuf_puts(out, ": ");
-        put_number(out, exp(x[i] - total));
+        put_number(out, probability(all, x[i]));
     }
     strbuf_puts(out, "}}");
     return POFAC_OK;
@@ -66,10 +90,10 @@ static pofac_status put_classes(const model_spec *spec, const executor *e, const
 /* Is token i a token of the record's text, and not one that was added? */
 static bool is_text_token(const text_sequence *s, size_t i) { return s->encoding.tokens[i].end > s->encoding.tokens[i].begin; }
 
-static pofac_status put_tokens(const model_spec *spec, const tokenizer *t, const executor *e, const text_sequence *s,
+static pofac_status put_tokens(const model_spec *spec, const tokenizer *t, const tensor_source *outputs, const text_sequence *s,
                                const diag_sink *sink, strbuf *out) {
     ir_tensor logits;
-    TRY(executor_output(e, "logits", sink, &logits));
+    TRY(outputs->get(outputs->user, "logits", sink, &logits));
     int64_t length = logits.dims[1], n = logits.dims[2];
     bool first = true;
     strbuf_puts(out, "{\"tokens\": [");
@@ -83,7 +107,7 @@ static pofac_status put_tokens(const model_spec *spec, const tokenizer *t, const
         strbuf_puts(out, ", \"label\": ");
         put_label(spec, best, out);
         strbuf_puts(out, ", \"score\": ");
-        put_number(out, exp(x[best] - log_sum_exp(x, n, 1)));
+        put_number(out, probability(softmax_of(x, n), x[best]));
         strbuf_printf(out, ", \"begin\": %zu, \"end\": %zu%s}", token->begin, token->end, token->type_id ? ", \"pair\": true" : "");
         first = false;
     }
@@ -91,34 +115,76 @@ static pofac_status put_tokens(const model_spec *spec, const tokenizer *t, const
     return POFAC_OK;
 }
 
-/* The k largest logits, best first; of equal ones the lower id. */
-static void put_candidates(const tokenizer *t, const float *x, int64_t n, int64_t k, strbuf *out) {
-    double total = log_sum_exp(x, n, 1), last = INFINITY;
-    int64_t last_id = -1, known = (int64_t)tokenizer_vocab_size(t);
-    if (known > n) known = n;
-    strbuf_puts(out, "\"candidates\": [");
-    for (int64_t i = 0; i < k && i < known; i++) {
-        int64_t best = -1;
-        for (int64_t id = 0; id < known; id++) {
-            bool later = x[id] < last || (x[id] == last && id > last_id);
-            if (later && (best < 0 || x[id] > x[best])) best = id;
+typedef struct candidate {
+    float logit;
+    int32_t id;
+} candidate;
+
+/* The order of candidates: larger logits first, of equal ones the lower id. */
+static int compare_candidates(const void *a, const void *b) {
+    const candidate *x = a, *y = b;
+    if (x->logit != y->logit) return x->logit > y->logit ? -1 : 1;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static bool is_before(candidate a, candidate b) { return compare_candidates(&a, &b) < 0; }
+
+/* `heap` of n candidates, of which the last one in their order is on top: its top becomes `c`. */
+static void replace_top(candidate *heap, size_t n, candidate c) {
+    size_t at = 0;
+    for (;;) {
+        size_t child = 2 * at + 1;
+        if (child + 1 < n && is_before(heap[child], heap[child + 1])) child++;
+        if (child >= n || !is_before(c, heap[child])) break;
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = c;
+}
+
+/* The k first candidates among n logits, in their order; NaN is none. Returns how many there are. */
+static size_t find_candidates(const float *x, int64_t n, size_t k, candidate *best) {
+    size_t found = 0;
+    for (int64_t id = 0; id < n; id++) {
+        const candidate c = {x[id], (int32_t)id};
+        if (isnan(x[id])) continue;
+        if (found < k) { /* sift up */
+            size_t at = found++;
+            for (; at > 0 && is_before(best[(at - 1) / 2], c); at = (at - 1) / 2) best[at] = best[(at - 1) / 2];
+            best[at] = c;
+        } else if (is_before(c, best[0])) {
+            replace_top(best, k, c);
         }
-        if (best < 0) break; /* NaN */
-        last = x[best];
-        last_id = best;
+    }
+    qsort(best, found, sizeof *best, compare_candidates);
+    return found;
+}
+
+static pofac_status put_candidates(const tokenizer *t, const float *x, int64_t n, int64_t k, const diag_sink *sink, strbuf *out) {
+    int64_t known = (int64_t)tokenizer_vocab_size(t);
+    const softmax all = softmax_of(x, n);
+    if (known > n) known = n;
+    if (k > known) k = known;
+    candidate *best = malloc((size_t)(k ? k : 1) * sizeof *best);
+    if (!best) return diag_out_of_memory(sink);
+    size_t found = find_candidates(x, known, (size_t)k, best);
+    strbuf_puts(out, "\"candidates\": [");
+    for (size_t i = 0; i < found; i++) {
         strbuf_puts(out, i ? ", {\"token\": " : "{\"token\": ");
-        put_text(out, tokenizer_token(t, (int32_t)best));
-        strbuf_printf(out, ", \"id\": %lld, \"score\": ", (long long)best);
-        put_number(out, exp(x[best] - total));
+        put_text(out, tokenizer_token(t, best[i].id));
+        strbuf_printf(out, ", \"id\": %d, \"score\": ", best[i].id);
+        put_number(out, probability(all, best[i].logit));
         strbuf_putc(out, '}');
     }
     strbuf_putc(out, ']');
+    free(best);
+    return POFAC_OK;
 }
 
-static pofac_status put_masks(const model_spec *spec, const tokenizer *t, const executor *e, const text_sequence *s, int64_t top_k,
-                              const diag_sink *sink, strbuf *out) {
+static pofac_status put_masks(const model_spec *spec, const tokenizer *t, const tensor_source *outputs, const text_sequence *s,
+                              int64_t top_k, const diag_sink *sink, strbuf *out) {
     ir_tensor logits;
-    TRY(executor_output(e, "prediction_logits", sink, &logits));
+    TRY(outputs->get(outputs->user, "prediction_logits", sink, &logits));
     int64_t n = logits.dims[1], row = s->prediction; /* logits [M,V] */
     int32_t mask = tokenizer_special_id(t, TOKENIZER_MASK);
     bool first = true;
@@ -126,28 +192,27 @@ static pofac_status put_masks(const model_spec *spec, const tokenizer *t, const 
     for (size_t i = 0; i < s->encoding.size; i++) {
         const encoding_token *token = &s->encoding.tokens[i];
         if (token->id != mask || mask < 0) continue;
-        strbuf_printf(out, "%s{\"begin\": %zu, \"end\": %zu, ", first ? "" : ", ", token->begin, token->end);
-        put_candidates(t, (const float *)logits.data + row++ * n, n, top_k, out);
+        strbuf_printf(out, "%s{\"begin\": %zu, \"end\": %zu, %s", first ? "" : ", ", token->begin, token->end,
+                      token->type_id ? "\"pair\": true, " : "");
+        TRY(put_candidates(t, (const float *)logits.data + row++ * n, n, top_k, sink, out));
         strbuf_putc(out, '}');
         first = false;
     }
     strbuf_putc(out, ']');
     if (spec->head == HEAD_PRETRAINING && spec->arch == MODEL_BERT && s->record->pair) {
-        TRY(executor_output(e, "seq_relationship_logits", sink, &logits));
+        TRY(outputs->get(outputs->user, "seq_relationship_logits", sink, &logits));
         const float *x = (const float *)logits.data + s->row * 2;
         strbuf_puts(out, ", \"is_next\": ");
-        put_number(out, exp(x[0] - log_sum_exp(x, 2, 1)));
+        put_number(out, probability(softmax_of(x, 2), x[0]));
     }
     strbuf_putc(out, '}');
     return POFAC_OK;
 }
 
-static pofac_status put_embedding(const executor *e, const text_sequence *s, const diag_sink *sink, strbuf *out) {
+static pofac_status put_embedding(const tensor_source *outputs, const text_sequence *s, const diag_sink *sink, strbuf *out) {
     ir_tensor x;
-    bool pooled = false;
-    const ir_graph *g = executor_graph(e);
-    for (size_t i = 0; i < g->outputs.size; i++) pooled |= strcmp(g->outputs.data[i].name, "pooler_output") == 0;
-    TRY(executor_output(e, pooled ? "pooler_output" : "last_hidden_state", sink, &x));
+    bool pooled = outputs->get(outputs->user, "pooler_output", NULL, &x) == POFAC_OK;
+    if (!pooled) TRY(outputs->get(outputs->user, "last_hidden_state", sink, &x));
     int64_t n = x.dims[x.rank - 1], stride = pooled ? n : n * x.dims[1];
     strbuf_puts(out, "{\"embedding\": [");
     for (int64_t i = 0; i < n; i++) {
@@ -158,37 +223,41 @@ static pofac_status put_embedding(const executor *e, const text_sequence *s, con
     return POFAC_OK;
 }
 
-pofac_status text_answer_put(const loaded_model *model, const tokenizer *t, const executor *e, const text_sequence *s,
-                             const predict_text_options *options, const diag_sink *sink, strbuf *out) {
-    const model_spec *spec = loaded_model_spec(model);
+pofac_status text_answer_put(const model_spec *spec, const tokenizer *t, const tensor_source *outputs, const text_sequence *s,
+                             int64_t top_k, const diag_sink *sink, strbuf *out) {
     switch (spec->head) {
-    case HEAD_SEQUENCE_CLASSIFICATION: return put_classes(spec, e, s, sink, out);
-    case HEAD_TOKEN_CLASSIFICATION: return put_tokens(spec, t, e, s, sink, out);
+    case HEAD_SEQUENCE_CLASSIFICATION: return put_classes(spec, outputs, s, sink, out);
+    case HEAD_TOKEN_CLASSIFICATION: return put_tokens(spec, t, outputs, s, sink, out);
     case HEAD_MASKED_LM:
-    case HEAD_PRETRAINING: return put_masks(spec, t, e, s, options->top_k, sink, out);
+    case HEAD_PRETRAINING: return put_masks(spec, t, outputs, s, top_k, sink, out);
     case HEAD_QUESTION_ANSWERING:
     case HEAD_AUTO:
     case HEAD_NONE: break;
     }
-    return put_embedding(e, s, sink, out);
+    return put_embedding(outputs, s, sink, out);
 }
 
-pofac_status text_answer_improve(const executor *e, const text_sequence *s, const predict_text_options *options,
+pofac_status text_answer_improve(const tensor_source *outputs, const text_sequence *s, int64_t max_answer_length,
                                  const diag_sink *sink, text_span *best) {
     ir_tensor starts, ends;
-    TRY(executor_output(e, "start_logits", sink, &starts));
-    TRY(executor_output(e, "end_logits", sink, &ends));
+    TRY(outputs->get(outputs->user, "start_logits", sink, &starts));
+    TRY(outputs->get(outputs->user, "end_logits", sink, &ends));
     const float *start = (const float *)starts.data + s->row * starts.dims[1],
                 *end = (const float *)ends.data + s->row * ends.dims[1];
     size_t first = s->context_first, last = s->encoding.size - 1; /* the closing [SEP] is not context */
     if (first >= last) return POFAC_OK;
-    double total = log_sum_exp(start, (int64_t)s->encoding.size, 1) + log_sum_exp(end, (int64_t)s->encoding.size, 1);
+    const softmax all_starts = softmax_of(start, (int64_t)s->encoding.size), all_ends = softmax_of(end, (int64_t)s->encoding.size);
     for (size_t i = first; i < last; i++)
-        for (size_t k = i; k < last && k < i + (size_t)options->max_answer_length; k++) {
+        for (size_t k = i; k < last && k < i + (size_t)max_answer_length; k++) {
             double logit = (double)start[i] + (double)end[k];
-            bool better = logit > best->logit || (logit == best->logit && s->part < best->part); /* in whichever order parts run */
-            if (best->found && !better) continue;
-            *best = (text_span){true, logit, exp(logit - total), s->encoding.tokens[i].begin, s->encoding.tokens[k].end, s->part};
+            bool better = !best->found || logit > best->logit || (logit == best->logit && s->part < best->part);
+            if (isnan(logit) || !better) continue;
+            *best = (text_span){true,
+                                logit,
+                                probability(all_starts, start[i]) * probability(all_ends, end[k]),
+                                s->encoding.tokens[i].begin,
+                                s->encoding.tokens[k].end,
+                                s->part};
         }
     return POFAC_OK;
 }

@@ -2,9 +2,12 @@
 #ifndef POFAC_FRONTEND_TEXT_ANSWER_H
 #define POFAC_FRONTEND_TEXT_ANSWER_H
 
-#include "frontend/driver/predict_text.h"
+#include "frontend/driver/records.h"
+#include "frontend/model/model_spec.h"
+#include "frontend/text/tokenizer.h"
+#include "ir/tensor.h"
 
-/* One sequence of a batch: row `row` of the executor's outputs, of `encoding`'s length. */
+/* One sequence of a batch: row `row` of the outputs, of `encoding`'s length. */
 typedef struct text_sequence {
     const record *record;
     encoding encoding;
@@ -23,13 +26,14 @@ typedef struct text_span {
     size_t part;
 } text_span;
 
-/* Appends the object of one sequence, without a newline; not for question answering. */
-POFAC_MUST_USE pofac_status text_answer_put(const loaded_model *model, const tokenizer *t, const executor *e,
-                                            const text_sequence *s, const predict_text_options *options, const diag_sink *sink,
-                                            strbuf *out);
+/* Appends the object of one sequence, without a newline; not for question answering. `outputs` has the graph's outputs by name
+ * (model_graph.h); `top_k` candidates of a mask are listed. */
+POFAC_MUST_USE pofac_status text_answer_put(const model_spec *spec, const tokenizer *t, const tensor_source *outputs,
+                                            const text_sequence *s, int64_t top_k, const diag_sink *sink, strbuf *out);
 
-/* Question answering: lets a window improve the record's span (in whichever order they run); appends the finished object. */
-POFAC_MUST_USE pofac_status text_answer_improve(const executor *e, const text_sequence *s, const predict_text_options *options,
+/* Question answering: lets a window improve the record's span (in whichever order they run), which has at most max_answer_length
+ * tokens; appends the finished object. */
+POFAC_MUST_USE pofac_status text_answer_improve(const tensor_source *outputs, const text_sequence *s, int64_t max_answer_length,
                                                 const diag_sink *sink, text_span *best);
 void text_answer_put_span(const record *r, const text_span *span, strbuf *out);
 
