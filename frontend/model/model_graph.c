@@ -1,6 +1,7 @@
 /*
- * Building the forward graph; see model_graph.h. Every function below adds one of Hugging Face's modules, in the order in which a token passes through them. All activations are
- * matrices [R,E] with a row per token, R = B*S; attention is told by offsets which rows belong together and by `keep` which of them are padding.
+ * Building the forward graph; see model_graph.h. Every function below adds one of Hugging Face's modules, in the order in which a
+ * token passes through them. All activations are matrices [R,E] with a row per token, R = B*S; attention is told by offsets which
+ * rows belong together and by `keep` which of them are padding.
  */
 #include "frontend/model/model_graph.h"
 

@@ -1,8 +1,9 @@
 /*
- * Definition of a model -> graph: the forward computation of BERT (Devlin et al. 2018) and DistilBERT (Sanh et al. 2019) with one of the heads of heads.def.
+ * Definition of a model -> graph: the forward computation of BERT (Devlin et al. 2018) and DistilBERT (Sanh et al. 2019) with one
+ * of the heads of heads.def.
  *
- * State leaves carry Hugging Face's parameter names, scopes its module names, so the set of parameters that a model needs is read off its graph. Inputs and
- * outputs have Hugging Face's names too:
+ * State leaves carry Hugging Face's parameter names, scopes its module names, so the set of parameters that a model needs is read
+ * off its graph. Inputs and outputs have Hugging Face's names too:
  *
  *   inputs    input_ids, attention_mask, token_type_ids (BERT)  i64 [B,S];  or embedding_output f32 [B,S,E] instead of ids and types
  *             with_loss: labels i64 [B,S] (MLM, tokens) or [B] (sequences; f32 [B] for a regression), next_sentence_label i64 [B],
