@@ -170,22 +170,29 @@ static void tokens_of_the_text_alone(void **unused) {
 
 /* ---- masks ---- */
 
+/* Rows of prediction_logits belong to masks, from the sequence's first one on. */
 static void masks_and_their_candidates(void **unused) {
     (void)unused;
     answer_case c;
-    double logits[5 * 8] = {0};
+    double logits[4 * 8] = {0};
     begin(&c, HEAD_MASKED_LM);
-    set_text(&c, "a [MASK]", NULL);                            /* [CLS] a [MASK] [SEP] */
-    for (int i = 0; i < 8; i++) logits[2 * 8 + i] = -INFINITY; /* of [MASK] */
-    logits[2 * 8 + 5] = logits[2 * 8 + 7] = 1;
-    logits[2 * 8 + 6] = 1 + 0.6931471805599453;
-    add_output(&c, "prediction_logits", 3, (int64_t[]){1, 5, 8}, logits);
+    c.sequence.prediction = 1;
+    for (int i = 0; i < 8; i++) logits[8 + i] = -INFINITY;
+    logits[8 + 5] = logits[8 + 7] = 1;
+    logits[8 + 6] = 1 + 0.6931471805599453;
+    logits[2 * 8 + 3] = 99; /* of the next mask */
+    add_output(&c, "prediction_logits", 2, (int64_t[]){4, 8}, logits);
+    set_text(&c, "a [MASK]", NULL);
     expect(&c, 2,
            "{\"masks\": [{\"begin\": 2, \"end\": 8, \"candidates\": [{\"token\": \"b\", \"id\": 6, \"score\": 0.5}, "
            "{\"token\": \"a\", \"id\": 5, \"score\": 0.25}]}]}");
     expect(&c, 3,
            "{\"masks\": [{\"begin\": 2, \"end\": 8, \"candidates\": [{\"token\": \"b\", \"id\": 6, \"score\": 0.5}, "
            "{\"token\": \"a\", \"id\": 5, \"score\": 0.25}, {\"token\": \"\\\"q\\\"\", \"id\": 7, \"score\": 0.25}]}]}");
+    set_text(&c, "[MASK]", "b [MASK]");
+    expect(&c, 1,
+           "{\"masks\": [{\"begin\": 0, \"end\": 6, \"candidates\": [{\"token\": \"b\", \"id\": 6, \"score\": 0.5}]}, "
+           "{\"begin\": 2, \"end\": 8, \"pair\": true, \"candidates\": [{\"token\": \"[SEP]\", \"id\": 3, \"score\": 1}]}]}");
     set_text(&c, "a", NULL);
     expect(&c, 3, "{\"masks\": []}");
     end(&c);
@@ -195,12 +202,12 @@ static void masks_and_their_candidates(void **unused) {
 static void vocabularies_smaller_than_the_model(void **unused) {
     (void)unused;
     answer_case c;
-    double logits[3 * 10] = {0};
+    double logits[10] = {0};
     begin(&c, HEAD_MASKED_LM);
     set_text(&c, "[MASK]", NULL);
-    for (int i = 0; i < 10; i++) logits[10 + i] = i < 8 ? -INFINITY : 0;
-    logits[10 + 5] = 0.6931471805599453;
-    add_output(&c, "prediction_logits", 3, (int64_t[]){1, 3, 10}, logits);
+    for (int i = 0; i < 10; i++) logits[i] = i < 8 ? -INFINITY : 0;
+    logits[5] = 0.6931471805599453;
+    add_output(&c, "prediction_logits", 2, (int64_t[]){1, 10}, logits);
     expect(&c, 1, "{\"masks\": [{\"begin\": 0, \"end\": 6, \"candidates\": [{\"token\": \"a\", \"id\": 5, \"score\": 0.5}]}]}");
     end(&c);
 }
@@ -208,10 +215,10 @@ static void vocabularies_smaller_than_the_model(void **unused) {
 static void next_sentences(void **unused) {
     (void)unused;
     answer_case c;
-    double logits[2 * 6 * 8] = {0}, next[4] = {0, 0, 0.6931471805599453, 0};
+    double logits[8] = {0}, next[4] = {0, 0, 0.6931471805599453, 0};
     begin(&c, HEAD_PRETRAINING);
     c.sequence.row = 1;
-    add_output(&c, "prediction_logits", 3, (int64_t[]){2, 6, 8}, logits);
+    add_output(&c, "prediction_logits", 2, (int64_t[]){1, 8}, logits);
     set_text(&c, "a", NULL);
     expect(&c, 1, "{\"masks\": []}");
     add_output(&c, "seq_relationship_logits", 2, (int64_t[]){2, 2}, next);
@@ -234,8 +241,8 @@ static void candidates_equal_a_slow_search(void **unused) {
     rng_key key = rng_key_make(5, "logits");
     begin(&c, HEAD_MASKED_LM);
     set_text(&c, "[MASK]", NULL);
-    ir_tensor *t = named_tensors_add(&c.outputs, "prediction_logits", IR_F32, 3, (int64_t[]){1, 3, 8});
-    float *x = (float *)t->data + 8;
+    ir_tensor *t = named_tensors_add(&c.outputs, "prediction_logits", IR_F32, 2, (int64_t[]){1, 8});
+    float *x = t->data;
     for (uint64_t round = 0; round < 300; round++) {
         for (uint64_t i = 0; i < 8; i++) {
             uint64_t r = rng_below(key, round * 8 + i, 6);
@@ -370,23 +377,23 @@ static void ends_come_after_starts(void **unused) {
     end(&c);
 }
 
-static void the_best_of_several_windows(void **unused) {
+/* The same span whichever part runs first: of equal ones that of the earlier part. */
+static void the_best_of_several_parts(void **unused) {
     (void)unused;
+    static const double none[LENGTH] = {0}, starts[3][LENGTH] = {{0, 0, 0, 0, 2}, {0, 0, 0, 2, 0}, {0, 0, 0, 1, 1}};
+    static const size_t orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
     answer_case c;
-    text_span span = {0};
     begin(&c, HEAD_QUESTION_ANSWERING);
     set_text(&c, "a", "b a b");
-    static const double none[LENGTH] = {0};
-    set_logits(&c, (double[]){0, 0, 0, 0, 2, 0, 0, 0}, none);
-    improve(&c, 30, &span);
-    assert_int_equal(span.begin, 2);
-    set_logits(&c, (double[]){0, 0, 0, 2, 0, 0, 0, 0}, none); /* equal: the first window's stays */
-    improve(&c, 30, &span);
-    assert_int_equal(span.begin, 2);
-    set_logits(&c, (double[]){0, 0, 0, 3, 0, 0, 0, 0}, none);
-    improve(&c, 30, &span);
-    assert_int_equal(span.begin, 0);
-    assert_true(span.logit == 3);
+    for (size_t i = 0; i < 6; i++) {
+        text_span span = {0};
+        for (size_t k = 0; k < 3; k++) {
+            c.sequence.part = orders[i][k];
+            set_logits(&c, starts[orders[i][k]], none);
+            improve(&c, 30, &span);
+        }
+        if (span.begin != 2 || span.part != 0 || span.logit != 2) fail_msg("order %zu: found the span of part %zu", i, span.part);
+    }
     end(&c);
 }
 
@@ -414,10 +421,10 @@ static void contexts_without_words_and_logits_without_numbers(void **unused) {
 static void failing_allocations(void **unused) {
     (void)unused;
     answer_case c;
-    double logits[3 * 8] = {0};
+    double logits[8] = {0};
     begin(&c, HEAD_MASKED_LM);
     set_text(&c, "[MASK]", NULL);
-    add_output(&c, "prediction_logits", 3, (int64_t[]){1, 3, 8}, logits);
+    add_output(&c, "prediction_logits", 2, (int64_t[]){1, 8}, logits);
     for (size_t n = 1;; n++) {
         strbuf text = STRBUF_INIT;
         fail_alloc_after(n);
@@ -447,7 +454,7 @@ int main(void) {
         cmocka_unit_test(scores_are_of_real_tokens),
         cmocka_unit_test(answers_have_a_longest_length),
         cmocka_unit_test(ends_come_after_starts),
-        cmocka_unit_test(the_best_of_several_windows),
+        cmocka_unit_test(the_best_of_several_parts),
         cmocka_unit_test(contexts_without_words_and_logits_without_numbers),
         cmocka_unit_test(failing_allocations),
     };
