@@ -8,6 +8,7 @@
  * operands: table and ids of each embedding, what the expression reads besides, what it stores. dims: R. One unit is W rows.
  */
 #include "codegen/kernel.h"
+#include "codegen/norm_tile.h"
 #include "codegen/transpose.h"
 
 #define MAX_TABLES 4
@@ -45,9 +46,12 @@ static size_t sort_nodes(const cg_group *g, size_t n_nodes, uint32_t sorted[EXPR
 
 bool describe_embedding(const cg_group *g, const cg_target *target, cg_kernel *k) {
     (void)target;
-    const ir_node *last = group_last(g);
+    const ir_node *last = group_last(g), *norm = last->op == OP_layer_norm && g->n_nodes > 1 ? last : NULL;
+    size_t n_nodes = norm ? g->n_nodes - 1 : g->n_nodes;
+    if (norm) last = group_node(g, n_nodes - 1);
     bool tiles = last->op == OP_relayout;
-    size_t n_nodes = tiles ? g->n_nodes - 1 : g->n_nodes;
+    if (norm && (!tiles || norm->inputs[0] != last->first_result || !g->stored[norm->first_result])) return false;
+    if (tiles) n_nodes--;
     uint32_t sorted[EXPRESSION_MAX_OPS];
     if (n_nodes == 0 || n_nodes > EXPRESSION_MAX_OPS) return false;
     size_t n_tables = sort_nodes(g, n_nodes, sorted);
@@ -67,9 +71,11 @@ bool describe_embedding(const cg_group *g, const cg_target *target, cg_kernel *k
         int number = expression_find(&k->expression, last->inputs[0]);
         if (k->expression.n_stores > 0 || number < 0 || !is_f32_tiles(result)) return false;
         k->expression.stores[0].value = (unsigned)number;
-        k->expression.stores[0].operand = kernel_operand(k, last->first_result);
+        k->expression.stores[0].operand = kernel_operand(k, norm ? norm->first_result : last->first_result);
         k->expression.n_stores = 1;
     }
+    kernel_set(k, "norm", norm != NULL);
+    if (norm && (g->stored[last->first_result] || !norm_tile_describe(g, norm, k))) return false;
     kernel_dim(k, rows->dims[0]);
     k->work = rows->dims[0];
     k->work_per_unit = tiles ? (int64_t)result->tile : UNIT_ROWS;
@@ -158,10 +164,11 @@ void emit_embedding(emitter *e, const cg_kernel *k) {
     c.starts = em_stack(e, 8 * c.n_tables * c.size, 8);
     c.rows = em_stack(e, 8 * (int64_t)c.size, 8);
     int64_t unit = c.W ? c.W : UNIT_ROWS;
-    em_loop rows, blocks;
-    cg_val end = em_mul_int(e, em_end_unit(e), unit);
+    em_loop units, rows, blocks;
+    em_loop_begin(e, &units, em_begin_unit(e), em_end_unit(e), 1, NULL, 0);
+    cg_val begin = em_mul_int(e, units.index, unit), end = em_add_int(e, begin, unit);
     if (!c.W) end = em_min(e, end, c.n_rows); /* a tile is written whole */
-    em_loop_begin(e, &rows, em_mul_int(e, em_begin_unit(e), unit), end, c.size, NULL, 0);
+    em_loop_begin(e, &rows, begin, end, c.size, NULL, 0);
     emit_look_up(e, &c, rows.index);
     em_loop_begin(e, &blocks, em_int(e, 0), em_int(e, (c.E + c.size - 1) / c.size), 1, NULL, 0);
     cg_val feature = transpose_block_start(e, blocks.index, c.E, c.size);
@@ -169,4 +176,6 @@ void emit_embedding(emitter *e, const cg_kernel *k) {
     else emit_row_block(e, &c, rows.index, feature);
     em_loop_end(e, &blocks, NULL);
     em_loop_end(e, &rows, NULL);
+    if (kernel_get(k, "norm")) norm_tile_emit(e, k, c.operand, c.operand[kernel_get(k, "y")], c.n_rows, c.E, c.W, units.index);
+    em_loop_end(e, &units, NULL);
 }

@@ -1,129 +1,50 @@
 /*
- * layer_norm (Ba et al. 2016) in tiles<W>: y = (x - mean) / sqrt(variance + eps) * gamma + beta over the features of each token;
- * tokens are lanes, so there is no horizontal sum.
+ * layer_norm [of elementwise work], in tiles<W>: a residual sum and its norm are one pass over memory. The sum is written where the result goes, tile by tile, and normalised in place while the
+ * tile is in L2.
  *
- * Three passes over the tile, which stays in L2: mean, variance of the differences, result. y may be x. Several partial sums per
- * lane hide the latency of additions; their number depends on the vector width only.
- *
- * operands: x, gamma, beta, y (absent: -), mean, 1/deviation (absent: -). dims: R. One unit is one tile.
+ * operands: [x], what the expression reads and stores, gamma, beta, y, mean, 1/deviation (the last three where stored). dims: R. One unit is one tile.
  */
 #include "codegen/kernel.h"
-#include "codegen/vector_math.h"
-
-#define MAX_SUMS 8
+#include "codegen/norm_tile.h"
 
 bool describe_layer_norm(const cg_group *g, const cg_target *target, cg_kernel *k) {
     (void)target;
-    static const char *const stores[] = {"y", "mean", "deviation"};
-    const ir_node *n = group_single(g, OP_layer_norm);
-    if (!n || !is_f32_tiles(graph_type(g->graph, n->inputs[0]))) return false;
+    const ir_node *n = group_last(g);
+    if (n->op != OP_layer_norm) return false;
     const ir_type *x = graph_type(g->graph, n->inputs[0]);
-    for (unsigned i = 1; i < 3; i++)
-        if (!is_f32_rows(graph_type(g->graph, n->inputs[i]))) return false;
-    for (unsigned i = 0; i < 3; i++) kernel_operand(k, n->inputs[i]);
+    const cg_group sum = {g->graph, g->nodes, g->n_nodes - 1, g->stored};
     kernel_set(k, "E", type_features(x));
     kernel_set(k, "W", x->tile);
-    kernel_set_real(k, "eps", node_float(n, "eps"));
-    for (unsigned r = 0; r < 3; r++)
-        kernel_set(k, stores[r], g->stored[node_result(n, r)] ? (int64_t)kernel_operand(k, node_result(n, r)) : 0);
+    if (sum.n_nodes == 0) {
+        kernel_set(k, "x", (int64_t)kernel_operand(k, n->inputs[0]));
+    } else {
+        if (!g->stored[n->first_result] || !kernel_express(k, &sum, 0, x)) return false;
+        int number = expression_find(&k->expression, n->inputs[0]);
+        cg_expression *e = &k->expression;
+        if (number < (int)e->n_inputs || e->n_stores == EXPRESSION_MAX_STORES) return false;
+        e->stores[e->n_stores].value = (unsigned)number;
+        e->stores[e->n_stores++].operand = kernel_operand(k, n->first_result);
+    }
+    if (!norm_tile_describe(g, n, k)) return false;
     kernel_dim(k, x->dims[0]);
     k->work = x->dims[0];
     k->work_per_unit = x->tile;
-    k->flops = kernel_scaled(x->dims[0], 8 * type_features(x), 0, NULL);
-    k->bytes = kernel_scaled(x->dims[0], 8 * type_features(x), 0, NULL);
+    k->flops = kernel_scaled(x->dims[0], (8 + (int64_t)sum.n_nodes) * type_features(x), 0, NULL);
+    k->bytes = kernel_scaled(x->dims[0], (8 + 4 * (int64_t)sum.n_nodes) * type_features(x), 0, NULL);
     return true;
 }
 
-typedef struct norm_code {
-    int64_t E, W;
-    unsigned lanes, vectors, unroll;
-    cg_val x, gamma, beta, y; /* x and y: of the tile, at the lanes at hand */
-} norm_code;
-
-static cg_val load_x(emitter *e, const norm_code *c, cg_val feature, unsigned u, unsigned v) {
-    cg_val at = em_at_int(e, em_index(e, c->x, feature, 4 * c->W), 4 * ((int64_t)u * c->W + (int64_t)(v * c->lanes)));
-    return em_load(e, c->lanes, at, 4 * c->lanes);
-}
-
-/* Adds x - mean, squared, or x itself where mean is NULL, to the sums of features [begin, end). */
-static void add_up(emitter *e, const norm_code *c, const cg_val *mean, cg_val begin, cg_val end, unsigned unroll,
-                   cg_val sum[MAX_SUMS]) {
-    em_loop loop;
-    unsigned n = c->vectors * c->unroll;
-    em_loop_begin(e, &loop, begin, end, unroll, sum, n);
-    for (unsigned i = 0; i < n; i++) sum[i] = loop.carried[i];
-    for (unsigned u = 0; u < unroll; u++) {
-        for (unsigned v = 0; v < c->vectors; v++) {
-            cg_val *s = &sum[u * c->vectors + v], x = load_x(e, c, loop.index, u, v);
-            cg_val d = mean ? em_fsub(e, x, mean[v]) : x;
-            *s = mean ? em_fma(e, d, d, *s) : em_fadd(e, *s, d);
-        }
-    }
-    em_loop_end(e, &loop, sum);
-    for (unsigned i = 0; i < n; i++) sum[i] = loop.carried[i];
-}
-
-/* total[v]: over all features, divided by E. */
-static void emit_average(emitter *e, const norm_code *c, const cg_val *mean, cg_val total[MAX_SUMS]) {
-    cg_val sum[MAX_SUMS];
-    int64_t whole = c->E - c->E % c->unroll;
-    for (unsigned i = 0; i < c->vectors * c->unroll; i++) sum[i] = em_const(e, c->lanes, 0);
-    add_up(e, c, mean, em_int(e, 0), em_int(e, whole), c->unroll, sum);
-    if (whole < c->E) add_up(e, c, mean, em_int(e, whole), em_int(e, c->E), 1, sum);
-    for (unsigned v = 0; v < c->vectors; v++) {
-        for (unsigned half = c->unroll / 2; half > 0; half /= 2)
-            for (unsigned u = 0; u < half; u++)
-                sum[u * c->vectors + v] = em_fadd(e, sum[u * c->vectors + v], sum[(u + half) * c->vectors + v]);
-        total[v] = em_fdiv(e, sum[v], em_const(e, c->lanes, (double)c->E));
-    }
-}
-
-static void emit_result(emitter *e, const norm_code *c, const cg_val *mean, const cg_val *factor) {
-    em_loop loop;
-    em_loop_begin(e, &loop, em_int(e, 0), em_int(e, c->E), 1, NULL, 0);
-    cg_val gamma = em_load_splat(e, c->lanes, em_index(e, c->gamma, loop.index, 4));
-    cg_val beta = em_load_splat(e, c->lanes, em_index(e, c->beta, loop.index, 4));
-    for (unsigned v = 0; v < c->vectors; v++) {
-        cg_val x = em_fmul(e, em_fsub(e, load_x(e, c, loop.index, 0, v), mean[v]), factor[v]);
-        cg_val to = em_at_int(e, em_index(e, c->y, loop.index, 4 * c->W), 4 * (int64_t)(v * c->lanes));
-        em_store(e, em_fma(e, x, gamma, beta), to, 4 * c->lanes);
-    }
-    em_loop_end(e, &loop, NULL);
-}
-
-/* Per-token numbers, only of tokens that are there. */
-static void store_rows(emitter *e, const norm_code *c, const cg_kernel *k, const char *name, const cg_val *number, cg_val row) {
-    if (!kernel_get(k, name)) return;
-    cg_val to = em_buffer(e, (unsigned)kernel_get(k, name));
-    for (unsigned v = 0; v < c->vectors; v++) {
-        cg_val first = em_add_int(e, row, (int64_t)(v * c->lanes));
-        em_store_masked(e, number[v], em_index(e, to, first, 4), em_lanes_in_range(e, c->lanes, first, em_int(e, 0), em_dim(e, 0)),
-                        4);
-    }
-}
-
 void emit_layer_norm(emitter *e, const cg_kernel *k) {
-    norm_code c = {.E = kernel_get(k, "E"), .W = kernel_get(k, "W"), .gamma = em_buffer(e, 1), .beta = em_buffer(e, 2)};
-    c.lanes = tile_lanes(e->lanes, c.W);
-    c.vectors = tile_vectors(c.lanes, c.W, 4);
-    c.unroll = MAX_SUMS / c.vectors;
-    cg_val x = em_buffer(e, 0), y = kernel_get(k, "y") ? em_buffer(e, (unsigned)kernel_get(k, "y")) : NULL;
-    em_loop tiles, parts;
+    int64_t E = kernel_get(k, "E"), W = kernel_get(k, "W");
+    cg_val operand[KERNEL_MAX_OPERANDS];
+    kernel_operands(e, k, operand);
+    bool sums = k->expression.n_stores > 0;
+    expression_tile sum = {.expression = &k->expression, .operand = operand, .width = W, .lanes = tile_lanes(e->lanes, W)};
+    sum.vectors = tile_vectors(sum.lanes, W, 2);
+    cg_val x = operand[kernel_get(k, sums ? "y" : "x")];
+    em_loop tiles;
     em_loop_begin(e, &tiles, em_begin_unit(e), em_end_unit(e), 1, NULL, 0);
-    em_loop_begin(e, &parts, em_int(e, 0), em_int(e, c.W), (int64_t)(c.lanes * c.vectors), NULL, 0);
-    cg_val at = em_add(e, em_mul_int(e, tiles.index, 4 * c.E * c.W), em_mul_int(e, parts.index, 4));
-    c.x = em_at(e, x, at);
-    cg_val mean[MAX_SUMS], factor[MAX_SUMS], row = em_add(e, em_mul_int(e, tiles.index, c.W), parts.index);
-    emit_average(e, &c, NULL, mean);
-    emit_average(e, &c, mean, factor);
-    for (unsigned v = 0; v < c.vectors; v++)
-        factor[v] = math_reciprocal_sqrt(e, em_fadd(e, factor[v], em_const(e, c.lanes, kernel_get_real(k, "eps"))));
-    if (y) {
-        c.y = em_at(e, y, at);
-        emit_result(e, &c, mean, factor);
-    }
-    store_rows(e, &c, k, "mean", mean, row);
-    store_rows(e, &c, k, "deviation", factor, row);
-    em_loop_end(e, &parts, NULL);
+    if (sums) expression_emit_tile(e, &sum, em_mul_int(e, tiles.index, E), em_int(e, 0), em_int(e, E));
+    norm_tile_emit(e, k, operand, x, em_dim(e, 0), E, W, tiles.index);
     em_loop_end(e, &tiles, NULL);
 }

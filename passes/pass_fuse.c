@@ -4,7 +4,7 @@
  * run at the place of its last node.
  *
  *   embedding sum   embedding { + embedding } [relayout] layer_norm
- *   norm            [linear] + residual, layer_norm
+ *   norm            x + residual, layer_norm
  *   activation      linear, gelu | relu | tanh
  *
  * All but the embeddings and their sums are in tiles. Groups and slots that the graph had are dropped. Groups are numbered from 1
@@ -74,8 +74,6 @@ static void fuse_norm(fusion *f, const ir_node *norm) {
     ir_value a = add->inputs[0], b = add->inputs[1];
     if (type_of(f, a) != type_of(f, b)) return;
     f->n_groups++;
-    if (is_inner_linear(f, a)) mark(f, graph_node_of(f->g, a));
-    else if (is_inner_linear(f, b)) mark(f, graph_node_of(f->g, b));
     mark(f, add);
     mark(f, norm);
 }
