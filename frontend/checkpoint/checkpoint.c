@@ -82,10 +82,14 @@ static bool find_in_directory(const char *directory, strbuf *file, size_t *row) 
     return true;
 }
 
+/* The row with the longest ending that fits: `.bin.index.json` is more than `.index.json`. */
 static size_t find_ending(const char *path) {
-    size_t row = 0;
-    while (row < N_FORMATS && !ends_with(path, formats[row].ending)) row++;
-    return row;
+    size_t found = N_FORMATS;
+    for (size_t row = 0; row < N_FORMATS; row++) {
+        if (!ends_with(path, formats[row].ending)) continue;
+        if (found == N_FORMATS || strlen(formats[row].ending) > strlen(formats[found].ending)) found = row;
+    }
+    return found;
 }
 
 static int by_name(const void *a, const void *b) {

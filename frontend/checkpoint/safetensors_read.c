@@ -5,8 +5,6 @@
  * shape, and all ranges together: sorted by where they begin, each begins where the one before ends, the first at 0 and the last at
  * the end. Keys of a tensor that the format does not name are ignored, as the reference implementation does.
  */
-#include "frontend/checkpoint/safetensors_read.h"
-
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -14,6 +12,7 @@
 
 #include "frontend/checkpoint/checkpoint_build.h"
 #include "frontend/checkpoint/safetensors.h"
+#include "frontend/checkpoint/shard_index.h"
 #include "ir/support/json_text.h"
 
 static const struct {
@@ -51,7 +50,7 @@ typedef struct reader {
     const unsigned char *data;
     int64_t data_bytes;
     checkpoint *c;
-    const safetensors_filter *filter;
+    const checkpoint_filter *filter;
     range *ranges; /* of all tensors, also those that the filter leaves out */
     size_t n_ranges;
     strbuf text;
@@ -212,7 +211,7 @@ static pofac_status measure_header(const char *file, const file_map *map, const 
     return POFAC_OK;
 }
 
-pofac_status safetensors_read_some(const char *path, const safetensors_filter *filter, const diag_sink *sink, checkpoint *c) {
+static pofac_status read_some(const char *path, const checkpoint_filter *filter, const diag_sink *sink, checkpoint *c) {
     reader r = {.c = c, .filter = filter, .text = STRBUF_INIT, .sink = sink};
     file_map map;
     size_t header_bytes = 0;
@@ -231,6 +230,8 @@ pofac_status safetensors_read_some(const char *path, const safetensors_filter *f
     return status;
 }
 
-pofac_status safetensors_read(const char *path, const diag_sink *sink, checkpoint *c) {
-    return safetensors_read_some(path, NULL, sink, c);
+pofac_status safetensors_read(const char *path, const diag_sink *sink, checkpoint *c) { return read_some(path, NULL, sink, c); }
+
+pofac_status safetensors_index_read(const char *path, const diag_sink *sink, checkpoint *c) {
+    return shard_index_read(path, read_some, sink, c);
 }

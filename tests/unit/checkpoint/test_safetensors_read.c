@@ -351,15 +351,15 @@ static void test_places(void **state) {
     expect_open_fails(state, "nothing.safetensors", "nothing.safetensors: error: cannot be opened: No such file or directory\n");
     expect_open_fails(state, "nothing",
                       "nothing: error: found nothing of this name, wanted a directory or a file that ends in "
-                      ".safetensors or .index.json\n");
+                      ".safetensors, .index.json, .bin or .bin.index.json\n");
     put_file(state, "weights.dat", "x", 1);
     expect_open_fails(state, "weights.dat",
                       "weights.dat: error: found a file of an unknown kind, wanted a directory or a file that ends "
-                      "in .safetensors or .index.json\n");
+                      "in .safetensors, .index.json, .bin or .bin.index.json\n");
     assert_int_equal(mkdir(file_path(state, "void"), 0777), 0);
     expect_open_fails(state, "void",
-                      "void: error: found no checkpoint in this directory, wanted model.safetensors or "
-                      "model.safetensors.index.json\n");
+                      "void: error: found no checkpoint in this directory, wanted model.safetensors, "
+                      "model.safetensors.index.json, pytorch_model.bin or pytorch_model.bin.index.json\n");
     assert_false(checkpoint_is_there(file_path(state, "void")));
     assert_false(checkpoint_is_there(file_path(state, "weights.dat")));
     assert_false(checkpoint_is_there(file_path(state, "nothing.safetensors")));
@@ -373,9 +373,11 @@ static void test_table_of_formats(void **state) {
     (void)state;
     size_t n;
     const checkpoint_format *rows = checkpoint_formats(&n);
-    assert_int_equal(n, 2);
+    assert_int_equal(n, 4);
     assert_string_equal(rows[0].name, "safetensors");       /* test_small_file */
     assert_string_equal(rows[1].name, "safetensors_index"); /* test_index */
+    assert_string_equal(rows[2].name, "torch");             /* test_torch_read */
+    assert_string_equal(rows[3].name, "torch_index");       /* test_torch_read */
 }
 
 static void expect_every_allocation_counts(void **state, const char *name) {

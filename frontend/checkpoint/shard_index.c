@@ -1,5 +1,5 @@
 /*
- * model.safetensors.index.json -> one checkpoint of the tensors of all its files:
+ * model.safetensors.index.json or pytorch_model.bin.index.json -> one checkpoint of the tensors of all its files:
  *
  *     {"metadata": {...}, "weight_map": {"TENSOR": "FILE", ...}}
  *
@@ -7,16 +7,18 @@
  * an index cannot reach other folders. Every tensor of the map must stand in its file; tensors that the map does not name are left
  * out with a warning.
  */
+#include "frontend/checkpoint/shard_index.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "frontend/checkpoint/safetensors_read.h"
 #include "ir/support/json_text.h"
 #include "ir/support/strmap.h"
 
 typedef struct index_reader {
     const char *path; /* of the index */
+    shard_reader *read_file;
     const json_t *weight_map;
     strmap shards; /* names of files */
     strbuf text;   /* path of the file being read */
@@ -67,8 +69,8 @@ static pofac_status read_shard(index_reader *r, const char *name) {
     strbuf_puts(&r->text, name);
     if (!strbuf_ok(&r->text)) return diag_out_of_memory(r->sink);
     shard s = {r->weight_map, name, 0};
-    const safetensors_filter filter = {is_in_map, &s};
-    TRY(safetensors_read_some(strbuf_str(&r->text), &filter, r->sink, r->c));
+    const checkpoint_filter filter = {is_in_map, &s};
+    TRY(r->read_file(strbuf_str(&r->text), &filter, r->sink, r->c));
     diag_place place = {.file = strbuf_str(&r->text)};
     if (s.n_unnamed)
         diag_warning(r->sink, &place, "found %zu tensors that the index does not name, which are left out", s.n_unnamed);
@@ -119,14 +121,20 @@ static pofac_status read_index(index_reader *r, const json_t *root) {
     return check_complete(r);
 }
 
-pofac_status safetensors_index_read(const char *path, const diag_sink *sink, checkpoint *c) {
+pofac_status shard_index_read(const char *path, shard_reader *read_file, const diag_sink *sink, checkpoint *c) {
     file_map map;
     TRY(file_map_open(path, sink, &map));
     json_t *root;
     pofac_status status = json_parse(path, NULL, map.data, map.size_bytes, sink, &root);
     file_map_close(&map);
     TRY(status);
-    index_reader r = {.path = path, .shards = STRMAP_INIT, .text = STRBUF_INIT, .found = STRBUF_INIT, .c = c, .sink = sink};
+    index_reader r = {.path = path,
+                      .read_file = read_file,
+                      .shards = STRMAP_INIT,
+                      .text = STRBUF_INIT,
+                      .found = STRBUF_INIT,
+                      .c = c,
+                      .sink = sink};
     status = read_index(&r, root);
     strmap_free(&r.shards);
     strbuf_free(&r.text);
