@@ -53,8 +53,6 @@ static void expect_wrong(const void *bytes, size_t n, const char *said) {
     end(&o);
 }
 
-#define BYTES(text) text, sizeof(text) - 1
-
 static void test_integers(void **state) {
     (void)state;
     static const struct {

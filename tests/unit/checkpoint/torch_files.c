@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/checkpoint/checkpoint_files.h"
+
 void put_bytes(strbuf *b, const void *bytes, size_t n) {
     strbuf_append(b, bytes, n);
     assert_true(strbuf_ok(b));
@@ -187,4 +189,57 @@ void put_keys(strbuf *b, const char *const *keys, size_t n) {
 void put_elements(strbuf *b, int64_t n, const void *bytes, size_t n_bytes) {
     put_number(b, (uint64_t)n, 8);
     put_bytes(b, bytes, n_bytes);
+}
+
+/* ---- files in either form ---- */
+
+void make_archive(zip_writer *z, const strbuf *pickle, const torch_stored *storages, size_t n) {
+    zip_put(z, "m/data.pkl", ZIP_STORED, pickle->data, pickle->size);
+    zip_put(z, "m/byteorder", ZIP_STORED, BYTES("little"));
+    for (size_t i = 0; i < n; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "m/data/%s", storages[i].key);
+        zip_put(z, name, storages[i].how, storages[i].bytes, storages[i].n_bytes);
+    }
+    zip_put(z, "m/version", ZIP_STORED, BYTES("3\n"));
+    zip_finish(z);
+}
+
+void put_archive(void **state, const char *name, const strbuf *pickle, const torch_stored *storages, size_t n) {
+    zip_writer z = {0};
+    make_archive(&z, pickle, storages, n);
+    put_file(state, name, z.file.data, z.file.size);
+    zip_discard(&z);
+}
+
+void make_stream(strbuf *b, const strbuf *pickle, const torch_stored *storages, size_t n) {
+    const char *keys[8];
+    for (size_t i = 0; i < n; i++) keys[i] = storages[i].key;
+    put_preamble(b);
+    put_bytes(b, pickle->data, pickle->size);
+    put_keys(b, keys, n);
+    for (size_t i = 0; i < n; i++) put_elements(b, storages[i].n, storages[i].bytes, storages[i].n_bytes);
+}
+
+void put_stream(void **state, const char *name, const strbuf *pickle, const torch_stored *storages, size_t n) {
+    strbuf b = STRBUF_INIT;
+    make_stream(&b, pickle, storages, n);
+    put_file(state, name, b.data, b.size);
+    strbuf_free(&b);
+}
+
+const float torch_six[6] = {1, 2, 3, 4, 5, 6};
+const torch_view torch_small_views[TORCH_N_SMALL] = {
+    {"w", "FloatStorage", "0", 6, 0, 2, {2, 3}, {3, 1}},
+    {"wt", "FloatStorage", "0", 6, 0, 2, {3, 2}, {1, 3}},
+    {"row", "FloatStorage", "0", 6, 3, 1, {3}, {1}},
+    {"column", "FloatStorage", "0", 6, 1, 2, {2, 1}, {3, 77}},
+    {"scalar", "FloatStorage", "0", 6, 5, 0, {0}, {0}},
+    {"repeat", "FloatStorage", "0", 6, 2, 2, {3, 2}, {0, 1}},
+    {"nothing", "FloatStorage", "0", 6, 99, 2, {0, 5}, {5, 1}},
+};
+
+void make_small_state(strbuf *pickle, torch_stored *storage, zip_how how) {
+    put_state(pickle, torch_small_views, TORCH_N_SMALL);
+    *storage = (torch_stored){"0", 6, torch_six, sizeof torch_six, how};
 }

@@ -15,6 +15,7 @@
 
 void put_bytes(strbuf *b, const void *bytes, size_t n);
 #define PUT(b, text) put_bytes(b, text, sizeof(text) - 1) /* a literal, zero bytes included */
+#define BYTES(text) text, sizeof(text) - 1                /* the same as two arguments */
 void put_text(strbuf *b, const char *text);               /* a string */
 void put_integer(strbuf *b, int64_t n);
 void put_storage(strbuf *b, const char *class, const char *key, int64_t n); /* of the zip form */
@@ -56,5 +57,30 @@ void put_preamble(strbuf *b);
 /* The pickle of keys, and a storage behind it. */
 void put_keys(strbuf *b, const char *const *keys, size_t n);
 void put_elements(strbuf *b, int64_t n, const void *bytes, size_t n_bytes);
+
+/* ---- files in either form ---- */
+
+/* A storage: n elements. */
+typedef struct torch_stored {
+    const char *key;
+    int64_t n;
+    const void *bytes;
+    size_t n_bytes;
+    zip_how how; /* in an archive */
+} torch_stored;
+
+/* A file of a pickle and storages; an archive's writer is left to be patched. */
+void make_archive(zip_writer *z, const strbuf *pickle, const torch_stored *storages, size_t n);
+void make_stream(strbuf *b, const strbuf *pickle, const torch_stored *storages, size_t n);
+
+/* The same as a file of the test's directory (checkpoint_files.h). */
+void put_archive(void **state, const char *name, const strbuf *pickle, const torch_stored *storages, size_t n);
+void put_stream(void **state, const char *name, const strbuf *pickle, const torch_stored *storages, size_t n);
+
+/* Views of all kinds of the storage "0", which holds 1 to 6. */
+#define TORCH_N_SMALL 7
+extern const float torch_six[6];
+extern const torch_view torch_small_views[TORCH_N_SMALL];
+void make_small_state(strbuf *pickle, torch_stored *storage, zip_how how);
 
 #endif
