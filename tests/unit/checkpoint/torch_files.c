@@ -213,11 +213,13 @@ void put_archive(void **state, const char *name, const strbuf *pickle, const tor
 }
 
 void make_stream(strbuf *b, const strbuf *pickle, const torch_stored *storages, size_t n) {
-    const char *keys[8];
+    const char **keys = calloc(n + 1, sizeof *keys);
+    assert_non_null(keys);
     for (size_t i = 0; i < n; i++) keys[i] = storages[i].key;
     put_preamble(b);
     put_bytes(b, pickle->data, pickle->size);
     put_keys(b, keys, n);
+    free(keys);
     for (size_t i = 0; i < n; i++) put_elements(b, storages[i].n, storages[i].bytes, storages[i].n_bytes);
 }
 

@@ -217,6 +217,36 @@ static void test_activations(void **state) {
     assert_null(model_activation_name((model_activation)3));
 }
 
+/* Keys that pofac does not know may hold anything that is JSON. */
+static void test_unknown_keys(void **state) {
+    outcome o;
+    expect_spec(state,
+                "{\"model_type\": \"bert\", \"hidden_act\": \"relu\", \"\": 0, \"use_cache\": true, \"label2id\": {\"a\": 1}, "
+                "\"task_specific_params\": {\"x\": [[], {}, null, -1e300]}, \"transformers_version\": \"4.6.0.dev0\", "
+                "\"torch_dtype\": \"float16\", \"position_embedding_type\": \"absolute\", \"is_decoder\": false}",
+                &o);
+    assert_int_equal(o.spec.hidden_act, ACTIVATION_RELU);
+    assert_int_equal(o.spec.hidden_size, 768);
+    arena_free(&o.memory);
+    expect_spec(state, "{\"model_type\": \"distilbert\", \"activation\": \"gelu_new\", \"hidden_act\": 3}", &o); /* BERT's key */
+    assert_int_equal(o.spec.hidden_act, ACTIVATION_GELU_NEW);
+    arena_free(&o.memory);
+}
+
+/* Nesting is bounded, so that no document ends in a deep recursion. */
+static void test_deep_nesting(void **state) {
+    enum { DEPTH = 100000 };
+    outcome o;
+    strbuf json = STRBUF_INIT;
+    strbuf_puts(&json, "{\"model_type\": \"bert\", \"x\": ");
+    for (int i = 0; i < DEPTH; i++) strbuf_putc(&json, '[');
+    read_text(state, strbuf_str(&json), &o);
+    assert_int_equal(o.status, POFAC_ERR_INPUT);
+    assert_non_null(strstr(o.said, "config.json:1:2076: error: invalid JSON: maximum parsing depth reached"));
+    arena_free(&o.memory);
+    strbuf_free(&json);
+}
+
 static void test_unknown_class(void **state) {
     outcome o;
     read_text(state, "{\"model_type\": \"bert\", \"architectures\": [\"BertForMultipleChoice\"]}", &o);
@@ -238,6 +268,10 @@ static void test_syntax_errors(void **state) {
     expect_error(state, "{\"a\": 99999999999999999999}",
                  "config.json:1:7: error: invalid JSON: too big integer near '99999999999999999999'\n  {\"a\": "
                  "99999999999999999999}\n        ^\n");
+    expect_error(state, "{\"a\": 1e999}",
+                 "config.json:1:7: error: invalid JSON: real number overflow near '1e999'\n  {\"a\": 1e999}\n        ^\n");
+    expect_error(state, "{\"a\": NaN}",
+                 "config.json:1:7: error: invalid JSON: invalid token near 'NaN'\n  {\"a\": NaN}\n        ^\n");
     expect_error(state, "[1]", "config.json: error: found an array, wanted an object\n");
     expect_error(state, "7", "config.json: error: found 7, wanted an object\n");
 }
@@ -248,6 +282,8 @@ static void test_wrong_values(void **state) {
         {"\"hidden_size\": -3", "hidden_size: found -3, wanted an integer from 1 to 16777216"},
         {"\"hidden_size\": \"x\"", "hidden_size: found \"x\", wanted an integer from 1 to 16777216"},
         {"\"hidden_size\": null", "hidden_size: found null, wanted an integer from 1 to 16777216"},
+        {"\"hidden_size\": 1099511627776", "hidden_size: found 1099511627776, wanted an integer from 1 to 16777216"},
+        {"\"vocab_size\": 9223372036854775807", "vocab_size: found 9223372036854775807, wanted an integer from 1 to 16777216"},
         {"\"hidden_size\": 768.0", "hidden_size: found 768.0, wanted an integer from 1 to 16777216"},
         {"\"num_hidden_layers\": 1001", "num_hidden_layers: found 1001, wanted an integer from 1 to 1000"},
         {"\"num_attention_heads\": true", "num_attention_heads: found true, wanted an integer from 1 to 16777216"},
@@ -515,6 +551,7 @@ int main(void) {
         cmocka_unit_test(test_bert_keys),     cmocka_unit_test(test_distilbert_keys),
         cmocka_unit_test(test_defaults),      cmocka_unit_test(test_labels),
         cmocka_unit_test(test_every_head),    cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_unknown_keys),  cmocka_unit_test(test_deep_nesting),
         cmocka_unit_test(test_unknown_class), cmocka_unit_test(test_syntax_errors),
         cmocka_unit_test(test_wrong_values),  cmocka_unit_test(test_wrong_distilbert_values),
         cmocka_unit_test(test_model_type),    cmocka_unit_test(test_check),
