@@ -52,7 +52,7 @@ static bool read_size(const char *text, int64_t *out) {
     char *end;
     errno = 0;
     long long number = strtoll(text, &end, 10);
-    if (end == text || errno || number < 0) return false;
+    if (!isdigit((unsigned char)*text) || errno) return false;
     const char *unit = *end ? strchr(units, *end >= 'a' ? *end - 'a' + 'A' : *end) : NULL;
     if (*end && (!unit || end[1])) return false;
     int64_t factor = unit ? (int64_t)1 << (10 * (unit - units + 1)) : 1;

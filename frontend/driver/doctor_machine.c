@@ -79,13 +79,13 @@ void doctor_add_threads(doctor *d, size_t wanted) {
            threads = wanted ? wanted : thread_pool_default_threads();
     const char *limit = getenv("OMP_NUM_THREADS"),
                *siblings = read_line(d, "/sys/devices/system/cpu/cpu0/topology/thread_siblings_list");
+    doctor_add(d, "threads", "processors", DOCTOR_FINE, online, doctor_text(d, "%ld online", online),
+               strpbrk(siblings, ",-") ? "two of them share a core: a second thread on a core adds little to dense kernels"
+                                       : "each is a core of its own, as far as the machine says");
     if (allowed >= 0)
         doctor_add(d, "threads", "affinity", DOCTOR_FINE, allowed, doctor_text(d, "%lld", (long long)allowed),
                    allowed < online ? "processors that this process may run on: taskset or a container leaves the others out"
                                     : "this process may run on all processors");
-    doctor_add(d, "threads", "processors", DOCTOR_FINE, online, doctor_text(d, "%ld online", online),
-               strpbrk(siblings, ",-") ? "two of them share a core: a second thread on a core adds little to dense kernels"
-                                       : "each is a core of its own, as far as the machine says");
     doctor_add(
         d, "threads", "quota", DOCTOR_FINE, quota > 0 ? (int64_t)quota : -1, quota > 0 ? doctor_text(d, "%zu", quota) : "none",
         quota > 0 ? "processors that the control group leaves, rounded up" : "no control group bounds the time of processors");

@@ -19,6 +19,8 @@ static const option_row rows[] = {
     {"format", OPTION_CHOICE, "text|tsv|jsonl", "text", 0, 0, "of the input"},
     {"time_passes", OPTION_FLAG, NULL, NULL, 0, 0, "print times"},
     {"no_cache", OPTION_FLAG, NULL, "true", 0, 0, "compile anew"},
+    {"profile", OPTION_FORM, "text|json|trace", NULL, 0, 0, "show times"},
+    {"max_memory", OPTION_SIZE, "SIZE", NULL, 1, INT64_MAX, "bound of memory"},
 };
 #define N_ROWS (sizeof rows / sizeof *rows)
 #define MOST_WORDS 8
@@ -79,6 +81,11 @@ static void forms_of_options(void **unused) {
         {{"--time_passes=true", NULL}, "time_passes", "true"},
         {{"--time_passes=false", NULL}, "time_passes", "false"},
         {{"--time_passes", "--time_passes=false", NULL}, "time_passes", "false"},
+        {{NULL}, "profile", NULL},
+        {{"--profile", NULL}, "profile", "text"},
+        {{"--profile=trace", NULL}, "profile", "trace"},
+        {{"--profile", "--time_passes", NULL}, "profile", "text"},
+        {{"--max_memory", "2G", NULL}, "max_memory", "2G"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         parsed p = parse(cases[i].words);
@@ -119,6 +126,44 @@ static void values_by_kind(void **unused) {
     p = parse((const char *const[]){NULL});
     assert_true(option_flag(&p.values, "no_cache")); /* the fallback */
     assert_false(p.values.help);
+    parsed_free(&p);
+}
+
+static void sizes(void **unused) {
+    (void)unused;
+    static const struct {
+        const char *text;
+        int64_t wanted;
+    } cases[] = {{"1", 1},
+                 {"1000", 1000},
+                 {"3k", 3072},
+                 {"3K", 3072},
+                 {"512M", 512 << 20},
+                 {"2G", (int64_t)2 << 30},
+                 {"2g", (int64_t)2 << 30},
+                 {"4T", (int64_t)4 << 40},
+                 {"9223372036854775807", INT64_MAX},
+                 {"8388607T", (int64_t)8388607 << 40}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        parsed p = parse((const char *const[]){"--max_memory", cases[i].text, NULL});
+        if (p.status != POFAC_OK) fail_msg("%s: %s", cases[i].text, strbuf_str(&p.text));
+        if (option_size(&p.values, "max_memory") != cases[i].wanted)
+            fail_msg("%s is %lld, wanted %lld", cases[i].text, (long long)option_size(&p.values, "max_memory"),
+                     (long long)cases[i].wanted);
+        parsed_free(&p);
+    }
+    static const char *const refused[] = {"",    "0",    "M",  "-1",  "1X",   "1MB",      "1 M",
+                                          " 1M", "1.5G", "+1", "0x1", "1M1M", "8388608T", "9223372036854775808"};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        char wanted[128];
+        parsed p = parse((const char *const[]){"--max_memory", refused[i], NULL});
+        snprintf(wanted, sizeof wanted, "error: --max_memory is \"%s\", wanted a number of bytes like 512M or 2G\n", refused[i]);
+        assert_string_equal(strbuf_str(&p.text), wanted);
+        assert_int_equal(p.status, POFAC_ERR_USAGE);
+        parsed_free(&p);
+    }
+    parsed p = parse((const char *const[]){NULL});
+    assert_int_equal(option_size(&p.values, "max_memory"), 0);
     parsed_free(&p);
 }
 
@@ -178,6 +223,8 @@ static void what_is_refused(void **unused) {
         {{"--format", "TEXT", NULL}, "--format is \"TEXT\", wanted text|tsv|jsonl"},
         {{"--time_passes=yes", NULL}, "--time_passes is \"yes\", wanted true or false"},
         {{"--time_passes=", NULL}, "--time_passes is \"\", wanted true or false"},
+        {{"--profile=xml", NULL}, "--profile is \"xml\", wanted text|json|trace"},
+        {{"--profile=", NULL}, "--profile is \"\", wanted text|json|trace"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char wanted[256];
@@ -211,6 +258,8 @@ static void help_text(void **unused) {
                               "  --format CHOICE            of the input (text|tsv|jsonl) [text]\n"
                               "  --time_passes              print times\n"
                               "  --no_cache                 compile anew [true]\n"
+                              "  --profile[=CHOICE]         show times (text|json|trace)\n"
+                              "  --max_memory SIZE          bound of memory\n"
                               "  --help, -h                 print this text\n");
     free(text);
 }
@@ -304,6 +353,7 @@ int main(void) {
         cmocka_unit_test(forms_of_options),
         cmocka_unit_test(arguments_stand_anywhere),
         cmocka_unit_test(values_by_kind),
+        cmocka_unit_test(sizes),
         cmocka_unit_test(help_is_always_known),
         cmocka_unit_test(what_is_refused),
         cmocka_unit_test(short_option_without_output),
