@@ -16,6 +16,7 @@ wait_for() {
     fail "$what: waited a minute"
     return 1
 }
+watches_signals() { ls -l /proc/"$1"/fd 2>/dev/null | grep -q signalfd; }
 has_lines() { [ "$(wc -l <"$1")" -ge "$2" ]; }
 
 # ---- batches of any size and form give the same bytes, in the records' order ----
@@ -59,7 +60,7 @@ grep -qx 'error: the interpreter has no memory plan, which --memory and --max_me
 # ---- a slow writer gets each answer as it asks; Ctrl-C while waiting ----
 
 mkfifo questions
-"$POFAC" predict demo questions >answers 2>err &
+env --default-signal=INT "$POFAC" predict demo questions >answers 2>err & # jobs of scripts are started to ignore SIGINT
 pid=$!
 exec 3>questions
 for i in 1 2 3; do
@@ -90,7 +91,7 @@ for output in "" "-o result"; do
     if [ -z "$output" ]; then
         wait_for "the first answer" has_lines answers 1
     else
-        wait_for "signals to be watched" grep -q 'anon_inode:\[signalfd\]' <(ls -l /proc/$pid/fd 2>/dev/null)
+        wait_for "signals to be watched" watches_signals $pid
     fi
     exec 3>&-
     sleep 0.5
@@ -98,7 +99,6 @@ for output in "" "-o result"; do
     wait $pid
     rc=$?
     wants_status 143
-    cat many.txt >/dev/null
     if [ -z "$output" ]; then
         [ -z "$(tail -c 1 answers | tr -d '\n')" ] || fail "$last: the last line is not whole"
         grep -qx 'note: interrupted after [0-9]* answers*' err || fail "$last: $(cat err)"
@@ -134,7 +134,8 @@ wait_for "33000 answers" has_lines answers 33000
 after=$(peak $pid)
 exec 3>&-
 wait $pid || fail "a long stream: exit status $?: $(cat err)"
-[ $((after - before)) -lt 4096 ] || fail "a long stream: memory grew from $before to $after kB"
+# AddressSanitizer keeps freed memory for a while.
+[ -n "${POFAC_SANITIZE:-}" ] || [ $((after - before)) -lt 4096 ] || fail "a long stream: memory grew from $before to $after kB"
 
 # ---- the bar, on a terminal only ----
 
