@@ -119,8 +119,9 @@ static void list_outputs(const graph_case *c, strbuf *out) {
 #define DISTILBERT DISTILBERT_EMBEDDINGS DISTILBERT_LAYER("0") DISTILBERT_LAYER("1")
 #define POOLER WEIGHTED("bert.pooler.dense", 6, 6)
 #define BERT_LM                                                                                                                    \
-    WEIGHTED("cls.predictions.transform.dense", 6, 6) NORMED("cls.predictions.transform.LayerNorm") "cls.predictions.bias "        \
-                                                                                                    "f32[11]\n"
+    WEIGHTED("cls.predictions.transform.dense", 6, 6)                                                                              \
+    NORMED("cls.predictions.transform.LayerNorm")                                                                                  \
+    "cls.predictions.bias f32[11]\n"
 #define DISTILBERT_LM WEIGHTED("vocab_transform", 6, 6) NORMED("vocab_layer_norm") "vocab_projector.bias f32[11]\n"
 
 typedef struct head_case {
