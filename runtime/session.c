@@ -221,16 +221,16 @@ static pofac_status take_inputs(session *s, const tensor_source *inputs, const d
 
 /* The inputs as the session has taken them, and those that no step reads as they are given. */
 typedef struct taken_inputs {
-    const session *session;
+    const plan *plan;
+    const ir_tensor *tensors;
     const tensor_source *given;
 } taken_inputs;
 
 static pofac_status get_taken(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
     const taken_inputs *t = user;
-    const plan *p = t->session->plan;
-    for (size_t i = 0; i < p->n_buffers; i++) {
-        if (p->buffers[i].kind != PLAN_INPUT || strcmp(p->buffers[i].name, name) != 0) continue;
-        *out = t->session->tensors[i];
+    for (size_t i = 0; i < t->plan->n_buffers; i++) {
+        if (t->plan->buffers[i].kind != PLAN_INPUT || strcmp(t->plan->buffers[i].name, name) != 0) continue;
+        *out = t->tensors[i];
         out->owned = false;
         return POFAC_OK;
     }
@@ -238,7 +238,7 @@ static pofac_status get_taken(void *user, const char *name, const diag_sink *sin
 }
 
 static pofac_status bind_symbols(session *s, const tensor_source *inputs, const diag_sink *sink) {
-    taken_inputs taken = {s, inputs};
+    taken_inputs taken = {s->plan, s->tensors, inputs};
     const tensor_source source = {get_taken, &taken};
     TRY(binding_from_inputs(s->plan->graph, &source, sink, s->binding));
     for (size_t i = 0; i < s->weights.n_symbols; i++)

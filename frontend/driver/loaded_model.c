@@ -75,17 +75,18 @@ static pofac_status read_description(loaded_model *m, const char *path, const ch
     return POFAC_OK;
 }
 
-static model_head head_of_tensors(const loaded_model *m, arena *a) {
+static pofac_status guess_head(loaded_model *m, const diag_sink *sink) {
     size_t n = m->weights ? checkpoint_size(m->weights) : 0;
-    const char **names = ARENA_ARRAY(a, const char *, n + 1);
-    if (!names) return HEAD_NONE;
+    const char **names = ARENA_ARRAY(&m->memory, const char *, n + 1);
+    if (!names) return diag_out_of_memory(sink);
     for (size_t i = 0; i < n; i++) names[i] = checkpoint_at(m->weights, i)->name;
-    return model_head_guess(names, n);
+    m->spec.head = model_head_guess(names, n);
+    return POFAC_OK;
 }
 
-static void apply_options(loaded_model *m, const loaded_model_options *o) {
+static pofac_status apply_options(loaded_model *m, const loaded_model_options *o, const diag_sink *sink) {
     if (o->head != HEAD_AUTO) m->spec.head = o->head;
-    if (m->spec.head == HEAD_AUTO) m->spec.head = head_of_tensors(m, &m->memory);
+    if (m->spec.head == HEAD_AUTO) TRY(guess_head(m, sink));
     if (o->num_labels && o->num_labels != m->spec.num_labels) {
         m->spec.num_labels = o->num_labels;
         m->spec.labels = NULL;
@@ -93,6 +94,7 @@ static void apply_options(loaded_model *m, const loaded_model_options *o) {
     }
     if (o->vocab) m->vocab = o->vocab;
     m->seed = o->seed;
+    return POFAC_OK;
 }
 
 static pofac_status draw_parameter(loaded_model *m, parameter *p, const diag_sink *sink);
@@ -100,7 +102,7 @@ static pofac_status draw_parameter(loaded_model *m, parameter *p, const diag_sin
 static pofac_status get_parameter(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
     loaded_model *m = user;
     const strmap_entry *e = strmap_get(&m->bound, name, strlen(name));
-    if (!e) return diag_error(sink, POFAC_ERR_INPUT, NULL, "%s: the model has no parameter \"%s\"", m->path, name);
+    if (!e) return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path}, "the model has no parameter \"%s\"", name);
     parameter *p = &m->parameters.data[e->value];
     if (p->waits) TRY(draw_parameter(m, p, sink));
     *out = p->tensor;
@@ -119,7 +121,7 @@ static pofac_status open_parts(loaded_model *m, const loaded_model_options *o, c
     else TRY(read_description(m, m->path, &weights, sink));
     if (!weights && m->directory) weights = m->directory;
     if (weights) TRY(checkpoint_open(weights, sink, &m->weights));
-    apply_options(m, o);
+    TRY(apply_options(m, o, sink));
     return model_spec_check(&m->spec, m->path, sink);
 }
 
@@ -161,7 +163,9 @@ static bool has_tensor(const loaded_model *m, const char *ending) {
     return !m->weights;
 }
 
-bool loaded_model_has_embeddings(const loaded_model *m) { return has_tensor(m, "embeddings.word_embeddings.weight"); }
+bool loaded_model_has_embeddings(const loaded_model *m) {
+    return has_tensor(m, "embeddings.word_embeddings.weight") || has_tensor(m, "embeddings.position_embeddings.weight");
+}
 
 bool loaded_model_has_pooler(const loaded_model *m) { return has_tensor(m, "pooler.dense.weight"); }
 
@@ -240,18 +244,17 @@ static pofac_status list_parameters(loaded_model *m, const ir_graph *g, arena *a
     return POFAC_OK;
 }
 
-static pofac_status keep_parameter(loaded_model *m, const parameter *p, const diag_sink *sink) {
-    strmap_entry *e = strmap_put(&m->bound, p->name, strlen(p->name), m->parameters.size, NULL);
-    if (!e || !VEC_PUSH(&m->parameters, *p)) {
-        ir_tensor lost = p->tensor;
-        tensor_free(&lost);
-        return diag_out_of_memory(sink);
-    }
+/* Takes over its tensor. */
+static pofac_status keep_parameter(loaded_model *m, parameter *p, const diag_sink *sink) {
+    const strmap_entry *e = NULL;
+    if (VEC_PUSH(&m->parameters, *p)) e = strmap_put(&m->bound, p->name, strlen(p->name), m->parameters.size - 1, NULL);
+    else tensor_free(&p->tensor);
+    if (!e) return diag_out_of_memory(sink);
     m->parameters.data[m->parameters.size - 1].name = e->key;
     return POFAC_OK;
 }
 
-/* Some names of a list, the first `few` in full. */
+/* The first names of a list, and how many more there are. */
 static void list_names(strbuf *text, const char *const *names, size_t n) {
     enum { FEW = 8 };
     for (size_t i = 0; i < n && i < FEW; i++) strbuf_printf(text, "%s%s", i ? ", " : "", names[i]);
@@ -280,18 +283,22 @@ static pofac_status report_missing(const loaded_model *m, const wanted_tensor *w
         list_names(&text, head, n_head);
         diag_note(sink, &place, "initialised from seed %llu: %s", (unsigned long long)m->seed, strbuf_str(&text));
     }
+    if (!strbuf_ok(&text)) status = diag_out_of_memory(sink);
     strbuf_free(&text);
     return status;
 }
 
-static void report_unexpected(const loaded_model *m, const tensor_match *match, arena *a, const diag_sink *sink) {
+static pofac_status report_unexpected(const loaded_model *m, const tensor_match *match, arena *a, const diag_sink *sink) {
     const char **names = ARENA_ARRAY(a, const char *, match->n_unexpected + 1);
-    if (!names || match->n_unexpected == 0) return;
+    if (!names) return diag_out_of_memory(sink);
+    if (match->n_unexpected == 0) return POFAC_OK;
     for (size_t i = 0; i < match->n_unexpected; i++) names[i] = match->unexpected[i]->name;
     strbuf text = STRBUF_INIT;
     list_names(&text, names, match->n_unexpected);
-    diag_note(sink, &(diag_place){.file = m->path}, "not used: %s", strbuf_str(&text));
+    pofac_status status = strbuf_ok(&text) ? POFAC_OK : diag_out_of_memory(sink);
+    if (status == POFAC_OK) diag_note(sink, &(diag_place){.file = m->path}, "not used: %s", strbuf_str(&text));
     strbuf_free(&text);
+    return status;
 }
 
 static pofac_status bind_wanted(loaded_model *m, const wanted_tensor *wanted, size_t n, bool first, arena *a,
@@ -300,7 +307,7 @@ static pofac_status bind_wanted(loaded_model *m, const wanted_tensor *wanted, si
     if (m->weights) {
         TRY(tensor_names_match(m->weights, wanted, n, a, sink, &match));
         TRY(report_missing(m, wanted, &match, a, sink));
-        if (first) report_unexpected(m, &match, a, sink);
+        if (first) TRY(report_unexpected(m, &match, a, sink));
     } else if (first) {
         diag_note(sink, &(diag_place){.file = m->path}, "no checkpoint: all %zu parameters are initialised from seed %llu", n,
                   (unsigned long long)m->seed);
@@ -331,18 +338,40 @@ const tensor_source *loaded_model_state(const loaded_model *m) { return &m->sour
 
 /* ---- tokenizer ---- */
 
-pofac_status loaded_model_tokenizer(loaded_model *m, const diag_sink *sink, const tokenizer **out) {
-    if (!m->tokenizer) {
-        if (m->vocab) TRY(tokenizer_create(m->vocab, &m->tokenizer_options, sink, &m->tokenizer));
-        else if (m->directory) TRY(tokenizer_load_directory(m->directory, &m->tokenizer_options, sink, &m->tokenizer));
-        else
-            return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path},
-                              "the model has no vocabulary; give one with <tokenizer vocab=\"...\"/> or --vocab");
-        if (tokenizer_vocab_size(m->tokenizer) > (size_t)m->spec.vocab_size)
-            return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path},
-                              "the vocabulary has %zu tokens, the model's embeddings have %lld rows",
-                              tokenizer_vocab_size(m->tokenizer), (long long)m->spec.vocab_size);
+/* Settings of a vocabulary that is not the directory's own: still the directory's, where the description has none. */
+static pofac_status find_settings(loaded_model *m, const diag_sink *sink, tokenizer_options *out) {
+    const tokenizer_options *said = &m->tokenizer_options;
+    *out = (tokenizer_options){0};
+    if (m->directory) {
+        const char *path = arena_printf(&m->memory, "%s/tokenizer_config.json", m->directory);
+        if (!path) return diag_out_of_memory(sink);
+        if (file_exists(path)) TRY(tokenizer_config_read(path, sink, out));
     }
-    *out = m->tokenizer;
+    if (said->do_lower_case != TOKENIZER_UNSET) out->do_lower_case = said->do_lower_case;
+    if (said->strip_accents != TOKENIZER_UNSET) out->strip_accents = said->strip_accents;
+    if (said->tokenize_chinese_chars != TOKENIZER_UNSET) out->tokenize_chinese_chars = said->tokenize_chinese_chars;
+    return POFAC_OK;
+}
+
+static pofac_status read_tokenizer(loaded_model *m, const diag_sink *sink, tokenizer **out) {
+    tokenizer_options settings;
+    if (!m->vocab && m->directory) return tokenizer_load_directory(m->directory, &m->tokenizer_options, sink, out);
+    if (!m->vocab)
+        return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path},
+                          "the model has no vocabulary; give one with <tokenizer vocab=\"...\"/> or --vocab");
+    TRY(find_settings(m, sink, &settings));
+    return tokenizer_create(m->vocab, &settings, sink, out);
+}
+
+pofac_status loaded_model_tokenizer(loaded_model *m, const diag_sink *sink, const tokenizer **out) {
+    tokenizer *t = m->tokenizer;
+    if (!t) TRY(read_tokenizer(m, sink, &t));
+    size_t n = tokenizer_vocab_size(t);
+    if (n > (size_t)m->spec.vocab_size) {
+        tokenizer_destroy(t);
+        return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path},
+                          "the vocabulary has %zu tokens, the model's embeddings have %lld rows", n, (long long)m->spec.vocab_size);
+    }
+    *out = m->tokenizer = t;
     return POFAC_OK;
 }

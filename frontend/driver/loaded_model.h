@@ -29,7 +29,7 @@ const model_spec *loaded_model_spec(const loaded_model *m); /* head resolved */
 ir_context *loaded_model_context(loaded_model *m);
 const char *loaded_model_path(const loaded_model *m);
 
-/* False when a checkpoint is there but holds no word embeddings: such a model starts at embedding_output. */
+/* False when a checkpoint is there but holds neither word nor position embeddings: such a model starts at embedding_output. */
 bool loaded_model_has_embeddings(const loaded_model *m);
 /* False when a checkpoint is there but holds no pooler. */
 bool loaded_model_has_pooler(const loaded_model *m);
@@ -39,7 +39,8 @@ bool loaded_model_has_pooler(const loaded_model *m);
  * for several graphs. */
 POFAC_MUST_USE pofac_status loaded_model_bind(loaded_model *m, const ir_graph *g, const diag_sink *sink);
 
-/* The bound parameters. */
+/* The bound parameters. Those of the seed are drawn when they are first asked for, on threads of their own: by one caller at a
+ * time. */
 const tensor_source *loaded_model_state(const loaded_model *m);
 
 /* The model's tokenizer, read at the first call; POFAC_ERR_INPUT when it has none. */

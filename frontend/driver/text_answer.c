@@ -165,7 +165,7 @@ static pofac_status put_candidates(const tokenizer *t, const float *x, int64_t n
     const softmax all = softmax_of(x, n);
     if (known > n) known = n;
     if (k > known) k = known;
-    candidate *best = malloc((size_t)(k ? k : 1) * sizeof *best);
+    candidate *best = calloc(k ? (size_t)k : 1, sizeof *best);
     if (!best) return diag_out_of_memory(sink);
     size_t found = find_candidates(x, known, (size_t)k, best);
     strbuf_puts(out, "\"candidates\": [");
