@@ -1,6 +1,8 @@
 /*
  * tokenizer_config.json and tokenizer.json into options and a vocabulary. Of the latter only what a WordPiece model of BERT has is
- * taken: model.vocab, max_input_chars_per_word and the normalizer's flags; a model that would tokenize differently is refused.
+ * taken: model.vocab, max_input_chars_per_word and the normalizer's flags; a model that would tokenize differently is refused, and so
+ * are tokens with a role under other names than BERT's. Tokens that were added to those with a role are named in a warning: they are
+ * words of the text here, and not found literally in it.
  * Numbers are read as doubles, since "no limit" is written as an integer of 31 digits.
  */
 #include "frontend/text/tokenizer_config.h"
@@ -58,7 +60,71 @@ static pofac_status read_max_length(config_reader *r, const json_t *object, size
     return POFAC_OK;
 }
 
+/* A token is written as its text, or as an object with its text. */
+static const char *token_text(const json_t *value) {
+    return json_string_value(json_is_object(value) ? json_object_get(value, "content") : value);
+}
+
+static bool has_role(const char *token) {
+    for (int s = 0; s < TOKENIZER_N_SPECIALS; s++)
+        if (strcmp(token, tokenizer_special_name((tokenizer_special)s)) == 0) return true;
+    return false;
+}
+
+/* The tokens with a role have the names that are found in text and put around it. */
+static pofac_status check_roles(config_reader *r, const json_t *root) {
+    static const char *const keys[TOKENIZER_N_SPECIALS] = {
+        [TOKENIZER_PAD] = "pad_token", [TOKENIZER_UNK] = "unk_token",   [TOKENIZER_CLS] = "cls_token",
+        [TOKENIZER_SEP] = "sep_token", [TOKENIZER_MASK] = "mask_token",
+    };
+    for (int s = 0; s < TOKENIZER_N_SPECIALS; s++) {
+        const json_t *value = json_object_get(root, keys[s]);
+        const char *name = tokenizer_special_name((tokenizer_special)s), *found = token_text(value);
+        char quoted[64];
+        if (!value || json_is_null(value) || (found && strcmp(found, name) == 0)) continue;
+        snprintf(quoted, sizeof quoted, "\"%s\"", name);
+        return wrong(r, keys[s], json_is_object(value) && found ? json_object_get(value, "content") : value, quoted);
+    }
+    return POFAC_OK;
+}
+
+/* Tokens beside those with a role: `added_tokens` of tokenizer.json is a list of them, `added_tokens_decoder` has them by id. */
+typedef struct added_tokens {
+    const char *first; /* without a role; NULL when there is none */
+    size_t n;          /* of them */
+} added_tokens;
+
+static pofac_status add_token(config_reader *r, const char *path, const json_t *value, added_tokens *a) {
+    const char *text = token_text(value);
+    if (!text) return wrong(r, path, value, "tokens with their content");
+    if (has_role(text)) return POFAC_OK;
+    if (!a->first) a->first = text;
+    a->n++;
+    return POFAC_OK;
+}
+
+static pofac_status check_added(config_reader *r, const json_t *root, const char *path) {
+    const json_t *tokens = json_object_get(root, path);
+    added_tokens added = {0};
+    const char *key;
+    json_t *value;
+    size_t i;
+    if (!tokens || json_is_null(tokens)) return POFAC_OK;
+    if (!json_is_array(tokens) && !json_is_object(tokens)) return wrong(r, path, tokens, "an array or object of tokens");
+    json_array_foreach(tokens, i, value) TRY(add_token(r, path, value, &added));
+    json_object_foreach((json_t *)(uintptr_t)tokens, key, value) TRY(add_token(r, path, value, &added));
+    if (added.n == 0) return POFAC_OK;
+    strbuf_clear(&r->text);
+    strbuf_put_json(&r->text, added.first, strlen(added.first));
+    if (added.n > 1) strbuf_printf(&r->text, " and %zu more", added.n - 1);
+    diag_warning(r->sink, &(diag_place){.file = r->file}, "%s: found %s: text that has such a token is split as any other", path,
+                 strbuf_str(&r->text));
+    return POFAC_OK;
+}
+
 static pofac_status read_settings(config_reader *r, const json_t *root, tokenizer_options *o) {
+    TRY(check_roles(r, root));
+    TRY(check_added(r, root, "added_tokens_decoder"));
     TRY(read_flag(r, root, "do_lower_case", "do_lower_case", &o->do_lower_case));
     TRY(read_flag(r, root, "strip_accents", "strip_accents", &o->strip_accents));
     TRY(read_flag(r, root, "tokenize_chinese_chars", "tokenize_chinese_chars", &o->tokenize_chinese_chars));
@@ -151,6 +217,7 @@ static pofac_status read_model(config_reader *r, const json_t *root, tokenizer_o
     const json_t *model = json_object_get(root, "model");
     TRY(read_wordpiece(r, model, o));
     TRY(read_normalizer(r, json_object_get(root, "normalizer"), o));
+    TRY(check_added(r, root, "added_tokens"));
     return write_vocabulary(r, json_object_get(model, "vocab"), vocab_text);
 }
 

@@ -8,7 +8,8 @@
 #include "frontend/text/tokenizer.h"
 
 /* Reads do_lower_case, strip_accents, tokenize_chinese_chars and model_max_length from a tokenizer_config.json into `out`, which
- * keeps what the file does not set (absent or null). POFAC_ERR_INPUT: unreadable, not JSON (with line and column), wrong type. */
+ * keeps what the file does not set (absent or null). POFAC_ERR_INPUT: unreadable, not JSON (with line and column), wrong type, or a
+ * token with a role ([CLS] and its like) under another name. A warning where tokens were added to those with a role. */
 POFAC_MUST_USE pofac_status tokenizer_config_read(const char *path, const diag_sink *sink, tokenizer_options *out);
 
 /* The tokenizer of directory `dir`. A setting is taken from `overrides` (may be NULL) where set there, else from

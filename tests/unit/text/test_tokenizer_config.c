@@ -105,6 +105,53 @@ static void tokenizer_json(void **state) {
     expect_options(state, NULL, "lower 1 strip 1 chinese 1 word 200 length 0");
 }
 
+/* Tokens with a role, in the ways that files of several years write them. */
+static void roles(void **state) {
+    put(state, "vocab.txt", small_vocabulary);
+    put(state, "tokenizer_config.json",
+        "{\"cls_token\": \"[CLS]\", \"sep_token\": {\"__type\": \"AddedToken\", \"content\": \"[SEP]\", \"lstrip\": false}, "
+        "\"mask_token\": null, \"pad_token\": \"[PAD]\", \"unk_token\": \"[UNK]\", \"added_tokens_decoder\": {\"0\": {\"content\": "
+        "\"[PAD]\", \"special\": true}, \"100\": {\"content\": \"[UNK]\"}}}");
+    tokenizer_destroy(load(state, NULL, ""));
+    remove_files(state);
+    strbuf text = STRBUF_INIT;
+    strbuf_append(&text, json_model, sizeof json_model - 2); /* without the last brace */
+    strbuf_puts(
+        &text,
+        ", \"added_tokens\": [{\"id\": 1, \"content\": \"[CLS]\", \"special\": true}, {\"id\": 2, \"content\": \"[SEP]\"}]}");
+    put(state, "tokenizer.json", strbuf_str(&text));
+    tokenizer_destroy(load(state, NULL, ""));
+    strbuf_free(&text);
+}
+
+/* Loads, with a warning. */
+static void expect_warning(void **state, const char *wanted) {
+    tokenizer *t = NULL;
+    strbuf said = STRBUF_INIT;
+    diag_sink sink = diag_sink_to_strbuf(&said);
+    assert_int_equal(tokenizer_load_directory(*state, NULL, &sink, &t), POFAC_OK);
+    assert_string_equal(strbuf_str(&said) + strlen(*state), wanted);
+    tokenizer_destroy(t);
+    strbuf_free(&said);
+}
+
+static void added_tokens(void **state) {
+    put(state, "vocab.txt", small_vocabulary);
+    put(state, "tokenizer_config.json", "{\"added_tokens_decoder\": {\"9\": {\"content\": \"<ent>\"}}}");
+    expect_warning(state,
+                   "/tokenizer_config.json: warning: added_tokens_decoder: found \"<ent>\": text that has such a token is split as "
+                   "any other\n");
+    remove_files(state);
+    strbuf text = STRBUF_INIT;
+    strbuf_append(&text, json_model, sizeof json_model - 2);
+    strbuf_puts(&text, ", \"added_tokens\": [{\"content\": \"[CLS]\"}, {\"content\": \"<a>\"}, {\"content\": \"<b>\"}]}");
+    put(state, "tokenizer.json", strbuf_str(&text));
+    strbuf_free(&text);
+    expect_warning(state,
+                   "/tokenizer.json: warning: added_tokens: found \"<a>\" and 1 more: text that has such a token is split as any "
+                   "other\n");
+}
+
 static void expect_config_error(void **state, const char *json, const char *wanted) {
     put(state, "vocab.txt", small_vocabulary);
     put(state, "tokenizer_config.json", json);
@@ -123,6 +170,17 @@ static void wrong_settings(void **state) {
                         "/tokenizer_config.json: error: model_max_length: found \"512\", wanted a number of tokens, 1 or more\n");
     expect_config_error(state, "{\"model_max_length\": 0}",
                         "/tokenizer_config.json: error: model_max_length: found 0.0, wanted a number of tokens, 1 or more\n");
+    expect_config_error(state, "{\"cls_token\": \"<s>\"}",
+                        "/tokenizer_config.json: error: cls_token: found \"<s>\", wanted \"[CLS]\"\n");
+    expect_config_error(state, "{\"mask_token\": {\"content\": \"<mask>\"}}",
+                        "/tokenizer_config.json: error: mask_token: found \"<mask>\", wanted \"[MASK]\"\n");
+    expect_config_error(state, "{\"pad_token\": 0}", "/tokenizer_config.json: error: pad_token: found 0.0, wanted \"[PAD]\"\n");
+    expect_config_error(state, "{\"sep_token\": {}}",
+                        "/tokenizer_config.json: error: sep_token: found an object, wanted \"[SEP]\"\n");
+    expect_config_error(state, "{\"added_tokens_decoder\": 3}",
+                        "/tokenizer_config.json: error: added_tokens_decoder: found 3.0, wanted an array or object of tokens\n");
+    expect_config_error(state, "{\"added_tokens_decoder\": {\"0\": 1}}",
+                        "/tokenizer_config.json: error: added_tokens_decoder: found 1.0, wanted tokens with their content\n");
     expect_config_error(state, "[]", "/tokenizer_config.json: error: found an array, wanted an object\n");
     expect_config_error(state, "{\n  \"do_lower_case\" true}",
                         "/tokenizer_config.json:2:19: error: invalid JSON: ':' expected near 'true'\n"
@@ -204,6 +262,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(settings, NULL, remove_files),
         cmocka_unit_test_setup_teardown(tokenizer_json, NULL, remove_files),
+        cmocka_unit_test_setup_teardown(roles, NULL, remove_files),
+        cmocka_unit_test_setup_teardown(added_tokens, NULL, remove_files),
         cmocka_unit_test_setup_teardown(wrong_settings, NULL, remove_files),
         cmocka_unit_test_setup_teardown(wrong_models, NULL, remove_files),
         cmocka_unit_test_setup_teardown(every_allocation_may_fail, NULL, remove_files),
