@@ -72,7 +72,7 @@ static pofac_status read_object(archive *a, pickle *out) {
 }
 
 static pofac_status read_archive(archive *a) {
-    pickle object;
+    pickle object = {0};
     TRY(find_folder(a));
     TRY(check_byte_order(a));
     TRY(read_object(a, &object));

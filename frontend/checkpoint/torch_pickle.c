@@ -222,8 +222,8 @@ static pofac_status run_pop(machine *m, argument a) {
 
 static pofac_status run_pop_mark(machine *m, argument a) {
     (void)a;
-    pickle_value **items;
-    size_t n;
+    pickle_value **items = NULL;
+    size_t n = 0;
     return pop_mark(m, &items, &n);
 }
 
@@ -304,8 +304,8 @@ static pofac_status run_empty_dict(machine *m, argument a) {
 
 static pofac_status run_tuple(machine *m, argument a) {
     (void)a;
-    pickle_value **items;
-    size_t n;
+    pickle_value **items = NULL;
+    size_t n = 0;
     TRY(pop_mark(m, &items, &n));
     return make_tuple(m, items, n);
 }
@@ -340,8 +340,8 @@ static pofac_status run_append(machine *m, argument a) {
 
 static pofac_status run_appends(machine *m, argument a) {
     (void)a;
-    pickle_value **items;
-    size_t n;
+    pickle_value **items = NULL;
+    size_t n = 0;
     TRY(pop_mark(m, &items, &n));
     return extend(m, PICKLE_LIST, items, n);
 }
@@ -355,8 +355,8 @@ static pofac_status run_setitem(machine *m, argument a) {
 
 static pofac_status run_setitems(machine *m, argument a) {
     (void)a;
-    pickle_value **items;
-    size_t n;
+    pickle_value **items = NULL;
+    size_t n = 0;
     TRY(pop_mark(m, &items, &n));
     return extend(m, PICKLE_DICT, items, n);
 }
@@ -408,8 +408,8 @@ static pofac_status read_line(machine *m, const char **line, size_t *n) {
 
 static pofac_status run_global(machine *m, argument a) {
     (void)a;
-    const char *module, *name;
-    size_t module_bytes, name_bytes;
+    const char *module = NULL, *name = NULL;
+    size_t module_bytes = 0, name_bytes = 0;
     TRY(read_line(m, &module, &module_bytes));
     TRY(read_line(m, &name, &name_bytes));
     return push_global(m, module, module_bytes, name, name_bytes);
@@ -430,7 +430,7 @@ static pofac_status run_stack_global(machine *m, argument a) {
 static pofac_status run_reduce(machine *m, argument a) {
     (void)a;
     TRY(need(m, 2));
-    pickle_value *result;
+    pickle_value *result = NULL;
     const pickle_value *arguments = pop(m), *function = pop(m);
     TRY(torch_call(&m->place, m->memory, function, arguments, &result));
     TRY(push(m, result));
@@ -448,7 +448,7 @@ static pofac_status run_build(machine *m, argument a) {
 static pofac_status run_persistent(machine *m, argument a) {
     (void)a;
     TRY(need(m, 1));
-    pickle_value *result;
+    pickle_value *result = NULL;
     TRY(torch_find_storage(&m->place, m->memory, pop(m), &m->storages, &result));
     return push(m, result);
 }

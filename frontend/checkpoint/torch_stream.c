@@ -41,7 +41,7 @@ static pofac_status read_pickle(stream *s, const char *part, pickle *out) {
 }
 
 static pofac_status read_preamble(stream *s) {
-    pickle p;
+    pickle p = {0};
     TRY(read_pickle(s, "magic number", &p));
     if (p.root->kind != PICKLE_LONG || p.root->text.n != sizeof magic || memcmp(p.root->text.bytes, magic, sizeof magic) != 0)
         return torch_wrong(s->file, "found a pickle of %s at the beginning, wanted torch.save's magic number",
@@ -105,7 +105,7 @@ static pofac_status read_storage(stream *s, const pickle_value *key) {
 }
 
 static pofac_status read_storages(stream *s) {
-    pickle p;
+    pickle p = {0};
     TRY(read_pickle(s, "keys of storages", &p));
     if (p.root->kind != PICKLE_LIST)
         return torch_wrong(s->file, "keys of storages: found %s, wanted a list", pickle_describe(p.root));
@@ -126,7 +126,7 @@ static pofac_status find_storage(void *user, const pickle_storage *wanted, const
 }
 
 static pofac_status read_stream(stream *s) {
-    pickle object;
+    pickle object = {0};
     TRY(read_preamble(s));
     TRY(read_pickle(s, "object", &object));
     TRY(collect_storages(s, &object));

@@ -103,7 +103,7 @@ static pofac_status add_tensor(torch_file *f, const pickle_value *key, const pic
     checkpoint_tensor t = {
         .name = arena_strndup(checkpoint_memory(f->c), key->text.bytes, key->text.n), .file = f->name, .dtype = s->dtype};
     if (!t.name) return diag_out_of_memory(f->sink);
-    int64_t n_elements;
+    int64_t n_elements = 0;
     TRY(read_size(f, from, &t, &n_elements));
     TRY(read_stride(f, from, &t));
     if (n_elements) {

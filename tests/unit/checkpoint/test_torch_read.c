@@ -358,9 +358,9 @@ static checkpoint *open_shared(const char *path) {
 static void old_name(const char *name, char *out, size_t n) {
     snprintf(out, n, "%s", name);
     char *end = strstr(out, "LayerNorm.weight");
-    if (end) strcpy(end, "LayerNorm.gamma");
+    if (end) memcpy(end, "LayerNorm.gamma", sizeof "LayerNorm.gamma");
     end = strstr(out, "LayerNorm.bias");
-    if (end) strcpy(end, "LayerNorm.beta");
+    if (end) memcpy(end, "LayerNorm.beta", sizeof "LayerNorm.beta");
 }
 
 static float *load(const checkpoint_tensor *t) {

@@ -93,8 +93,8 @@ static const char *renamed(const variant *v, const char *name, arena *a) {
     char *text = arena_printf(a, "%s%s", v->prefix ? v->prefix : "", name);
     assert_non_null(text);
     char *weight = strstr(text, "LayerNorm.weight"), *bias = strstr(text, "LayerNorm.bias");
-    if (v->gamma_beta && weight) strcpy(weight, "LayerNorm.gamma");
-    if (v->gamma_beta && bias) strcpy(bias, "LayerNorm.beta");
+    if (v->gamma_beta && weight) memcpy(weight, "LayerNorm.gamma", sizeof "LayerNorm.gamma");
+    if (v->gamma_beta && bias) memcpy(bias, "LayerNorm.beta", sizeof "LayerNorm.beta");
     return text;
 }
 
@@ -136,8 +136,8 @@ static void put_items_safetensors(void **state, const char *name, const written 
 /* Every tensor a storage of its own, except those of the same elements, which share one. `transposed`: matrices stand column by
  * column, and are views of that. */
 static void put_items_torch(void **state, const char *name, const written *w, bool stream, bool transposed) {
-    torch_view *views = calloc(w->items.size, sizeof *views);
-    torch_stored *storages = calloc(w->items.size, sizeof *storages);
+    torch_view *views = calloc(w->items.size + 1, sizeof *views);
+    torch_stored *storages = calloc(w->items.size + 1, sizeof *storages);
     arena memory = ARENA_INIT;
     strbuf pickle = STRBUF_INIT;
     size_t n = 0;
