@@ -29,11 +29,11 @@ ok "$build_dir/stack_rows" "$reference" all.safetensors s0.embeddings_output s1.
 check all "0 1 2 3" --interpreter
 check all "0 1 2 3"
 
-# Without embedding tables there is nothing to read token ids with, and without a vocabulary nothing to read text with.
+# Without embedding tables there is nothing to read token ids or text with.
 run predict "$model" --tensors "$POFAC_SHARED/fixtures/forward/bert-pretraining/inputs.safetensors" -o ids.safetensors
 wants_status 3
 grep -q "the model has no embedding tables: wanted embedding_output \[B,S,E\] instead of input_ids" err || fail "$last: $(cat err)"
 run predict "$model" /dev/null
 wants_status 3
-grep -q "vocab" err || fail "$last: $(cat err)"
+grep -q "the model has no embedding tables: found texts, wanted tensors with embedding_output (--tensors)" err || fail "$last: $(cat err)"
 finish

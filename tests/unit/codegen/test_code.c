@@ -48,7 +48,10 @@ static const char every_kernel[] =
     "  %26:2 = kept_rows %2 {rows = \"T\"} : i32[T], i32[B+1]\n"
     "  %27 = gather_rows %6, %26 : i64[T]\n"
     "  %28 = scatter_rows %27, %26, %6 : i64[B*S]\n"
-    "  return \"y\" = %24, \"lse\" = %17#1, \"cast\" = %25, \"mean\" = %15#1, \"ids\" = %28\n"
+    "  %29 = add %19, %16 {group = 3} : f32[B*S,48] tiles<32>\n"
+    "  %30:3 = layer_norm %29, %5, %5 {eps = 1e-12, group = 3} : f32[B*S,48] tiles<32>, f32[B*S], f32[B*S]\n"
+    "  %31 = relayout %30 : f32[B*S,48]\n"
+    "  return \"norm\" = %31, \"y\" = %24, \"lse\" = %17#1, \"cast\" = %25, \"mean\" = %15#1, \"ids\" = %28\n"
     "}\n";
 
 static const char linear_kernel[] = "graph @g (T <= 4096) {\n"
