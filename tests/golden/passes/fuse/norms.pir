@@ -1,5 +1,5 @@
-; A residual sum and its layer norm, with the linear on either side of the sum; without a linear; not where the sum is read twice
-; or repeats a vector. Results of the last node may be read by anyone.
+; A residual sum and its layer norm; not where the sum is read twice or repeats a vector. A linear before it is a kernel of its own.
+; Results of the last node may be read by anyone.
 graph @norms (T <= 64) {
   %1 = input {name = "x"} : f32[T,4] tiles<32>
   %2 = state {name = "weight"} : f32[4,4]
