@@ -10,7 +10,6 @@
 #include "ir/op.h"
 
 #define MAX_INPUTS 8
-#define MAX_OUTPUTS 128
 #define MAX_LOSSES 4
 
 typedef struct tensor_job {
@@ -25,11 +24,11 @@ typedef struct tensor_job {
     const char *names[MAX_INPUTS]; /* of the graph's inputs */
     ir_tensor inputs[MAX_INPUTS];  /* all rows */
     size_t n_inputs;
-    int64_t batch_size;   /* rows of a batch, at most */
-    int64_t first, count; /* rows of the batch */
-    const char *out_names[MAX_OUTPUTS];
-    ir_tensor outputs[MAX_OUTPUTS]; /* all rows */
-    size_t n_outputs;
+    int64_t batch_size;      /* rows of a batch, at most */
+    int64_t first, count;    /* rows of the batch */
+    safetensors_item *items; /* [outputs of the graph + 1] what is written */
+    ir_tensor *outputs;      /* [outputs of the graph] all rows */
+    size_t n_outputs;        /* that are written */
     double loss_sum[MAX_LOSSES];
     int64_t loss_count[MAX_LOSSES];
 } tensor_job;
@@ -145,24 +144,26 @@ static pofac_status get_batch(void *user, const char *name, const diag_sink *sin
     return diag_error(sink, POFAC_ERR_INPUT, NULL, "no input \"%s\"", name);
 }
 
+/* Room for all rows of an output of which a batch has these. */
+static pofac_status make_output(tensor_job *j, const char *name, const ir_tensor *batch, ir_tensor *all) {
+    int64_t dims[IR_MAX_RANK];
+    memcpy(dims, batch->dims, sizeof dims);
+    dims[0] = j->n_rows;
+    if (tensor_alloc(batch->dtype, batch->rank, dims, all) != POFAC_OK) return diag_out_of_memory(j->sink);
+    safetensors_item *item = &j->items[j->n_outputs++];
+    *item = (safetensors_item){.name = name, .dtype = all->dtype, .rank = all->rank, .data = all->data};
+    memcpy(item->dims, all->dims, sizeof all->dims);
+    return POFAC_OK;
+}
+
 static pofac_status keep_outputs(tensor_job *j) {
     const ir_graph *g = executor_graph(j->executor);
-    j->n_outputs = 0;
     for (size_t i = 0; i < g->outputs.size; i++) {
         const char *name = g->outputs.data[i].name;
-        ir_tensor batch;
+        ir_tensor batch, *all = &j->outputs[i];
         if (strncmp(name, "loss.", 5) == 0) continue;
-        if (j->n_outputs == MAX_OUTPUTS)
-            return diag_error(j->sink, POFAC_ERR_RUNTIME, NULL, "the graph has more than %d outputs", MAX_OUTPUTS);
         TRY(executor_output(j->executor, name, j->sink, &batch));
-        ir_tensor *all = &j->outputs[j->n_outputs];
-        if (!all->data) {
-            int64_t dims[IR_MAX_RANK];
-            memcpy(dims, batch.dims, sizeof dims);
-            dims[0] = j->n_rows;
-            if (tensor_alloc(batch.dtype, batch.rank, dims, all) != POFAC_OK) return diag_out_of_memory(j->sink);
-        }
-        j->out_names[j->n_outputs++] = name;
+        if (!all->data) TRY(make_output(j, name, &batch, all));
         ir_tensor place = row_range(all, j->first, j->count);
         memcpy(place.data, batch.data, tensor_bytes(&batch));
     }
@@ -197,12 +198,21 @@ static pofac_status add_losses(tensor_job *j) {
     return POFAC_OK;
 }
 
-static pofac_status run_batches(tensor_job *j) {
+/* Errors count elements from the batch's first one. */
+static pofac_status run_batch(tensor_job *j) {
     const tensor_source inputs = {get_batch, j};
+    pofac_status status = executor_run(j->executor, &inputs, j->sink);
+    if (status == POFAC_ERR_INPUT && j->count < j->n_rows)
+        diag_note(j->sink, &(diag_place){.file = j->in_path}, "in the batch of rows %lld to %lld", (long long)j->first,
+                  (long long)(j->first + j->count - 1));
+    return status;
+}
+
+static pofac_status run_batches(tensor_job *j) {
     for (j->first = 0; j->first < j->n_rows; j->first += j->count) {
         if (interruption_check(j->options->stop)) return POFAC_ERR_INTERRUPTED;
         j->count = j->n_rows - j->first < j->batch_size ? j->n_rows - j->first : j->batch_size;
-        TRY(executor_run(j->executor, &inputs, j->sink));
+        TRY(run_batch(j));
         TRY(keep_outputs(j));
         if (j->with_loss) TRY(add_losses(j));
     }
@@ -210,23 +220,17 @@ static pofac_status run_batches(tensor_job *j) {
 }
 
 static pofac_status write_outputs(const tensor_job *j, const char *path) {
-    safetensors_item items[MAX_OUTPUTS + 1];
-    size_t n = 0, n_losses;
+    size_t n = j->n_outputs, n_losses;
     float loss = 0.0f;
-    for (; n < j->n_outputs; n++) {
-        const ir_tensor *t = &j->outputs[n];
-        items[n] = (safetensors_item){.name = j->out_names[n], .dtype = t->dtype, .rank = t->rank, .data = t->data};
-        memcpy(items[n].dims, t->dims, sizeof t->dims);
-    }
     if (j->with_loss) {
         const model_loss *losses = model_graph_losses(loaded_model_spec(j->model), &n_losses);
         double sum = 0.0;
         for (size_t i = 0; i < n_losses && i < MAX_LOSSES; i++)
             sum += losses[i].factor * (j->loss_sum[i] / (double)j->loss_count[i]); /* none counts: NaN */
         loss = (float)sum;
-        items[n++] = (safetensors_item){.name = "loss", .dtype = IR_F32, .rank = 1, .dims = {1}, .data = &loss};
+        j->items[n++] = (safetensors_item){.name = "loss", .dtype = IR_F32, .rank = 1, .dims = {1}, .data = &loss};
     }
-    return safetensors_write(path, items, n, NULL, 0, j->sink);
+    return safetensors_write(path, j->items, n, NULL, 0, j->sink);
 }
 
 static pofac_status run_job(tensor_job *j, const road_options *road, const char *out_path) {
@@ -241,6 +245,10 @@ static pofac_status run_job(tensor_job *j, const road_options *road, const char 
     TRY(executor_create(j->model, &r, j->options->kind, j->sink, &j->executor));
     executor_watch(j->executor, j->options->stop);
     TRY(executor_set_profile(j->executor, j->options->profile, j->sink));
+    size_t n_outputs = executor_graph(j->executor)->outputs.size;
+    j->items = calloc(n_outputs + 1, sizeof *j->items);
+    j->outputs = calloc(n_outputs + 1, sizeof *j->outputs);
+    if (!j->items || !j->outputs) return diag_out_of_memory(j->sink);
     TRY(load_inputs(j));
     TRY(executor_fit_batch(j->executor, j->length, j->options->batch_size < j->n_rows ? j->options->batch_size : j->n_rows,
                            j->options->max_memory, j->options->report_memory, j->sink, &j->batch_size));
@@ -258,7 +266,9 @@ pofac_status predict_tensors(loaded_model *model, const road_options *road, cons
     j->sink = sink;
     pofac_status status = run_job(j, road, out_path);
     for (size_t i = 0; i < MAX_INPUTS; i++) tensor_free(&j->inputs[i]);
-    for (size_t i = 0; i < MAX_OUTPUTS; i++) tensor_free(&j->outputs[i]);
+    for (size_t i = 0; j->outputs && i < executor_graph(j->executor)->outputs.size; i++) tensor_free(&j->outputs[i]);
+    free(j->outputs);
+    free(j->items);
     executor_destroy(j->executor);
     checkpoint_close(j->file);
     free(j);

@@ -48,7 +48,8 @@ static void begin(batch_case *c, void **state, const char *arch, model_head head
 }
 
 static executor *make(batch_case *c, const char *pipeline, executor_kind kind, bool chosen_rows) {
-    const road_options road = {.pipeline = pipeline, .cache_dir = c->cache_dir, .threads = 2, .graph = {.chosen_rows = chosen_rows}};
+    const road_options road = {
+        .pipeline = pipeline, .cache_dir = c->cache_dir, .threads = 2, .graph = {.chosen_rows = chosen_rows}};
     executor *e;
     assert_int_equal(executor_create(c->model, &road, kind, &c->sink, &e), POFAC_OK);
     return e;
