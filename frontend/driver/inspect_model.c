@@ -29,11 +29,20 @@ static const char *kernel_of(const plan *p, const char *name) {
     return "-";
 }
 
-static bool is_linear_weight(const ir_graph *g, ir_value v) {
+static bool is_linear_weight(const ir_graph *g, const char *name) {
     for (size_t i = 0; i < g->nodes.size; i++) {
         const ir_node *n = &g->nodes.data[i];
-        if (op_has(n->op, TRAIT_WEIGHTED) && n->inputs[1] == v) return true;
+        if (!op_has(n->op, TRAIT_WEIGHTED)) continue;
+        const ir_node *weight = graph_node_of(g, n->inputs[1]);
+        if (weight->op == OP_state && strcmp(node_string(weight, "name"), name) == 0) return true;
     }
+    return false;
+}
+
+/* Is a parameter there already? A pipeline may leave several leaves of one name. */
+static bool is_known(const inspect_result *r, const char *name) {
+    for (size_t i = 0; i < r->n_rows; i++)
+        if (strcmp(r->rows[i].name, name) == 0) return true;
     return false;
 }
 
@@ -51,7 +60,7 @@ static pofac_status inspect_parameter(const plan *p, const ir_node *leaf, const 
     row->elements = tensor_elements(&t);
     row->zeros = count_zeros(&t);
     row->bytes = (int64_t)tensor_bytes(&t);
-    row->prunable = is_linear_weight(p->graph, leaf->first_result);
+    row->prunable = is_linear_weight(p->graph, name);
     return row->name && row->shape && row->kernel ? POFAC_OK : diag_out_of_memory(sink);
 }
 
@@ -61,7 +70,7 @@ static pofac_status inspect_plan(loaded_model *model, const plan *p, arena *a, c
     out->target = arena_strdup(a, p->target);
     if (!out->rows || !out->target) return diag_out_of_memory(sink);
     for (size_t i = 0; i < g->nodes.size; i++) {
-        if (g->nodes.data[i].op != OP_state) continue;
+        if (g->nodes.data[i].op != OP_state || is_known(out, node_string(&g->nodes.data[i], "name"))) continue;
         inspect_row *row = &out->rows[out->n_rows];
         TRY(inspect_parameter(p, &g->nodes.data[i], loaded_model_state(model), a, sink, row));
         out->n_rows++;

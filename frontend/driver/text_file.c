@@ -51,8 +51,9 @@ pofac_status text_file_slurp(int fd, const char *name, const diag_sink *sink, st
         if (n < 0) return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = name}, "cannot read: %s", strerror(errno));
         if (n == 0) break;
         strbuf_append(out, block, (size_t)n);
+        if (!strbuf_ok(out)) return diag_out_of_memory(sink);
     }
-    return strbuf_ok(out) ? POFAC_OK : diag_out_of_memory(sink);
+    return POFAC_OK;
 }
 
 static pofac_status parse(ir_context *c, const char *path, const tensor_source *source, const diag_sink *sink, ir_module **out) {
