@@ -179,7 +179,7 @@ static void files_of_text_that_are_wrong(void **state) {
     expect_read_error(state, "gone.pir", NULL, "gone.pir: error: ");
     expect_read_error(state, "bad.pir", NULL, "bad.pir:2:8: error: ");
     expect_read_error(state, "g.pir", "gone.safetensors", "gone.safetensors: error: ");
-    expect_read_error(state, "g.pir", "other.safetensors", "error: the file of constants has no tensor \"c\"\n");
+    expect_read_error(state, "g.pir", "other.safetensors", "g.pir:3:3: error: the file of constants has no tensor \"c\"\n");
 }
 
 static void everything_is_read(void **state) {
