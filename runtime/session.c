@@ -47,6 +47,7 @@ struct session {
     const ir_tensor **evaluator_inputs;
     ir_tensor **evaluator_results;
     int64_t *times_ns;
+    session_span *spans; /* [n_steps][threads] */
     bool profile, ran;
     session_memory memory;
 };
@@ -143,8 +144,9 @@ static bool make_arrays(session *s) {
     s->binding = calloc(s->weights.n_symbols, sizeof *s->binding);
     s->slot_bytes = calloc(slots, sizeof *s->slot_bytes);
     s->slot_start = calloc(slots, sizeof *s->slot_start);
-    s->times_ns = calloc(p->n_steps ? p->n_steps : 1, sizeof *s->times_ns);
-    return s->tensors && s->pointers && s->returned && s->binding && s->slot_bytes && s->slot_start && s->times_ns &&
+    s->times_ns = calloc(p->n_steps + 1, sizeof *s->times_ns);
+    s->spans = calloc((p->n_steps + 1) * thread_pool_threads(s->pool), sizeof *s->spans);
+    return s->tensors && s->pointers && s->returned && s->binding && s->slot_bytes && s->slot_start && s->times_ns && s->spans &&
            make_operands(s);
 }
 
@@ -192,6 +194,7 @@ void session_destroy(session *s) {
     free(s->evaluator_inputs);
     free(s->evaluator_results);
     free(s->times_ns);
+    free(s->spans);
     free(s->arena);
     free(s->scratch);
     free(s);
@@ -298,9 +301,21 @@ static pofac_status make_room(session *s, const diag_sink *sink) {
     return POFAC_OK;
 }
 
+static int64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* The spans of a step, [threads]. */
+static session_span *spans_of(const session *s, const plan_step *step) {
+    return s->spans + (size_t)(step - s->plan->steps) * thread_pool_threads(s->pool);
+}
+
 typedef struct step_run {
     const session *session;
     const plan_step *step;
+    session_span *spans; /* NULL: nobody asks */
     int64_t units;
 } step_run;
 
@@ -309,12 +324,14 @@ static void run_chunk(void *user, size_t worker, size_t chunk) {
     const session *s = r->session;
     int64_t begin = (int64_t)chunk * r->step->grain, end = begin + r->step->grain;
     if (end > r->units) end = r->units;
+    if (r->spans && r->spans[worker].begin_ns == 0) r->spans[worker].begin_ns = now_ns();
     r->step->run(s->operands, s->dims, begin, end, s->scratch + (int64_t)worker * s->scratch_bytes);
+    if (r->spans) r->spans[worker].end_ns = now_ns();
 }
 
 static void run_kernel(session *s, const plan_step *step) {
     int64_t work = dim_eval(step->work, binding_of(s)), units = (work + step->work_per_unit - 1) / step->work_per_unit;
-    step_run run = {s, step, units};
+    step_run run = {s, step, s->profile ? spans_of(s, step) : NULL, units};
     for (uint32_t i = 0; i < step->n_buffers; i++)
         s->operands[i] = step->buffers[i] == UINT32_MAX ? NULL : s->pointers[step->buffers[i]];
     for (uint32_t i = 0; i < step->n_dims; i++) s->dims[i] = dim_eval(step->dims[i], binding_of(s));
@@ -381,15 +398,22 @@ static pofac_status run_evaluator(session *s, const plan_step *step, const diag_
     return status;
 }
 
-static int64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 static pofac_status run_step(session *s, const plan_step *step, const diag_sink *sink) {
     if (!step->run) return run_evaluator(s, step, sink);
     run_kernel(s, step);
+    return POFAC_OK;
+}
+
+/* The same, with its times. */
+static pofac_status profile_step(session *s, size_t i, const diag_sink *sink) {
+    const plan_step *step = &s->plan->steps[i];
+    session_span *spans = spans_of(s, step);
+    memset(spans, 0, thread_pool_threads(s->pool) * sizeof *spans);
+    int64_t start = now_ns();
+    TRY(run_step(s, step, sink));
+    int64_t end = now_ns();
+    if (!step->run) spans[0] = (session_span){start, end};
+    s->times_ns[i] += end - start;
     return POFAC_OK;
 }
 
@@ -399,11 +423,8 @@ pofac_status session_run(session *s, const tensor_source *inputs, const diag_sin
     TRY(bind_symbols(s, inputs, sink));
     TRY(check_ranges(s, sink));
     TRY(make_room(s, sink));
-    for (size_t i = 0; i < s->plan->n_steps; i++) {
-        int64_t start = s->profile ? now_ns() : 0;
-        TRY(run_step(s, &s->plan->steps[i], sink));
-        if (s->profile) s->times_ns[i] += now_ns() - start;
-    }
+    for (size_t i = 0; i < s->plan->n_steps; i++)
+        TRY(s->profile ? profile_step(s, i, sink) : run_step(s, &s->plan->steps[i], sink));
     s->ran = true;
     return POFAC_OK;
 }
@@ -438,5 +459,7 @@ void session_profile(session *s, bool on) {
 }
 
 const int64_t *session_times_ns(const session *s) { return s->times_ns; }
+
+const session_span *session_spans(const session *s) { return s->spans; }
 
 ir_binding session_binding(const session *s) { return binding_of(s); }

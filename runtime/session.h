@@ -35,6 +35,13 @@ POFAC_MUST_USE pofac_status session_memory_at(const session *s, ir_binding bindi
 void session_profile(session *s, bool on);
 const int64_t *session_times_ns(const session *s);
 
+/* From when to when each worker had chunks of each step in the last run, while profiling was on: [n_steps][threads of the pool], in
+ * nanoseconds of CLOCK_MONOTONIC, begin_ns 0 where it had none. A step without a kernel is worker 0's. */
+typedef struct session_span {
+    int64_t begin_ns, end_ns;
+} session_span;
+const session_span *session_spans(const session *s);
+
 /* Numbers of the symbols in the last run, for the dims of steps. */
 ir_binding session_binding(const session *s);
 

@@ -1,6 +1,6 @@
 /*
- * Times of steps; see run_profile.h. The session counts the time of each step; what the steps of one run took is the difference to
- * the run before. Steps run one after the other and fill the end of a run, so their places in a trace follow from their times.
+ * Times of steps; see run_profile.h. The session counts the time of each step, so what the steps of one run took is the difference to
+ * the run before; and it says when each thread worked on each step, which makes a trace.
  */
 #include "frontend/driver/run_profile.h"
 
@@ -14,8 +14,9 @@
 #define MAX_EVENTS 100000 /* of a trace: what viewers take without effort, some 20 MB of JSON */
 
 typedef struct trace_event {
-    size_t step; /* number of the step; n_steps: the whole run */
-    int64_t begin_ns, ns;
+    uint32_t step; /* number of the step; n_steps: the whole run */
+    uint32_t lane; /* 0: runs and steps; from 1: threads */
+    int64_t begin_ns, end_ns;
 } trace_event;
 
 struct run_profile {
@@ -103,15 +104,33 @@ static void add_row(profile_row *row, int64_t ns, double flops, double bytes) {
     row->bytes += bytes;
 }
 
-static pofac_status add_events(run_profile *p, const int64_t *times_ns, int64_t run_ns, const diag_sink *sink) {
-    if (p->events.size + p->n_steps + 1 > MAX_EVENTS) return POFAC_OK;
-    int64_t at = now_ns() - p->start_ns - run_ns;
-    bool ok = VEC_PUSH(&p->events, ((trace_event){p->n_steps, at, run_ns}));
-    for (size_t i = 0; i < p->n_steps && ok; i++) {
-        int64_t ns = times_ns[i] - p->seen_ns[i];
-        ok = VEC_PUSH(&p->events, ((trace_event){i, at, ns}));
-        at += ns;
+static bool add_event(run_profile *p, size_t step, size_t lane, int64_t begin_ns, int64_t end_ns) {
+    const trace_event event = {(uint32_t)step, (uint32_t)lane, begin_ns - p->start_ns, end_ns - p->start_ns};
+    return VEC_PUSH(&p->events, event);
+}
+
+/* A step begins with the first of its threads, and ends with the last. A step without work has no event. */
+static bool add_step_events(run_profile *p, size_t step, const session_span *spans, int64_t *run_begin, int64_t *run_end) {
+    int64_t begin = INT64_MAX, end = 0;
+    bool ok = true;
+    for (size_t thread = 0; thread < p->threads && ok; thread++) {
+        if (spans[thread].begin_ns == 0) continue;
+        if (spans[thread].begin_ns < begin) begin = spans[thread].begin_ns;
+        if (spans[thread].end_ns > end) end = spans[thread].end_ns;
+        ok = add_event(p, step, 1 + thread, spans[thread].begin_ns, spans[thread].end_ns);
     }
+    if (end == 0) return ok;
+    if (begin < *run_begin) *run_begin = begin;
+    *run_end = end;
+    return ok && add_event(p, step, 0, begin, end);
+}
+
+static pofac_status add_events(run_profile *p, const session_span *spans, const diag_sink *sink) {
+    if (p->events.size + (p->n_steps + 1) * (p->threads + 1) > MAX_EVENTS) return POFAC_OK;
+    int64_t begin = INT64_MAX, end = 0;
+    bool ok = true;
+    for (size_t i = 0; i < p->n_steps && ok; i++) ok = add_step_events(p, i, spans + i * p->threads, &begin, &end);
+    if (ok && end > 0) ok = add_event(p, p->n_steps, 0, begin, end);
     return ok ? POFAC_OK : diag_out_of_memory(sink);
 }
 
@@ -120,7 +139,7 @@ pofac_status run_profile_add(run_profile *p, const runnable *r, const diag_sink 
     ir_binding binding = session_binding(r->session);
     int64_t run_ns = 0;
     for (size_t i = 0; i < p->n_steps; i++) run_ns += times_ns[i] - p->seen_ns[i];
-    TRY(add_events(p, times_ns, run_ns, sink));
+    TRY(add_events(p, session_spans(r->session), sink));
     for (size_t i = 0; i < p->n_steps; i++) {
         const plan_step *step = &r->plan->steps[i];
         int64_t ns = times_ns[i] - p->seen_ns[i], flops = dim_eval(step->flops, binding), bytes = dim_eval(step->bytes, binding);
@@ -255,25 +274,36 @@ void run_profile_put_json(const run_profile *p, strbuf *out) {
     free(sorted);
 }
 
+static void put_lane(strbuf *out, size_t lane) {
+    strbuf_printf(out, ",\n{\"name\": \"thread_name\", \"ph\": \"M\", \"pid\": 1, \"tid\": %zu, \"args\": {\"name\": ", 1 + lane);
+    if (lane == 0) strbuf_puts(out, "\"steps\"}}");
+    else strbuf_printf(out, "\"thread %zu\"}}", lane - 1);
+}
+
+static void put_event(const run_profile *p, const trace_event *e, strbuf *out) {
+    const profile_row *step = e->step < p->n_steps ? &p->steps[e->step] : NULL;
+    strbuf_puts(out, ",\n{");
+    put_string(out, "name", step ? step->name : "run");
+    strbuf_printf(out, ", \"ph\": \"X\", \"pid\": 1, \"tid\": %u, \"ts\": %.3f, \"dur\": %.3f", 1 + e->lane,
+                  1e-3 * (double)e->begin_ns, 1e-3 * (double)(e->end_ns - e->begin_ns));
+    if (step && e->lane == 0) {
+        strbuf_puts(out, ", \"args\": {");
+        put_string(out, "scope", step->scope);
+        strbuf_puts(out, ", ");
+        put_string(out, "variant", step->variant);
+        strbuf_putc(out, '}');
+    }
+    strbuf_putc(out, '}');
+}
+
 void run_profile_put_trace(const run_profile *p, strbuf *out) {
     size_t in_trace = 0;
     strbuf_puts(out, "{\"displayTimeUnit\": \"ns\", \"traceEvents\": [\n"
-                     "{\"name\": \"process_name\", \"ph\": \"M\", \"pid\": 1, \"tid\": 1, \"args\": {\"name\": \"pofac\"}}");
+                     "{\"name\": \"process_name\", \"ph\": \"M\", \"pid\": 1, \"args\": {\"name\": \"pofac\"}}");
+    for (size_t lane = 0; lane <= p->threads; lane++) put_lane(out, lane);
     for (size_t e = 0; e < p->events.size; e++) {
-        const trace_event *event = &p->events.data[e];
-        const profile_row *step = event->step < p->n_steps ? &p->steps[event->step] : NULL;
-        strbuf_puts(out, ",\n{");
-        put_string(out, "name", step ? step->name : "run");
-        strbuf_printf(out, ", \"ph\": \"X\", \"pid\": 1, \"tid\": 1, \"ts\": %.3f, \"dur\": %.3f, \"args\": {",
-                      1e-3 * (double)event->begin_ns, 1e-3 * (double)event->ns);
-        if (step) {
-            put_string(out, "scope", step->scope);
-            strbuf_puts(out, ", ");
-            put_string(out, "variant", step->variant);
-        } else {
-            strbuf_printf(out, "\"run\": %zu", in_trace++);
-        }
-        strbuf_puts(out, "}}");
+        put_event(p, &p->events.data[e], out);
+        in_trace += p->events.data[e].step == p->n_steps;
     }
     strbuf_puts(out, "\n], \"otherData\": {");
     put_string(out, "target", p->target ? p->target : "");

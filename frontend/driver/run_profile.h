@@ -45,7 +45,7 @@ void run_profile_put_text(const run_profile *p, strbuf *out);
  * "steps": [{"kernel", "variant", "scope", "ms", ...}]}; ms are of one run. */
 void run_profile_put_json(const run_profile *p, strbuf *out);
 
-/* Trace Event Format: an event for each step of the first runs, within an event for the run. */
+/* Trace Event Format, of the first runs: lane 1 has the runs and their steps, the lanes after it when each thread worked on which. */
 void run_profile_put_trace(const run_profile *p, strbuf *out);
 
 /* "linear N=768 K=768 W=32 panel=8 ... v1=gelu(v0)" -> "linear N=768 K=768 gelu": the sizes and what is computed, not how. */

@@ -12,7 +12,7 @@ run predict demo texts.txt --profile
 wants_status 0
 ok cmp out plain
 grep -q '^profile of 1 run of .* ms on average; .* threads\{0,1\}$' err || fail "$last: $(head -n 1 err)"
-grep -q '^ *[0-9.]* *[0-9.]*% *[0-9.]* *[0-9.]* *[0-9]*  linear N=64 K=128 add$' err || fail "$last: no kernel linear N=64 K=128 add: $(cat err)"
+grep -q '^ *[0-9.]* *[0-9.]*% *[0-9.]* *[0-9.]* *[0-9]*  linear N=128 K=64 gelu$' err || fail "$last: no kernel linear N=128 K=64 gelu: $(cat err)"
 grep -q '  encoder.layer.0.attention.self  *attention heads=4 D=16$' err || fail "$last: no step of attention: $(cat err)"
 run predict demo texts.txt --profile=json --profile_output profile.json
 wants_status 0
@@ -22,8 +22,10 @@ has profile.json runs=1 threads:positive target:string ms:positive kernels.0.ker
     kernels.0.ms:positive kernels.0.share:positive kernels.0.gflops:number kernels.0.gbytes:number steps.0.scope:string steps.30.kernel:string
 run predict demo texts.txt --profile=trace --profile_output trace.json
 wants_status 0
-has trace.json traceEvents.1.name=run traceEvents.1.ph=X traceEvents.2.name:string traceEvents.2.ts:positive traceEvents.2.dur:number \
-    traceEvents.2.args.scope:string otherData.runs=1
+has trace.json traceEvents.1.name=thread_name traceEvents.1.ph=M traceEvents.9.name:string traceEvents.9.ph=X traceEvents.9.ts:positive \
+    traceEvents.9.dur:number otherData.runs=1
+grep -q '^{"name": "run", "ph": "X", "pid": 1, "tid": 1, "ts": [0-9.]*, "dur": [0-9.]*}' trace.json || fail "$last: no event for the run"
+grep -q '"scope": "encoder.layer.0.attention.self"' trace.json || fail "$last: no event with its scope"
 run predict demo --tensors in.safetensors -o out.safetensors --batch_size 1 --profile=json
 wants_status 0
 has err runs=2
