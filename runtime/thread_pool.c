@@ -163,12 +163,16 @@ size_t thread_pool_default_threads(void) {
  * ThreadSanitizer, which sees only instrumented code, has to be told. */
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
+#define THREAD_SANITIZER
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define THREAD_SANITIZER
+#endif
+#ifdef THREAD_SANITIZER
 #include <sanitizer/tsan_interface.h>
 #define TSAN_RELEASE(address) __tsan_release(address)
 #define TSAN_ACQUIRE(address) __tsan_acquire(address)
-#endif
-#endif
-#ifndef TSAN_RELEASE
+#else
 #define TSAN_RELEASE(address) ((void)(address))
 #define TSAN_ACQUIRE(address) ((void)(address))
 #endif
