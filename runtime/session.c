@@ -374,8 +374,10 @@ static pofac_status run_evaluator(session *s, const plan_step *step, const diag_
     ir_tensor *results = s->values + node->n_inputs;
     pofac_status status = POFAC_OK;
     for (uint32_t i = 0; i < node->n_inputs; i++) {
-        s->evaluator_inputs[i] = step->buffers[i] == UINT32_MAX ? NULL : &s->values[i];
-        if (s->evaluator_inputs[i]) s->values[i] = buffer_tensor(s, step->buffers[i]);
+        s->evaluator_inputs[i] = NULL;
+        if (step->buffers[i] == UINT32_MAX) continue;
+        s->values[i] = buffer_tensor(s, step->buffers[i]);
+        s->evaluator_inputs[i] = &s->values[i];
     }
     for (uint32_t r = 0; r < node->n_results; r++) {
         results[r] = (ir_tensor){0};
