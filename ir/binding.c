@@ -117,8 +117,9 @@ static pofac_status count_kept(solver *s, const tensor_source *inputs, const ir_
     return POFAC_OK;
 }
 
-pofac_status binding_from_inputs(const ir_graph *g, const tensor_source *inputs, const diag_sink *sink, int64_t *values) {
-    solver s = {.graph = g, .sink = sink, .values = values, .n_values = context_n_symbols(g->module->context) + 1, .learned = true};
+pofac_status binding_from_inputs(const ir_graph *g, const tensor_source *inputs, const diag_sink *sink, int64_t *values,
+                                 size_t n_values) {
+    solver s = {.graph = g, .sink = sink, .values = values, .n_values = n_values, .learned = true};
     for (size_t i = 0; i < s.n_values; i++) values[i] = -1;
     while (s.learned) {
         s.learned = false;

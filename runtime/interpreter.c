@@ -221,7 +221,7 @@ pofac_status interpret_graph(const ir_graph *g, const tensor_source *inputs, con
         status = diag_out_of_memory(sink);
         goto done;
     }
-    TRY_OR(done, status, binding_from_inputs(g, inputs, sink, it.symbols));
+    TRY_OR(done, status, binding_from_inputs(g, inputs, sink, it.symbols, context_n_symbols(g->module->context) + 1));
     find_last_uses(&it);
     TRY_OR(done, status, run_nodes(&it, observer, input, result));
     status = take_outputs(&it, out);

@@ -16,10 +16,12 @@
 static int64_t *bind(text_case *c, const char *nodes, named_tensors *inputs) {
     text_case_begin(c, nodes);
     if (!c->graph) fail_msg("%s", strbuf_str(&c->messages));
-    int64_t *values = calloc(context_n_symbols(c->context) + 1, sizeof *values);
+    size_t n = context_n_symbols(c->context) + 1;
+    int64_t *values = calloc(n, sizeof *values);
     assert_non_null(values);
     tensor_source source = named_tensors_source(inputs);
-    pofac_status status = binding_from_inputs(c->graph, &source, &c->sink, values);
+    symbol_named(c->context, "of_another_graph"); /* what the context learns later is not this graph's */
+    pofac_status status = binding_from_inputs(c->graph, &source, &c->sink, values, n);
     if (status == POFAC_OK) return values;
     assert_int_equal(status, POFAC_ERR_INPUT);
     free(values);
