@@ -7,8 +7,8 @@
  *   padded_offsets                                -> the offsets of the kept rows
  *   row_positions                                 -> on padded rows, then gathered: a token keeps its place in the padded sequence
  *   ops that work row by row, attention           -> the same on kept rows
- *   gather_rows by first_rows                     -> the same on kept rows; by another index, which counts padded rows: after
- *                                                    scatter_rows
+ *   gather_rows by first_rows                     -> the same on kept rows; by another index, which counts padded rows: by the
+ *                                                    places of its rows among the kept ones
  *   reshape of rows to a padded value [B,S,...]   -> scatter_rows, then the same: padded places hold 0
  *
  * So outputs agree wherever the mask is not 0, and nowhere else is anything promised (a prediction for padding means nothing).
@@ -25,6 +25,7 @@ typedef struct unpadding {
     ir_value mask;                 /* old: the input [B,S] */
     ir_dim rows, kept;             /* B*S, T */
     ir_value index, offsets, like; /* new: [T], [B+1], and a value [B*S] */
+    ir_value places;               /* new: [B*S], once a gather has asked for it */
     ir_value *padded;              /* [old values] new: the value with all rows, where it came out of a reshape */
 } unpadding;
 
@@ -186,9 +187,22 @@ static ir_value unpad_positions(unpadding *u, const ir_node *n) {
     return gather_kept(u, build_binary(u->rw.to, OP_row_positions, offsets, padded != IR_NO_VALUE ? padded : u->like));
 }
 
+/* For each padded row its place among the kept ones, [B*S]; 0 where it is not kept. */
+static ir_value places_of_rows(unpadding *u) {
+    ir_graph *to = u->rw.to;
+    if (u->places) return u->places;
+    const ir_dim dims[2] = {dim_const(1), u->kept}; /* all tokens as one sequence: its places are 0 to T-1 */
+    const ir_type *one = type_tensor(to->module->context, graph_type(to, u->index)->dtype, 2, dims);
+    ir_value offsets = build_unary(to, OP_padded_offsets, build_declared(to, OP_reshape, u->index, one));
+    ir_value inputs[] = {build_binary(to, OP_row_positions, offsets, u->index), u->index, u->like};
+    u->places = node_add(to, OP_scatter_rows, inputs, 3, NULL, 0, NULL);
+    return u->places;
+}
+
 /* By an index that counts padded rows. */
 static ir_value unpad_gather(unpadding *u, const ir_node *n) {
-    return build_binary(u->rw.to, OP_gather_rows, scatter_kept(u, n->inputs[0]), rewrite_value(&u->rw, n->inputs[1]));
+    ir_value index = build_binary(u->rw.to, OP_gather_rows, places_of_rows(u), rewrite_value(&u->rw, n->inputs[1]));
+    return build_binary(u->rw.to, OP_gather_rows, rewrite_value(&u->rw, n->inputs[0]), index);
 }
 
 /* The declared type with kept rows where it has all rows; NULL for ops that declare none. */

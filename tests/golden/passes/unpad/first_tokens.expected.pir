@@ -11,8 +11,12 @@ graph @first_tokens (B <= 8, S <= 16, M <= 32, T <= 128) {
   %10 = first_rows %2#1                                                  : i32[B]
   %11 = gather_rows %9, %10                                              : f32[B,4]
   %12 = input {name = "chosen"}                                          : i32[M]
-  %13 = scatter_rows %9, %2, %3                                          : f32[B*S,4]
-  %14 = gather_rows %13, %12                                             : f32[M,4]
+  %13 = reshape %2                                                       : i32[1,T]
+  %14 = padded_offsets %13                                               : i32[2]
+  %15 = row_positions %14, %2                                            : i32[T]
+  %16 = scatter_rows %15, %2, %3                                         : i32[B*S]
+  %17 = gather_rows %16, %12                                             : i32[M]
+  %18 = gather_rows %9, %17                                              : f32[M,4]
   return "first" = %11,
-         "chosen" = %14
+         "chosen" = %18
 }
