@@ -89,7 +89,7 @@ static void emit_vector(emitter *e, const expression_tile *t, const cg_val *feat
 
 void expression_emit_tile(emitter *e, const expression_tile *t, cg_val first, cg_val row0, cg_val n_rows) {
     em_loop rows, parts;
-    cg_val feature[EXPRESSION_MAX_INPUTS];
+    cg_val feature[EXPRESSION_MAX_INPUTS] = {NULL};
     em_loop_begin(e, &rows, em_int(e, 0), n_rows, 1, NULL, 0);
     cg_val row = em_add(e, rows.index, row0);
     load_feature_inputs(e, t, row, feature);

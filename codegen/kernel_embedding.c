@@ -170,7 +170,7 @@ void emit_embedding(emitter *e, const cg_kernel *k) {
     if (!c.W) end = em_min(e, end, c.n_rows); /* a tile is written whole */
     em_loop_begin(e, &rows, begin, end, c.size, NULL, 0);
     emit_look_up(e, &c, rows.index);
-    em_loop_begin(e, &blocks, em_int(e, 0), em_int(e, (c.E + c.size - 1) / c.size), 1, NULL, 0);
+    em_loop_begin(e, &blocks, em_int(e, 0), em_int(e, transpose_blocks(c.E, c.size)), 1, NULL, 0);
     cg_val feature = transpose_block_start(e, blocks.index, c.E, c.size);
     if (c.W) emit_tile_block(e, &c, rows.index, feature);
     else emit_row_block(e, &c, rows.index, feature);

@@ -40,7 +40,7 @@ static void emit_to_tiles(emitter *e, const relayout_code *c, cg_val t, cg_val l
     cg_val from[TRANSPOSE_MAX], block[TRANSPOSE_MAX], last = em_add_int(e, c->n_rows, -1);
     for (unsigned i = 0; i < c->size; i++) from[i] = em_index(e, c->x, em_min(e, em_add_int(e, row, i), last), 4 * c->E);
     em_loop blocks;
-    em_loop_begin(e, &blocks, em_int(e, 0), em_int(e, (c->E + c->size - 1) / c->size), 1, NULL, 0);
+    em_loop_begin(e, &blocks, em_int(e, 0), em_int(e, transpose_blocks(c->E, c->size)), 1, NULL, 0);
     cg_val feature = transpose_block_start(e, blocks.index, c->E, c->size);
     for (unsigned i = 0; i < c->size; i++) block[i] = em_load(e, c->size, em_index(e, from[i], feature, 4), 4);
     transpose_emit(e, block, c->size);
@@ -53,7 +53,7 @@ static void emit_to_rows(emitter *e, const relayout_code *c, cg_val t, cg_val la
     cg_val block[TRANSPOSE_MAX], kept = em_stack(e, 4 * (int64_t)(c->size * c->size), 4 * c->size);
     cg_val n_valid = em_min(e, em_int(e, c->size), em_sub(e, c->n_rows, row));
     em_loop blocks, rows;
-    em_loop_begin(e, &blocks, em_int(e, 0), em_int(e, (c->E + c->size - 1) / c->size), 1, NULL, 0);
+    em_loop_begin(e, &blocks, em_int(e, 0), em_int(e, transpose_blocks(c->E, c->size)), 1, NULL, 0);
     cg_val feature = transpose_block_start(e, blocks.index, c->E, c->size);
     cg_val from = em_index(e, em_index(e, c->x, em_add(e, em_mul_int(e, t, c->E), feature), 4 * c->W), lane, 4);
     for (unsigned i = 0; i < c->size; i++) block[i] = em_load(e, c->size, em_at_int(e, from, 4 * (int64_t)i * c->W), 4 * c->size);

@@ -26,6 +26,8 @@ unsigned transpose_size(unsigned lanes, int64_t features) {
     return n;
 }
 
+int64_t transpose_blocks(int64_t features, unsigned size) { return (features + size - 1) / size; }
+
 cg_val transpose_block_start(emitter *e, cg_val i, int64_t features, unsigned size) {
     cg_val start = em_mul_int(e, i, size);
     return features % size == 0 ? start : em_min(e, start, em_int(e, features - size));

@@ -13,6 +13,9 @@ void transpose_emit(emitter *e, cg_val row[TRANSPOSE_MAX], unsigned n);
 /* The block size for E features and vectors of at most `lanes`: the largest power of two that is at most either. */
 unsigned transpose_size(unsigned lanes, int64_t features);
 
+/* Blocks that cover E features: ceil(E / size). */
+int64_t transpose_blocks(int64_t features, unsigned size);
+
 /* Where block i of the ceil(E / size) that cover E features starts: the last one is moved back so that it ends at E (E >= size). */
 cg_val transpose_block_start(emitter *e, cg_val i, int64_t features, unsigned size);
 
