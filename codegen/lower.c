@@ -3,8 +3,7 @@
  *
  * A group (attribute `group`; nodes without one are groups of their own) runs where its last node stands. The first row of
  * kernels.def that takes the whole group computes it; else the longest part of it that a row takes, counted from its first node,
- * and then the rest in the same way; what no row takes alone runs through its evaluator. The sum that a layer norm at the end of a
- * group reads is written where the norm's result goes, and normalised in place.
+ * and then the rest in the same way; what no row takes alone runs through its evaluator.
  *
  * Memory: attribute `slot` (pass plan-memory). Values without a slot that are needed nevertheless (plan-memory was not run, or a
  * group was cut) get one of their own. A reshape that shares its input's slot is no step.
@@ -217,18 +216,7 @@ static bool is_alias(const lowering *l, const ir_node *n) {
     return n->op == OP_reshape && l->slot[n->first_result] >= 0 && l->slot[n->inputs[0]] == l->slot[n->first_result];
 }
 
-/* The sum of a group that ends in a layer norm goes where the norm's result goes. */
-static void share_slot(lowering *l, const cg_group *whole, size_t done) {
-    const ir_node *norm = group_last(whole);
-    if (done + 1 != whole->n_nodes || norm->op != OP_layer_norm) return;
-    ir_value x = norm->inputs[0], y = norm->first_result;
-    if (!group_has(whole, x) || l->slot[x] >= 0 || graph_type(l->graph, x) != graph_type(l->graph, y)) return;
-    if (l->slot[y] < 0) l->slot[y] = l->n_slots++;
-    l->slot[x] = l->slot[y];
-}
-
 static pofac_status lower_group(lowering *l, const use_table *uses, const uint32_t *nodes, size_t n_nodes, bool *stored) {
-    const cg_group whole = {l->graph, nodes, n_nodes, stored};
     for (size_t done = 0; done < n_nodes;) {
         size_t n = n_nodes - done;
         cg_kernel kernel;
@@ -236,7 +224,6 @@ static pofac_status lower_group(lowering *l, const use_table *uses, const uint32
             cg_group part = {l->graph, nodes + done, n, stored};
             mark_stored(l->graph, uses, part.nodes, n, stored);
             if (!kernel_choose(&part, l->target, &kernel)) continue;
-            share_slot(l, &whole, done + n);
             TRY(add_kernel_step(l, &part, &kernel));
             break;
         }

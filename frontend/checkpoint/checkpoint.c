@@ -226,6 +226,18 @@ void checkpoint_put_name(const char *name, strbuf *out) {
 }
 
 /* An empty tensor may have other dimensions as large as they like, as long as their product fits: strides are products as well. */
+pofac_status checkpoint_tensor_error(const char *file, const char *name, const diag_sink *sink, const char *format, va_list args) {
+    strbuf message = STRBUF_INIT;
+    checkpoint_put_name(name, &message);
+    strbuf_puts(&message, ": ");
+    strbuf_vprintf(&message, format, args);
+    diag_place place = {.file = file};
+    pofac_status status =
+        strbuf_ok(&message) ? diag_error(sink, POFAC_ERR_INPUT, &place, "%s", strbuf_str(&message)) : diag_out_of_memory(sink);
+    strbuf_free(&message);
+    return status;
+}
+
 bool checkpoint_pack(checkpoint_tensor *t, int64_t *n_elements, int64_t *n_bytes) {
     int64_t stride = 1;
     bool empty = false;

@@ -4,6 +4,8 @@
 #ifndef POFAC_FRONTEND_CHECKPOINT_BUILD_H
 #define POFAC_FRONTEND_CHECKPOINT_BUILD_H
 
+#include <stdarg.h>
+
 #include "frontend/checkpoint/checkpoint.h"
 #include "ir/support/arena.h"
 #include "ir/support/file_map.h"
@@ -31,6 +33,10 @@ POFAC_MUST_USE pofac_status checkpoint_add_metadata(checkpoint *c, const char *k
 
 /* Appends `tensor "NAME"` for messages: control characters escaped, a long name cut. */
 void checkpoint_put_name(const char *name, strbuf *out);
+
+/* Sends "FILE: error: tensor "NAME": message"; POFAC_ERR_INPUT. */
+POFAC_PRINTF(4, 0)
+pofac_status checkpoint_tensor_error(const char *file, const char *name, const diag_sink *sink, const char *format, va_list args);
 
 /* Strides of a packed row-major tensor, and the number of its elements; false when that or the number of bytes overflows. */
 bool checkpoint_pack(checkpoint_tensor *t, int64_t *n_elements, int64_t *n_bytes);

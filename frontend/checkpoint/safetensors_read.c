@@ -59,17 +59,10 @@ typedef struct reader {
 
 POFAC_PRINTF(3, 4)
 static pofac_status wrong(const reader *r, const char *name, const char *format, ...) {
-    strbuf message = STRBUF_INIT;
-    checkpoint_put_name(name, &message);
-    strbuf_puts(&message, ": ");
     va_list args;
     va_start(args, format);
-    strbuf_vprintf(&message, format, args);
+    pofac_status status = checkpoint_tensor_error(r->file, name, r->sink, format, args);
     va_end(args);
-    diag_place place = {.file = r->file};
-    pofac_status status = strbuf_ok(&message) ? diag_error(r->sink, POFAC_ERR_INPUT, &place, "%s", strbuf_str(&message))
-                                              : diag_out_of_memory(r->sink);
-    strbuf_free(&message);
     return status;
 }
 

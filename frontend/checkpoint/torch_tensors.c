@@ -28,15 +28,10 @@ pofac_status torch_wrong(const torch_file *f, const char *format, ...) {
 }
 
 POFAC_PRINTF(3, 4) static pofac_status wrong_tensor(const torch_file *f, const char *name, const char *format, ...) {
-    strbuf message = STRBUF_INIT;
-    checkpoint_put_name(name, &message);
-    strbuf_puts(&message, ": ");
     va_list args;
     va_start(args, format);
-    strbuf_vprintf(&message, format, args);
+    pofac_status status = checkpoint_tensor_error(f->name, name, f->sink, format, args);
     va_end(args);
-    pofac_status status = strbuf_ok(&message) ? torch_wrong(f, "%s", strbuf_str(&message)) : diag_out_of_memory(f->sink);
-    strbuf_free(&message);
     return status;
 }
 

@@ -60,7 +60,7 @@ may_include() {
     codegen/*) [[ $to == ir/* || $to == codegen/* ]] ;;
     runtime/*) [[ $to == ir/* || $to == runtime/* ]] ;;
     frontend/driver/*) [[ $to != frontend/cli/* && $to != tests/* ]] ;;
-    frontend/cli/*) [[ $to != tests/* ]] ;; # prints every table
+    frontend/cli/*) [[ $to == ir/* || $to == frontend/driver/* || $to == frontend/cli/* ]] ;;
     frontend/api/*) [[ $to == ir/* || $to == frontend/driver/* || $to == frontend/api/* ]] ;;
     frontend/*/*) # a reader: ir, its own folder, and the tables in frontend/
         reader=${from#frontend/}
