@@ -8,12 +8,12 @@
  */
 #include "frontend/model/xml_schema.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <libxml/parser.h>
 #include <libxml/relaxng.h>
-#include <libxml/threads.h>
 #include <libxml/xmlschemastypes.h>
 
 #include "frontend/model/xml_listener.h"
@@ -188,13 +188,17 @@ void xml_library_version(strbuf *out) {
     strbuf_printf(out, "%ld.%ld.%ld", number / 10000, number / 100 % 100, number % 100);
 }
 
-/* libxml2 builds the tables of its data types at first use, without a lock of its own. */
-static void init_types(void) {
+/* libxml2 builds the tables of its data types at first use, without a lock; the lock that it offers its users was seen to let two
+ * threads in. */
+static void build_types(void) {
     xmlInitParser();
-    xmlLockLibrary();
     xmlSchemaInitTypes();
     xmlRelaxNGInitTypes();
-    xmlUnlockLibrary();
+}
+
+static void init_types(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, build_types);
 }
 
 /* An xml_schema is libxml2's xmlRelaxNG; nothing is added to it. */
