@@ -83,7 +83,7 @@ static pofac_status fill_plan(compilation *c) {
     if (!p->outputs) return diag_out_of_memory(c->sink);
     for (size_t i = 0; i < p->n_outputs; i++) {
         p->outputs[i].name = p->graph->outputs.data[i].name;
-        p->outputs[i].buffer = lower_buffer(l, p->graph->outputs.data[i].value, PACKING_NONE, 0);
+        p->outputs[i].buffer = lower_buffer(l, &(cg_operand){.value = p->graph->outputs.data[i].value});
         if (p->outputs[i].buffer == UINT32_MAX) return diag_out_of_memory(c->sink);
     }
     p->n_buffers = l->buffers.size;

@@ -50,8 +50,14 @@ unsigned kernel_packed_operand(cg_kernel *k, ir_value value, plan_packing packin
         k->failed = true;
         return 0;
     }
-    k->operands[k->n_operands] = (cg_operand){value, packing, parameter};
+    k->operands[k->n_operands] = (cg_operand){.value = value, .packing = packing, .packing_parameter = parameter};
     return k->n_operands++;
+}
+
+unsigned kernel_sparse_operand(cg_kernel *k, ir_value value, plan_packing packing, const sparse_layout *layout) {
+    unsigned i = kernel_packed_operand(k, value, packing, 0);
+    if (!k->failed) k->operands[i].sparse = *layout;
+    return i;
 }
 
 unsigned kernel_operand(cg_kernel *k, ir_value value) { return kernel_packed_operand(k, value, PACKING_NONE, 0); }

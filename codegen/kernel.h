@@ -31,6 +31,7 @@ typedef struct cg_operand {
     ir_value value;
     plan_packing packing;
     uint32_t packing_parameter;
+    sparse_layout sparse;
 } cg_operand;
 
 typedef enum cg_param_kind { PARAM_INT, PARAM_REAL, PARAM_DTYPE } cg_param_kind;
@@ -85,6 +86,8 @@ void kernel_variant(const cg_kernel *k, strbuf *out);
 /* Adds an operand and returns its number. */
 unsigned kernel_operand(cg_kernel *k, ir_value value);
 unsigned kernel_packed_operand(cg_kernel *k, ir_value value, plan_packing packing, uint32_t parameter);
+/* PACKING_SPARSE_INDEX of a pattern, or PACKING_SPARSE_VALUES of its non-zeros. */
+unsigned kernel_sparse_operand(cg_kernel *k, ir_value value, plan_packing packing, const sparse_layout *layout);
 unsigned kernel_dim(cg_kernel *k, ir_dim dim);
 void kernel_set(cg_kernel *k, const char *name, int64_t value);
 void kernel_set_real(cg_kernel *k, const char *name, double value);

@@ -76,18 +76,22 @@ static const char *buffer_name(const ir_node *n) {
     return op_has(n->op, TRAIT_LEAF) ? node_string(n, "name") : NULL;
 }
 
-uint32_t lower_buffer(lowering *l, ir_value v, plan_packing packing, uint32_t packing_parameter) {
+uint32_t lower_buffer(lowering *l, const cg_operand *operand) {
+    const ir_value v = operand->value;
     for (size_t i = 0; i < l->buffers.size; i++) {
         const plan_buffer *b = &l->buffers.data[i];
-        if (b->value == v && b->packing == packing && b->packing_parameter == packing_parameter) return (uint32_t)i;
+        if (b->value == v && b->packing == operand->packing && b->packing_parameter == operand->packing_parameter &&
+            sparse_layout_equal(&b->sparse, &operand->sparse))
+            return (uint32_t)i;
     }
     const ir_node *n = graph_node_of(l->graph, v);
     plan_buffer b = {.kind = buffer_kind(n->op),
                      .name = buffer_name(n),
                      .value = v,
                      .type = graph_type(l->graph, v),
-                     .packing = packing,
-                     .packing_parameter = packing_parameter};
+                     .packing = operand->packing,
+                     .packing_parameter = operand->packing_parameter,
+                     .sparse = operand->sparse};
     if (b.kind == PLAN_SLOT) {
         if (l->slot[v] < 0) l->slot[v] = l->n_slots++;
         b.slot = (uint32_t)l->slot[v];
@@ -154,7 +158,7 @@ static pofac_status add_kernel_step(lowering *l, const cg_group *g, const cg_ker
     ir_dim *dims = ARENA_ARRAY(l->memory, ir_dim, k->n_dims + 1);
     if (!buffers || !dims) return diag_out_of_memory(l->sink);
     for (unsigned i = 0; i < k->n_operands; i++) {
-        buffers[i] = lower_buffer(l, k->operands[i].value, k->operands[i].packing, k->operands[i].packing_parameter);
+        buffers[i] = lower_buffer(l, &k->operands[i]);
         if (buffers[i] == UINT32_MAX) return diag_out_of_memory(l->sink);
     }
     memcpy(dims, k->dims, k->n_dims * sizeof *dims);
@@ -197,7 +201,7 @@ static pofac_status add_evaluator_step(lowering *l, uint32_t node) {
         buffers[i] = UINT32_MAX;
         if (v == IR_NO_VALUE || (i >= n->n_inputs && !l->stored[v])) continue;
         TRY(want_rows(l, n, v));
-        buffers[i] = lower_buffer(l, v, PACKING_NONE, 0);
+        buffers[i] = lower_buffer(l, &(cg_operand){.value = v});
         if (buffers[i] == UINT32_MAX) return diag_out_of_memory(l->sink);
     }
     plan_step step = {.kernel = "evaluator",

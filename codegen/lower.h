@@ -35,8 +35,8 @@ POFAC_MUST_USE pofac_status lower_graph(lowering *l, const ir_graph *g, const cg
                                         const diag_sink *sink);
 void lowering_free(lowering *l);
 
-/* The index of the buffer that holds a value, made where missing; UINT32_MAX when memory is short. */
-uint32_t lower_buffer(lowering *l, ir_value v, plan_packing packing, uint32_t packing_parameter);
+/* The index of the buffer that holds an operand, made where missing; UINT32_MAX when memory is short. */
+uint32_t lower_buffer(lowering *l, const cg_operand *operand);
 
 /* The function of a kernel, into the emitter's module. */
 void lower_emit(emitter *e, const lowered_kernel *k);

@@ -11,6 +11,7 @@
 #define POFAC_IR_PLAN_H
 
 #include "ir/graph.h"
+#include "ir/sparse_layout.h"
 
 /*
  * Every kernel: units [begin, end) of its work. buffers: one pointer per operand of the step, in the order that the kernel's row
@@ -40,7 +41,8 @@ typedef struct plan_buffer {
     const ir_type *type; /* of that value */
     plan_packing packing;
     uint32_t packing_parameter;
-    uint32_t slot; /* of PLAN_SLOT: buffers of one slot share memory at different times */
+    sparse_layout sparse; /* of the two sparse packings, else all zero */
+    uint32_t slot;        /* of PLAN_SLOT: buffers of one slot share memory at different times */
 } plan_buffer;
 
 typedef struct plan_step {

@@ -17,6 +17,7 @@
 #ifndef POFAC_PASSES_PASS_H
 #define POFAC_PASSES_PASS_H
 
+#include "ir/cost.h"
 #include "ir/graph.h"
 
 /* ---- what a pass gets ---- */
@@ -24,9 +25,16 @@ typedef struct pass_option {
     const char *name, *value;
 } pass_option;
 
+/* What is known besides the module; members may be NULL. */
+typedef struct pass_environment {
+    const tensor_source *state; /* the weights */
+    const cost_source *costs;
+} pass_environment;
+
 typedef struct pass_input {
     const ir_module *module;
-    const pass_option *options; /* those given */
+    const pass_environment *environment; /* never NULL */
+    const pass_option *options;          /* those given */
     size_t n_options;
     const char *pass; /* its name, for messages */
     const diag_sink *sink;
@@ -98,10 +106,10 @@ typedef struct pass_observer {
     void *user;
 } pass_observer;
 
-/* Runs a pipeline on a module, which is taken over (freed) on success and on error. `observer` may be NULL. POFAC_ERR_USAGE when
+/* Runs a pipeline on a module, which is taken over (freed) on success and on error. `environment` and `observer` may be NULL. POFAC_ERR_USAGE when
  * the observer names an unknown pass; what verifier and passes report otherwise. *out is NULL on error. */
-POFAC_MUST_USE pofac_status pipeline_run(const pass_pipeline *p, ir_module *module, const pass_observer *observer,
-                                         const diag_sink *sink, ir_module **out);
+POFAC_MUST_USE pofac_status pipeline_run(const pass_pipeline *p, ir_module *module, const pass_environment *environment,
+                                         const pass_observer *observer, const diag_sink *sink, ir_module **out);
 
 /* The columns of passes.def. */
 #define PASS(id, name, keeps, meaning) pofac_status pass_##id(const pass_input *in, ir_module **out);

@@ -76,10 +76,10 @@ static double seconds_since(const struct timespec *start) {
 }
 
 /* Runs one pass and the verifier; *out is the module afterwards, `module` stays the caller's. */
-static pofac_status run_step(const pass_step *step, const ir_module *module, const pass_observer *o, const diag_sink *sink,
-                             ir_module **out) {
+static pofac_status run_step(const pass_step *step, const pass_environment *environment, const ir_module *module,
+                             const pass_observer *o, const diag_sink *sink, ir_module **out) {
     struct timespec start;
-    pass_input in = {module, step->options, step->n_options, step->pass->name, sink};
+    pass_input in = {module, environment, step->options, step->n_options, step->pass->name, sink};
     clock_gettime(CLOCK_MONOTONIC, &start);
     *out = NULL;
     pofac_status status = step->pass->run(&in, out);
@@ -92,12 +92,13 @@ static pofac_status run_step(const pass_step *step, const ir_module *module, con
 }
 
 /* Runs the steps; *module is replaced after each. */
-static pofac_status run_steps(const pass_pipeline *p, const pass_observer *o, const diag_sink *sink, ir_module **module) {
+static pofac_status run_steps(const pass_pipeline *p, const pass_environment *environment, const pass_observer *o,
+                              const diag_sink *sink, ir_module **module) {
     for (size_t i = 0; i < p->n_steps; i++) {
         const char *name = p->steps[i].pass->name;
         ir_module *next;
         if (list_has(o->print_before, name)) dump(o, "before", name, *module);
-        pofac_status status = run_step(&p->steps[i], *module, o, sink, &next);
+        pofac_status status = run_step(&p->steps[i], environment, *module, o, sink, &next);
         if (status != POFAC_OK) {
             offer_reproducer(p, i, *module, o);
             return status;
@@ -111,13 +112,14 @@ static pofac_status run_steps(const pass_pipeline *p, const pass_observer *o, co
     return POFAC_OK;
 }
 
-pofac_status pipeline_run(const pass_pipeline *p, ir_module *module, const pass_observer *observer, const diag_sink *sink,
-                          ir_module **out) {
+pofac_status pipeline_run(const pass_pipeline *p, ir_module *module, const pass_environment *environment,
+                          const pass_observer *observer, const diag_sink *sink, ir_module **out) {
+    const pass_environment nothing = {0};
     const pass_observer none = {0}, *o = observer ? observer : &none;
     *out = NULL;
     pofac_status status = check_observer(o, sink);
     if (status == POFAC_OK) status = verify_module(module, sink);
-    if (status == POFAC_OK) status = run_steps(p, o, sink, &module);
+    if (status == POFAC_OK) status = run_steps(p, environment ? environment : &nothing, o, sink, &module);
     if (status != POFAC_OK) {
         module_destroy(module);
         return status;

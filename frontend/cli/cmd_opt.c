@@ -25,7 +25,7 @@ static pofac_status run_passes(const command_input *in, ir_context *context) {
     ir_module *m;
     TRY(pipeline_parse(option_text(in->options, "pipeline"), in->memory, in->sink, &pipeline));
     TRY(text_file_read(context, in->options->arguments[0], option_text(in->options, "constants"), in->sink, &m));
-    TRY(pipeline_run(&pipeline, m, &observer, in->sink, &m));
+    TRY(pipeline_run(&pipeline, m, NULL, &observer, in->sink, &m));
     pofac_status status = print_result(in, m, &dump);
     const char *constants = option_text(in->options, "save_constants");
     if (status == POFAC_OK && constants) status = text_file_save_constants(m, constants, in->sink);

@@ -23,7 +23,7 @@ pofac_status road_optimize(ir_module *module, const road_options *options, const
     pass_pipeline pipeline;
     *out = NULL;
     pofac_status status = pipeline_parse(options->pipeline ? options->pipeline : "infer", &a, sink, &pipeline);
-    if (status == POFAC_OK) status = pipeline_run(&pipeline, module, options->observer, sink, out);
+    if (status == POFAC_OK) status = pipeline_run(&pipeline, module, NULL, options->observer, sink, out);
     else module_destroy(module);
     arena_free(&a);
     return status;

@@ -88,7 +88,7 @@ static void check_run(const pass_pipeline *p) {
     ir_context *c = context_create();
     ir_module *m, *out;
     if (!c || text_parse_module(c, "module.pir", module_text, sizeof module_text - 1, NULL, NULL, &m) != POFAC_OK) abort();
-    if (pipeline_run(p, m, NULL, NULL, &out) != POFAC_OK) abort();
+    if (pipeline_run(p, m, NULL, NULL, NULL, &out) != POFAC_OK) abort();
     module_destroy(out);
     context_destroy(c);
 }

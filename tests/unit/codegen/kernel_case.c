@@ -120,7 +120,7 @@ static ir_module *prepare(run *r) {
     arena memory = ARENA_INIT;
     pass_pipeline p;
     want(r, pipeline_parse(r->test->pipeline, &memory, &r->sink, &p), "pipeline");
-    want(r, pipeline_run(&p, m, NULL, &r->sink, &m), "passes");
+    want(r, pipeline_run(&p, m, NULL, NULL, &r->sink, &m), "passes");
     arena_free(&memory);
     return m;
 }

@@ -58,7 +58,7 @@ pofac_status try_pipeline(ir_module *m, const char *pipeline, const pass_observe
     pass_pipeline p;
     *out = NULL;
     pofac_status status = pipeline_parse(pipeline, &memory, &sink, &p);
-    if (status == POFAC_OK) status = pipeline_run(&p, m, observer, &sink, out);
+    if (status == POFAC_OK) status = pipeline_run(&p, m, NULL, observer, &sink, out);
     else module_destroy(m);
     arena_free(&memory);
     if (*out) (*out)->sink = NULL;

@@ -478,7 +478,7 @@ static void test_reproducer_of_the_verifier(void **state) {
     const pass_pipeline p = {steps, 3};
     ir_module *m = module_from_text(c, "all.pir", module_of_all), *before = run_pipeline(m, "cse"), *out;
     o.print_after = "all";
-    assert_int_equal(pipeline_run(&p, m, &o, &sink, &out), POFAC_ERR_INPUT);
+    assert_int_equal(pipeline_run(&p, m, NULL, &o, &sink, &out), POFAC_ERR_INPUT);
     assert_null(out);
     assert_string_equal(strbuf_str(&messages),
                         "error: graph @g: malformed output name \"\", wanted one or more printable characters\n");
@@ -529,7 +529,7 @@ static void test_options_without_text(void **state) {
         const pass_step step = {pass_find(cases[i].pass), &cases[i].option, 1};
         const pass_pipeline p = {&step, 1};
         ir_module *out;
-        assert_int_equal(pipeline_run(&p, module_from_text(c, "all.pir", module_of_all), NULL, &sink, &out), POFAC_ERR_USAGE);
+        assert_int_equal(pipeline_run(&p, module_from_text(c, "all.pir", module_of_all), NULL, NULL, &sink, &out), POFAC_ERR_USAGE);
         assert_string_equal(strbuf_str(&messages), cases[i].message);
         strbuf_free(&messages);
         context_destroy(c);
@@ -558,7 +558,7 @@ static bool run_with_failure(size_t n, const pass_observer *o) {
     ir_module *m = module_from_text(c, "all.pir", module_of_all);
     fail_alloc_after(n);
     pofac_status status = pipeline_parse("infer,layout{tile=16}", &memory, &sink, &p);
-    if (status == POFAC_OK) status = pipeline_run(&p, m, o, &sink, &out);
+    if (status == POFAC_OK) status = pipeline_run(&p, m, NULL, o, &sink, &out);
     else module_destroy(m);
     bool failed = fail_alloc_stop();
     if (!failed && status != POFAC_OK) fail_msg("allocation %zu does not fail, but the pipeline does", n);

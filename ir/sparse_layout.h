@@ -1,0 +1,71 @@
+/*
+ * Sparse weights in memory: the contract between runtime/sparse_packing.c, which writes them, and kernels, which read them.
+ *
+ * A matrix [N,K] (`transposed`: the columns of the pattern are the N here) lies in the order in which a kernel walks it:
+ *
+ *   for each group of row_group rows
+ *     for each block of k_block columns            so that the activations of a block, [k_block][tile], stay in L1
+ *       for each bucket of rows that have the same number of entries in the block, most entries first, rows rising
+ *         for each row: a visit: its entries, columns rising
+ *
+ * An entry is a non-zero (STREAM), an R x C block with at least one non-zero at a multiple of R and C (BLOCKS; "row" then is a row of
+ * blocks), or one of the N places of a group of M columns (N_M: each visit has N places for every M columns of the block). Rows
+ * without entries in a block have no visit. Sorting by the number of entries makes it a constant of the code path for a whole bucket
+ * (kernels.md of the project's design measured 12 % and more against rows in their own order).
+ *
+ * The index, one allocation, all numbers little-endian:
+ *
+ *   sparse_header
+ *   sparse_segment [n_groups * n_k_blocks + 1]     where each (group, block) starts; the last one is the end
+ *   sparse_bucket  [n_buckets]
+ *   uint16         rows [n_visits + 8]             first row of the visit within its group; the tail repeats the last row
+ *   uint32         firsts [n_visits + 8]           row-major number of the visit's first non-zero among all (STREAM): the entries of a
+ *                                                  visit are consecutive there
+ *   uint16 / uint8 offsets [n_entries + 64]        bytes / 8 from the block's first column to the entry's column in a tile: (column -
+ *                                                  block's first) * tile * 4 / 8; N_M: uint8, from the first column of the group of M
+ *
+ * The values, another: f32 [n_entries][C][R], 16 zeros behind them.
+ */
+#ifndef POFAC_IR_SPARSE_LAYOUT_H
+#define POFAC_IR_SPARSE_LAYOUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum sparse_layout_kind {
+    SPARSE_NONE,
+#define SPARSE_LAYOUT(id, name, meaning) SPARSE_##id,
+#include "ir/sparse_layouts.def"
+#undef SPARSE_LAYOUT
+    N_SPARSE_LAYOUTS
+} sparse_layout_kind;
+
+/* No padding: compared as bytes. All zero: none. */
+typedef struct sparse_layout {
+    uint16_t kind; /* sparse_layout_kind */
+    uint16_t tile; /* W, tokens side by side of the activations */
+    uint16_t k_block, row_group;
+    uint8_t block_rows, block_columns; /* R, C: 1, 1 but for BLOCKS */
+    uint8_t keep, of;                  /* N, M of N_M, else 0 */
+    uint8_t transposed, reserved;
+} sparse_layout;
+
+typedef struct sparse_header {
+    uint32_t n_groups, n_k_blocks, n_visits, n_entries;
+    uint32_t segments, buckets, rows, firsts, offsets; /* bytes from the header; multiples of 64 */
+    uint32_t n_buckets, bytes, reserved[5];
+} sparse_header;
+
+typedef struct sparse_segment {
+    uint32_t bucket, visit, entry, reserved;
+} sparse_segment;
+
+typedef struct sparse_bucket {
+    uint16_t entries, visits; /* of each visit; how many */
+} sparse_bucket;
+
+const char *sparse_layout_name(sparse_layout_kind kind);    /* "stream" */
+const char *sparse_layout_meaning(sparse_layout_kind kind); /* for `pofac list` */
+bool sparse_layout_equal(const sparse_layout *a, const sparse_layout *b);
+
+#endif
