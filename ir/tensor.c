@@ -278,3 +278,7 @@ uint16_t float_to_f16(float value) {
     if (shift > 24) return (uint16_t)sign;
     return (uint16_t)(sign | round_shift((bits & 0x7fffffu) | 0x800000u, shift));
 }
+
+void tensor_source_release(const tensor_source *s, const char *name) {
+    if (s->release) s->release(s->user, name);
+}

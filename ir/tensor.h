@@ -56,9 +56,16 @@ uint16_t float_to_f16(float value);
 /* A named collection of tensors that somebody else holds: parameters of a model, inputs of a run. Interface through which a
  * checkpoint reaches the interpreter and the runtime. */
 typedef struct tensor_source {
-    /* Fills *out with a view that lives as long as the source. POFAC_ERR_INPUT with a message when there is none of that name. */
+    /* Fills *out with a view that lives until it is released, or as long as the source. POFAC_ERR_INPUT with a message when there is
+     * none of that name. */
     pofac_status (*get)(void *user, const char *name, const diag_sink *sink, ir_tensor *out);
     void *user;
+    /* Ends one get of `name`: its view is read no more. What the source can read or make again may leave memory by that, and comes
+     * back at the next get; views of other gets stay readable. NULL: there is nothing to gain. */
+    void (*release)(void *user, const char *name);
 } tensor_source;
+
+/* Calls release where there is one. */
+void tensor_source_release(const tensor_source *s, const char *name);
 
 #endif

@@ -103,21 +103,18 @@ static pofac_status take_non_zeros(const binder *b, const ir_pattern *pattern, i
     return status == POFAC_OK ? POFAC_OK : diag_out_of_memory(b->sink);
 }
 
-/* The content of a state buffer, aligned, in the dtype that it is stored in: a view, or a copy that *out owns. */
-static pofac_status get_state(const binder *b, const plan_buffer *buffer, ir_tensor *out) {
-    ir_tensor wanted = declared_tensor(b, buffer), found;
+/* The content of a state buffer, aligned, in the dtype that it is stored in: a view of `found`, or a copy that *out owns. */
+static pofac_status take_state(const binder *b, const plan_buffer *buffer, const ir_tensor *found, ir_tensor *out) {
+    ir_tensor wanted = declared_tensor(b, buffer);
     const ir_pattern *pattern;
-    *out = (ir_tensor){0};
-    TRY(b->state->get(b->state->user, buffer->name, b->sink, &found));
     TRY(pattern_of_type(b, buffer->type, &pattern));
-    bool floats = dtype_class(found.dtype) == DTYPE_FLOAT && dtype_class(wanted.dtype) == DTYPE_FLOAT;
-    bool dense = pattern && found.rank == 2 && found.dims[0] == pattern->n_rows && found.dims[1] == pattern->n_columns;
-    if ((found.dtype != wanted.dtype && !floats) || (!dense && !same_dims(&found, &wanted)))
-        return state_unfit(b, buffer, &found, &wanted);
-    b->out->mapped_bytes += (int64_t)tensor_bytes(&found);
-    *out = found;
+    bool floats = dtype_class(found->dtype) == DTYPE_FLOAT && dtype_class(wanted.dtype) == DTYPE_FLOAT;
+    bool dense = pattern && found->rank == 2 && found->dims[0] == pattern->n_rows && found->dims[1] == pattern->n_columns;
+    if ((found->dtype != wanted.dtype && !floats) || (!dense && !same_dims(found, &wanted)))
+        return state_unfit(b, buffer, found, &wanted);
+    *out = *found;
     out->owned = false;
-    if (!tensor_is_aligned(&found) && tensor_clone(&found, out) != POFAC_OK) return diag_out_of_memory(b->sink);
+    if (!tensor_is_aligned(found) && tensor_clone(found, out) != POFAC_OK) return diag_out_of_memory(b->sink);
     return dense ? take_non_zeros(b, pattern, wanted.dtype, out) : POFAC_OK;
 }
 
@@ -149,6 +146,25 @@ static pofac_status convert(const ir_tensor *from, ir_dtype dtype, const diag_si
 }
 
 /* ---- buffers ---- */
+
+/* The first buffer with the same content and packing: often the buffer itself. */
+static size_t find_twin(const plan *p, size_t index) {
+    const plan_buffer *b = &p->buffers[index];
+    for (size_t i = 0; b->name && i < index; i++) {
+        const plan_buffer *o = &p->buffers[i];
+        if (o->kind == b->kind && o->type == b->type && o->packing == b->packing && o->packing_parameter == b->packing_parameter &&
+            o->name && strcmp(o->name, b->name) == 0)
+            return i;
+    }
+    return index;
+}
+
+/* Is there no state of this name in the buffers before? */
+static bool is_first_of_name(const plan *p, size_t index) {
+    for (size_t i = 0; i < index; i++)
+        if (p->buffers[i].kind == PLAN_STATE && strcmp(p->buffers[i].name, p->buffers[index].name) == 0) return false;
+    return true;
+}
 
 static pofac_status bind_pattern(const binder *b, size_t index) {
     const plan_buffer *buffer = &b->plan->buffers[index];
@@ -197,59 +213,120 @@ static pofac_status keep_packed(const binder *b, size_t index, ir_tensor *conten
     return status;
 }
 
-/* A buffer with the same content and packing that was bound before, or the buffer's own index. */
-static size_t find_bound(const plan *p, size_t index) {
-    const plan_buffer *b = &p->buffers[index];
-    for (size_t i = 0; b->name && i < index; i++) {
-        const plan_buffer *o = &p->buffers[i];
-        if (o->kind == b->kind && o->type == b->type && o->packing == b->packing && o->packing_parameter == b->packing_parameter &&
-            o->name && strcmp(o->name, b->name) == 0)
-            return i;
-    }
-    return index;
+/* Takes over `content`. */
+static pofac_status keep(const binder *b, size_t index, ir_tensor *content) {
+    return b->plan->buffers[index].packing == PACKING_NONE ? keep_rows(b, index, content) : keep_packed(b, index, content);
+}
+
+/* A view that stays in use is held; what was packed, converted or copied is released. */
+static pofac_status bind_state(const binder *b, size_t index) {
+    const plan_buffer *buffer = &b->plan->buffers[index];
+    const ir_tensor *kept = &b->out->tensors[index];
+    ir_tensor found, content;
+    TRY(b->state->get(b->state->user, buffer->name, b->sink, &found));
+    pofac_status status = take_state(b, buffer, &found, &content);
+    if (status == POFAC_OK && is_first_of_name(b->plan, index)) b->out->mapped_bytes += (int64_t)tensor_bytes(&found);
+    if (status == POFAC_OK) status = keep(b, index, &content);
+    b->out->held[index] = status == POFAC_OK && kept->data && !kept->owned;
+    if (!b->out->held[index]) tensor_source_release(b->state, buffer->name);
+    return status;
+}
+
+static pofac_status bind_constant(const binder *b, size_t index) {
+    ir_tensor content;
+    TRY(get_constant(b, &b->plan->buffers[index], &content));
+    return keep(b, index, &content);
 }
 
 static pofac_status bind_buffer(const binder *b, size_t index) {
     const plan_buffer *buffer = &b->plan->buffers[index];
-    size_t twin = find_bound(b->plan, index);
-    ir_tensor content;
-    if (twin != index) {
-        b->out->pointers[index] = b->out->pointers[twin];
-        b->out->tensors[index] = b->out->tensors[twin];
-        b->out->tensors[index].owned = false;
-        return POFAC_OK;
-    }
     if (buffer->type->kind == TYPE_PATTERN) return bind_pattern(b, index);
-    TRY(buffer->kind == PLAN_CONSTANT ? get_constant(b, buffer, &content) : get_state(b, buffer, &content));
-    return buffer->packing == PACKING_NONE ? keep_rows(b, index, &content) : keep_packed(b, index, &content);
+    return buffer->kind == PLAN_STATE ? bind_state(b, index) : bind_constant(b, index);
+}
+
+static void bind_twin(const binder *b, size_t index, size_t twin) {
+    b->out->pointers[index] = b->out->pointers[twin];
+    b->out->tensors[index] = b->out->tensors[twin];
+    b->out->tensors[index].owned = false;
+}
+
+/* ---- order ---- */
+
+/* A buffer to be bound, and what it takes. */
+typedef struct bound_size {
+    size_t index;
+    double bytes; /* a declared shape may be beyond 63 bits */
+    bool packed;
+} bound_size;
+
+/* The largest first. Rows before what is packed from them, so that they need not be made again. */
+static int by_size(const void *a, const void *b) {
+    const bound_size *x = a, *y = b;
+    if (x->bytes != y->bytes) return x->bytes > y->bytes ? -1 : 1;
+    if (x->packed != y->packed) return x->packed ? 1 : -1;
+    return (x->index > y->index) - (x->index < y->index);
+}
+
+/* Buffers without a twin among those before them, in the order in which they are bound; returns how many. */
+static size_t order_buffers(const binder *b, bound_size *order) {
+    const plan *p = b->plan;
+    size_t n = 0;
+    for (size_t i = 0; i < p->n_buffers; i++) {
+        if ((p->buffers[i].kind != PLAN_STATE && p->buffers[i].kind != PLAN_CONSTANT) || find_twin(p, i) != i) continue;
+        const ir_tensor t = declared_tensor(b, &p->buffers[i]);
+        bound_size *s = &order[n++];
+        *s = (bound_size){.index = i, .bytes = dtype_bits(t.dtype) / 8.0, .packed = p->buffers[i].packing != PACKING_NONE};
+        for (uint32_t d = 0; d < t.rank; d++) s->bytes *= (double)t.dims[d];
+    }
+    qsort(order, n, sizeof *order, by_size);
+    return n;
+}
+
+static pofac_status bind_all(const binder *b) {
+    const plan *p = b->plan;
+    bound_size *order = calloc(p->n_buffers + 1, sizeof *order);
+    if (!order) return diag_out_of_memory(b->sink);
+    size_t n = order_buffers(b, order);
+    pofac_status status = POFAC_OK;
+    for (size_t i = 0; status == POFAC_OK && i < n; i++) status = bind_buffer(b, order[i].index);
+    free(order);
+    TRY(status);
+    for (size_t i = 0; i < p->n_buffers; i++)
+        if (p->buffers[i].kind == PLAN_STATE || p->buffers[i].kind == PLAN_CONSTANT) {
+            size_t twin = find_twin(p, i);
+            if (twin != i) bind_twin(b, i, twin);
+        }
+    return POFAC_OK;
 }
 
 pofac_status bound_weights_make(const plan *p, const tensor_source *state, thread_pool *pool, const diag_sink *sink,
                                 bound_weights *out) {
     size_t n = p->n_buffers ? p->n_buffers : 1;
-    *out = (bound_weights){.n_symbols = context_n_symbols(p->module->context) + 1};
+    *out = (bound_weights){.n_symbols = context_n_symbols(p->module->context) + 1, .state = state};
     out->tensors = calloc(n, sizeof *out->tensors);
     out->pointers = calloc(n, sizeof *out->pointers);
     out->packed = calloc(n, sizeof *out->packed);
+    out->held = calloc(n, sizeof *out->held);
     out->counts = calloc(out->n_symbols, sizeof *out->counts);
     out->patterns = pattern_state_create();
-    if (!out->tensors || !out->pointers || !out->packed || !out->counts || !out->patterns) return diag_out_of_memory(sink);
+    if (!out->tensors || !out->pointers || !out->packed || !out->held || !out->counts || !out->patterns)
+        return diag_out_of_memory(sink);
     binder b = {p, state, pool, sink, out};
     TRY(count_patterns(&b));
-    for (size_t i = 0; i < p->n_buffers; i++)
-        if (p->buffers[i].kind == PLAN_STATE || p->buffers[i].kind == PLAN_CONSTANT) TRY(bind_buffer(&b, i));
-    return POFAC_OK;
+    return bind_all(&b);
 }
 
 void bound_weights_free(const plan *p, bound_weights *w) {
     for (size_t i = 0; i < p->n_buffers; i++) {
         if (w->packed && w->packed[i]) free(w->pointers[i]);
+        if (w->held && w->held[i]) tensor_source_release(w->state, p->buffers[i].name);
         if (w->tensors) tensor_free(&w->tensors[i]);
     }
     pattern_state_destroy(w->patterns);
     free(w->tensors);
     free(w->pointers);
     free(w->packed);
+    free(w->held);
     free(w->counts);
     *w = (bound_weights){0};
 }

@@ -13,14 +13,17 @@ typedef struct bound_weights {
     ir_tensor *tensors; /* [n_buffers] of state and constants in rows: what evaluators see; owned where converted */
     void **pointers;    /* [n_buffers] what kernels see */
     bool *packed;       /* [n_buffers] the pointer is memory of its own */
-    int64_t *counts;    /* [n_symbols] numbers of the nnz symbols of the plan's graph, by ir_symbol; -1 for other symbols */
+    bool *held;         /* [n_buffers] the tensor is a view that is released at the end */
+    const tensor_source *state;
+    int64_t *counts; /* [n_symbols] numbers of the nnz symbols of the plan's graph, by ir_symbol; -1 for other symbols */
     size_t n_symbols;
     pattern_state *patterns;
-    int64_t mapped_bytes; /* of state as its source holds it */
+    int64_t mapped_bytes; /* of state as its source holds it, each name once */
     int64_t own_bytes;    /* packed, converted and copied */
 } bound_weights;
 
-/* Packs on all threads of the pool. Floats of another width are converted; state declared with nnz(%p) elements may be given dense,
+/* Packs on all threads of the pool, one weight after the other from the largest on, and releases each before the next is taken: so
+ * the most memory at any time is that of the result, or of the largest weight twice. Floats of another width are converted; state declared with nnz(%p) elements may be given dense,
  * [N,K], of which the entries at the pattern's positions are taken. POFAC_ERR_INPUT: state of another shape or kind. *out is to be
  * freed, also after an error; `state` must outlive it. */
 POFAC_MUST_USE pofac_status bound_weights_make(const plan *p, const tensor_source *state, thread_pool *pool, const diag_sink *sink,

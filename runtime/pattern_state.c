@@ -72,15 +72,15 @@ static bool find_positions(const ir_tensor *dense, named_pattern *p) {
 static pofac_status read_pattern(const char *name, const tensor_source *state, const diag_sink *sink, named_pattern *p) {
     ir_tensor dense, copy = {0};
     TRY(state->get(state->user, name, sink, &dense));
+    pofac_status status = POFAC_OK;
     if (dense.rank != 2 || dense.dims[1] > INT32_MAX)
-        return diag_error(sink, POFAC_ERR_INPUT, NULL, "%s: found a tensor of rank %u, a pattern needs a matrix", name, dense.rank);
-    if (!tensor_is_aligned(&dense)) {
-        if (tensor_clone(&dense, &copy) != POFAC_OK) return diag_out_of_memory(sink);
-        dense = copy;
-    }
-    bool found = find_positions(&dense, p);
+        status =
+            diag_error(sink, POFAC_ERR_INPUT, NULL, "%s: found a tensor of rank %u, a pattern needs a matrix", name, dense.rank);
+    else if (!tensor_is_aligned(&dense) && tensor_clone(&dense, &copy) != POFAC_OK) status = diag_out_of_memory(sink);
+    if (status == POFAC_OK && !find_positions(copy.data ? &copy : &dense, p)) status = diag_out_of_memory(sink);
     tensor_free(&copy);
-    return found ? POFAC_OK : diag_out_of_memory(sink);
+    tensor_source_release(state, name);
+    return status;
 }
 
 pofac_status pattern_state_pattern(pattern_state *p, const char *name, const tensor_source *state, const diag_sink *sink,

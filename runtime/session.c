@@ -242,7 +242,7 @@ static pofac_status get_taken(void *user, const char *name, const diag_sink *sin
 
 static pofac_status bind_symbols(session *s, const tensor_source *inputs, const diag_sink *sink) {
     taken_inputs taken = {s->plan, s->tensors, inputs};
-    const tensor_source source = {get_taken, &taken};
+    const tensor_source source = {.get = get_taken, .user = &taken};
     TRY(binding_from_inputs(s->plan->graph, &source, sink, s->binding, s->weights.n_symbols));
     for (size_t i = 0; i < s->weights.n_symbols; i++)
         if (s->weights.counts[i] >= 0) s->binding[i] = s->weights.counts[i];

@@ -249,3 +249,11 @@ bool checkpoint_pack(checkpoint_tensor *t, int64_t *n_elements, int64_t *n_bytes
     *n_elements = empty ? 0 : stride;
     return !__builtin_mul_overflow(*n_elements, (int64_t)(dtype_bits(t->dtype) / 8), n_bytes);
 }
+
+void checkpoint_release(const checkpoint *c, const checkpoint_tensor *t) {
+    int64_t last = 0;
+    if (checkpoint_elements(t) == 0) return;
+    for (uint32_t i = 0; i < t->rank; i++) last += (t->dims[i] - 1) * t->strides[i];
+    for (size_t i = 0; i < c->maps.size; i++)
+        file_map_release(&c->maps.data[i], t->data, (size_t)(last + 1) * (dtype_bits(t->dtype) / 8));
+}

@@ -81,4 +81,10 @@ void checkpoint_read_bytes(const checkpoint_tensor *t, void *out);
  */
 POFAC_MUST_USE pofac_status checkpoint_load(const checkpoint_tensor *t, ir_dtype dtype, const diag_sink *sink, ir_tensor *out);
 
+/*
+ * Lets go of the memory that reading the tensor's data took, where they are part of a mapping. The data stay readable, by others at
+ * the same time too: what is touched again is read again.
+ */
+void checkpoint_release(const checkpoint *c, const checkpoint_tensor *t);
+
 #endif

@@ -96,4 +96,4 @@ static pofac_status get_output(void *user, const char *name, const diag_sink *si
     return executor_output(user, name, sink, out);
 }
 
-tensor_source executor_outputs(executor *e) { return (tensor_source){get_output, e}; }
+tensor_source executor_outputs(executor *e) { return (tensor_source){.get = get_output, .user = e}; }

@@ -1,6 +1,7 @@
 /* Opening models and binding their parameters; see loaded_model.h. */
 #include "frontend/driver/loaded_model.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,10 +15,15 @@
 #include "ir/support/strmap.h"
 #include "runtime/thread_pool.h"
 
-/* A bound parameter: a tensor of the checkpoint, or one that is drawn from the seed when somebody first asks for it. */
+/*
+ * A bound parameter: a tensor of the checkpoint, or one that is drawn from the seed. What is not a view of the checkpoint's mapping is
+ * made when somebody asks for it and freed when nobody uses it any more; of a view, the pages are let go of.
+ */
 typedef struct parameter {
-    const char *name; /* the map's copy */
-    bool waits;       /* not drawn yet: the tensor has its shape alone */
+    const char *name;              /* the map's copy */
+    const checkpoint_tensor *from; /* NULL: drawn */
+    bool waits;                    /* not made yet: the tensor has its shape alone */
+    size_t uses;                   /* gets that are not released */
     ir_tensor tensor;
 } parameter;
 
@@ -31,7 +37,8 @@ struct loaded_model {
     uint64_t seed;
     strmap bound; /* name -> place in parameters */
     VEC(parameter) parameters;
-    thread_pool *pool; /* draws parameters; made when the first one is drawn */
+    pthread_mutex_t lock; /* of what the source changes: parameters, pool */
+    thread_pool *pool;    /* draws parameters; made when the first one is drawn */
     tensor_source source;
     tokenizer *tokenizer;
 };
@@ -97,17 +104,54 @@ static pofac_status apply_options(loaded_model *m, const loaded_model_options *o
     return POFAC_OK;
 }
 
-static pofac_status draw_parameter(loaded_model *m, parameter *p, const diag_sink *sink);
+static pofac_status draw_parameter(loaded_model *m, const parameter *p, const diag_sink *sink, ir_tensor *out);
+
+static parameter *find_parameter(const loaded_model *m, const char *name) {
+    const strmap_entry *e = strmap_get(&m->bound, name, strlen(name));
+    return e ? &m->parameters.data[e->value] : NULL;
+}
+
+static pofac_status make_parameter(loaded_model *m, parameter *p, const diag_sink *sink) {
+    ir_tensor t;
+    TRY(p->from ? checkpoint_load(p->from, p->from->dtype, sink, &t) : draw_parameter(m, p, sink, &t));
+    p->tensor = t;
+    p->waits = false;
+    return POFAC_OK;
+}
 
 static pofac_status get_parameter(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
     loaded_model *m = user;
-    const strmap_entry *e = strmap_get(&m->bound, name, strlen(name));
-    if (!e) return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path}, "the model has no parameter \"%s\"", name);
-    parameter *p = &m->parameters.data[e->value];
-    if (p->waits) TRY(draw_parameter(m, p, sink));
-    *out = p->tensor;
-    out->owned = false;
-    return POFAC_OK;
+    parameter *p = find_parameter(m, name);
+    if (!p) return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path}, "the model has no parameter \"%s\"", name);
+    pthread_mutex_lock(&m->lock);
+    pofac_status status = p->waits ? make_parameter(m, p, sink) : POFAC_OK;
+    if (status == POFAC_OK) {
+        p->uses++;
+        *out = p->tensor;
+        out->owned = false;
+    }
+    pthread_mutex_unlock(&m->lock);
+    return status;
+}
+
+/* Pages of a mapping may go while others read them; memory of its own may not. */
+static void release_parameter(void *user, const char *name) {
+    loaded_model *m = user;
+    parameter *p = find_parameter(m, name);
+    if (!p) return;
+    pthread_mutex_lock(&m->lock);
+    if (p->uses > 0) p->uses--;
+    if (p->uses == 0 && p->tensor.owned) {
+        ir_tensor shape = p->tensor;
+        tensor_free(&p->tensor);
+        shape.data = NULL;
+        shape.owned = false;
+        p->tensor = shape;
+        p->waits = true;
+    } else if (p->from) {
+        checkpoint_release(m->weights, p->from);
+    }
+    pthread_mutex_unlock(&m->lock);
 }
 
 static pofac_status open_parts(loaded_model *m, const loaded_model_options *o, const diag_sink *sink) {
@@ -129,8 +173,12 @@ pofac_status loaded_model_open(const char *path, const loaded_model_options *opt
     *out = NULL;
     loaded_model *m = calloc(1, sizeof *m);
     if (!m) return diag_out_of_memory(sink);
+    if (pthread_mutex_init(&m->lock, NULL) != 0) {
+        free(m);
+        return diag_out_of_memory(sink);
+    }
     m->path = arena_strdup(&m->memory, path);
-    m->source = (tensor_source){get_parameter, m};
+    m->source = (tensor_source){.get = get_parameter, .user = m, .release = release_parameter};
     pofac_status status = open_parts(m, options, sink);
     if (status == POFAC_OK) *out = m;
     else loaded_model_close(m);
@@ -147,6 +195,7 @@ void loaded_model_close(loaded_model *m) {
     checkpoint_close(m->weights);
     context_destroy(m->context);
     arena_free(&m->memory);
+    pthread_mutex_destroy(&m->lock);
     free(m);
 }
 
@@ -188,7 +237,7 @@ static void draw_chunk(void *user, size_t worker, size_t chunk) {
 }
 
 /* Hugging Face's initialisation: biases 0, layer norms 1, the rest N(0, initializer_range), the padding token's embedding 0. */
-static pofac_status draw_parameter(loaded_model *m, parameter *p, const diag_sink *sink) {
+static pofac_status draw_parameter(loaded_model *m, const parameter *p, const diag_sink *sink, ir_tensor *out) {
     ir_tensor t;
     if (tensor_alloc(IR_F32, p->tensor.rank, p->tensor.dims, &t) != POFAC_OK) return diag_out_of_memory(sink);
     float *data = t.data;
@@ -206,8 +255,7 @@ static pofac_status draw_parameter(loaded_model *m, parameter *p, const diag_sin
         if (ends_with(p->name, "word_embeddings.weight") && m->spec.pad_token_id < t.dims[0])
             memset(data + m->spec.pad_token_id * t.dims[1], 0, (size_t)t.dims[1] * sizeof(float));
     }
-    p->tensor = t;
-    p->waits = false;
+    *out = t;
     return POFAC_OK;
 }
 
@@ -244,11 +292,9 @@ static pofac_status list_parameters(loaded_model *m, const ir_graph *g, arena *a
     return POFAC_OK;
 }
 
-/* Takes over its tensor. */
-static pofac_status keep_parameter(loaded_model *m, parameter *p, const diag_sink *sink) {
+static pofac_status keep_parameter(loaded_model *m, const parameter *p, const diag_sink *sink) {
     const strmap_entry *e = NULL;
     if (VEC_PUSH(&m->parameters, *p)) e = strmap_put(&m->bound, p->name, strlen(p->name), m->parameters.size - 1, NULL);
-    else tensor_free(&p->tensor);
     if (!e) return diag_out_of_memory(sink);
     m->parameters.data[m->parameters.size - 1].name = e->key;
     return POFAC_OK;
@@ -314,10 +360,10 @@ static pofac_status bind_wanted(loaded_model *m, const wanted_tensor *wanted, si
     }
     for (size_t i = 0; i < n; i++) {
         parameter p = {.name = wanted[i].name,
-                       .waits = !match.tensors || !match.tensors[i],
+                       .from = match.tensors ? match.tensors[i] : NULL,
+                       .waits = true,
                        .tensor = {.dtype = IR_F32, .rank = wanted[i].rank}};
         memcpy(p.tensor.dims, wanted[i].dims, sizeof p.tensor.dims);
-        if (!p.waits) TRY(checkpoint_load(match.tensors[i], match.tensors[i]->dtype, sink, &p.tensor));
         TRY(keep_parameter(m, &p, sink));
     }
     return POFAC_OK;

@@ -39,8 +39,9 @@ bool loaded_model_has_pooler(const loaded_model *m);
  * for several graphs. */
 POFAC_MUST_USE pofac_status loaded_model_bind(loaded_model *m, const ir_graph *g, const diag_sink *sink);
 
-/* The bound parameters. Those of the seed are drawn when they are first asked for, on threads of their own: by one caller at a
- * time. */
+/* The bound parameters. Those of the checkpoint are views of its mapping where they can be. Others - of the seed, and copies of what is
+ * unaligned or strided - are made when they are asked for, and freed when all who asked have released them. Several sessions may use
+ * it at the same time, but not while another graph is bound. */
 const tensor_source *loaded_model_state(const loaded_model *m);
 
 /* The model's tokenizer, read at the first call; POFAC_ERR_INPUT when it has none. */

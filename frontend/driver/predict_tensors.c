@@ -200,7 +200,7 @@ static pofac_status add_losses(tensor_job *j) {
 
 /* Errors count elements from the batch's first one. */
 static pofac_status run_batch(tensor_job *j) {
-    const tensor_source inputs = {get_batch, j};
+    const tensor_source inputs = {.get = get_batch, .user = j};
     pofac_status status = executor_run(j->executor, &inputs, j->sink);
     if (status == POFAC_ERR_INPUT && j->count < j->n_rows)
         diag_note(j->sink, &(diag_place){.file = j->in_path}, "in the batch of rows %lld to %lld", (long long)j->first,

@@ -128,7 +128,7 @@ static pofac_status take_answer(text_job *j, const text_sequence *s) {
 }
 
 static pofac_status run_batch(text_job *j, text_sequence *sequences, size_t n) {
-    const tensor_source inputs = {get_input, j};
+    const tensor_source inputs = {.get = get_input, .user = j};
     j->n_rows = (int64_t)n;
     j->length = (int64_t)sequences[0].encoding.size;
     TRY(fill_inputs(j, sequences));

@@ -75,7 +75,7 @@ pofac_status text_file_read(ir_context *c, const char *path, const char *constan
     constant_file file = {0};
     *out = NULL;
     if (constants) TRY(checkpoint_open(constants, sink, &file.file));
-    const tensor_source source = {get_constant, &file};
+    const tensor_source source = {.get = get_constant, .user = &file};
     pofac_status status = parse(c, path, constants ? &source : NULL, sink, out);
     for (size_t i = 0; i < file.loaded.size; i++) {
         file.loaded.data[i].owned = true;

@@ -62,6 +62,13 @@ void file_map_close(file_map *m) {
     *m = (file_map){NULL, 0};
 }
 
+void file_map_release(const file_map *m, const void *from, size_t n) {
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), map = (uintptr_t)m->data, first = (uintptr_t)from;
+    if (!m->data || first < map || first - map > m->size_bytes || n > m->size_bytes - (first - map)) return;
+    const uintptr_t begin = (first + page - 1) / page * page, end = (first + n) / page * page;
+    if (begin < end) (void)madvise((void *)begin, end - begin, MADV_DONTNEED); /* a system that keeps them is no error */
+}
+
 struct file_writer {
     const diag_sink *sink;
     char *path;      /* as the caller named it, for messages */

@@ -18,6 +18,10 @@ typedef struct file_map {
 POFAC_MUST_USE pofac_status file_map_open(const char *path, const diag_sink *sink, file_map *out);
 void file_map_close(file_map *m);
 
+/* Lets go of the memory of the pages that lie wholly within [from, from + n) of a mapping. They stay readable: a page that is touched
+ * is read again. */
+void file_map_release(const file_map *m, const void *from, size_t n);
+
 /* Writes a whole file so that a reader sees the old content or the new, never a part: temporary file beside it, fsync, rename,
  * fsync of the directory. On error nothing is left behind and the old file is untouched. */
 typedef struct file_writer file_writer;

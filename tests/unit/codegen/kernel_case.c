@@ -99,7 +99,7 @@ static pofac_status get_constant(void *user, const char *name, const diag_sink *
 
 static ir_module *parse(run *r) {
     ir_module *m = NULL;
-    const tensor_source constants = {get_constant, (void *)r->test->constants};
+    const tensor_source constants = {.get = get_constant, .user = (void *)r->test->constants};
     want(r,
          text_parse_module(r->context, "test", r->test->text, strlen(r->test->text), r->test->constants ? &constants : NULL,
                            &r->sink, &m),
@@ -166,7 +166,7 @@ static void run_on(run *r, const char *isa, size_t n_sessions) {
     guarded given, weights;
     guard(r->test->inputs, &given);
     guard(r->test->state, &weights);
-    tensor_source inputs = {get_guarded, &given}, state = {get_guarded, &weights};
+    tensor_source inputs = {.get = get_guarded, .user = &given}, state = {.get = get_guarded, .user = &weights};
     thread_pool *pools[2] = {NULL, NULL};
     session *sessions[2] = {NULL, NULL};
     for (size_t i = 0; i < n_sessions; i++) {

@@ -90,7 +90,7 @@ static pofac_status get_known(void *user, const char *name, const diag_sink *sin
     *out = tensor_view(IR_F32, 2, (const int64_t[]){2, 3}, numbers);
     return POFAC_OK;
 }
-static const tensor_source known_source = {get_known, NULL};
+static const tensor_source known_source = {.get = get_known};
 
 /* Parses a copy of exactly n bytes, so that AddressSanitizer sees a read over its end. */
 static pofac_status parse(ir_context *c, const char *name, const char *text, size_t n, const tensor_source *source,
@@ -139,7 +139,7 @@ static pofac_status get_constant(void *user, const char *name, const diag_sink *
 
 /* The law, in a context of its own; also for the text with locations, where nodes have any. */
 static void expect_round_trip(ir_module *m, const char *name) {
-    const tensor_source source = {get_constant, m};
+    const tensor_source source = {.get = get_constant, .user = m};
     strbuf text = STRBUF_INIT, text_located = STRBUF_INIT;
     ir_context *c = context_create();
     text_print_module(m, plain, &text);
