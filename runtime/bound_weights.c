@@ -6,8 +6,7 @@
 
 #include "ir/op.h"
 #include "runtime/packing.h"
-
-#define ALIGNMENT 64 /* of packed weights (plan.h) */
+#include "runtime/weight_memory.h"
 
 typedef struct binder {
     const plan *plan;
@@ -193,6 +192,7 @@ static pofac_status keep_packed(const binder *b, size_t index, ir_tensor *conten
     const plan_buffer *buffer = &b->plan->buffers[index];
     bool is_matrix = content->rank == 2 && dtype_class(content->dtype) == DTYPE_FLOAT;
     int64_t bytes = is_matrix ? packing_bytes(buffer->packing, buffer->packing_parameter, content->dims[0], content->dims[1]) : -1;
+    size_t room = bytes > 0 ? (size_t)bytes : WEIGHT_MEMORY_ALIGNMENT;
     void *memory = NULL;
     pofac_status status = POFAC_OK;
     if (bytes < 0) {
@@ -201,11 +201,11 @@ static pofac_status keep_packed(const binder *b, size_t index, ir_tensor *conten
         status = diag_error(b->sink, POFAC_ERR_INPUT, NULL, "%s is %s, packing \"%s\" wants a matrix of floats below 2^63 bytes",
                             buffer->name ? buffer->name : "a constant", strbuf_str(&text), plan_packing_name(buffer->packing));
         strbuf_free(&text);
-    } else if (posix_memalign(&memory, ALIGNMENT, bytes > 0 ? (size_t)bytes : ALIGNMENT) != 0) {
+    } else if (!(memory = weight_memory_take(room))) {
         status = diag_out_of_memory(b->sink);
     } else {
         b->out->pointers[index] = memory;
-        b->out->packed[index] = true;
+        b->out->own[index] = room;
         b->out->own_bytes += bytes;
         packing_make(buffer->packing, buffer->packing_parameter, content, b->pool, memory);
     }
@@ -305,11 +305,11 @@ pofac_status bound_weights_make(const plan *p, const tensor_source *state, threa
     *out = (bound_weights){.n_symbols = context_n_symbols(p->module->context) + 1, .state = state};
     out->tensors = calloc(n, sizeof *out->tensors);
     out->pointers = calloc(n, sizeof *out->pointers);
-    out->packed = calloc(n, sizeof *out->packed);
+    out->own = calloc(n, sizeof *out->own);
     out->held = calloc(n, sizeof *out->held);
     out->counts = calloc(out->n_symbols, sizeof *out->counts);
     out->patterns = pattern_state_create();
-    if (!out->tensors || !out->pointers || !out->packed || !out->held || !out->counts || !out->patterns)
+    if (!out->tensors || !out->pointers || !out->own || !out->held || !out->counts || !out->patterns)
         return diag_out_of_memory(sink);
     binder b = {p, state, pool, sink, out};
     TRY(count_patterns(&b));
@@ -318,14 +318,14 @@ pofac_status bound_weights_make(const plan *p, const tensor_source *state, threa
 
 void bound_weights_free(const plan *p, bound_weights *w) {
     for (size_t i = 0; i < p->n_buffers; i++) {
-        if (w->packed && w->packed[i]) free(w->pointers[i]);
+        if (w->own && w->own[i]) weight_memory_give(w->pointers[i], w->own[i]);
         if (w->held && w->held[i]) tensor_source_release(w->state, p->buffers[i].name);
         if (w->tensors) tensor_free(&w->tensors[i]);
     }
     pattern_state_destroy(w->patterns);
     free(w->tensors);
     free(w->pointers);
-    free(w->packed);
+    free(w->own);
     free(w->held);
     free(w->counts);
     *w = (bound_weights){0};

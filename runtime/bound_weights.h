@@ -12,7 +12,7 @@
 typedef struct bound_weights {
     ir_tensor *tensors; /* [n_buffers] of state and constants in rows: what evaluators see; owned where converted */
     void **pointers;    /* [n_buffers] what kernels see */
-    bool *packed;       /* [n_buffers] the pointer is memory of its own */
+    size_t *own;        /* [n_buffers] bytes of the pointer's own memory (weight_memory.h); 0: it is the tensor's */
     bool *held;         /* [n_buffers] the tensor is a view that is released at the end */
     const tensor_source *state;
     int64_t *counts; /* [n_symbols] numbers of the nnz symbols of the plan's graph, by ir_symbol; -1 for other symbols */
