@@ -1,40 +1,19 @@
 /*
- * Basic tokenization (Devlin et al., "BERT", 2018; the reference's BasicTokenizer), in one pass over the text:
+ * Basic tokenization (Devlin et al., "BERT", 2018; the reference's BasicTokenizer), in one pass over the text: characters come from the
+ * normalizer, white space ends a word, an ideograph is a word, and so is each character of punctuation: category P* and every other
+ * printable character of ASCII that is no letter or digit. That looks at what the normalizer gives, so U+1FEF, which decomposes into a
+ * grave accent, is punctuation. Each character of a word remembers the bytes of the text that it came from.
  *
- *   drop       bytes that are not UTF-8, U+0000, U+FFFD and categories C* (control, format, private, unassigned)
- *   white      tab, \n, \r, categories Zs, Zl and Zp end a word (the first three are not dropped as control characters)
- *   CJK        an ideograph of CJK is a word (tokenize_chinese_chars)
- *   lower      full lower-case mapping, with the final sigma (do_lower_case)
- *   accents    canonical decomposition, then category Mn is dropped (strip_accents)
- *   punctuate  category P* and every other printable character of ASCII that is no letter or digit is a word
- *
- * The last three work on what the step before gave, so U+1FEF, which decomposes into a grave accent, is punctuation. Each character of a
- * word remembers the bytes of the text that it came from. Words of ASCII letters and digits between ASCII white space and punctuation,
- * nearly all of English, take a fast path that only looks up bytes; it gives the same tokens. The Unicode data are those of ICU.
+ * Words of ASCII letters and digits between ASCII white space and punctuation, nearly all of English, take a fast path that only looks
+ * up bytes; it gives the same tokens.
  */
 #include "frontend/text/basic_tokenizer.h"
 
 #include <string.h>
 #include <unicode/uchar.h>
-#include <unicode/unorm2.h>
-#include <unicode/utf16.h>
 #include <unicode/utf8.h>
 
 #include "frontend/text/wordpiece.h"
-
-#define CAPITAL_SIGMA 0x3A3
-#define SMALL_SIGMA 0x3C3
-#define FINAL_SIGMA 0x3C2
-#define CAPITAL_I_WITH_DOT 0x130 /* the one character whose lower case is two everywhere: i and COMBINING DOT ABOVE */
-#define COMBINING_DOT_ABOVE 0x307
-
-/* A canonical decomposition is at most four characters (Unicode 15, annex 15, section 9). */
-#define MAX_DECOMPOSED_UNITS 18
-
-typedef struct text_range {
-    const uint8_t *text;
-    size_t begin, end; /* nothing outside of it is looked at */
-} text_range;
 
 typedef struct word_character {
     UChar32 c;
@@ -58,60 +37,6 @@ static bool is_ascii_punctuation(UChar32 c) {
 }
 
 static bool is_punctuation(UChar32 c) { return c < 0x80 ? is_ascii_punctuation(c) : (U_GET_GC_MASK(c) & U_GC_P_MASK) != 0; }
-
-static bool is_white(UChar32 c) { return c == '\t' || c == '\n' || c == '\r' || (U_GET_GC_MASK(c) & U_GC_Z_MASK) != 0; }
-
-static bool is_dropped(UChar32 c) {
-    if (c < 0 || c == 0xFFFD) return true;
-    return c != '\t' && c != '\n' && c != '\r' && (U_GET_GC_MASK(c) & U_GC_C_MASK) != 0;
-}
-
-/* The blocks that the reference lists; not Hiragana, Katakana or Hangul, which are written in words. */
-static bool is_chinese(UChar32 c) {
-    static const struct {
-        UChar32 first, last;
-    } blocks[] = {{0x3400, 0x4DBF},   {0x4E00, 0x9FFF},   {0xF900, 0xFAFF},   {0x20000, 0x2A6DF},
-                  {0x2A700, 0x2B73F}, {0x2B740, 0x2B81F}, {0x2B820, 0x2CEAF}, {0x2F800, 0x2FA1F}};
-    for (size_t i = 0; i < sizeof blocks / sizeof *blocks && c >= blocks[i].first; i++)
-        if (c <= blocks[i].last) return true;
-    return false;
-}
-
-/* ---- the final sigma ---- */
-
-/* Decodes the character that ends before `at`; c < 0: not UTF-8. Returns where it begins. */
-static size_t previous_character(const text_range *r, size_t at, UChar32 *c) {
-    for (size_t begin = at - 1; begin + 4 >= at; begin--) {
-        if (!U8_IS_TRAIL(r->text[begin])) {
-            size_t next = begin;
-            U8_NEXT(r->text, next, at, *c);
-            if (next == at) return begin;
-        }
-        if (begin == r->begin) break;
-    }
-    *c = -1;
-    return at - 1;
-}
-
-/* Whether the sigma at [begin,end) is the last letter of a word (Unicode, section 3.13, Final_Sigma): a cased letter comes before it
- * and none after it, characters that are ignored for case aside. Dropped characters are not there any more. */
-static bool is_final_sigma(const text_range *r, size_t begin, size_t end) {
-    UChar32 c = 0;
-    bool cased = false;
-    for (size_t at = begin; at > r->begin && !cased;) {
-        at = previous_character(r, at, &c);
-        if (is_dropped(c) || u_hasBinaryProperty(c, UCHAR_CASE_IGNORABLE)) continue;
-        if (!u_hasBinaryProperty(c, UCHAR_CASED)) return false;
-        cased = true;
-    }
-    if (!cased) return false;
-    for (size_t at = end; at < r->end;) {
-        U8_NEXT(r->text, at, r->end, c);
-        if (is_dropped(c) || u_hasBinaryProperty(c, UCHAR_CASE_IGNORABLE)) continue;
-        return !u_hasBinaryProperty(c, UCHAR_CASED);
-    }
-    return true;
-}
 
 /* ---- words ---- */
 
@@ -171,10 +96,10 @@ static void append_character(const basic_tokenizer *b, open_word *w, word_charac
 /* The last two steps for one character of the lower-cased and decomposed text: drops accents, sets punctuation apart. */
 static bool take_character(const basic_tokenizer *b, open_word *w, UChar32 c, size_t begin, size_t end, encoding *out) {
     word_character ch = {c, 0, begin, end};
-    if (b->nfd) {
+    if (b->normalizer.nfd) {
         ch.combining_class = c < 0x300 ? 0 : u_getCombiningClass(c);
         if (ch.combining_class == 0) w->reorder_from = w->n;
-        if (u_charType(c) == U_NON_SPACING_MARK) return true;
+        if (normalizer_is_accent(&b->normalizer, c)) return true;
     }
     bool punctuation = is_punctuation(c);
     if (punctuation && !close_word(b, w, out)) return false;
@@ -182,42 +107,19 @@ static bool take_character(const basic_tokenizer *b, open_word *w, UChar32 c, si
     return !punctuation || close_word(b, w, out);
 }
 
-static bool take_decomposed(const basic_tokenizer *b, open_word *w, UChar32 c, size_t begin, size_t end, encoding *out) {
-    UChar units[MAX_DECOMPOSED_UNITS];
-    UErrorCode error = U_ZERO_ERROR;
-    int32_t n_units = b->nfd && c >= 0xC0 ? unorm2_getDecomposition(b->nfd, c, units, MAX_DECOMPOSED_UNITS, &error) : -1;
-    if (n_units < 0 || U_FAILURE(error)) return take_character(b, w, c, begin, end, out);
-    for (int32_t i = 0; i < n_units;) {
-        UChar32 part;
-        U16_NEXT(units, i, n_units, part);
-        if (!take_character(b, w, part, begin, end, out)) return false;
-    }
-    return true;
-}
-
-static bool take_lowered(const basic_tokenizer *b, open_word *w, const text_range *r, UChar32 c, size_t begin, size_t end,
-                         encoding *out) {
-    if (!b->lower) return take_decomposed(b, w, c, begin, end, out);
-    if (c == CAPITAL_I_WITH_DOT)
-        return take_decomposed(b, w, 'i', begin, end, out) && take_decomposed(b, w, COMBINING_DOT_ABOVE, begin, end, out);
-    UChar32 lower = c == CAPITAL_SIGMA ? (is_final_sigma(r, begin, end) ? FINAL_SIGMA : SMALL_SIGMA) : u_tolower(c);
-    return take_decomposed(b, w, lower, begin, end, out);
-}
-
 /* Reads from *at to the end of a word that is not plain ASCII, or a little further; *at is then where no word is open. */
 static bool take_unicode_word(const basic_tokenizer *b, const text_range *r, size_t *at, encoding *out) {
     open_word w;
     open(&w);
     while (*at < r->end) {
-        size_t begin = *at;
-        UChar32 c;
-        U8_NEXT(r->text, *at, r->end, c);
-        if (is_dropped(c)) continue;
-        if (is_white(c)) break;
-        bool alone = b->chinese && is_chinese(c);
-        if (alone && !close_word(b, &w, out)) return false;
-        if (!take_lowered(b, &w, r, c, begin, *at, out)) return false;
-        if (alone) break;
+        const size_t begin = *at;
+        normal_characters characters;
+        normalizer_next(&b->normalizer, r, at, &characters);
+        if (characters.white) break;
+        if (characters.chinese && !close_word(b, &w, out)) return false;
+        for (size_t i = 0; i < characters.n; i++)
+            if (!take_character(b, &w, characters.c[i], begin, *at, out)) return false;
+        if (characters.chinese) break;
     }
     return close_word(b, &w, out);
 }
@@ -264,21 +166,14 @@ pofac_status basic_tokenizer_init(basic_tokenizer *b, const vocabulary *vocab, c
                                   const diag_sink *sink) {
     memset(b, 0, sizeof *b);
     b->vocab = vocab;
-    b->lower = options->do_lower_case == TOKENIZER_ON;
-    b->chinese = options->tokenize_chinese_chars == TOKENIZER_ON;
     b->max_word_characters = options->max_input_chars_per_word;
-    if (options->strip_accents == TOKENIZER_ON) {
-        UErrorCode error = U_ZERO_ERROR;
-        b->nfd = unorm2_getNFDInstance(&error);
-        if (U_FAILURE(error))
-            return diag_error(sink, POFAC_ERR_RUNTIME, NULL, "ICU cannot load its normalization data: %s", u_errorName(error));
-    }
+    TRY(normalizer_init(&b->normalizer, options, sink));
     for (int byte = 0; byte < 256; byte++) {
         bool white = byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
         bool upper = byte >= 'A' && byte <= 'Z';
         bool word = upper || (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9');
         b->kind_of[byte] = white ? BYTE_SPACE : word ? BYTE_WORD : is_ascii_punctuation(byte) ? BYTE_PUNCTUATION : BYTE_OTHER;
-        b->lowered[byte] = (uint8_t)(b->lower && upper ? byte - 'A' + 'a' : byte);
+        b->lowered[byte] = (uint8_t)(b->normalizer.lower && upper ? byte - 'A' + 'a' : byte);
     }
     return POFAC_OK;
 }

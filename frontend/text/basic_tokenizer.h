@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "frontend/text/normalizer.h"
 #include "frontend/text/vocabulary.h"
 
 /* What a byte of the text tells the fast path for ASCII. With BYTE_OTHER everywhere all text takes the general path. */
@@ -13,8 +14,7 @@ typedef enum byte_kind { BYTE_OTHER = 0, BYTE_WORD, BYTE_SPACE, BYTE_PUNCTUATION
 
 typedef struct basic_tokenizer {
     const vocabulary *vocab;
-    const void *nfd; /* ICU's canonical decomposition; NULL where accents stay */
-    bool lower, chinese;
+    text_normalizer normalizer;
     size_t max_word_characters;
     uint8_t kind_of[256]; /* byte_kind of each byte */
     uint8_t lowered[256]; /* each byte of ASCII as the vocabulary is to see it */

@@ -1,7 +1,7 @@
 /*
- * The tokenizer as its users see it: finds special tokens literally in the text and hands what lies between them to the basic
- * tokenizer; builds model inputs; and goes back from ids to text. What it does is the reference's: transformers' BertTokenizer, with
- * the options of the same names. One difference is meant: text between special tokens is lower-cased as a whole, so a Greek word ends
+ * The tokenizer as its users see it: finds added tokens in the text, those with a role among them, and hands what lies between them to
+ * the basic tokenizer; builds model inputs; and goes back from ids to text. What it does is the reference's: transformers' BertTokenizer, with
+ * the options of the same names. One difference is meant: text between added tokens is lower-cased as a whole, so a Greek word ends
  * in the final sigma, as in BERT's own code, where some versions of the reference lower-case character by character.
  */
 #include "frontend/text/tokenizer.h"
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontend/text/added_tokens.h"
 #include "frontend/text/basic_tokenizer.h"
 #include "frontend/text/vocabulary.h"
 #include "ir/support/file_map.h"
@@ -18,6 +19,8 @@ struct tokenizer {
     vocabulary vocab;
     basic_tokenizer basic;
     tokenizer_options options; /* with the defaults filled in */
+    added_tokens added;
+    size_t size; /* V: behind the last id */
 };
 
 static const char *const special_names[TOKENIZER_N_SPECIALS] = {
@@ -62,6 +65,15 @@ pofac_status tokenizer_create(const char *vocab_path, const tokenizer_options *o
     return status;
 }
 
+static pofac_status add_specials(tokenizer *t, const diag_sink *sink) {
+    t->size = t->vocab.size;
+    for (int s = 0; s < TOKENIZER_N_SPECIALS; s++) {
+        const added_token token = {.content = special_names[s], .id = t->vocab.special_id[s], .special = true};
+        if (token.id >= 0 && !added_tokens_put(&t->added, &token)) return diag_out_of_memory(sink);
+    }
+    return added_tokens_index(&t->added, &t->basic.normalizer) ? POFAC_OK : diag_out_of_memory(sink);
+}
+
 pofac_status tokenizer_create_from_memory(const char *name, const char *bytes, size_t n_bytes, const tokenizer_options *options,
                                           const diag_sink *sink, tokenizer **out) {
     *out = NULL;
@@ -73,52 +85,113 @@ pofac_status tokenizer_create_from_memory(const char *name, const char *bytes, s
     t->options = resolve(options);
     pofac_status status = vocabulary_parse(name, bytes, n_bytes, sink, &t->vocab);
     if (status == POFAC_OK) status = basic_tokenizer_init(&t->basic, &t->vocab, &t->options, sink);
+    if (status == POFAC_OK) status = add_specials(t, sink);
     if (status == POFAC_OK) *out = t;
     else tokenizer_destroy(t);
     return status;
 }
 
+/* Finds the id of a token that is to be added, and checks the one that it came with. */
+static pofac_status resolve_id(const tokenizer *t, const diag_place *place, const added_token *token, const diag_sink *sink,
+                               int32_t *out) {
+    const int32_t known = tokenizer_id(t, token->content, strlen(token->content));
+    *out = known >= 0 ? known : token->id >= 0 ? token->id : (int32_t)t->size;
+    if (token->content[0] == 0) return diag_error(sink, POFAC_ERR_INPUT, place, "found an added token \"\", wanted text");
+    if (known >= 0 && token->id >= 0 && known != token->id)
+        return diag_error(sink, POFAC_ERR_INPUT, place, "found id %d for the added token \"%s\", wanted %d as in the vocabulary",
+                          token->id, token->content, known);
+    if (known < 0 && token->id >= 0 && (size_t)token->id < t->vocab.size)
+        return diag_error(sink, POFAC_ERR_INPUT, place,
+                          "found id %d for the added token \"%s\", which the vocabulary has for \"%s\"", token->id, token->content,
+                          vocabulary_token(&t->vocab, token->id));
+    if (known < 0 && token->id < 0 && t->size >= INT32_MAX)
+        return diag_error(sink, POFAC_ERR_INPUT, place, "found no id for the added token \"%s\": all are taken", token->content);
+    return POFAC_OK;
+}
+
+/* No two tokens have one id. */
+static pofac_status check_ids(const added_tokens *a, const diag_place *place, const diag_sink *sink) {
+    for (size_t i = 0; i < a->n; i++) {
+        const added_token *first = added_tokens_by_id(a, a->tokens[i].id);
+        if (first == &a->tokens[i]) continue;
+        return diag_error(sink, POFAC_ERR_INPUT, place, "found id %d for the added token \"%s\", which \"%s\" has already",
+                          first->id, a->tokens[i].content, first->content);
+    }
+    return POFAC_OK;
+}
+
+pofac_status tokenizer_add(tokenizer *t, const char *file, const added_token *tokens, size_t n, const diag_sink *sink) {
+    const diag_place place = {.file = file};
+    for (size_t i = 0; i < n; i++) {
+        added_token token = tokens[i];
+        TRY(resolve_id(t, &place, &tokens[i], sink, &token.id));
+        if (!added_tokens_put(&t->added, &token)) return diag_out_of_memory(sink);
+        if ((size_t)token.id >= t->size) t->size = (size_t)token.id + 1;
+    }
+    if (!added_tokens_index(&t->added, &t->basic.normalizer)) return diag_out_of_memory(sink);
+    return check_ids(&t->added, &place, sink);
+}
+
 void tokenizer_destroy(tokenizer *t) {
     if (!t) return;
+    added_tokens_free(&t->added);
     vocabulary_free(&t->vocab);
     free(t);
 }
 
 /* ---- text to tokens ---- */
 
-/* The special token that stands literally at text[at,end); TOKENIZER_N_SPECIALS if none does. */
-static tokenizer_special special_at(const tokenizer *t, const char *text, size_t at, size_t end) {
-    for (int s = 0; s < TOKENIZER_N_SPECIALS; s++) {
-        size_t n = strlen(special_names[s]);
-        if (t->vocab.special_id[s] >= 0 && end - at >= n && memcmp(text + at, special_names[s], n) == 0)
-            return (tokenizer_special)s;
-    }
-    return TOKENIZER_N_SPECIALS;
+static bool add_match(const added_match *m, encoding *out) {
+    return encoding_add(out, (encoding_token){.id = m->token->id, .begin = m->begin, .end = m->end});
 }
 
-/* The first special token in text[from,end) and where it begins; TOKENIZER_N_SPECIALS and `end` when there is none. */
-static tokenizer_special find_special(const tokenizer *t, const char *text, size_t from, size_t end, size_t *where) {
-    while (from < end) {
-        const char *bracket = memchr(text + from, '[', end - from);
-        if (!bracket) break;
-        *where = (size_t)(bracket - text);
-        tokenizer_special s = special_at(t, text, *where, end);
-        if (s != TOKENIZER_N_SPECIALS) return s;
-        from = *where + 1;
+/* Tokens of the normal form get their place in the text. */
+static void go_back(const normal_text *normal, encoding *out, size_t first) {
+    for (size_t i = first; i < out->size; i++) {
+        encoding_token *token = &out->tokens[i];
+        token->begin = normal->origin[token->begin].begin;
+        token->end = normal->origin[token->end - 1].end;
     }
-    *where = end;
-    return TOKENIZER_N_SPECIALS;
+}
+
+/* Appends the tokens of a text in normal form; places are those of this form. */
+static bool encode_normal(const tokenizer *t, const text_range *r, encoding *out) {
+    for (size_t at = r->begin; at < r->end;) {
+        const added_match m = added_tokens_find(&t->added, &t->added.normal, r, at);
+        if (!basic_tokenizer_run(&t->basic, (const char *)r->text, at, m.begin, out)) return false;
+        if (m.token && !add_match(&m, out)) return false;
+        at = m.end;
+    }
+    return true;
+}
+
+static bool encode_by_normal_form(const tokenizer *t, const text_range *r, normal_text *normal, encoding *out) {
+    const size_t first = out->size;
+    if (!normalizer_run(&t->basic.normalizer, r, normal)) return false;
+    const text_range n = {(const uint8_t *)strbuf_str(&normal->bytes), 0, normal->bytes.size};
+    if (!added_tokens_find(&t->added, &t->added.normal, &n, 0).token)
+        return basic_tokenizer_run(&t->basic, (const char *)r->text, r->begin, r->end, out);
+    if (!encode_normal(t, &n, out)) return false;
+    go_back(normal, out, first);
+    return true;
+}
+
+/* Appends the tokens of a range without literal tokens. Only where tokens are looked for in the normal form is that made. */
+static bool encode_between(const tokenizer *t, const char *text, size_t begin, size_t end, encoding *out) {
+    if (t->added.normal.n == 0 || begin == end) return basic_tokenizer_run(&t->basic, text, begin, end, out);
+    normal_text normal = NORMAL_TEXT_INIT;
+    bool ok = encode_by_normal_form(t, &(text_range){(const uint8_t *)text, begin, end}, &normal, out);
+    normal_text_free(&normal);
+    return ok;
 }
 
 static bool encode(const tokenizer *t, const char *text, size_t n_bytes, encoding *out) {
+    const text_range r = {(const uint8_t *)text, 0, n_bytes};
     for (size_t at = 0; at < n_bytes;) {
-        size_t where;
-        tokenizer_special s = find_special(t, text, at, n_bytes, &where);
-        if (!basic_tokenizer_run(&t->basic, text, at, where, out)) return false;
-        at = where;
-        if (s == TOKENIZER_N_SPECIALS) continue;
-        at += strlen(special_names[s]);
-        if (!encoding_add(out, (encoding_token){.id = t->vocab.special_id[s], .begin = where, .end = at})) return false;
+        const added_match m = added_tokens_find(&t->added, &t->added.literal, &r, at);
+        if (!encode_between(t, text, at, m.begin, out)) return false;
+        if (m.token && !add_match(&m, out)) return false;
+        at = m.end;
     }
     return true;
 }
@@ -187,13 +260,23 @@ void tokenizer_truncate_longest_first(size_t budget, size_t *n_a, size_t *n_b) {
 
 /* ---- the vocabulary ---- */
 
-size_t tokenizer_vocab_size(const tokenizer *t) { return t->vocab.size; }
+size_t tokenizer_vocab_size(const tokenizer *t) { return t->size; }
 
 const char *tokenizer_token(const tokenizer *t, int32_t id) {
-    return id >= 0 && (size_t)id < t->vocab.size ? vocabulary_token(&t->vocab, id) : NULL;
+    if (id < 0 || (size_t)id >= t->size) return NULL;
+    if ((size_t)id < t->vocab.size) return vocabulary_token(&t->vocab, id);
+    const added_token *token = added_tokens_by_id(&t->added, id);
+    return token ? token->content : special_names[TOKENIZER_UNK];
 }
 
-int32_t tokenizer_id(const tokenizer *t, const char *token, size_t n) { return token_trie_find(&t->vocab.trie, token, n); }
+int32_t tokenizer_id(const tokenizer *t, const char *token, size_t n) {
+    const added_token *added = added_tokens_by_content(&t->added, token, n);
+    return added ? added->id : token_trie_find(&t->vocab.trie, token, n);
+}
+
+const added_token *tokenizer_added(const tokenizer *t, const char *content, size_t n) {
+    return added_tokens_by_content(&t->added, content, n);
+}
 
 int32_t tokenizer_special_id(const tokenizer *t, tokenizer_special s) { return t->vocab.special_id[s]; }
 
@@ -221,9 +304,8 @@ static void replace_all(strbuf *b, size_t begin, const char *from, const char *t
 }
 
 static bool is_special(const tokenizer *t, int32_t id) {
-    for (int s = 0; s < TOKENIZER_N_SPECIALS; s++)
-        if (id == t->vocab.special_id[s]) return true;
-    return false;
+    const added_token *token = added_tokens_by_id(&t->added, id);
+    return token && token->special;
 }
 
 void tokenizer_decode(const tokenizer *t, const int32_t *ids, size_t n, tokenizer_decoding mode, strbuf *out) {

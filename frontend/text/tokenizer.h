@@ -1,7 +1,7 @@
 /*
  * BERT's WordPiece tokenizer: text to token ids with the place of each token in the text, as Hugging Face's BertTokenizer does it.
  *
- * A tokenizer never changes after it is created, so threads may share one. An encoding belongs to the caller: start with
+ * A tokenizer never changes after it is created and tokens were added, so threads may share one. An encoding belongs to the caller: start with
  * ENCODING_INIT, use it again and again (each call replaces its tokens and keeps its memory), end with encoding_free.
  *
  * Text is UTF-8 of any content: bytes that are not UTF-8 count as U+FFFD, which the tokenizer drops like control characters.
@@ -37,7 +37,7 @@ typedef struct tokenizer_options {
     size_t model_max_length;               /* tokens that the model takes, special ones included; 0: not known */
 } tokenizer_options;
 
-/* The tokens with a role. They are found literally in text and never split. [PAD] and [MASK] may be missing in a vocabulary. */
+/* The tokens with a role. [PAD] and [MASK] may be missing in a vocabulary. They are found literally in text and never split. */
 typedef enum tokenizer_special {
     TOKENIZER_PAD,
     TOKENIZER_UNK,
@@ -46,6 +46,17 @@ typedef enum tokenizer_special {
     TOKENIZER_MASK,
     TOKENIZER_N_SPECIALS
 } tokenizer_special;
+
+/* A token that is found in text wherever its content stands, in the middle of a word too, and is never split. The tokens with a role
+ * are such from the start: special, and all else false. */
+typedef struct added_token {
+    const char *content; /* not empty */
+    int32_t id;          /* -1: the vocabulary's, or where it lacks the content the one behind all others */
+    bool special;        /* tokenizer_decode can skip it */
+    bool lstrip, rstrip; /* white space on that side belongs to it */
+    bool single_word;    /* not found where a character of a word stands beside it */
+    bool normalized;     /* looked for after lower-casing and the like of both text and content; else before */
+} added_token;
 
 typedef struct encoding_token {
     int32_t id;
@@ -76,6 +87,13 @@ POFAC_MUST_USE pofac_status tokenizer_create(const char *vocab_path, const token
 POFAC_MUST_USE pofac_status tokenizer_create_from_memory(const char *name, const char *bytes, size_t n_bytes,
                                                          const tokenizer_options *options, const diag_sink *sink, tokenizer **out);
 
+/* Adds tokens to those that are found in text; one of a known content takes its place. Of several that stand at the first place where
+ * any does, the longest is found; those that are not normalized are found first, then the others between them. `file` stands for their
+ * origin in messages. POFAC_ERR_INPUT: an id that another token has, or not the one that the vocabulary has for the content. After an
+ * error `t` can only be destroyed. No other thread uses it meanwhile. */
+POFAC_MUST_USE pofac_status tokenizer_add(tokenizer *t, const char *file, const added_token *tokens, size_t n,
+                                          const diag_sink *sink);
+
 void tokenizer_destroy(tokenizer *t); /* NULL is fine */
 
 /* The tokens of `text`, without adding special tokens; type ids are 0. Fails only for lack of memory. */
@@ -95,12 +113,13 @@ POFAC_MUST_USE pofac_status tokenizer_build_pair(const tokenizer *t, const encod
 /* The lengths that longest_first leaves of two segments of n_a and n_b tokens within `budget` tokens. */
 void tokenizer_truncate_longest_first(size_t budget, size_t *n_a, size_t *n_b);
 
-size_t tokenizer_vocab_size(const tokenizer *t);                       /* V */
-const char *tokenizer_token(const tokenizer *t, int32_t id);           /* lives as long as t; NULL when there is no such id */
-int32_t tokenizer_id(const tokenizer *t, const char *token, size_t n); /* -1 when the vocabulary lacks it */
-int32_t tokenizer_special_id(const tokenizer *t, tokenizer_special s); /* -1 when the vocabulary lacks it */
-const char *tokenizer_special_name(tokenizer_special s);               /* "[PAD]" and so on */
-const tokenizer_options *tokenizer_get_options(const tokenizer *t);    /* with the defaults filled in */
+size_t tokenizer_vocab_size(const tokenizer *t);             /* V: one more than the last id, added tokens included */
+const char *tokenizer_token(const tokenizer *t, int32_t id); /* "[UNK]" for gaps between ids; NULL from V on. Lives as t */
+int32_t tokenizer_id(const tokenizer *t, const char *token, size_t n);                 /* -1 when there is no such token */
+const added_token *tokenizer_added(const tokenizer *t, const char *content, size_t n); /* NULL: not found literally in text */
+int32_t tokenizer_special_id(const tokenizer *t, tokenizer_special s);                 /* -1 when the vocabulary lacks it */
+const char *tokenizer_special_name(tokenizer_special s);                               /* "[PAD]" and so on */
+const tokenizer_options *tokenizer_get_options(const tokenizer *t);                    /* with the defaults filled in */
 
 typedef enum tokenizer_decoding { TOKENIZER_KEEP_SPECIALS, TOKENIZER_SKIP_SPECIALS } tokenizer_decoding;
 

@@ -1,6 +1,6 @@
 /*
  * A tokenizer from a Hugging Face directory: vocab.txt, or where that is missing the WordPiece model inside tokenizer.json, with the
- * settings of tokenizer_config.json.
+ * settings of tokenizer_config.json and the added tokens of all files that have such.
  */
 #ifndef POFAC_FRONTEND_TEXT_TOKENIZER_CONFIG_H
 #define POFAC_FRONTEND_TEXT_TOKENIZER_CONFIG_H
@@ -9,12 +9,14 @@
 
 /* Reads do_lower_case, strip_accents, tokenize_chinese_chars and model_max_length from a tokenizer_config.json into `out`, which
  * keeps what the file does not set (absent or null). POFAC_ERR_INPUT: unreadable, not JSON (with line and column), wrong type, or a
- * token with a role ([CLS] and its like) under another name. A warning where tokens were added to those with a role. */
+ * token with a role ([CLS] and its like) under another name. Added tokens belong to the directory's own vocabulary and are not read. */
 POFAC_MUST_USE pofac_status tokenizer_config_read(const char *path, const diag_sink *sink, tokenizer_options *out);
 
 /* The tokenizer of directory `dir`. A setting is taken from `overrides` (may be NULL) where set there, else from
- * tokenizer_config.json, else from tokenizer.json if the vocabulary comes from it, else the default. POFAC_ERR_INPUT when neither
- * vocab.txt nor tokenizer.json exists or a file is malformed. The caller destroys *out. */
+ * tokenizer_config.json, else from tokenizer.json if the vocabulary comes from it, else the default. Added
+ * tokens come from added_tokens.json, tokenizer.json, special_tokens_map.json and tokenizer_config.json; from the last alone where it has
+ * added_tokens_decoder. POFAC_ERR_INPUT when neither vocab.txt nor tokenizer.json exists, a file is malformed, or files disagree about
+ * an id. The caller destroys *out. */
 POFAC_MUST_USE pofac_status tokenizer_load_directory(const char *dir, const tokenizer_options *overrides, const diag_sink *sink,
                                                      tokenizer **out);
 

@@ -1,6 +1,6 @@
 /*
  * Any bytes as text, and as a vocabulary. The first byte chooses the options; the rest is the text and, with the highest bit, the
- * vocabulary as well. Checked: offsets in order and within the text, ids within the vocabulary, the same tokens on the fast and on the
+ * vocabulary as well; with both of the lowest bits, tokens are added that are found in text. Checked: offsets in order and within the text, ids within the vocabulary, the same tokens on the fast and on the
  * general path, inputs within their length.
  */
 #include <stdint.h>
@@ -21,11 +21,27 @@ static tokenizer_flag flag_of(unsigned bits) {
     return flags[bits & 3];
 }
 
+/* Some of each kind, one within the other, and of a vocabulary the first line. */
+static void add_tokens(tokenizer *t) {
+    const added_token tokens[] = {
+        {.content = "<e>", .id = -1, .lstrip = true, .rstrip = true},
+        {.content = "e>", .id = -1, .normalized = true, .single_word = true},
+        {.content = "un", .id = -1, .single_word = true, .rstrip = true},
+        {.content = "É ", .id = -1, .normalized = true, .lstrip = true},
+        {.content = "東京", .id = -1, .normalized = true, .rstrip = true},
+        {.content = "\u1100\u1161", .id = -1, .normalized = true},
+        {.content = " ", .id = -1, .normalized = true},
+        {.content = tokenizer_token(t, 0), .id = 0, .normalized = true},
+    };
+    CHECK(tokenizer_add(t, "fuzz", tokens, sizeof tokens / sizeof *tokens, NULL) == POFAC_OK);
+}
+
 static void check_encoding(const tokenizer *t, const encoding *e, size_t n_bytes) {
     for (size_t i = 0; i < e->size; i++) {
         const encoding_token *token = &e->tokens[i];
         CHECK(token->id >= 0 && (size_t)token->id < tokenizer_vocab_size(t));
-        CHECK(token->begin < token->end && token->end <= n_bytes && token->type_id == 0);
+        CHECK(token->begin <= token->end && token->end <= n_bytes && token->type_id == 0);
+        CHECK(token->begin < token->end || strcmp(tokenizer_token(t, token->id), " ") == 0); /* beside an ideograph */
         CHECK(i == 0 || (token[-1].begin <= token->begin && token[-1].end <= token->end));
     }
 }
@@ -75,6 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     pofac_status status = tokenizer_create_from_memory("fuzz", words, n_words, &options, NULL, &t);
     CHECK(status == vocabulary_parse("fuzz", words, n_words, NULL, &v));
     if (status != POFAC_OK) return 0;
+    if ((choice & 3) == 3) add_tokens(t);
     encoding e = ENCODING_INIT;
     CHECK(tokenizer_encode(t, text, n_bytes, NULL, &e) == POFAC_OK);
     check_encoding(t, &e, n_bytes);

@@ -84,8 +84,8 @@ may_include_foreign() {
     xxhash.h) [[ $from == ir/support/hash.c ]] ;;
     libxml/*) [[ $from == frontend/*xml*.[ch] ]] ;;
     unicode/*) [[ $from == frontend/text/* ]] ;;
-    jansson.h) # where JSON is read: through json_text.h, or the tokenizer's two files and lines of records
-        [[ $from == ir/support/json_text.c || $from == frontend/text/tokenizer_config.c || $from == frontend/driver/records.c ]] ||
+    jansson.h) # where JSON is read: through json_text.h, or lines of records
+        [[ $from == ir/support/json_text.c || $from == frontend/driver/records.c ]] ||
             { [[ $from == frontend/*.c ]] && grep -q '"ir/support/json_text.h"' "$from"; } ;;
     zlib.h) [[ $from == frontend/checkpoint/* ]] ;;
     pofac.h) [[ $from == examples/* ]] ;;

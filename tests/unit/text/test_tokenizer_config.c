@@ -15,13 +15,14 @@
 #include "tests/unit/fail_alloc.h"
 #include "tests/unit/text/small_vocabulary.h"
 
-static const char *const file_names[] = {"vocab.txt", "tokenizer_config.json", "tokenizer.json"};
+static const char *const file_names[] = {"vocab.txt", "tokenizer_config.json", "tokenizer.json", "added_tokens.json",
+                                         "special_tokens_map.json"};
 
 static const char json_model[] =
     "{\"model\": {\"type\": \"WordPiece\", \"unk_token\": \"[UNK]\", \"continuing_subword_prefix\": \"##\", "
     "\"max_input_chars_per_word\": 100, \"vocab\": {\"the\": 3, \"[UNK]\": 0, \"[SEP]\": 2, \"[CLS]\": 1}}, "
     "\"normalizer\": {\"type\": \"BertNormalizer\", \"clean_text\": true, \"handle_chinese_chars\": false, "
-    "\"strip_accents\": null, \"lowercase\": false}}";
+    "\"strip_accents\": null, \"lowercase\": false}, \"pre_tokenizer\": {\"type\": \"BertPreTokenizer\"}}";
 
 static int set_up(void **state) {
     static char folder[] = "/tmp/pofac-tokenizer-XXXXXX";
@@ -111,7 +112,7 @@ static void roles(void **state) {
     put(state, "tokenizer_config.json",
         "{\"cls_token\": \"[CLS]\", \"sep_token\": {\"__type\": \"AddedToken\", \"content\": \"[SEP]\", \"lstrip\": false}, "
         "\"mask_token\": null, \"pad_token\": \"[PAD]\", \"unk_token\": \"[UNK]\", \"added_tokens_decoder\": {\"0\": {\"content\": "
-        "\"[PAD]\", \"special\": true}, \"100\": {\"content\": \"[UNK]\"}}}");
+        "\"[PAD]\", \"special\": true}, \"1\": {\"content\": \"[UNK]\"}}}");
     tokenizer_destroy(load(state, NULL, ""));
     remove_files(state);
     strbuf text = STRBUF_INIT;
@@ -124,32 +125,111 @@ static void roles(void **state) {
     strbuf_free(&text);
 }
 
-/* Loads, with a warning. */
-static void expect_warning(void **state, const char *wanted) {
-    tokenizer *t = NULL;
-    strbuf said = STRBUF_INIT;
-    diag_sink sink = diag_sink_to_strbuf(&said);
-    assert_int_equal(tokenizer_load_directory(*state, NULL, &sink, &t), POFAC_OK);
-    assert_string_equal(strbuf_str(&said) + strlen(*state), wanted);
+/* The tokens of `text` and their ids. */
+static void expect_tokens(void **state, const char *text, const char *wanted) {
+    tokenizer *t = load(state, NULL, "");
+    encoding e = ENCODING_INIT;
+    strbuf found = STRBUF_INIT;
+    assert_int_equal(tokenizer_encode(t, text, strlen(text), NULL, &e), POFAC_OK);
+    for (size_t i = 0; i < e.size; i++)
+        strbuf_printf(&found, "%s%s=%d", i ? " " : "", tokenizer_token(t, e.tokens[i].id), e.tokens[i].id);
+    assert_string_equal(strbuf_str(&found), wanted);
+    strbuf_free(&found);
+    encoding_free(&e);
     tokenizer_destroy(t);
-    strbuf_free(&said);
 }
 
-static void added_tokens(void **state) {
-    put(state, "vocab.txt", small_vocabulary);
-    put(state, "tokenizer_config.json", "{\"added_tokens_decoder\": {\"9\": {\"content\": \"<ent>\"}}}");
-    expect_warning(state,
-                   "/tokenizer_config.json: warning: added_tokens_decoder: found \"<ent>\": text that has such a token is split as "
-                   "any other\n");
-    remove_files(state);
+/* json_model with added tokens. */
+static void put_model_with(void **state, const char *added) {
     strbuf text = STRBUF_INIT;
-    strbuf_append(&text, json_model, sizeof json_model - 2);
-    strbuf_puts(&text, ", \"added_tokens\": [{\"content\": \"[CLS]\"}, {\"content\": \"<a>\"}, {\"content\": \"<b>\"}]}");
+    strbuf_append(&text, json_model, sizeof json_model - 2); /* without the last brace */
+    strbuf_printf(&text, ", \"added_tokens\": %s}", added);
     put(state, "tokenizer.json", strbuf_str(&text));
     strbuf_free(&text);
-    expect_warning(state,
-                   "/tokenizer.json: warning: added_tokens: found \"<a>\" and 1 more: text that has such a token is split as any "
-                   "other\n");
+}
+
+/* Each of the files that have added tokens. */
+static void added_tokens(void **state) {
+    put_model_with(state, "[{\"id\": 1, \"content\": \"[CLS]\", \"special\": true}, {\"id\": 4, \"content\": \"<E>\"}, "
+                          "{\"id\": 6, \"content\": \"<F>\", \"lstrip\": true, \"normalized\": false}]");
+    expect_tokens(state, "the<E>the <F>", "the=3 <E>=4 the=3 <F>=6");
+    remove_files(state);
+
+    put(state, "vocab.txt", "[UNK]\n[CLS]\n[SEP]\nthe\n<\n>\ne\n");
+    expect_tokens(state, "the<E>the", "the=3 <=4 e=6 >=5 the=3");
+    put(state, "added_tokens.json", "{\"<E>\": 7, \"<F>\": 8, \"[SEP]\": 2}");
+    expect_tokens(state, "the<E>the<e><F>[SEP][sep]", "the=3 <E>=7 the=3 <E>=7 <F>=8 [SEP]=2 [UNK]=0 [UNK]=0 [UNK]=0");
+
+    /* special now, hence not normalized; and one whose id is the next one */
+    put(state, "special_tokens_map.json", "{\"additional_special_tokens\": [\"<E>\", {\"content\": \"<G>\", \"rstrip\": true}]}");
+    expect_tokens(state, "<E><e><G> <f>", "<E>=7 <=4 e=6 >=5 <G>=9 <F>=8");
+
+    /* this file comes last and has them all */
+    put(state, "tokenizer_config.json",
+        "{\"added_tokens_decoder\": {\"9\": {\"content\": \"<G>\", \"special\": true, \"single_word\": true}}, "
+        "\"additional_special_tokens\": [\"<G>\"], \"extra_special_tokens\": {\"h\": \"<H>\"}}");
+    expect_tokens(state, "<E>, <G>the <G> <H>", "<=4 e=6 >=5 [UNK]=0 <=4 [UNK]=0 >=5 the=3 <G>=9 <H>=10");
+}
+
+/* Ids between those of the vocabulary and of added tokens have no token of their own. */
+static void gaps_between_ids(void **state) {
+    put(state, "vocab.txt", small_vocabulary);
+    put(state, "added_tokens.json", "{\"<E>\": 1000}");
+    tokenizer *t = load(state, NULL, "");
+    assert_int_equal(tokenizer_vocab_size(t), 1001);
+    assert_string_equal(tokenizer_token(t, 1000), "<E>");
+    assert_string_equal(tokenizer_token(t, 999), "[UNK]");
+    assert_null(tokenizer_token(t, 1001));
+    assert_int_equal(tokenizer_id(t, "<E>", 3), 1000);
+    assert_int_equal(tokenizer_id(t, "<e>", 3), -1);
+    tokenizer_destroy(t);
+}
+
+/* `file` with `json` beside a small vocabulary. */
+static void expect_wrong_tokens(void **state, const char *file, const char *json, const char *wanted) {
+    put(state, "vocab.txt", "[UNK]\n[CLS]\n[SEP]\nthe\n");
+    put(state, file, json);
+    assert_null(load(state, NULL, wanted));
+    remove_files(state);
+}
+
+static void wrong_added_tokens(void **state) {
+    expect_wrong_tokens(
+        state, "added_tokens.json", "{\"<e>\": 3}",
+        "/added_tokens.json: error: found id 3 for the added token \"<e>\", which the vocabulary has for \"the\"\n");
+    expect_wrong_tokens(state, "added_tokens.json", "{\"the\": 4}",
+                        "/added_tokens.json: error: found id 4 for the added token \"the\", wanted 3 as in the vocabulary\n");
+    expect_wrong_tokens(state, "added_tokens.json", "{\"<e>\": 4, \"<f>\": 4}",
+                        "/added_tokens.json: error: found id 4 for the added token \"<f>\", which \"<e>\" has already\n");
+    expect_wrong_tokens(state, "added_tokens.json", "{\"<e>\": -1}",
+                        "/added_tokens.json: error: token: found id -1.0 for \"<e>\", wanted a whole number from 0\n");
+    expect_wrong_tokens(state, "added_tokens.json", "{\"<e>\": 4.5}",
+                        "/added_tokens.json: error: token: found id 4.5 for \"<e>\", wanted a whole number from 0\n");
+    expect_wrong_tokens(state, "added_tokens.json", "{\"<e>\": 2147483647}",
+                        "/added_tokens.json: error: token: found id 2147483647.0 for \"<e>\", wanted a whole number from 0\n");
+    expect_wrong_tokens(state, "added_tokens.json", "{\"<e>\": \"4\"}",
+                        "/added_tokens.json: error: token: found id \"4\" for \"<e>\", wanted a whole number from 0\n");
+    expect_wrong_tokens(state, "added_tokens.json", "{\"\": 4}",
+                        "/added_tokens.json: error: token \"\": found 4.0, wanted tokens with their content\n");
+    expect_wrong_tokens(state, "added_tokens.json", "{\"<e>\": 2147483646, \"<f>\": 2147483646}",
+                        "/added_tokens.json: error: found id 2147483646 for the added token \"<f>\", which \"<e>\" has already\n");
+    expect_wrong_tokens(state, "tokenizer.json", "{\"added_tokens\": {}}",
+                        "/tokenizer.json: error: added_tokens: found an object, wanted an array of tokens\n");
+    expect_wrong_tokens(state, "tokenizer.json", "{\"added_tokens\": [{\"content\": \"\"}]}",
+                        "/tokenizer.json: error: added_tokens: found an object, wanted tokens with their content\n");
+    expect_wrong_tokens(state, "tokenizer.json", "{\"added_tokens\": [{\"content\": \"<e>\", \"lstrip\": 1}]}",
+                        "/tokenizer.json: error: added_tokens: lstrip: found 1.0, wanted true or false\n");
+    expect_wrong_tokens(
+        state, "special_tokens_map.json", "{\"additional_special_tokens\": 1}",
+        "/special_tokens_map.json: error: additional_special_tokens: found 1.0, wanted an array or object of tokens\n");
+    expect_wrong_tokens(
+        state, "special_tokens_map.json", "{\"additional_special_tokens\": [1]}",
+        "/special_tokens_map.json: error: additional_special_tokens: found 1.0, wanted tokens with their content\n");
+    expect_wrong_tokens(
+        state, "tokenizer_config.json", "{\"added_tokens_decoder\": {\"x\": {\"content\": \"<e>\"}}}",
+        "/tokenizer_config.json: error: added_tokens_decoder: found id x for \"<e>\", wanted a whole number from 0\n");
+    expect_wrong_tokens(state, "tokenizer_config.json", "{\"added_tokens_decoder\": [\"<e>\"]}",
+                        "/tokenizer_config.json: error: added_tokens_decoder: found an array, wanted an object of tokens by id\n");
 }
 
 static void expect_config_error(void **state, const char *json, const char *wanted) {
@@ -178,7 +258,7 @@ static void wrong_settings(void **state) {
     expect_config_error(state, "{\"sep_token\": {}}",
                         "/tokenizer_config.json: error: sep_token: found an object, wanted \"[SEP]\"\n");
     expect_config_error(state, "{\"added_tokens_decoder\": 3}",
-                        "/tokenizer_config.json: error: added_tokens_decoder: found 3.0, wanted an array or object of tokens\n");
+                        "/tokenizer_config.json: error: added_tokens_decoder: found 3.0, wanted an object of tokens by id\n");
     expect_config_error(state, "{\"added_tokens_decoder\": {\"0\": 1}}",
                         "/tokenizer_config.json: error: added_tokens_decoder: found 1.0, wanted tokens with their content\n");
     expect_config_error(state, "[]", "/tokenizer_config.json: error: found an array, wanted an object\n");
@@ -217,6 +297,12 @@ static void wrong_models(void **state) {
                        "/tokenizer.json: error: normalizer: found nothing, wanted an object\n");
     expect_model_error(state, "BertNormalizer", "NFKC",
                        "/tokenizer.json: error: normalizer.type: found \"NFKC\", wanted \"BertNormalizer\"\n");
+    expect_model_error(state, "\"clean_text\": true", "\"clean_text\": false",
+                       "/tokenizer.json: error: normalizer.clean_text: found false, wanted true\n");
+    expect_model_error(state, "\"pre_tokenizer\"", "\"other\"",
+                       "/tokenizer.json: error: pre_tokenizer: found nothing, wanted an object\n");
+    expect_model_error(state, "BertPreTokenizer", "Whitespace",
+                       "/tokenizer.json: error: pre_tokenizer.type: found \"Whitespace\", wanted \"BertPreTokenizer\"\n");
     expect_model_error(state, "\"lowercase\": false", "\"lowercase\": {}",
                        "/tokenizer.json: error: normalizer.lowercase: found an object, wanted true, false or null\n");
     static const char *const ids[][2] = {{"4", "4.0"}, {"-1", "-1.0"}, {"1.5", "1.5"}, {"0", "0.0"}, {"null", "null"}};
@@ -239,8 +325,9 @@ static void wrong_models(void **state) {
 
 /* Allocations of pofac; jansson goes on with a cut token when it fails to grow its buffer. */
 static void every_allocation_may_fail(void **state) {
-    put(state, "tokenizer.json", json_model);
-    put(state, "tokenizer_config.json", "{\"do_lower_case\": false, \"model_max_length\": 512}");
+    put_model_with(state, "[{\"content\": \"<A>\"}, {\"content\": \"<B>\", \"special\": true}]");
+    put(state, "tokenizer_config.json",
+        "{\"do_lower_case\": false, \"model_max_length\": 512, \"additional_special_tokens\": [\"<C>\"]}");
     for (size_t n = 1;; n++) {
         tokenizer *t = NULL;
         strbuf said = STRBUF_INIT;
@@ -264,6 +351,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(tokenizer_json, NULL, remove_files),
         cmocka_unit_test_setup_teardown(roles, NULL, remove_files),
         cmocka_unit_test_setup_teardown(added_tokens, NULL, remove_files),
+        cmocka_unit_test_setup_teardown(gaps_between_ids, NULL, remove_files),
+        cmocka_unit_test_setup_teardown(wrong_added_tokens, NULL, remove_files),
         cmocka_unit_test_setup_teardown(wrong_settings, NULL, remove_files),
         cmocka_unit_test_setup_teardown(wrong_models, NULL, remove_files),
         cmocka_unit_test_setup_teardown(every_allocation_may_fail, NULL, remove_files),
