@@ -6,6 +6,8 @@
 
 #include "frontend/text/tokenizer.h"
 
+struct json_t; /* jansson.h */
+
 typedef struct tokenizer_reader {
     const char *file;
     const diag_sink *sink;
