@@ -8,23 +8,28 @@
  *       for each bucket of rows that have the same number of entries in the block, most entries first, rows rising
  *         for each row: a visit: its entries, columns rising
  *
- * An entry is a non-zero (STREAM), an R x C block with at least one non-zero at a multiple of R and C (BLOCKS; "row" then is a row of
- * blocks), or one of the N places of a group of M columns (N_M: each visit has N places for every M columns of the block). Rows
- * without entries in a block have no visit. Sorting by the number of entries makes it a constant of the code path for a whole bucket
- * (kernels.md of the project's design measured 12 % and more against rows in their own order).
+ * An entry is a non-zero (STREAM), an R x C block with at least one non-zero at a multiple of R and C (BLOCKS; a "row" then is R rows
+ * of the matrix), or one of the N places of a group of M columns (N_M: each visit has N places for every M columns of the block;
+ * places without a non-zero have offset 0 and value 0). Rows without entries in a block have no visit. Sorting by the number of
+ * entries makes it a constant of the code path for a whole bucket (kernels.md of the project's design measured 12 % and more against
+ * rows in their own order).
  *
- * The index, one allocation, all numbers little-endian:
+ * The index, one allocation, all numbers little-endian, each part at a multiple of 64 bytes:
  *
  *   sparse_header
  *   sparse_segment [n_groups * n_k_blocks + 1]     where each (group, block) starts; the last one is the end
  *   sparse_bucket  [n_buckets]
- *   uint16         rows [n_visits + 8]             first row of the visit within its group; the tail repeats the last row
- *   uint32         firsts [n_visits + 8]           row-major number of the visit's first non-zero among all (STREAM): the entries of a
- *                                                  visit are consecutive there
+ *   uint16         rows [n_visits + 8]             the visit's (first) row of the matrix within its group; the tail repeats the last
+ *   uint32         firsts [n_visits + 8]           STREAM: number of the visit's first non-zero among all, row by row of the matrix
+ *                                                  at hand (transposed: of the transposed one); a visit's entries follow each other
+ *                                                  there. Other kinds: absent, the header says 0
  *   uint16 / uint8 offsets [n_entries + 64]        bytes / 8 from the block's first column to the entry's column in a tile: (column -
  *                                                  block's first) * tile * 4 / 8; N_M: uint8, from the first column of the group of M
  *
  * The values, another: f32 [n_entries][C][R], 16 zeros behind them.
+ *
+ * Limits: (k_block - 1) * tile / 2 < 2^16 (N_M: (M - 1) * tile / 2 < 2^8), tile even, k_block a multiple of C and M, row_group of R;
+ * fewer than 2^32 non-zeros and bytes of index.
  */
 #ifndef POFAC_IR_SPARSE_LAYOUT_H
 #define POFAC_IR_SPARSE_LAYOUT_H
@@ -44,7 +49,7 @@ typedef enum sparse_layout_kind {
 typedef struct sparse_layout {
     uint16_t kind; /* sparse_layout_kind */
     uint16_t tile; /* W, tokens side by side of the activations */
-    uint16_t k_block, row_group;
+    uint16_t k_block, row_group;       /* columns, rows of the matrix */
     uint8_t block_rows, block_columns; /* R, C: 1, 1 but for BLOCKS */
     uint8_t keep, of;                  /* N, M of N_M, else 0 */
     uint8_t transposed, reserved;
@@ -52,7 +57,7 @@ typedef struct sparse_layout {
 
 typedef struct sparse_header {
     uint32_t n_groups, n_k_blocks, n_visits, n_entries;
-    uint32_t segments, buckets, rows, firsts, offsets; /* bytes from the header; multiples of 64 */
+    uint32_t segments, buckets, rows, firsts, offsets; /* bytes from the header */
     uint32_t n_buckets, bytes, reserved[5];
 } sparse_header;
 

@@ -1,0 +1,32 @@
+/*
+ * Sparse packing: a pattern (CSR) and its values -> the two blobs of ir/sparse_layout.h, in the order in which a kernel walks them.
+ *
+ * Every function works on all threads of the pool, one group of rows a chunk, and gives the same bytes for any number of threads.
+ * `name` is that of the weight, for messages. POFAC_ERR_INPUT: the layout is outside of its limits, or cannot hold the pattern (a
+ * group of M columns with more than N non-zeros, too many non-zeros). What *out gets is 64-byte aligned and goes to free().
+ */
+#ifndef POFAC_RUNTIME_SPARSE_PACKING_H
+#define POFAC_RUNTIME_SPARSE_PACKING_H
+
+#include "ir/sparse_layout.h"
+#include "ir/tensor.h"
+#include "runtime/thread_pool.h"
+
+/* The index of the pattern. */
+POFAC_MUST_USE pofac_status sparse_index_make(const sparse_layout *layout, const ir_pattern *pattern, const char *name,
+                                              thread_pool *pool, const diag_sink *sink, sparse_header **out);
+
+/* The values, of which there are *n_bytes. `values`: the non-zeros in the pattern's order, [nnz], or the dense [N,K] weight; any
+ * float dtype. */
+POFAC_MUST_USE pofac_status sparse_values_make(const sparse_layout *layout, const ir_pattern *pattern, const ir_tensor *values,
+                                               const char *name, thread_pool *pool, const diag_sink *sink, float **out,
+                                               int64_t *n_bytes);
+
+#define SPARSE_NO_VALUE UINT32_MAX /* a place that holds a zero */
+
+/* For each place of the values the number of its non-zero in the pattern's order, or SPARSE_NO_VALUE; *n places, the 16 zeros behind
+ * them included: values[i] = order[i] == SPARSE_NO_VALUE ? 0 : non_zeros[order[i]]. */
+POFAC_MUST_USE pofac_status sparse_order_make(const sparse_layout *layout, const ir_pattern *pattern, const char *name,
+                                              thread_pool *pool, const diag_sink *sink, uint32_t **out, int64_t *n);
+
+#endif
