@@ -1,0 +1,137 @@
+#!/bin/bash
+# Compares whole models in fp32 with other engines, PyTorch and ONNX Runtime (tests/bench/install_peers.sh installs them): one random BERT-Base with a
+# classifier, the same weights for all, on full batches and on SST-2's sentences in batches of 32 in the order of the file. The engines pad a batch
+# to its longest sentence; pofac gets the same padded batches. Logits must agree before anything is timed. Prints tables in Markdown.
+#
+# Every engine is a process of its own, in its best configuration: of each engine's variants (peer_torch.py, onnx_bert.js) the fastest is taken for
+# every shape. Debian's OpenBLAS, which does PyTorch's linear layers, is told the kernels that fit the processor, and waits without spinning.
+#
+#   tests/bench/peers.sh [--option=value...]
+#
+#   --build=DIR             where the programs are, default build/release
+#   --peers=DIR             where install_peers.sh has put ONNX Runtime, default build/peers
+#   --engines="torch onnxruntime"   the engines to compare with
+#   --threads="1 2"         numbers of threads
+#   --shapes="1x128 ..."    sequences x tokens; default 1, 8, 32 x 128, 384; none: texts alone
+#   --texts=FILE            texts, one per line before a tab; default SST-2's dev.tsv in ../shared; none: shapes alone
+#   --vocab=FILE            the vocabulary for them, default bert-base-uncased's in ../shared
+#   --texts_limit=N         the first N texts alone
+#   --rounds=N              turns that each engine takes for a shape, default 9
+#   --seconds=S             end the rounds of a shape, but not before the third, after S seconds; default 600
+#   --times=FILE            append each turn's time to this file
+#   --pofac_model=MODEL     a model instead of examples/bert-base.xml; pofac reads it as it is, the others its parameters in f32
+#   --sparsity=P            zero the smallest magnitudes, a share of P, of each linear weight of the encoder, for all engines
+#   --pofac_options="..."   further options of pofac, as `pofac bench` takes them
+set -euo pipefail
+export LC_ALL=C.UTF-8
+cd "$(dirname "$0")/../.."
+
+build=build/release
+peers=build/peers
+engines="torch onnxruntime"
+threads="1 2"
+shapes="1x128 8x128 32x128 1x384 8x384 32x384"
+shared=${POFAC_SHARED:-../shared}
+texts=$shared/data/glue/SST-2/dev.tsv
+vocab=$shared/data/vocab/bert-base-uncased-vocab.txt
+texts_limit=
+rounds=9
+seconds=600
+times=
+pofac_model=
+sparsity=0
+pofac_options=
+for option; do
+    name=${option%%=*}
+    case $name in
+    --build | --peers | --engines | --threads | --shapes | --texts | --vocab | --texts_limit | --rounds | --seconds | --times | --pofac_model | --sparsity | --pofac_options)
+        [[ $option == *=* ]] || { echo "error: $option has no value, wanted $name=VALUE" >&2 && exit 2; }
+        printf -v "${name#--}" %s "${option#*=}"
+        ;;
+    *)
+        echo "error: unknown option $option; see the comment on top of tests/bench/peers.sh" >&2
+        exit 2
+        ;;
+    esac
+done
+
+python=${PYTHON:-/usr/bin/python3} # Debian's, which has Debian's PyTorch
+for program in bench_peers bench_peer_files bench_peer_pofac; do
+    [ -x "$build/$program" ] || {
+        echo "error: there is no $build/$program; make it: cmake --preset release && cmake --build $build --target benchmarks" >&2
+        exit 1
+    }
+done
+present=
+for engine in $engines; do
+    case $engine in
+    torch) "$python" -c 'import torch' 2>/dev/null || engine_missing=PyTorch ;;
+    onnxruntime) [ -d "$peers/node_modules/onnxruntime-node" ] && command -v node >/dev/null || engine_missing="ONNX Runtime" ;;
+    *) echo "error: found the engine $engine, wanted torch or onnxruntime" >&2 && exit 2 ;;
+    esac
+    if [ -n "${engine_missing:-}" ]; then echo "note: $engine_missing is not there and left out; tests/bench/install_peers.sh installs it" >&2
+    else present="$present $engine"; fi
+    engine_missing=
+done
+if [ -n "$texts" ] && [ ! -f "$texts" ]; then
+    echo "SKIP: texts: there is no $texts; --texts=FILE names others" >&2
+    texts=
+fi
+
+# The model and the batches.
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+# shellcheck disable=SC2086 # shapes are split on purpose
+"$build/bench_peer_files" --sparsity="$sparsity" ${texts:+--texts="$texts" --vocab="$vocab"} ${texts_limit:+--texts_limit="$texts_limit"} \
+    --head=sequence-classification "${pofac_model:-examples/bert-base.xml}" "$work" $shapes
+model=$work
+[ -n "$pofac_model" ] && [ "$sparsity" = 0 ] && model=$pofac_model
+
+# The kernels of OpenBLAS that fit.
+if grep -qw avx512f /proc/cpuinfo; then coretype=SkylakeX; else coretype=Haswell; fi
+
+# list_engines THREADS TORCH_VARIANT...: options --engine for bench_peers, in the array `engine_options`.
+list_engines() {
+    local n=$1 engine variant spinning pofac torch onnxruntime
+    shift
+    printf -v pofac 'exec %q --threads=%d --head=sequence-classification %s %q' "$build/bench_peer_pofac" "$n" "$pofac_options" "$model"
+    engine_options=("--engine=pofac:-:$pofac")
+    for engine in $present; do
+        if [ "$engine" = torch ]; then
+            for variant; do
+                printf -v torch 'export PEER_THREADS=%d OMP_NUM_THREADS=%d OPENBLAS_NUM_THREADS=%d OMP_WAIT_POLICY=passive OPENBLAS_THREAD_TIMEOUT=16 OPENBLAS_CORETYPE=%s; exec %q tests/bench/peer_torch.py %s %q' \
+                    "$n" "$n" "$n" "$coretype" "$python" "$variant" "$work"
+                engine_options+=("--engine=PyTorch:$variant:$torch")
+            done
+            continue
+        fi
+        for variant in fused plain; do
+            for spinning in 0 1; do
+                [ "$n" = 1 ] && [ $spinning = 1 ] && continue # one thread waits for nobody
+                printf -v onnxruntime 'export PEER_THREADS=%d; exec node tests/bench/peer_onnxruntime.js %s %d %q %q' "$n" $variant $spinning "$peers" "$work"
+                if [ $spinning = 1 ]; then engine_options+=("--engine=ONNX Runtime:$variant, spinning:$onnxruntime")
+                else engine_options+=("--engine=ONNX Runtime:$variant:$onnxruntime"); fi
+            done
+        done
+    done
+}
+
+compare() {
+    "$build/bench_peers" --rounds="$rounds" --seconds="$seconds" ${times:+--times="$times"} "${engine_options[@]}" "$@"
+}
+
+grep -m 1 'model name' /proc/cpuinfo | sed 's/.*: //'
+for n in $threads; do
+    echo
+    echo "$n thread$([ "$n" = 1 ] || echo s):"
+    echo
+    files=()
+    for shape in $shapes; do files+=("$work/$shape.batches.safetensors"); done
+    list_engines "$n" eager layer onednn
+    [ ${#files[@]} = 0 ] || compare "${files[@]}"
+    [ -n "$texts" ] || continue
+    [ ${#files[@]} = 0 ] || echo
+    list_engines "$n" eager layer nested onednn
+    compare "$work/texts.batches.safetensors"
+done
