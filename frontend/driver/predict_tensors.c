@@ -1,12 +1,14 @@
 /* Tensors in, tensors out; see predict_tensors.h. */
 #include "frontend/driver/predict_tensors.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "frontend/checkpoint/checkpoint.h"
 #include "frontend/checkpoint/safetensors.h"
+#include "frontend/driver/finite_check.h"
 #include "ir/op.h"
 
 #define MAX_INPUTS 8
@@ -233,6 +235,38 @@ static pofac_status write_outputs(const tensor_job *j, const char *path) {
     return safetensors_write(path, j->items, n, NULL, 0, j->sink);
 }
 
+/* ---- numbers that are none ---- */
+
+/* Of the outputs that are written: the earliest row, and of it the first output in the graph's order. */
+static pofac_status check_outputs(const tensor_job *j) {
+    const ir_graph *g = executor_graph(j->executor);
+    int64_t row = j->n_rows;
+    const char *name = NULL;
+    double value = 0.0;
+    for (size_t i = 0; i < g->outputs.size; i++) {
+        const ir_tensor *t = &j->outputs[i];
+        const int64_t n = tensor_elements(t), at = t->data && dtype_class(t->dtype) == DTYPE_FLOAT ? find_not_finite(t, 0, n) : n;
+        if (!t->data || at == n || at / (n / j->n_rows) >= row) continue;
+        row = at / (n / j->n_rows);
+        name = g->outputs.data[i].name;
+        value = tensor_get(t, at);
+    }
+    if (!name) return POFAC_OK;
+    return diag_error(j->sink, POFAC_ERR_NUMERIC, &(diag_place){.file = j->in_path},
+                      "row %lld of %s: found %s, wanted finite numbers", (long long)row, name, not_finite_name(value));
+}
+
+/* Terms in which no row counts are NaN by definition. */
+static pofac_status check_losses(const tensor_job *j) {
+    size_t n;
+    const model_loss *losses = model_graph_losses(loaded_model_spec(j->model), &n);
+    for (size_t i = 0; j->with_loss && i < n && i < MAX_LOSSES; i++)
+        if (j->loss_count[i] > 0 && !isfinite(j->loss_sum[i]))
+            return diag_error(j->sink, POFAC_ERR_NUMERIC, &(diag_place){.file = j->in_path}, "%s: found %s, wanted a finite number",
+                              losses[i].output, not_finite_name(j->loss_sum[i]));
+    return POFAC_OK;
+}
+
 static pofac_status run_job(tensor_job *j, const road_options *road, const char *out_path) {
     TRY(checkpoint_open(j->in_path, j->sink, &j->file));
     TRY(find_main_input(j));
@@ -253,7 +287,9 @@ static pofac_status run_job(tensor_job *j, const road_options *road, const char 
     TRY(executor_fit_batch(j->executor, j->length, j->options->batch_size < j->n_rows ? j->options->batch_size : j->n_rows,
                            j->options->max_memory, j->options->report_memory, j->sink, &j->batch_size));
     TRY(run_batches(j));
-    return write_outputs(j, out_path);
+    TRY(write_outputs(j, out_path));
+    TRY(check_outputs(j));
+    return check_losses(j);
 }
 
 pofac_status predict_tensors(loaded_model *model, const road_options *road, const predict_tensors_options *options,

@@ -19,7 +19,8 @@ typedef struct predict_tensors_options {
     interruption *stop;   /* looked at between runs; may be NULL */
 } predict_tensors_options;
 
-/* POFAC_ERR_INTERRUPTED, without a message, when a signal has come: nothing is written. */
+/* POFAC_ERR_NUMERIC, naming the first output and row, when a result is not finite; the file is written all the same, and other rows are
+ * what they would be. A loss in which no row counts is NaN, and no error. POFAC_ERR_INTERRUPTED, without a message, when a signal has come: nothing is written. */
 POFAC_MUST_USE pofac_status predict_tensors(loaded_model *model, const road_options *road, const predict_tensors_options *options,
                                             const char *in_path, const char *out_path, const diag_sink *sink);
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "frontend/driver/batch_memory.h"
+#include "frontend/driver/finite_check.h"
 #include "frontend/driver/text_window.h"
 #include "ir/op.h"
 
@@ -121,6 +122,8 @@ static pofac_status take_answer(text_job *j, const text_sequence *s) {
     answer->waiting--;
     const tensor_source outputs = executor_outputs(j->executor);
     const model_spec *spec = loaded_model_spec(j->model);
+    if (!answer->fault.output) TRY(text_answer_check(spec, j->tokenizer, &outputs, s, j->sink, &answer->fault));
+    if (answer->fault.output) return POFAC_OK;
     if (!is_answering(j)) return text_answer_put(spec, j->tokenizer, &outputs, s, j->options->top_k, j->sink, &answer->text);
     TRY(text_answer_improve(&outputs, s, j->options->max_answer_length, j->sink, &answer->span));
     if (answer->waiting == 0) text_answer_put_span(s->record, &answer->span, &answer->text);
@@ -140,10 +143,21 @@ static pofac_status run_batch(text_job *j, text_sequence *sequences, size_t n) {
     return POFAC_OK;
 }
 
+static pofac_status report_fault(const text_job *j, const text_answer *answer) {
+    const record *r = &j->window.records.data[j->n_written];
+    return diag_error(j->sink, POFAC_ERR_NUMERIC, &(diag_place){.file = record_reader_name(j->reader), .line = (uint32_t)r->line},
+                      "%s: found %s, wanted finite numbers", answer->fault.output, not_finite_name(answer->fault.value));
+}
+
+static bool is_complete(const text_job *j, size_t i) {
+    return i < j->window.answers.size && j->window.answers.data[i].waiting == 0;
+}
+
+/* A record without an answer ends the work when its turn has come. */
 static pofac_status write_complete(text_job *j) {
     strbuf_clear(&j->lines);
     uint64_t n = 0;
-    for (; j->n_written < j->window.answers.size && j->window.answers.data[j->n_written].waiting == 0; j->n_written++, n++) {
+    for (; is_complete(j, j->n_written) && !j->window.answers.data[j->n_written].fault.output; j->n_written++, n++) {
         text_answer *answer = &j->window.answers.data[j->n_written];
         if (!strbuf_ok(&answer->text)) return diag_out_of_memory(j->sink);
         strbuf_append(&j->lines, answer->text.data, answer->text.size);
@@ -153,7 +167,7 @@ static pofac_status write_complete(text_job *j) {
     if (!strbuf_ok(&j->lines)) return diag_out_of_memory(j->sink);
     if (n > 0) TRY(j->write(j->user, strbuf_str(&j->lines), j->lines.size));
     j->progress.answers += n;
-    return POFAC_OK;
+    return is_complete(j, j->n_written) ? report_fault(j, &j->window.answers.data[j->n_written]) : POFAC_OK;
 }
 
 /* `share` of the window has run, which began and ends at these bytes of the input. */

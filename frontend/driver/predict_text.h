@@ -14,7 +14,8 @@
  * about one length; which texts share a batch changes no bit of their answers. Answers are given out as soon as those of all records
  * before them have been. Input that comes slowly is answered as it comes.
  *
- * A record that is wrong ends the work with an error, after the answers to all records before it. Texts are cut to the model's
+ * A record that is wrong ends the work with an error, after the answers to all records before it; so does one for which the model gives
+ * numbers that are not finite (POFAC_ERR_NUMERIC). Texts are cut to the model's
  * length (longest of a pair first); offsets are bytes of the record's text, with "pair": true of its second one.
  */
 #ifndef POFAC_FRONTEND_PREDICT_TEXT_H

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontend/driver/finite_check.h"
+
 /* The softmax of some logits: exp(x - most) / sum. */
 typedef struct softmax {
     double most, sum;
@@ -20,6 +22,68 @@ static softmax softmax_of(const float *x, int64_t n) {
 }
 
 static double probability(softmax s, float logit) { return exp((double)logit - s.most) / s.sum; }
+
+/* Is there an answer to whether the second text follows the first? */
+static bool tells_next(const model_spec *spec, const text_sequence *s) {
+    return spec->head == HEAD_PRETRAINING && spec->arch == MODEL_BERT && s->record->pair;
+}
+
+static bool has_output(const tensor_source *outputs, const char *name) {
+    ir_tensor t;
+    return outputs->get(outputs->user, name, NULL, &t) == POFAC_OK;
+}
+
+/* ---- numbers that are none ---- */
+
+/* `rows` rows from `row` on of an output whose rows have the elements of all its dimensions but the first `depth`. */
+static pofac_status check_rows(const tensor_source *outputs, const char *name, uint32_t depth, int64_t row, int64_t rows,
+                               const diag_sink *sink, text_fault *out) {
+    ir_tensor t;
+    int64_t width = 1;
+    TRY(outputs->get(outputs->user, name, sink, &t));
+    for (uint32_t d = depth; d < t.rank; d++) width *= t.dims[d];
+    const int64_t end = (row + rows) * width, at = find_not_finite(&t, row * width, end);
+    if (at < end && !out->output) *out = (text_fault){name, tensor_get(&t, at)};
+    return POFAC_OK;
+}
+
+/* The first `n` tokens' rows of an output [B,S,...]. */
+static pofac_status check_tokens(const tensor_source *outputs, const char *name, const text_sequence *s, int64_t n,
+                                 const diag_sink *sink, text_fault *out) {
+    ir_tensor t;
+    TRY(outputs->get(outputs->user, name, sink, &t));
+    return check_rows(outputs, name, 2, s->row * t.dims[1], n, sink, out);
+}
+
+static pofac_status check_masks(const model_spec *spec, const tokenizer *t, const tensor_source *outputs, const text_sequence *s,
+                                const diag_sink *sink, text_fault *out) {
+    int32_t mask = tokenizer_special_id(t, TOKENIZER_MASK);
+    int64_t n = 0;
+    for (size_t i = 0; mask >= 0 && i < s->encoding.size; i++) n += s->encoding.tokens[i].id == mask;
+    if (n > 0) TRY(check_rows(outputs, "prediction_logits", 1, s->prediction, n, sink, out));
+    return tells_next(spec, s) ? check_rows(outputs, "seq_relationship_logits", 1, s->row, 1, sink, out) : POFAC_OK;
+}
+
+pofac_status text_answer_check(const model_spec *spec, const tokenizer *t, const tensor_source *outputs, const text_sequence *s,
+                               const diag_sink *sink, text_fault *out) {
+    const int64_t n = (int64_t)s->encoding.size;
+    *out = (text_fault){0};
+    switch (spec->head) {
+    case HEAD_SEQUENCE_CLASSIFICATION: return check_rows(outputs, "logits", 1, s->row, 1, sink, out);
+    case HEAD_TOKEN_CLASSIFICATION: return check_tokens(outputs, "logits", s, n, sink, out);
+    case HEAD_MASKED_LM:
+    case HEAD_PRETRAINING: return check_masks(spec, t, outputs, s, sink, out);
+    case HEAD_QUESTION_ANSWERING:
+        TRY(check_tokens(outputs, "start_logits", s, n, sink, out));
+        return check_tokens(outputs, "end_logits", s, n, sink, out);
+    case HEAD_AUTO:
+    case HEAD_NONE: break;
+    }
+    if (has_output(outputs, "pooler_output")) return check_rows(outputs, "pooler_output", 1, s->row, 1, sink, out);
+    return check_tokens(outputs, "last_hidden_state", s, 1, sink, out);
+}
+
+/* ---- the objects' parts ---- */
 
 static int64_t arg_max(const float *x, int64_t n) {
     int64_t best = 0;
@@ -199,7 +263,7 @@ static pofac_status put_masks(const model_spec *spec, const tokenizer *t, const 
         first = false;
     }
     strbuf_putc(out, ']');
-    if (spec->head == HEAD_PRETRAINING && spec->arch == MODEL_BERT && s->record->pair) {
+    if (tells_next(spec, s)) {
         TRY(outputs->get(outputs->user, "seq_relationship_logits", sink, &logits));
         const float *x = (const float *)logits.data + s->row * 2;
         strbuf_puts(out, ", \"is_next\": ");
@@ -211,8 +275,8 @@ static pofac_status put_masks(const model_spec *spec, const tokenizer *t, const 
 
 static pofac_status put_embedding(const tensor_source *outputs, const text_sequence *s, const diag_sink *sink, strbuf *out) {
     ir_tensor x;
-    bool pooled = outputs->get(outputs->user, "pooler_output", NULL, &x) == POFAC_OK;
-    if (!pooled) TRY(outputs->get(outputs->user, "last_hidden_state", sink, &x));
+    bool pooled = has_output(outputs, "pooler_output");
+    TRY(outputs->get(outputs->user, pooled ? "pooler_output" : "last_hidden_state", sink, &x));
     int64_t n = x.dims[x.rank - 1], stride = pooled ? n : n * x.dims[1];
     strbuf_puts(out, "{\"embedding\": [");
     for (int64_t i = 0; i < n; i++) {

@@ -26,6 +26,15 @@ typedef struct text_span {
     size_t part;
 } text_span;
 
+/* A number of an output that is none: NaN or infinite. */
+typedef struct text_fault {
+    const char *output; /* NULL: there is none */
+    double value;
+} text_fault;
+
+/* The first such number among those that the sequence's answer is made of: those of its own tokens, not of padding. */
+POFAC_MUST_USE pofac_status text_answer_check(const model_spec *spec, const tokenizer *t, const tensor_source *outputs,
+                                              const text_sequence *s, const diag_sink *sink, text_fault *out);
 /* Appends the object of one sequence, without a newline; not for question answering. `outputs` has the graph's outputs by name
  * (model_graph.h); `top_k` candidates of a mask are listed. */
 POFAC_MUST_USE pofac_status text_answer_put(const model_spec *spec, const tokenizer *t, const tensor_source *outputs,

@@ -12,6 +12,7 @@
 typedef struct text_answer {
     size_t waiting; /* sequences of the record that have not run */
     text_span span;
+    text_fault fault; /* of one of its sequences: there is no answer */
     strbuf text;
 } text_answer;
 

@@ -80,10 +80,7 @@ static pofac_status predict(void **state, prediction p, strbuf *said) {
     return status;
 }
 
-static void expect_success(void **state, prediction p, named_tensors *out) {
-    strbuf said = STRBUF_INIT;
-    if (predict(state, p, &said) != POFAC_OK) fail_msg("%s", strbuf_str(&said));
-    strbuf_free(&said);
+static void read_results(void **state, named_tensors *out) {
     checkpoint *c = expect_open(state, "out.safetensors");
     *out = (named_tensors){.what = "output"};
     for (size_t i = 0; i < checkpoint_size(c); i++) {
@@ -92,6 +89,13 @@ static void expect_success(void **state, prediction p, named_tensors *out) {
         checkpoint_read_bytes(t, copy->data);
     }
     checkpoint_close(c);
+}
+
+static void expect_success(void **state, prediction p, named_tensors *out) {
+    strbuf said = STRBUF_INIT;
+    if (predict(state, p, &said) != POFAC_OK) fail_msg("%s", strbuf_str(&said));
+    strbuf_free(&said);
+    read_results(state, out);
 }
 
 static void expect_error(void **state, pofac_status status, const char *said) {
@@ -287,6 +291,48 @@ static void losses_of_regressions_and_of_nothing(void **state) {
     named_tensors_free(&in);
 }
 
+/* ---- numbers that are none ---- */
+
+/* Row 3 of five is NaN: its result is written as it is, the others as they would be without it. */
+static void results_that_are_not_finite(void **state) {
+    static const prediction ways[] = {{EXECUTOR_COMPILED, 2, 1, false, false},
+                                      {EXECUTOR_COMPILED, 32, 2, false, false},
+                                      {EXECUTOR_INTERPRETER, 3, 1, false, false}};
+    const model_spec spec = tiny_spec(MODEL_BERT, HEAD_SEQUENCE_CLASSIFICATION);
+    const int64_t dims[3] = {ROWS, LENGTH, spec.hidden_size};
+    named_tensors in = {.what = "input"}, healthy, found;
+    write_model(state, (tiny_model){.spec = spec});
+    ir_tensor *x = named_tensors_add(&in, "embedding_output", IR_F32, 3, dims);
+    for (int64_t i = 0; i < tensor_elements(x); i++) tensor_set(x, i, rng_normal(rng_key_make(3, "x"), (uint64_t)i));
+    for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
+        strbuf said = STRBUF_INIT;
+        const int64_t at = 3 * LENGTH * spec.hidden_size + 5;
+        const double before = tensor_get(x, at);
+        write_inputs(state, &in);
+        expect_success(state, ways[way], &healthy);
+        tensor_set(x, at, NAN);
+        write_inputs(state, &in);
+        tensor_set(x, at, before);
+        assert_int_equal(predict(state, ways[way], &said), POFAC_ERR_NUMERIC);
+        assert_string_equal(strbuf_str(&said),
+                            "model: note: not used: bert.embeddings.LayerNorm.bias, bert.embeddings.LayerNorm.weight, "
+                            "bert.embeddings.position_embeddings.weight, bert.embeddings.token_type_embeddings.weight, "
+                            "bert.embeddings.word_embeddings.weight\n"
+                            "in.safetensors: error: row 3 of logits: found NaN, wanted finite numbers\n");
+        read_results(state, &found);
+        ir_tensor *a = named_tensors_find(&healthy, "logits"), *b = named_tensors_find(&found, "logits");
+        for (int64_t i = 0; i < tensor_elements(a); i++) {
+            double wanted = i / a->dims[1] == 3 ? NAN : tensor_get(a, i);
+            if (tensor_get(b, i) != wanted && !(isnan(wanted) && isnan(tensor_get(b, i))))
+                fail_msg("way %zu, logit %lld: found %g, wanted %g", way, (long long)i, tensor_get(b, i), wanted);
+        }
+        named_tensors_free(&healthy);
+        named_tensors_free(&found);
+        strbuf_free(&said);
+    }
+    named_tensors_free(&in);
+}
+
 /* ---- what is refused ---- */
 
 static ir_tensor *replaced(named_tensors *in, const char *name, ir_dtype dtype, uint32_t rank, const int64_t *dims) {
@@ -415,11 +461,17 @@ static void failing_allocations(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(compiled_and_interpreted),       cmocka_unit_test(embeddings_instead_of_ids),
-        cmocka_unit_test(whole_numbers_of_any_width),     cmocka_unit_test(unaligned_files),
-        cmocka_unit_test(losses_are_means_over_all_rows), cmocka_unit_test(losses_of_regressions_and_of_nothing),
-        cmocka_unit_test(inputs_that_do_not_fit),         cmocka_unit_test(ids_outside_of_the_tables),
-        cmocka_unit_test(models_of_many_layers),          cmocka_unit_test(failing_allocations),
+        cmocka_unit_test(compiled_and_interpreted),
+        cmocka_unit_test(embeddings_instead_of_ids),
+        cmocka_unit_test(whole_numbers_of_any_width),
+        cmocka_unit_test(unaligned_files),
+        cmocka_unit_test(losses_are_means_over_all_rows),
+        cmocka_unit_test(losses_of_regressions_and_of_nothing),
+        cmocka_unit_test(results_that_are_not_finite),
+        cmocka_unit_test(inputs_that_do_not_fit),
+        cmocka_unit_test(ids_outside_of_the_tables),
+        cmocka_unit_test(models_of_many_layers),
+        cmocka_unit_test(failing_allocations),
     };
     return cmocka_run_group_tests(tests, files_set_up, files_tear_down);
 }

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 
 #include "frontend/driver/predict_text.h"
 #include "tests/unit/checkpoint/checkpoint_files.h"
+#include "tests/unit/driver/tiny_model.h"
 #include "tests/unit/fail_alloc.h"
 
 typedef struct predict_case {
@@ -161,6 +163,37 @@ static void a_wrong_record_ends_the_work(void **state) {
     end(&c);
 }
 
+/* Of token d alone; layer norms of NaN stay NaN. */
+static double nan_for_d(const char *name, int64_t row, int64_t column) {
+    if (strstr(name, "word_embeddings") && row == 8) return NAN;
+    return strstr(name, "norm.weight") || strstr(name, "Norm.weight") ? 1.0 : 0.01 * (double)((row * 7 + column * 3) % 11);
+}
+
+/* Whatever the batches, and though longer texts run first. */
+static void numbers_that_are_none_end_the_work(void **state) {
+    static const char *const messages[] = {"a.txt:3: error: logits: found NaN, wanted finite numbers\n",
+                                           "a.txt:3: error: pooler_output: found NaN, wanted finite numbers\n"};
+    static const model_head heads[] = {HEAD_SEQUENCE_CLASSIFICATION, HEAD_NONE};
+    for (size_t h = 0; h < 2; h++)
+        for (int64_t size = 1; size <= 8; size++) {
+            predict_case c;
+            begin(&c, state, heads[h]);
+            loaded_model_close(c.model);
+            tiny_model_write(&(tiny_model){.spec = tiny_spec(MODEL_BERT, heads[h]), .value = nan_for_d}, file_path(state, "nan"));
+            assert_int_equal(loaded_model_open(file_path(state, "nan"), &(loaded_model_options){.seed = 3}, &c.sink, &c.model),
+                             POFAC_OK);
+            c.options.batch_size = size;
+            for (int kind = EXECUTOR_COMPILED; kind <= EXECUTOR_INTERPRETER; kind++) {
+                c.options.kind = (executor_kind)kind;
+                assert_int_equal(predict(&c, state, "a.txt", "a\na b c\nb d\na\na b c a b c d\nb c\n"), POFAC_ERR_NUMERIC);
+                assert_int_equal(count_lines(&c.lines), 2);
+                assert_string_equal(strbuf_str(&c.messages), messages[h]);
+                assert_null(strstr(strbuf_str(&c.lines), "null"));
+            }
+            end(&c);
+        }
+}
+
 static void a_failing_write_ends_the_work(void **state) {
     predict_case c;
     begin(&c, state, HEAD_SEQUENCE_CLASSIFICATION);
@@ -263,6 +296,7 @@ int main(void) {
         cmocka_unit_test(progress_is_told),
         cmocka_unit_test(nothing_to_do),
         cmocka_unit_test(a_wrong_record_ends_the_work),
+        cmocka_unit_test(numbers_that_are_none_end_the_work),
         cmocka_unit_test(a_failing_write_ends_the_work),
         cmocka_unit_test(signals_end_the_work),
         cmocka_unit_test(bounds_that_cannot_be_kept),

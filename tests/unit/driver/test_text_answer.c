@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontend/driver/finite_check.h"
 #include "frontend/driver/text_answer.h"
 #include "ir/support/rng.h"
 #include "tests/unit/fail_alloc.h"
@@ -418,6 +419,61 @@ static void contexts_without_words_and_logits_without_numbers(void **unused) {
     end(&c);
 }
 
+/* ---- numbers that are none ---- */
+
+/* Puts NaN at each place of an output in turn: it is found where the answer is made of it. */
+static void check_places(answer_case *c, const char *name, int64_t begin_read, int64_t end_read) {
+    ir_tensor *t = named_tensors_find(&c->outputs, name);
+    for (int64_t i = 0; i < tensor_elements(t); i++) {
+        static const double kinds[3] = {NAN, INFINITY, -INFINITY};
+        text_fault fault;
+        double before = tensor_get(t, i);
+        tensor_set(t, i, kinds[i % 3]);
+        assert_int_equal(text_answer_check(&c->spec, c->tokenizer, &c->source, &c->sequence, NULL, &fault), POFAC_OK);
+        bool wanted = begin_read <= i && i < end_read;
+        if ((fault.output != NULL) != wanted)
+            fail_msg("%s, element %lld: %s, wanted %s", name, (long long)i, fault.output ? "found" : "not found",
+                     wanted ? "it" : "none");
+        if (wanted) assert_string_equal(fault.output, name);
+        if (wanted) assert_string_equal(not_finite_name(fault.value), i % 3 == 0 ? "NaN" : i % 3 == 1 ? "Inf" : "-Inf");
+        tensor_set(t, i, before);
+    }
+}
+
+static void numbers_that_answers_are_made_of(void **unused) {
+    (void)unused;
+    static const double zeros[64] = {0};
+    answer_case c;
+    begin(&c, HEAD_SEQUENCE_CLASSIFICATION);
+    set_text(&c, "a", "[MASK] b"); /* [CLS] a [SEP] [MASK] b [SEP] */
+    c.sequence.row = 1;
+    c.sequence.prediction = 2;
+    add_output(&c, "logits", 3, (int64_t[]){2, 8, 2}, zeros);
+    add_output(&c, "start_logits", 2, (int64_t[]){3, 8}, zeros);
+    add_output(&c, "end_logits", 2, (int64_t[]){3, 8}, zeros);
+    add_output(&c, "prediction_logits", 2, (int64_t[]){4, 8}, zeros);
+    add_output(&c, "seq_relationship_logits", 2, (int64_t[]){2, 2}, zeros);
+    add_output(&c, "last_hidden_state", 3, (int64_t[]){2, 8, 4}, zeros);
+    check_places(&c, "logits", 16, 32);
+    c.spec.head = HEAD_TOKEN_CLASSIFICATION;
+    check_places(&c, "logits", 16, 16 + 6 * 2);
+    c.spec.head = HEAD_QUESTION_ANSWERING;
+    check_places(&c, "start_logits", 8, 8 + 6);
+    check_places(&c, "end_logits", 8, 8 + 6);
+    c.spec.head = HEAD_MASKED_LM;
+    check_places(&c, "prediction_logits", 16, 24);
+    check_places(&c, "seq_relationship_logits", 0, 0);
+    c.spec.head = HEAD_PRETRAINING;
+    check_places(&c, "prediction_logits", 16, 24);
+    check_places(&c, "seq_relationship_logits", 2, 4);
+    c.spec.head = HEAD_NONE;
+    check_places(&c, "last_hidden_state", 32, 36);
+    add_output(&c, "pooler_output", 2, (int64_t[]){2, 4}, zeros);
+    check_places(&c, "last_hidden_state", 0, 0);
+    check_places(&c, "pooler_output", 4, 8);
+    end(&c);
+}
+
 static void failing_allocations(void **unused) {
     (void)unused;
     answer_case c;
@@ -456,6 +512,7 @@ int main(void) {
         cmocka_unit_test(ends_come_after_starts),
         cmocka_unit_test(the_best_of_several_parts),
         cmocka_unit_test(contexts_without_words_and_logits_without_numbers),
+        cmocka_unit_test(numbers_that_answers_are_made_of),
         cmocka_unit_test(failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
