@@ -131,11 +131,17 @@ static pofac_status get_constant(const binder *b, const plan_buffer *buffer, ir_
 }
 
 /* All of `from` as floats of another width. */
-static pofac_status convert(const ir_tensor *from, ir_dtype dtype, const diag_sink *sink, ir_tensor *out) {
+static pofac_status convert(const binder *b, const ir_tensor *from, ir_dtype dtype, ir_tensor *out) {
     enum { RUN = 1024 };
     double run[RUN];
-    if (tensor_alloc(dtype, from->rank, from->dims, out) != POFAC_OK) return diag_out_of_memory(sink);
+    if (tensor_alloc(dtype, from->rank, from->dims, out) != POFAC_OK) return diag_out_of_memory(b->sink);
     int64_t n = tensor_elements(from);
+    if (dtype == IR_F32 && n > 0) { /* by all threads */
+        const int64_t dims[2] = {from->rank > 1 ? from->dims[0] : 1, from->rank > 1 ? n / from->dims[0] : n};
+        const ir_tensor matrix = tensor_view(from->dtype, 2, dims, from->data);
+        packing_make(PACKING_NONE, 0, &matrix, b->pool, out->data);
+        return POFAC_OK;
+    }
     for (int64_t i = 0; i < n; i += RUN) {
         int64_t count = n - i < RUN ? n - i : RUN;
         tensor_get_run(from, i, count, run);
@@ -178,7 +184,7 @@ static pofac_status keep_rows(const binder *b, size_t index, ir_tensor *content)
     ir_dtype dtype = b->plan->buffers[index].type->dtype;
     *t = *content;
     if (content->dtype != dtype) {
-        pofac_status status = convert(content, dtype, b->sink, t);
+        pofac_status status = convert(b, content, dtype, t);
         tensor_free(content);
         TRY(status);
     }
