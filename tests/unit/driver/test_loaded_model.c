@@ -242,6 +242,31 @@ static void a_head_that_is_not_there_is_drawn(void **state) {
     opened_free(&o);
 }
 
+/* Parameters that nobody uses may be gone, and are the same when they are asked for again: drawn, views and copies of a file. */
+static void parameters_come_back(void **state) {
+    static const char *const names[] = {"bert.embeddings.word_embeddings.weight", "bert.encoder.layer.0.output.dense.bias",
+                                        "bert.embeddings.LayerNorm.weight", "classifier.weight"};
+    write_model(state, "kept", (tiny_model){.spec = tiny_spec(MODEL_BERT, HEAD_NONE)});
+    opened o = open_and_bind(state, "kept", (loaded_model_options){.seed = 42, .head = HEAD_SEQUENCE_CLASSIFICATION});
+    const tensor_source *source = loaded_model_state(o.model);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const ir_tensor first = parameter_of(&o, names[i]);
+        const uint64_t sum = sum_of(&first);
+        const ir_tensor second = parameter_of(&o, names[i]);
+        assert_ptr_equal(first.data, second.data);
+        tensor_source_release(source, names[i]);
+        if (sum_of(&second) != sum) fail_msg("%s: another use's release changed it", names[i]);
+        tensor_source_release(source, names[i]);
+        tensor_source_release(source, names[i]); /* once too often does no harm */
+        const ir_tensor again = parameter_of(&o, names[i]);
+        assert_int_equal(again.rank, first.rank);
+        assert_memory_equal(again.dims, first.dims, first.rank * sizeof *first.dims);
+        if (sum_of(&again) != sum) fail_msg("%s: found other numbers after its release", names[i]);
+    }
+    tensor_source_release(source, "nothing of this name");
+    opened_free(&o);
+}
+
 static void an_encoder_that_is_not_whole(void **state) {
     static const char *const one[] = {"bert.encoder.layer.0.output.dense.bias", NULL};
     static const char *const many[] = {"bert.encoder.layer.0.attention.self.query.weight",
@@ -508,6 +533,7 @@ int main(void) {
         cmocka_unit_test(heads_in_their_order),
         cmocka_unit_test(heads_of_tensor_names),
         cmocka_unit_test(a_head_that_is_not_there_is_drawn),
+        cmocka_unit_test(parameters_come_back),
         cmocka_unit_test(an_encoder_that_is_not_whole),
         cmocka_unit_test(a_model_without_embeddings_starts_behind_them),
         cmocka_unit_test(tensors_that_nobody_needs),

@@ -346,6 +346,61 @@ static void weights_are_packed_once(void **unused) {
     plan_case_end(&c);
 }
 
+/* State that counts who uses it: gets of each name that are not released, and the most of all names at a time. */
+typedef struct counted_state {
+    const named_tensors *state;
+    int uses[3], in_use, most_in_use; /* of "a", "b", "c" */
+} counted_state;
+
+static pofac_status get_counted(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
+    counted_state *s = user;
+    const ir_tensor *found = named_tensors_find(s->state, name);
+    if (!found) return diag_error(sink, POFAC_ERR_INPUT, NULL, "state %s is missing", name);
+    *out = *found;
+    out->owned = false;
+    s->uses[name[0] - 'a']++;
+    if (++s->in_use > s->most_in_use) s->most_in_use = s->in_use;
+    return POFAC_OK;
+}
+
+static void release_counted(void *user, const char *name) {
+    counted_state *s = user;
+    assert_true(--s->uses[name[0] - 'a'] >= 0);
+    s->in_use--;
+}
+
+/* Packed and converted weights are released one by one; what is used in rows, by two steps here, is held as long as the session. */
+static void weights_that_were_packed_are_released(void **unused) {
+    (void)unused;
+    static const double numbers[6] = {1, 2, 3, 4, 5, 6};
+    for (int missing = 0; missing <= 1; missing++) {
+        plan_case c;
+        plan_case_begin(&c, "%1 = state {name = \"a\"} : f32[2,3]\n %2 = state {name = \"b\"} : f32[2,3]\n"
+                            " %3 = state {name = \"c\"} : f32[2,3]\n %4 = add %1, %2 : f32[2,3]\n %5 = add %4, %3 : f32[2,3]\n"
+                            " %6 = add %5, %3 : f32[2,3]\n return \"y\" = %6\n");
+        const int64_t dims[2] = {2, 3};
+        named_tensors_add_doubles(&c.state, "a", IR_F32, 2, dims, numbers);
+        if (!missing) named_tensors_add_doubles(&c.state, "b", IR_BF16, 2, dims, numbers);
+        named_tensors_add_doubles(&c.state, "c", IR_F32, 2, dims, numbers);
+        plan_case_buffer(&c, "a")->packing = PACKING_PANELS;
+        plan_case_buffer(&c, "a")->packing_parameter = 2;
+        counted_state counted = {.state = &c.state};
+        const tensor_source source = {.get = get_counted, .user = &counted, .release = release_counted};
+        session *s;
+        pofac_status status = session_create(&c.plan, &source, c.pool, NULL, &s);
+        assert_int_equal(status, missing ? POFAC_ERR_INPUT : POFAC_OK);
+        if (!missing) {
+            assert_int_equal(counted.uses[0], 0);
+            assert_int_equal(counted.uses[1], 0);
+            assert_int_equal(counted.uses[2], 1);
+            assert_true(counted.most_in_use <= 2);
+        }
+        session_destroy(s);
+        assert_int_equal(counted.in_use, 0);
+        plan_case_end(&c);
+    }
+}
+
 static void constants_are_packed_too(void **unused) {
     (void)unused;
     plan_case c;
@@ -664,6 +719,7 @@ int main(void) {
         cmocka_unit_test(work_is_cut_into_units_and_chunks),
         cmocka_unit_test(threads_share_a_plan),
         cmocka_unit_test(weights_are_packed_once),
+        cmocka_unit_test(weights_that_were_packed_are_released),
         cmocka_unit_test(constants_are_packed_too),
         cmocka_unit_test(memory_is_accounted),
         cmocka_unit_test(state_that_does_not_fit),

@@ -102,6 +102,46 @@ static void maps_what_was_written(void **state) {
     assert_string_equal(strbuf_str(&s->messages), "");
 }
 
+/* Kilobytes of files that are in this program's memory. */
+static long resident_file_memory(void) {
+    char line[256];
+    long found = -1;
+    FILE *f = fopen("/proc/self/status", "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f))
+        if (strncmp(line, "RssFile:", 8) == 0) found = strtol(line + 8, NULL, 10);
+    fclose(f);
+    return found;
+}
+
+/* What is let go of leaves memory, and is there again when it is read; ranges that are not of the mapping are left alone. */
+static void releases_what_was_read(void **state) {
+    enum { BYTES = 1 << 25 };
+    sandbox *s = *state;
+    const char *path = path_in(s, "large");
+    unsigned char *bytes = malloc(BYTES);
+    unsigned sum = 0;
+    file_map m;
+    assert_non_null(bytes);
+    for (size_t i = 0; i < BYTES; i++) bytes[i] = (unsigned char)(i * 2654435761u >> 13);
+    assert_int_equal(file_write_all(path, bytes, BYTES, &s->sink), POFAC_OK);
+    assert_int_equal(file_map_open(path, &s->sink, &m), POFAC_OK);
+    for (size_t i = 0; i < BYTES; i += 64) sum += m.data[i];
+    assert_true(sum > 0);
+    const long before = resident_file_memory();
+    file_map_release(&m, m.data, BYTES + 1);
+    file_map_release(&m, m.data + BYTES + 1, 0);
+    file_map_release(&m, bytes, BYTES);
+    file_map_release(&m, m.data + 7, 100);
+    if (before >= 0) assert_true(resident_file_memory() > before - 1024);
+    file_map_release(&m, m.data + 7, BYTES - 7);
+    if (before >= 0) assert_true(resident_file_memory() < before - BYTES / 1024 + 1024);
+    assert_memory_equal(m.data, bytes, BYTES);
+    file_map_close(&m);
+    file_map_release(&m, NULL, 0);
+    free(bytes);
+}
+
 static void unreadable_files(void **state) {
     sandbox *s = *state;
     file_map m;
@@ -313,6 +353,7 @@ static void existence(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         IN_SANDBOX(maps_what_was_written),
+        IN_SANDBOX(releases_what_was_read),
         IN_SANDBOX(unreadable_files),
         IN_SANDBOX(descriptors_run_out),
         IN_SANDBOX(replaces_only_at_commit),
