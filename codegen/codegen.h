@@ -51,6 +51,12 @@ typedef struct cg_row {
 const cg_row *cg_kernel_row(size_t i);
 const cg_row *cg_target_row(size_t i);
 
+/*
+ * Variants (attribute `variant` of a linear) that are worth measuring for a weight [N,K]: appends number `i`, from 0, the default
+ * first; false past the end. `sparse`: of kernels that read the non-zeros alone.
+ */
+bool cg_linear_variant(const cg_target *t, int64_t N, int64_t K, bool sparse, size_t i, strbuf *out);
+
 /* "19.1.7" */
 const char *cg_llvm_version(void);
 

@@ -21,10 +21,13 @@ const cg_row *cg_kernel_row(size_t i) {
     return i < sizeof table / sizeof table[0] ? &table[i] : NULL;
 }
 
-bool kernel_choose(const cg_group *g, const cg_target *target, cg_kernel *out) {
+bool kernel_choose(const cg_group *g, const cg_target *target, const cg_variant *variant, cg_kernel *out) {
     for (size_t i = 0; i < n_kernel_rows; i++) {
-        *out = (cg_kernel){.row = i, .work_per_unit = 1, .grain = 1};
-        if (kernel_rows[i].describe(g, target, out) && !out->failed) return true;
+        if (variant && variant->row != i) continue;
+        *out = (cg_kernel){.row = i, .work_per_unit = 1, .grain = 1, .variant = variant};
+        bool takes = kernel_rows[i].describe(g, target, out) && !out->failed;
+        out->variant = NULL; /* which need not outlive the choice */
+        if (takes) return true;
     }
     return false;
 }
@@ -44,6 +47,8 @@ void kernel_variant(const cg_kernel *k, strbuf *out) {
 }
 
 /* ---- for describe ---- */
+
+int64_t kernel_option(const cg_kernel *k, const char *name, int64_t otherwise) { return variant_get(k->variant, name, otherwise); }
 
 unsigned kernel_packed_operand(cg_kernel *k, ir_value value, plan_packing packing, uint32_t parameter) {
     if (k->n_operands == KERNEL_MAX_OPERANDS) {

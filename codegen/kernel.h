@@ -14,6 +14,7 @@
 #include "codegen/codegen.h"
 #include "codegen/expression.h"
 #include "codegen/llvm_emit.h"
+#include "codegen/variant.h"
 
 #define KERNEL_MAX_OPERANDS 24
 #define KERNEL_MAX_PARAMS 24
@@ -56,7 +57,8 @@ typedef struct cg_kernel {
     unsigned n_dims;
     ir_dim work, scratch_bytes, flops, bytes;
     int64_t work_per_unit, grain;
-    bool failed; /* too many operands or params: the row does not take the group */
+    const cg_variant *variant; /* what the user or a pass asks of the row, while it describes the group; or NULL */
+    bool failed;               /* too many operands or params: the row does not take the group */
 } cg_kernel;
 
 typedef bool (*kernel_describe_fn)(const cg_group *g, const cg_target *target, cg_kernel *k);
@@ -76,13 +78,15 @@ extern const size_t n_kernel_rows;
 #include "codegen/kernels.def"
 #undef KERNEL
 
-/* The first row that takes the group, described; false when none does. */
-bool kernel_choose(const cg_group *g, const cg_target *target, cg_kernel *out);
+/* The first row that takes the group, described; with a variant, its row alone. False when none does. */
+bool kernel_choose(const cg_group *g, const cg_target *target, const cg_variant *variant, cg_kernel *out);
 
 /* "linear N=768 K=768 W=32 ...": row and parameters. */
 void kernel_variant(const cg_kernel *k, strbuf *out);
 
 /* ---- for describe ---- */
+/* A parameter of the variant, or `otherwise` where none sets it. */
+int64_t kernel_option(const cg_kernel *k, const char *name, int64_t otherwise);
 /* Adds an operand and returns its number. */
 unsigned kernel_operand(cg_kernel *k, ir_value value);
 unsigned kernel_packed_operand(cg_kernel *k, ir_value value, plan_packing packing, uint32_t parameter);

@@ -45,12 +45,14 @@ bool describe_linear(const cg_group *g, const cg_target *target, cg_kernel *k) {
     if (!is_dense_linear(g, n)) return false;
     const ir_type *x = graph_type(g->graph, n->inputs[0]), *y = graph_type(g->graph, n->first_result);
     int64_t N = type_features(y), K = type_features(x), W = x->tile;
-    int64_t panel = choose_panel(N, gemm_block_rows(target));
+    int64_t panel = kernel_option(k, "panel", choose_panel(N, gemm_block_rows(target))),
+            group = kernel_option(k, "group", GROUP_TILES);
+    if (kernel_option(k, "tile", W) != W) return false;
     int64_t n_panels = round_up(N, panel) / panel, per_block = BLOCK_ROWS / panel;
     int64_t n_blocks = (n_panels + per_block - 1) / per_block;
     per_block = (n_panels + n_blocks - 1) / n_blocks;
     n_blocks = (n_panels + per_block - 1) / per_block;
-    int64_t n_k_blocks = (K + K_BLOCK - 1) / K_BLOCK;
+    int64_t k_block = kernel_option(k, "k_block", K_BLOCK), n_k_blocks = (K + k_block - 1) / k_block;
     kernel_operand(k, n->inputs[0]);
     kernel_packed_operand(k, n->inputs[1], PACKING_PANELS, (uint32_t)panel);
     if (node_input(n, 2)) kernel_operand(k, node_input(n, 2));
@@ -61,7 +63,7 @@ bool describe_linear(const cg_group *g, const cg_target *target, cg_kernel *k) {
     kernel_set(k, "rows", per_block * panel);
     kernel_set(k, "blocks", n_blocks);
     kernel_set(k, "k_block", round_up((K + n_k_blocks - 1) / n_k_blocks, 4));
-    kernel_set(k, "group", GROUP_TILES);
+    kernel_set(k, "group", group);
     kernel_set(k, "bias", node_input(n, 2) != IR_NO_VALUE);
     kernel_computed(k, n->first_result);
     if (!kernel_express(k, g, 1, y) || k->expression.n_stores == 0) return false;
@@ -70,9 +72,9 @@ bool describe_linear(const cg_group *g, const cg_target *target, cg_kernel *k) {
     bool ok = true;
     ir_dim R = x->dims[0];
     kernel_dim(k, R);
-    k->work_per_unit = GROUP_TILES * W;
+    k->work_per_unit = group * W;
     k->work = kernel_scaled(dim_add(R, k->work_per_unit - 1), n_blocks, 0, &ok);
-    k->scratch_bytes = dim_const(4 * GROUP_TILES * per_block * panel * W);
+    k->scratch_bytes = dim_const(4 * group * per_block * panel * W);
     k->flops = kernel_scaled(R, 2 * N * K, 0, NULL);
     k->bytes = kernel_scaled(R, 4 * (N + K), 4 * N * K, NULL);
     return ok;

@@ -179,10 +179,14 @@ static pofac_status add_kernel_step(lowering *l, const cg_group *g, const cg_ker
     return add_step(l, step, index);
 }
 
+static diag_place place_of(const ir_node *n) {
+    return (diag_place){n->location.file, n->location.line, n->location.column, NULL, 0};
+}
+
 static pofac_status want_rows(const lowering *l, const ir_node *n, ir_value v) {
     const ir_type *t = graph_type(l->graph, v);
     if (t->layout == LAYOUT_ROWS) return POFAC_OK;
-    const diag_place place = {n->location.file, n->location.line, n->location.column, NULL, 0};
+    const diag_place place = place_of(n);
     strbuf text = STRBUF_INIT;
     type_print(l->graph->module->context, t, NULL, NULL, &text);
     pofac_status status = diag_error(l->sink, POFAC_ERR_INPUT, &place, "%s has no kernel for %s, and its evaluator wants rows",
@@ -220,18 +224,46 @@ static bool is_alias(const lowering *l, const ir_node *n) {
     return n->op == OP_reshape && l->slot[n->first_result] >= 0 && l->slot[n->inputs[0]] == l->slot[n->first_result];
 }
 
+/* The variant of the first node that has one; *found is NULL when none has, else `room`. */
+static pofac_status find_variant(const lowering *l, const uint32_t *nodes, size_t n, cg_variant *room, const cg_variant **found) {
+    *found = NULL;
+    for (size_t i = 0; i < n && !*found; i++) {
+        const ir_node *node = &l->graph->nodes.data[nodes[i]];
+        const char *text = node_string(node, "variant");
+        if (!text[0]) continue;
+        const diag_place place = place_of(node);
+        TRY(variant_parse(text, &place, l->sink, room));
+        *found = room;
+    }
+    return POFAC_OK;
+}
+
+static pofac_status not_taken(const lowering *l, uint32_t node) {
+    const ir_node *n = &l->graph->nodes.data[node];
+    const diag_place place = place_of(n);
+    const char *text = node_string(n, "variant");
+    if (!text[0]) return POFAC_OK;
+    return diag_error(l->sink, POFAC_ERR_INPUT, &place,
+                      "%s: the kernel of variant \"%s\" does not compute it with these types and parameters", op_info(n->op)->name,
+                      text);
+}
+
 static pofac_status lower_group(lowering *l, const use_table *uses, const uint32_t *nodes, size_t n_nodes, bool *stored) {
     for (size_t done = 0; done < n_nodes;) {
         size_t n = n_nodes - done;
         cg_kernel kernel;
+        cg_variant room;
         for (; n > 0; n--) {
             cg_group part = {l->graph, nodes + done, n, stored};
+            const cg_variant *variant;
             mark_stored(l->graph, uses, part.nodes, n, stored);
-            if (!kernel_choose(&part, l->target, &kernel)) continue;
+            TRY(find_variant(l, part.nodes, n, &room, &variant));
+            if (!kernel_choose(&part, l->target, variant, &kernel)) continue;
             TRY(add_kernel_step(l, &part, &kernel));
             break;
         }
         if (n == 0) {
+            TRY(not_taken(l, nodes[done]));
             mark_stored(l->graph, uses, nodes + done, 1, stored);
             TRY(add_evaluator_step(l, nodes[done]));
             n = 1;

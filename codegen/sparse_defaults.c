@@ -1,0 +1,30 @@
+/* Parameters of linear kernels, and the variants that are worth measuring; see sparse_defaults.h and codegen.h. */
+#include "codegen/sparse_defaults.h"
+
+#define BLOCK_BYTES 32768 /* of activations */
+#define MOST_ROWS 768     /* 192 KB of sums at W = 64, which stay in L2 */
+
+/* n cut into the fewest parts of at most `most`, all about equal. */
+static int64_t equal_parts(int64_t n, int64_t most) {
+    int64_t parts = (n + most - 1) / most;
+    return parts > 1 ? (n + parts - 1) / parts : n > 0 ? n : 1;
+}
+
+int64_t sparse_default_k_block(int64_t W, int64_t K) {
+    return equal_parts(K, BLOCK_BYTES / (4 * W) > 0 ? BLOCK_BYTES / (4 * W) : 1);
+}
+
+int64_t sparse_default_rows(int64_t N) { return equal_parts(N, MOST_ROWS); }
+
+bool cg_linear_variant(const cg_target *t, int64_t N, int64_t K, bool sparse, size_t i, strbuf *out) {
+    const int64_t lanes = t->vector_bytes / 4;
+    /* four vectors a tile for throughput; one or two for few tokens, where a wider tile would be empty */
+    const int64_t tiles[] = {lanes >= 16 ? 64 : 32, lanes >= 16 ? 32 : 16, 16};
+    const size_t n_tiles = lanes >= 16 ? 3 : 2;
+    if (i >= n_tiles) return false;
+    if (!sparse) strbuf_printf(out, "linear tile=%lld", (long long)tiles[i]);
+    else
+        strbuf_printf(out, "sparse_linear layout=stream tile=%lld k_block=%lld rows=%lld unroll=4", (long long)tiles[i],
+                      (long long)sparse_default_k_block(tiles[i], K), (long long)sparse_default_rows(N));
+    return true;
+}
