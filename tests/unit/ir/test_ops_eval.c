@@ -261,6 +261,45 @@ static const value_case value_cases[] = {
      6,
      {0.25, 0.25, 5, 7, 2, 2}},
 
+    {OP_linear_input_gradient,
+     "%1 = constant {value = [1, 10, 100, 1000]} : f32[2,2]\n"
+     "%2 = constant {value = [1, 0, 2, 0, 0, 3]} : f32[2,3]\n"
+     "%3 = linear_input_gradient %1, %2 : f32[2,3]\n"
+     "return \"y\" = %3\n",
+     6,
+     {1, 0, 32, 100, 0, 3200}},
+    {OP_linear_input_gradient,
+     "%1 = constant {value = [1, 10, 100, 1000]} : f32[2,2]\n"
+     "%2 = pattern {name = \"u\"} : pattern[2,3]\n"
+     "%3 = state {name = \"u\"} : f32[nnz(%2)]\n"
+     "%4 = linear_input_gradient %1, %3, %2 : f32[2,3]\n"
+     "%5 = transpose_values %3, %2 : f32[nnz(%2)]\n"
+     "%6 = linear_input_gradient %1, %5, %2 {order = \"columns\"} : f32[2,3]\n"
+     "return \"y\" = %4, \"z\" = %6\n",
+     12,
+     {1, 40, 32, 100, 4000, 3200, 1, 40, 32, 100, 4000, 3200}},
+    {OP_linear_weight_gradient,
+     "%1 = constant {value = [1, 2, 3, 4, 5, 6]} : f32[2,3]\n"
+     "%2 = constant {value = [1, 10, 100, 1000]} : f32[2,2]\n"
+     "%3:2 = linear_weight_gradient %1, %2 : f32[2,3], f32[2]\n"
+     "return \"dw\" = %3, \"db\" = %3#1\n",
+     8,
+     {401, 502, 603, 4010, 5020, 6030, 101, 1010}},
+    {OP_linear_weight_gradient, /* at the positions [0,0], [0,2], [1,1], [1,2] */
+     "%1 = constant {value = [1, 2, 3, 4, 5, 6]} : f32[2,3]\n"
+     "%2 = constant {value = [1, 10, 100, 1000]} : f32[2,2]\n"
+     "%3 = pattern {name = \"u\"} : pattern[2,3]\n"
+     "%4:2 = linear_weight_gradient %1, %2, %3 : f32[nnz(%3)], f32[2]\n"
+     "return \"dw\" = %4, \"db\" = %4#1\n",
+     6,
+     {401, 603, 5020, 6030, 101, 1010}},
+    {OP_transpose_values, /* columns 0, 1, 2, 2 */
+     "%1 = pattern {name = \"u\"} : pattern[2,3]\n"
+     "%2 = state {name = \"u\"} : f32[nnz(%1)]\n"
+     "%3 = transpose_values %2, %1 : f32[nnz(%1)]\n"
+     "return \"y\" = %3\n",
+     4,
+     {1, 4, 2, 3}},
     {OP_attention, /* scores 0 and ln 3: weights 1/4 and 3/4 for row 1; the second sequence has one row */
      "%1 = constant {value = [0, 1, 5]} : f64[3,1]\n"
      "%2 = constant {value = [0, 1.0986122886681097821, 2]} : f64[3,1]\n"
@@ -342,13 +381,14 @@ static const value_case value_cases[] = {
 
 static void add_inputs(named_tensors *inputs, named_tensors *state) {
     const int64_t dims[2] = {2, 3};
-    const double x[6] = {1, 2, 3, 4, 5, 6}, w[6] = {1, 0, 2, 0, 0, 3};
+    const double x[6] = {1, 2, 3, 4, 5, 6}, w[6] = {1, 0, 2, 0, 0, 3}, u[6] = {1, 0, 2, 0, 4, 3};
     static const double mask[] = {1, 1, 0, 0, 0, 1};
     *inputs = (named_tensors){.what = "input"};
     *state = (named_tensors){.what = "state"};
     named_tensors_add_doubles(inputs, "x", IR_F32, 2, dims, x);
     named_tensors_add_doubles(inputs, "m", IR_I64, 2, dims, mask);
     named_tensors_add_doubles(state, "w", IR_F32, 2, dims, w);
+    named_tensors_add_doubles(state, "u", IR_F32, 2, dims, u);
 }
 
 /* One unit in the last place of f32; in f64 as near as a few roundings leave it. */

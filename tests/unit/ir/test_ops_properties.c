@@ -133,6 +133,83 @@ static void sparse_linear_equals_dense(void **unused) {
     named_tensors_free(&state);
 }
 
+/* ---- gradients of linear ---- */
+
+/*
+ * L = sum of c * y with y = x w^T + b has dy = c. It is linear in each number of x, w and b alone, so a difference over [-1, 1] is
+ * the gradient but for rounding.
+ */
+static const char gradient_nodes[] = "%1 = input {name = \"x\"} : f64[T,7]\n"
+                                     "%2 = state {name = \"w\"} : f64[5,7]\n"
+                                     "%3 = state {name = \"b\"} : f64[5]\n"
+                                     "%4 = input {name = \"c\"} : f64[T,5]\n"
+                                     "%5 = linear %1, %2, %3 : f64[T,5]\n"
+                                     "%6 = linear_input_gradient %4, %2 : f64[T,7]\n"
+                                     "%7:2 = linear_weight_gradient %1, %4 : f64[5,7], f64[5]\n"
+                                     "return \"y\" = %5, \"dx\" = %6, \"dw\" = %7, \"db\" = %7#1\n";
+static const char sparse_gradient_nodes[] = "%1 = input {name = \"x\"} : f64[T,7]\n"
+                                            "%2 = pattern {name = \"w\"} : pattern[5,7]\n"
+                                            "%3 = state {name = \"w\"} : f64[nnz(%2)]\n"
+                                            "%4 = state {name = \"b\"} : f64[5]\n"
+                                            "%5 = input {name = \"c\"} : f64[T,5]\n"
+                                            "%6 = linear %1, %3, %4, %2 : f64[T,5]\n"
+                                            "%7 = linear_input_gradient %5, %3, %2 : f64[T,7]\n"
+                                            "%8:2 = linear_weight_gradient %1, %5, %2 : f64[nnz(%2)], f64[5]\n"
+                                            "%9 = transpose_values %3, %2 : f64[nnz(%2)]\n"
+                                            "%10 = linear_input_gradient %5, %9, %2 {order = \"columns\"} : f64[T,7]\n"
+                                            "return \"y\" = %6, \"dx\" = %7, \"dw\" = %8, \"db\" = %8#1, \"dx by columns\" = %10\n";
+
+static double loss(const char *nodes, named_tensors *inputs, named_tensors *state) {
+    text_case c;
+    run(&c, nodes, inputs, state);
+    const ir_tensor *y = interp_find(&c.results, "y"), *weight = named_tensors_find(inputs, "c");
+    double sum = 0;
+    for (int64_t i = 0; i < tensor_elements(y); i++) sum += tensor_get(y, i) * tensor_get(weight, i);
+    text_case_end(&c);
+    return sum;
+}
+
+/* The gradient against the differences for every element of `of`, of those that are not 0 when it is sparse. */
+static void check_differences(const char *nodes, named_tensors *inputs, named_tensors *state, ir_tensor *of, const char *name,
+                              bool sparse) {
+    text_case c;
+    run(&c, nodes, inputs, state);
+    const ir_tensor *gradient = interp_find(&c.results, name);
+    int64_t found = 0;
+    for (int64_t i = 0; i < tensor_elements(of); i++) {
+        double value = tensor_get(of, i);
+        if (sparse && value == 0) continue;
+        tensor_set(of, i, value + 1);
+        double up = loss(nodes, inputs, state);
+        tensor_set(of, i, value - 1);
+        double down = loss(nodes, inputs, state);
+        tensor_set(of, i, value);
+        assert_near(name, 0, i, tensor_get(gradient, found++), (up - down) / 2, 1e-12);
+    }
+    assert_int_equal(found, tensor_elements(gradient));
+    text_case_end(&c);
+}
+
+static void gradients_of_linear_are_its_differences(void **unused) {
+    (void)unused;
+    for (int sparse = 0; sparse < 2; sparse++) {
+        const char *nodes = sparse ? sparse_gradient_nodes : gradient_nodes;
+        named_tensors inputs = {0}, state = {0};
+        ir_tensor *x = add_random(&inputs, "x", IR_F64, 18, 7), *w = add_random(&state, "w", IR_F64, 5, 7),
+                  *b = add_random(&state, "b", IR_F64, 5, 0);
+        add_random(&inputs, "c", IR_F64, 18, 5);
+        for (int64_t i = 0; i < 35 && sparse; i++)
+            if (i % 3 || i / 7 == 2) tensor_set(w, i, 0);                        /* row 2 has no weight at all */
+        for (int64_t i = 0; i < 35; i++) tensor_set(w, i, 2 * tensor_get(w, i)); /* differences by 1 leave the pattern alone */
+        check_differences(nodes, &inputs, &state, x, "dx", false);
+        if (sparse) check_differences(nodes, &inputs, &state, x, "dx by columns", false);
+        check_differences(nodes, &inputs, &state, w, "dw", sparse);
+        check_differences(nodes, &inputs, &state, b, "db", false);
+        named_tensors_free(&inputs);
+        named_tensors_free(&state);
+    }
+}
+
 /* ---- layer norm ---- */
 
 static void layer_norm_gives_mean_0_and_variance_1(void **unused) {
@@ -326,10 +403,15 @@ static void cross_entropy_is_of_a_distribution(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(linear_equals_plain_loops),          cmocka_unit_test(a_row_of_linear_does_not_depend_on_its_neighbours),
-        cmocka_unit_test(sparse_linear_equals_dense),         cmocka_unit_test(layer_norm_gives_mean_0_and_variance_1),
-        cmocka_unit_test(attention_equals_plain_loops),       cmocka_unit_test(a_sequence_does_not_depend_on_its_batch),
-        cmocka_unit_test(softmax_does_not_see_a_shift),       cmocka_unit_test(attention_to_equal_values_gives_the_value),
+        cmocka_unit_test(linear_equals_plain_loops),
+        cmocka_unit_test(a_row_of_linear_does_not_depend_on_its_neighbours),
+        cmocka_unit_test(sparse_linear_equals_dense),
+        cmocka_unit_test(gradients_of_linear_are_its_differences),
+        cmocka_unit_test(layer_norm_gives_mean_0_and_variance_1),
+        cmocka_unit_test(attention_equals_plain_loops),
+        cmocka_unit_test(a_sequence_does_not_depend_on_its_batch),
+        cmocka_unit_test(softmax_does_not_see_a_shift),
+        cmocka_unit_test(attention_to_equal_values_gives_the_value),
         cmocka_unit_test(cross_entropy_is_of_a_distribution),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
