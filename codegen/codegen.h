@@ -16,14 +16,27 @@
 /* What code is made for. Strings live in the caller's arena. */
 typedef struct cg_target {
     const char *triple, *cpu, *features; /* as LLVM names them */
-    const char *isa;                     /* row of codegen/targets.def: "x86-64", "avx2", "avx512" */
+    const char *isa;                     /* row of codegen/targets.def: "x86-64", "avx2", "avx512"; "generic" where none fits */
     unsigned vector_bytes;               /* widest vector that kernels use: 16, 32, 64 */
-    unsigned vector_registers;           /* of that width: 16 or 32 */
+    unsigned vector_registers;           /* of that width: 8, 16 or 32 */
+    unsigned pointer_bytes;              /* 4 or 8 */
+    bool has_fma;                        /* a fused multiply-add of f32 in hardware */
 } cg_target;
 
 /* The machine that runs this; `isa` NULL or "native", or the name of a row of targets.def that the machine must support
- * (POFAC_ERR_USAGE otherwise). */
+ * (POFAC_ERR_USAGE otherwise). A note says so where the processor is one that LLVM does not know, or lacks a part of the next better
+ * row. */
 POFAC_MUST_USE pofac_status cg_target_host(const char *isa, arena *a, const diag_sink *sink, cg_target *out);
+
+/*
+ * A machine elsewhere, for cg_emit with `isolated`: the name of a row of targets.def, or
+ *
+ *     TRIPLE[:[CPU][,+FEATURE][,-FEATURE]...]      "aarch64-linux-gnu", "x86_64-linux-gnu:znver3", "riscv64-linux-gnu:+v"
+ *
+ * for any architecture that LLVM has; codegen/architectures.def has the defaults. LLVM is asked in a child process (child_process.h)
+ * what it knows. POFAC_ERR_USAGE: unknown architecture, CPU or feature.
+ */
+POFAC_MUST_USE pofac_status cg_target_elsewhere(const char *text, arena *a, const diag_sink *sink, cg_target *out);
 
 /* The processor that runs this, as LLVM calls it ("generic" where LLVM does not know it), in `a`; NULL when memory is short. */
 const char *cg_host_cpu(arena *a);
@@ -33,6 +46,7 @@ POFAC_MUST_USE pofac_status cg_host_lacks(size_t i, arena *a, const diag_sink *s
 typedef struct cg_options {
     cg_target target;
     const char *cache_dir; /* NULL: no cache. Created (mode 0700) where missing */
+    bool isolated;         /* cg_emit: LLVM works in a child process, where what it cannot select ends nothing but that */
 } cg_options;
 
 /* Compiles graph `graph` of `module`. The plan takes over the module, on error too. */
@@ -50,6 +64,7 @@ typedef struct cg_row {
 } cg_row;
 const cg_row *cg_kernel_row(size_t i);
 const cg_row *cg_target_row(size_t i);
+const cg_row *cg_architecture_row(size_t i);
 
 /*
  * Variants (attribute `variant` of a linear) that are worth measuring for a weight [N,K]: appends number `i`, from 0, the default

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "codegen/child_process.h"
+#include "codegen/cross_target.h"
 #include "codegen/jit.h"
 #include "codegen/lower.h"
 #include "codegen/machine.h"
@@ -135,23 +137,51 @@ pofac_status cg_compile(ir_module *module, const char *graph, const cg_options *
 
 /* ---- text and object code ---- */
 
+#define EMIT_SECONDS 600 /* for LLVM in a child process */
+
+typedef struct emission {
+    const lowering *low;
+    const cg_target *target;
+    const char *name;
+    cg_emit_kind kind;
+} emission;
+
+static pofac_status emit_kernels(void *user, const diag_sink *sink, strbuf *out) {
+    const emission *what = user;
+    machine *m;
+    emitter e;
+    TRY(machine_create(what->target, sink, &m));
+    em_begin_module(&e, what->target, what->name);
+    for (size_t i = 0; i < what->low->kernels.size; i++) lower_emit(&e, &what->low->kernels.data[i]);
+    pofac_status status = machine_generate(m, &e, what->kind, sink, out);
+    em_end_module(&e);
+    machine_destroy(m);
+    return status;
+}
+
+static pofac_status emit_elsewhere(void *user, const diag_sink *sink, strbuf *out) {
+    cross_target_initialize();
+    return emit_kernels(user, sink, out);
+}
+
+static pofac_status emit_isolated(emission *what, arena *memory, const diag_sink *sink, strbuf *out) {
+    strbuf said = STRBUF_INIT;
+    const char *name =
+        arena_printf(memory, "code for %s%s%s", what->target->triple, *what->target->cpu ? " " : "", what->target->cpu);
+    pofac_status status = name ? child_run(emit_elsewhere, what, name, EMIT_SECONDS, sink, out, &said) : diag_out_of_memory(sink);
+    strbuf_free(&said);
+    return status;
+}
+
 pofac_status cg_emit(const ir_module *module, const char *graph, const cg_options *options, cg_emit_kind kind,
                      const diag_sink *sink, strbuf *out) {
     const ir_graph *g;
     TRY(find_graph(module, graph, sink, &g));
     arena memory = ARENA_INIT;
     lowering low;
-    machine *m = NULL;
     pofac_status status = lower_graph(&low, g, &options->target, &memory, sink);
-    if (status == POFAC_OK) status = machine_create(&options->target, sink, &m);
-    if (status == POFAC_OK) {
-        emitter e;
-        em_begin_module(&e, &options->target, graph);
-        for (size_t i = 0; i < low.kernels.size; i++) lower_emit(&e, &low.kernels.data[i]);
-        status = machine_generate(m, &e, kind, sink, out);
-        em_end_module(&e);
-    }
-    machine_destroy(m);
+    emission what = {&low, &options->target, graph, kind};
+    if (status == POFAC_OK) status = options->isolated ? emit_isolated(&what, &memory, sink, out) : emit_kernels(&what, sink, out);
     lowering_free(&low);
     arena_free(&memory);
     return status;

@@ -8,9 +8,7 @@
  */
 #include "codegen/gemm_block.h"
 
-#include "codegen/target.h"
-
-unsigned gemm_block_rows(const cg_target *t) { return t->vector_registers >= 32 ? 12 : target_has_fma(t) ? 6 : 4; }
+unsigned gemm_block_rows(const cg_target *t) { return t->vector_registers >= 32 ? 12 : t->has_fma ? 6 : 4; }
 
 /* One round of k: x and w point at it, displaced by constants. */
 static void multiply_row(emitter *e, const gemm_block *g, cg_val x, cg_val w, unsigned k, cg_val sum[GEMM_MAX_SUMS]) {

@@ -7,20 +7,23 @@
  */
 #include "codegen/llvm_emit.h"
 
+#include <stdio.h>
 #include <string.h>
-
-#include "codegen/target.h"
 
 /* ---- modules and functions ---- */
 
 /* In place of LLVM's own handler, which prints and exits. */
 static void note_error(LLVMDiagnosticInfoRef info, void *user) {
     emitter *e = user;
-    if (LLVMGetDiagInfoSeverity(info) == LLVMDSError) e->failed = true;
+    if (LLVMGetDiagInfoSeverity(info) != LLVMDSError || e->failed) return;
+    char *text = LLVMGetDiagInfoDescription(info);
+    snprintf(e->reason, sizeof e->reason, "%.*s", (int)strcspn(text, "\n"), text);
+    LLVMDisposeMessage(text);
+    e->failed = true;
 }
 
 void em_begin_module(emitter *e, const cg_target *target, const char *name) {
-    *e = (emitter){.target = target, .lanes = target->vector_bytes / 4, .has_fma = target_has_fma(target)};
+    *e = (emitter){.target = target, .lanes = target->vector_bytes / 4, .has_fma = target->has_fma};
     e->context = LLVMContextCreate();
     LLVMContextSetDiagnosticHandler(e->context, note_error, e);
     e->module = LLVMModuleCreateWithNameInContext(name, e->context);
@@ -74,7 +77,8 @@ static cg_val load_typed(emitter *e, LLVMTypeRef type, cg_val pointer, unsigned 
 }
 
 cg_val em_buffer(emitter *e, unsigned i) {
-    return load_typed(e, e->ptr, em_at_int(e, LLVMGetParam(e->function, ARG_BUFFERS), 8 * (int64_t)i), 8);
+    unsigned bytes = e->target->pointer_bytes;
+    return load_typed(e, e->ptr, em_at_int(e, LLVMGetParam(e->function, ARG_BUFFERS), (int64_t)bytes * i), bytes);
 }
 
 cg_val em_dim(emitter *e, unsigned i) {

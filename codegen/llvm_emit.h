@@ -24,8 +24,9 @@ typedef struct emitter {
     LLVMValueRef function; /* being emitted */
     LLVMTypeRef f32, i1, i8, i16, i32, i64, ptr;
     bool has_fma;
-    bool failed;    /* LLVM reported an error */
-    unsigned lanes; /* f32 lanes of the target's widest vector */
+    bool failed;      /* LLVM reported an error */
+    char reason[160]; /* and what it said first */
+    unsigned lanes;   /* f32 lanes of the target's widest vector */
 } emitter;
 
 /* A module for the target. The emitter must not move while the module lives. */

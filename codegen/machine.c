@@ -69,6 +69,6 @@ pofac_status machine_generate(machine *m, emitter *e, cg_emit_kind kind, const d
         return refused(sink, "cannot generate code", message);
     strbuf_append(out, LLVMGetBufferStart(code), LLVMGetBufferSize(code));
     LLVMDisposeMemoryBuffer(code);
-    if (e->failed) return diag_error(sink, POFAC_ERR_RUNTIME, NULL, "LLVM reported an error while it generated code");
+    if (e->failed) return diag_error(sink, POFAC_ERR_RUNTIME, NULL, "LLVM cannot generate code: %s", e->reason);
     return strbuf_ok(out) ? POFAC_OK : diag_out_of_memory(sink);
 }

@@ -1,10 +1,10 @@
 /*
- * What the machine supports -> a cg_target.
+ * What a machine supports -> a cg_target.
  *
  * LLVM names the host's CPU and features; the rows of targets.def say what each instruction set needs. The best row that the host
  * supports is "native", and code for it is tuned for the very CPU; a lower row that is asked for gets that row's least CPU, so that
  * its code is the same on every machine. A CPU that LLVM does not know ("generic") gets the row's least CPU with the host's
- * features.
+ * features. Features decide, never the CPU's name: what a hypervisor or the operating system hides is not used.
  */
 #include "codegen/target.h"
 
@@ -17,12 +17,13 @@
 typedef struct target_row {
     const char *name, *arch, *cpu, *needs;
     unsigned vector_bytes, vector_registers;
+    bool has_fma;
     const char *meaning;
 } target_row;
 
 static const target_row rows[] = {
-#define TARGET(name, arch, cpu, needs, vector_bytes, vector_registers, meaning)                                                    \
-    {name, arch, cpu, needs, vector_bytes, vector_registers, meaning},
+#define TARGET(name, arch, cpu, needs, vector_bytes, vector_registers, fma, meaning)                                               \
+    {name, arch, cpu, needs, vector_bytes, vector_registers, fma, meaning},
 #include "codegen/targets.def"
 #undef TARGET
 };
@@ -30,7 +31,7 @@ static const target_row rows[] = {
 
 const cg_row *cg_target_row(size_t i) {
     static const cg_row table[] = {
-#define TARGET(name, arch, cpu, needs, vector_bytes, vector_registers, meaning) {name, meaning},
+#define TARGET(name, arch, cpu, needs, vector_bytes, vector_registers, fma, meaning) {name, meaning},
 #include "codegen/targets.def"
 #undef TARGET
     };
@@ -55,57 +56,86 @@ void target_initialize(void) {
     pthread_once(&once, register_backends);
 }
 
-bool target_has_fma(const cg_target *t) { return strcmp(t->isa, "x86-64") != 0; }
+/* ---- features ---- */
 
 /* Is `word` (n bytes) in `list` as "+word"? */
 static bool has_feature(const char *list, const char *word, size_t n) {
     for (const char *at = list; (at = strstr(at, word)) != NULL; at += n)
-        if (at > list && at[-1] == '+' && strncmp(at, word, n) == 0 && (at[n] == ',' || at[n] == 0)) return true;
+        if (at > list && at[-1] == '+' && (at[n] == ',' || at[n] == 0)) return true;
     return false;
 }
 
-/* The first feature of the row that `features` lacks, as a copy in `a`; NULL when it lacks none. */
-static const char *missing_feature(const target_row *row, const char *features, arena *a) {
-    for (const char *at = row->needs; *at;) {
-        size_t n = strcspn(at, ",");
-        char *word = arena_strndup(a, at, n);
-        if (!word || !has_feature(features, word, n)) return word ? word : "";
-        at += n + (at[n] == ',');
-    }
-    return NULL;
+/* Is `word` (n bytes) in `list` between commas? */
+static bool has_word(const char *list, const char *word, size_t n) {
+    for (const char *at = list; *at; at += strcspn(at, ","), at += *at == ',')
+        if (strcspn(at, ",") == n && strncmp(at, word, n) == 0) return true;
+    return false;
 }
 
-typedef struct host {
-    const char *triple, *cpu, *features;
-    const target_row *best;
-    strbuf supported; /* names, with commas */
-} host;
-
-static const char *take_message(char *message, arena *a) {
-    char *copy = arena_strdup(a, message ? message : "");
-    LLVMDisposeMessage(message);
+/* The words of `list` that are not in `without`, and that the machine has or lacks, with ", " between them. */
+static const char *list_features(const char *list, const char *without, const char *features, bool wanted, arena *a) {
+    strbuf text = STRBUF_INIT;
+    for (const char *at = list; *at; at += strcspn(at, ","), at += *at == ',') {
+        size_t n = strcspn(at, ",");
+        char *word = arena_strndup(a, at, n);
+        if (!word) text.failed = true;
+        else if (!has_word(without, word, n) && has_feature(features, word, n) == wanted)
+            strbuf_printf(&text, "%s%s", text.size ? ", " : "", word);
+    }
+    const char *copy = strbuf_ok(&text) ? arena_strdup(a, strbuf_str(&text)) : NULL;
+    strbuf_free(&text);
     return copy;
 }
 
 static bool is_of_arch(const target_row *row, const char *triple) {
     size_t n = strlen(row->arch);
-    return strncmp(triple, row->arch, n) == 0 && triple[n] == '-';
+    return strncmp(triple, row->arch, n) == 0 && (triple[n] == '-' || triple[n] == 0);
 }
 
-static pofac_status detect(host *h, arena *a, const diag_sink *sink) {
-    h->triple = take_message(LLVMGetDefaultTargetTriple(), a);
-    h->cpu = take_message(LLVMGetHostCPUName(), a);
-    h->features = take_message(LLVMGetHostCPUFeatures(), a);
-    if (!h->triple || !h->cpu || !h->features) return diag_out_of_memory(sink);
-    for (size_t i = 0; i < N_ROWS; i++) {
-        if (!is_of_arch(&rows[i], h->triple) || missing_feature(&rows[i], h->features, a)) continue;
-        h->best = &rows[i];
-        strbuf_printf(&h->supported, "%s%s", h->supported.size ? ", " : "", rows[i].name);
+static const target_row *baseline_of(const target_row *row) {
+    const target_row *first = rows;
+    while (strcmp(first->arch, row->arch) != 0) first++;
+    return first;
+}
+
+/* What the machine lacks for the row, as a list in `a`; "" when nothing, NULL when memory is short. A machine of which nothing is known
+ * has what all of its architecture have. */
+static const char *missing_features(const target_row *row, const char *features, arena *a) {
+    return list_features(row->needs, *features ? "" : baseline_of(row)->needs, features, false, a);
+}
+
+/* ---- choosing ---- */
+
+typedef struct choice {
+    const target_machine *machine;
+    const target_row *best, *next; /* next: the row of the architecture behind the best */
+    strbuf supported;              /* names, with commas */
+} choice;
+
+static pofac_status find_rows(choice *c, arena *a, const diag_sink *sink) {
+    const target_machine *m = c->machine;
+    bool complete = true; /* rows include the ones before them */
+    for (size_t i = 0; i < N_ROWS && complete; i++) {
+        if (!is_of_arch(&rows[i], m->triple)) continue;
+        const char *missing = missing_features(&rows[i], m->features, a);
+        if (!missing) return diag_out_of_memory(sink);
+        complete = *missing == 0;
+        if (complete) {
+            c->best = &rows[i];
+            strbuf_printf(&c->supported, "%s%s", c->supported.size ? ", " : "", rows[i].name);
+        } else if (c->best) {
+            c->next = &rows[i];
+        } else {
+            return diag_error(sink, POFAC_ERR_RUNTIME, NULL,
+                              "no instruction set of pofac runs on this machine (%s, %s): %s, the least one, needs %s", m->triple,
+                              m->cpu, rows[i].name, missing);
+        }
     }
-    if (!h->best)
-        return diag_error(sink, POFAC_ERR_RUNTIME, NULL, "no instruction set of pofac runs on this machine (%s, %s)", h->triple,
-                          h->cpu);
-    return strbuf_ok(&h->supported) ? POFAC_OK : diag_out_of_memory(sink);
+    if (!c->best)
+        return diag_error(sink, POFAC_ERR_RUNTIME, NULL,
+                          "no instruction set of pofac runs on this machine (%s, %s): found none for its architecture", m->triple,
+                          m->cpu);
+    return strbuf_ok(&c->supported) ? POFAC_OK : diag_out_of_memory(sink);
 }
 
 static const target_row *find_row(const char *isa) {
@@ -131,37 +161,91 @@ static pofac_status unknown_isa(const char *isa, const diag_sink *sink) {
 }
 
 static cg_target make_target(const target_row *row, const char *triple, const char *cpu, const char *features) {
-    return (cg_target){triple, cpu, features, row->name, row->vector_bytes, row->vector_registers};
+    return (cg_target){triple, cpu, features, row->name, row->vector_bytes, row->vector_registers, 8, row->has_fma};
 }
 
-static pofac_status choose(const host *h, const char *isa, arena *a, const diag_sink *sink, cg_target *out) {
-    const target_row *row = h->best;
-    if (isa && strcmp(isa, "native") != 0) {
-        row = find_row(isa);
-        if (!row) return unknown_isa(isa, sink);
-        if (!is_of_arch(row, h->triple))
-            return diag_error(sink, POFAC_ERR_USAGE, NULL,
-                              "instruction set %s is not one of this machine's architecture; it supports %s", isa,
-                              strbuf_str(&h->supported));
-        const char *missing = missing_feature(row, h->features, a);
-        if (missing)
-            return diag_error(sink, POFAC_ERR_USAGE, NULL, "this machine does not support %s: it lacks %s; it supports %s", isa,
-                              missing, strbuf_str(&h->supported));
+static bool is_known(const char *cpu) {
+    return *cpu && strncmp(cpu, "generic", strlen("generic")) != 0 && strcmp(cpu, "x86-64") != 0;
+}
+
+/* Why the machine gets no better row, where that is worth a word. */
+static pofac_status explain(const choice *c, arena *a, const diag_sink *sink) {
+    const target_machine *m = c->machine;
+    if (*m->features == 0) {
+        diag_note(sink, NULL, "LLVM cannot tell what this processor supports; kernels use %s, which every %s has", c->best->name,
+                  c->best->arch);
+        return POFAC_OK;
     }
-    bool known = strncmp(h->cpu, "generic", strlen("generic")) != 0 && strcmp(h->cpu, "x86-64") != 0;
-    if (row == h->best) *out = make_target(row, h->triple, known ? h->cpu : row->cpu, h->features);
-    else *out = make_target(row, h->triple, row->cpu, "");
+    if (!is_known(m->cpu))
+        diag_note(sink, NULL, "LLVM %s does not know this processor; kernels use %s, which it says that it supports",
+                  cg_llvm_version(), c->best->name);
+    if (!c->next) return POFAC_OK;
+    const char *has = list_features(c->next->needs, c->best->needs, m->features, true, a);
+    const char *lacks = list_features(c->next->needs, c->best->needs, m->features, false, a);
+    if (!has || !lacks) return diag_out_of_memory(sink);
+    if (*has)
+        diag_note(sink, NULL, "this machine has %s, but lacks %s; kernels use %s, not %s", has, lacks, c->best->name,
+                  c->next->name);
+    else if (c->best == baseline_of(c->best))
+        diag_note(sink, NULL, "this machine lacks %s; kernels use %s, not %s", lacks, c->best->name, c->next->name);
     return POFAC_OK;
 }
 
-pofac_status cg_target_host(const char *isa, arena *a, const diag_sink *sink, cg_target *out) {
-    host h = {.supported = STRBUF_INIT};
+static pofac_status choose_native(const choice *c, arena *a, const diag_sink *sink, cg_target *out) {
+    const target_machine *m = c->machine;
+    *out = make_target(c->best, m->triple, is_known(m->cpu) && *m->features ? m->cpu : c->best->cpu, m->features);
+    return explain(c, a, sink);
+}
+
+static pofac_status choose_row(const choice *c, const char *isa, arena *a, const diag_sink *sink, cg_target *out) {
+    const target_machine *m = c->machine;
+    const target_row *row = find_row(isa);
+    if (!row) return unknown_isa(isa, sink);
+    if (!is_of_arch(row, m->triple))
+        return diag_error(sink, POFAC_ERR_USAGE, NULL,
+                          "instruction set %s is not one of this machine's architecture; it supports %s", isa,
+                          strbuf_str(&c->supported));
+    const char *missing = missing_features(row, m->features, a);
+    if (!missing) return diag_out_of_memory(sink);
+    if (*missing)
+        return diag_error(sink, POFAC_ERR_USAGE, NULL, "this machine does not support %s: it lacks %s; it supports %s", isa,
+                          missing, strbuf_str(&c->supported));
+    if (row == c->best && is_known(m->cpu) && *m->features) *out = make_target(row, m->triple, m->cpu, m->features);
+    else *out = make_target(row, m->triple, row->cpu, row == c->best ? m->features : "");
+    return POFAC_OK;
+}
+
+pofac_status target_choose(const target_machine *m, const char *isa, arena *a, const diag_sink *sink, cg_target *out) {
+    choice c = {.machine = m, .supported = STRBUF_INIT};
     *out = (cg_target){0};
-    target_initialize();
-    pofac_status status = detect(&h, a, sink);
-    if (status == POFAC_OK) status = choose(&h, isa, a, sink, out);
-    strbuf_free(&h.supported);
+    bool native = !isa || strcmp(isa, "native") == 0;
+    pofac_status status = find_rows(&c, a, sink);
+    if (status == POFAC_OK) status = native ? choose_native(&c, a, sink, out) : choose_row(&c, isa, a, sink, out);
+    strbuf_free(&c.supported);
     return status;
+}
+
+/* ---- this machine ---- */
+
+static const char *take_message(char *message, arena *a) {
+    char *copy = arena_strdup(a, message ? message : "");
+    LLVMDisposeMessage(message);
+    return copy;
+}
+
+static pofac_status detect(target_machine *m, arena *a, const diag_sink *sink) {
+    target_initialize();
+    m->triple = take_message(LLVMGetDefaultTargetTriple(), a);
+    m->cpu = take_message(LLVMGetHostCPUName(), a);
+    m->features = take_message(LLVMGetHostCPUFeatures(), a);
+    return m->triple && m->cpu && m->features ? POFAC_OK : diag_out_of_memory(sink);
+}
+
+pofac_status cg_target_host(const char *isa, arena *a, const diag_sink *sink, cg_target *out) {
+    target_machine m;
+    *out = (cg_target){0};
+    TRY(detect(&m, a, sink));
+    return target_choose(&m, isa, a, sink, out);
 }
 
 const char *cg_host_cpu(arena *a) {
@@ -170,12 +254,18 @@ const char *cg_host_cpu(arena *a) {
 }
 
 pofac_status cg_host_lacks(size_t i, arena *a, const diag_sink *sink, const char **out) {
-    target_initialize();
-    const char *triple = take_message(LLVMGetDefaultTargetTriple(), a), *features = take_message(LLVMGetHostCPUFeatures(), a);
-    if (!triple || !features) return diag_out_of_memory(sink);
-    *out = is_of_arch(&rows[i], triple) ? missing_feature(&rows[i], features, a) : "architecture";
-    return POFAC_OK;
+    target_machine m;
+    TRY(detect(&m, a, sink));
+    if (!is_of_arch(&rows[i], m.triple)) {
+        *out = "architecture";
+        return POFAC_OK;
+    }
+    const char *missing = missing_features(&rows[i], m.features, a);
+    *out = missing && *missing ? missing : NULL;
+    return missing ? POFAC_OK : diag_out_of_memory(sink);
 }
+
+/* ---- rows ---- */
 
 pofac_status target_of_row(const char *isa, const diag_sink *sink, cg_target *out) {
     const target_row *row = find_row(isa);
@@ -184,4 +274,16 @@ pofac_status target_of_row(const char *isa, const diag_sink *sink, cg_target *ou
     bool arm = strcmp(row->arch, "aarch64") == 0;
     *out = make_target(row, arm ? "aarch64-unknown-linux-gnu" : "x86_64-pc-linux-gnu", row->cpu, arm ? "+neon" : "");
     return POFAC_OK;
+}
+
+bool target_fit_row(cg_target *t, unsigned vector_bytes) {
+    const target_row *best = NULL;
+    for (size_t i = 0; i < N_ROWS; i++)
+        if (is_of_arch(&rows[i], t->triple) && rows[i].vector_bytes <= vector_bytes && rows[i].has_fma <= t->has_fma)
+            best = &rows[i];
+    if (!best) return false;
+    t->isa = best->name;
+    t->vector_bytes = best->vector_bytes;
+    t->vector_registers = best->vector_registers;
+    return true;
 }

@@ -7,6 +7,8 @@
 static const option_row rows[] = {
     {"emit", OPTION_CHOICE, "ir|llvm|asm|obj", NULL, 0, 0, "write the optimized IR, LLVM IR, assembly or object code"},
     {"output", OPTION_TEXT, "FILE", NULL, 0, 0, "where --emit writes; -o FILE does the same"},
+    {"target", OPTION_TEXT, "MACHINE", NULL, 0, 0,
+     "make the code of --emit for another machine: a row of `pofac list targets`, or TRIPLE[:[CPU][,+FEATURE]...]"},
     {"with_loss", OPTION_FLAG, NULL, NULL, 0, 0, "include the head's loss in the graph"},
     {"graph_only", OPTION_FLAG, NULL, NULL, 0, 0, "stop before code generation (with --print_before and the like)"},
     OPTIONS_MODEL,
@@ -23,8 +25,10 @@ static pofac_status emit_ir(const command_input *in, const ir_module *m) {
 }
 
 static pofac_status emit_code(const command_input *in, const ir_module *m, const road_options *road, const char *what) {
-    cg_options codegen;
-    TRY(road_codegen_options(road, in->memory, in->sink, &codegen));
+    cg_options codegen = {.isolated = true}; /* for machines elsewhere; the other branch sets all of it */
+    const char *target = option_text(in->options, "target");
+    if (target) TRY(cg_target_elsewhere(target, in->memory, in->sink, &codegen.target));
+    else TRY(road_codegen_options(road, in->memory, in->sink, &codegen));
     cg_emit_kind kind = strcmp(what, "llvm") == 0 ? CG_EMIT_LLVM : strcmp(what, "asm") == 0 ? CG_EMIT_ASM : CG_EMIT_OBJ;
     strbuf bytes = STRBUF_INIT;
     pofac_status status = cg_emit(m, ROAD_GRAPH, &codegen, kind, in->sink, &bytes);
@@ -77,6 +81,11 @@ static pofac_status compile_model(const command_input *in, loaded_model *model) 
 static pofac_status run(const command_input *in) {
     const option_values *o = in->options;
     const char *emit = option_text(o, "emit");
+    if (option_given(o, "target") && (!emit || strcmp(emit, "ir") == 0))
+        return diag_error(in->sink, POFAC_ERR_USAGE, NULL,
+                          "--target needs --emit=llvm, asm or obj: code for another machine can be written, not run here");
+    if (option_given(o, "target") && option_given(o, "isa"))
+        return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "--target and --isa exclude each other: --isa is about this machine");
     if (option_given(o, "output") && !emit)
         return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "--output needs --emit, which says what to write (ir|llvm|asm|obj)");
     if (emit && strcmp(emit, "obj") == 0 && !option_given(o, "output") && isatty(STDOUT_FILENO))
@@ -98,4 +107,6 @@ const command command_compile = {
     .n_rows = sizeof rows / sizeof *rows,
     .run = run,
     .meaning = "compile a model; print its IR before and after passes, or write IR, LLVM IR, assembly or object code",
-    .details = "Without --emit, fills the object cache and prints a summary."};
+    .details = "Without --emit, fills the object cache and prints a summary.\n"
+               "MACHINE is for example avx2, neon, aarch64-linux-gnu, aarch64-linux-gnu:neoverse-n1, x86_64-linux-gnu:znver3 or\n"
+               "riscv64-linux-gnu:+v; `pofac list architectures` shows what triples may begin with."};

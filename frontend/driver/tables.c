@@ -62,6 +62,10 @@ static void put_targets(strbuf *out) {
     for (size_t i = 0; cg_target_row(i); i++) tables_put(out, cg_target_row(i)->name, cg_target_row(i)->meaning);
 }
 
+static void put_architectures(strbuf *out) {
+    for (size_t i = 0; cg_architecture_row(i); i++) tables_put(out, cg_architecture_row(i)->name, cg_architecture_row(i)->meaning);
+}
+
 static void put_heads(strbuf *out) {
     size_t n;
     const model_head_row *heads = model_heads(&n);
@@ -91,6 +95,7 @@ static const table_row rows[] = {
     {"packings", "how weights lie in memory for kernels", put_packings},
     {"kernels", "kernels that code is emitted for", put_kernels},
     {"targets", "instruction sets", put_targets},
+    {"architectures", "machines that object code can be made for (compile --target)", put_architectures},
     {"heads", "what can stand on top of an encoder", put_heads},
     {"checkpoints", "files of weights that are read", put_checkpoints},
     {"names", "how tensors' names in files become a model's", put_names},

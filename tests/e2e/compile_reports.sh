@@ -70,6 +70,23 @@ for kind in llvm asm obj; do
     ok cmp once twice
 done
 
+# ---- code for machines elsewhere: each object names its own architecture ----
+
+while read -r target low high word; do
+    run compile demo --emit obj --target "$target" -o elsewhere.o
+    wants_status 0
+    wants_quiet err
+    [ "$(od -A n -t u1 -j 18 -N 2 elsewhere.o | tr -s ' ')" = " $low $high" ] || fail "$last: another machine's object"
+    run compile demo --emit asm --target "$target"
+    wants_status 0
+    grep -q "$word" out || fail "$last: no $word"
+done <<'END'
+neon 183 0 fmla
+aarch64-linux-gnu:neoverse-n1 183 0 fmla
+riscv64-linux-gnu 243 0 fmadd.s
+x86_64-linux-gnu:znver4 62 0 %zmm
+END
+
 # ---- instruction sets: those that the machine lacks are refused, all others answer alike ----
 
 for isa in $("$POFAC" list targets | cut -d' ' -f1); do
@@ -118,7 +135,7 @@ has out threads=1
 run list
 wants_status 0
 tables=$(cut -d' ' -f1 out)
-for table in ops passes pipelines dtypes packings kernels targets heads checkpoints names xml commands; do
+for table in ops passes pipelines dtypes packings kernels targets architectures heads checkpoints names xml commands; do
     grep -qx $table <<<"$tables" || fail "$last: no table $table"
 done
 for table in $tables; do

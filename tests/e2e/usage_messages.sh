@@ -78,6 +78,13 @@ shows predict model.xml --head=classification
 shows compile model.xml --emit=exe
 shows compile model.xml --output=x
 shows compile model.xml --isa=avx9
+shows compile model.xml --target=neon
+shows compile model.xml --target=neon --emit=ir
+shows compile model.xml --target=neon --isa=avx2 --emit=asm
+shows compile model.xml --target=avx-2 --emit=asm
+shows compile model.xml --target=aarch64-linux-gnu:neoverse-z1 --emit=asm
+shows compile model.xml --target=x86_64-linux-gnu:avx,fma --emit=asm
+shows predict model.xml --target=neon
 shows compile model.xml --pipeline=infre
 shows compile model.xml --pipeline='layout{tile=7}'
 shows compile model.xml --graph_only --stop_after=fuze
