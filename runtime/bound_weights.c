@@ -6,6 +6,7 @@
 
 #include "ir/op.h"
 #include "runtime/packing.h"
+#include "runtime/sparse_packing.h"
 #include "runtime/weight_memory.h"
 
 typedef struct binder {
@@ -114,7 +115,8 @@ static pofac_status take_state(const binder *b, const plan_buffer *buffer, const
     *out = *found;
     out->owned = false;
     if (!tensor_is_aligned(found) && tensor_clone(found, out) != POFAC_OK) return diag_out_of_memory(b->sink);
-    return dense ? take_non_zeros(b, pattern, wanted.dtype, out) : POFAC_OK;
+    const bool takes_dense = buffer->packing == PACKING_SPARSE_VALUES;
+    return dense && !takes_dense ? take_non_zeros(b, pattern, wanted.dtype, out) : POFAC_OK;
 }
 
 /* The value of a constant node, with or without data in the module. */
@@ -158,7 +160,7 @@ static size_t find_twin(const plan *p, size_t index) {
     for (size_t i = 0; b->name && i < index; i++) {
         const plan_buffer *o = &p->buffers[i];
         if (o->kind == b->kind && o->type == b->type && o->packing == b->packing && o->packing_parameter == b->packing_parameter &&
-            o->name && strcmp(o->name, b->name) == 0)
+            sparse_layout_equal(&o->sparse, &b->sparse) && o->name && strcmp(o->name, b->name) == 0)
             return i;
     }
     return index;
@@ -171,11 +173,39 @@ static bool is_first_of_name(const plan *p, size_t index) {
     return true;
 }
 
+/* The buffer's pointer is memory of its own from now on. */
+static void own_memory(const binder *b, size_t index, void *memory, size_t bytes) {
+    b->out->pointers[index] = memory;
+    b->out->own[index] = bytes;
+    b->out->own_bytes += (int64_t)bytes;
+}
+
 static pofac_status bind_pattern(const binder *b, size_t index) {
     const plan_buffer *buffer = &b->plan->buffers[index];
     ir_tensor wanted = declared_tensor(b, buffer), *t = &b->out->tensors[index];
     TRY(pattern_state_pattern(b->out->patterns, buffer->name, b->state, b->sink, t));
-    return same_dims(t, &wanted) ? POFAC_OK : state_unfit(b, buffer, t, &wanted);
+    if (!same_dims(t, &wanted)) return state_unfit(b, buffer, t, &wanted);
+    if (buffer->packing != PACKING_SPARSE_INDEX) return POFAC_OK;
+    sparse_header *header;
+    const ir_pattern *pattern = t->pattern;
+    *t = (ir_tensor){0}; /* no evaluator sees it */
+    TRY(sparse_index_make(&buffer->sparse, pattern, buffer->name, b->pool, b->sink, &header));
+    own_memory(b, index, header, header->bytes);
+    return POFAC_OK;
+}
+
+/* Takes over `content`: the non-zeros or the dense weight. */
+static pofac_status keep_non_zeros(const binder *b, size_t index, ir_tensor *content) {
+    const plan_buffer *buffer = &b->plan->buffers[index];
+    const ir_pattern *pattern;
+    float *values = NULL;
+    int64_t bytes = 0;
+    pofac_status status = pattern_of_type(b, buffer->type, &pattern);
+    if (status == POFAC_OK)
+        status = sparse_values_make(&buffer->sparse, pattern, content, buffer->name, b->pool, b->sink, &values, &bytes);
+    if (status == POFAC_OK) own_memory(b, index, values, (size_t)bytes);
+    tensor_free(content);
+    return status;
 }
 
 /* Takes over `content`. */
@@ -210,9 +240,7 @@ static pofac_status keep_packed(const binder *b, size_t index, ir_tensor *conten
     } else if (!(memory = weight_memory_take(room))) {
         status = diag_out_of_memory(b->sink);
     } else {
-        b->out->pointers[index] = memory;
-        b->out->own[index] = room;
-        b->out->own_bytes += bytes;
+        own_memory(b, index, memory, room);
         packing_make(buffer->packing, buffer->packing_parameter, content, b->pool, memory);
     }
     tensor_free(content);
@@ -221,7 +249,11 @@ static pofac_status keep_packed(const binder *b, size_t index, ir_tensor *conten
 
 /* Takes over `content`. */
 static pofac_status keep(const binder *b, size_t index, ir_tensor *content) {
-    return b->plan->buffers[index].packing == PACKING_NONE ? keep_rows(b, index, content) : keep_packed(b, index, content);
+    switch (b->plan->buffers[index].packing) {
+    case PACKING_NONE: return keep_rows(b, index, content);
+    case PACKING_SPARSE_VALUES: return keep_non_zeros(b, index, content);
+    default: return keep_packed(b, index, content);
+    }
 }
 
 /* A view that stays in use is held; what was packed, converted or copied is released. */
@@ -305,6 +337,29 @@ static pofac_status bind_all(const binder *b) {
     return POFAC_OK;
 }
 
+/* Does an evaluator see the pattern? */
+static bool is_pattern_seen(const plan *p, const char *name) {
+    for (size_t i = 0; i < p->n_buffers; i++)
+        if (p->buffers[i].type->kind == TYPE_PATTERN && p->buffers[i].packing == PACKING_NONE &&
+            strcmp(p->buffers[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Positions that are packed by now, or were only counted, need no memory any more. */
+static void release_patterns(const binder *b) {
+    const ir_context *c = b->plan->module->context;
+    for (ir_symbol symbol = 1; symbol < b->out->n_symbols; symbol++) {
+        const char *name = symbol_kind(c, symbol) == SYMBOL_NNZ ? pattern_name(b->plan->graph, symbol_value(c, symbol)) : NULL;
+        if (name && !is_pattern_seen(b->plan, name)) pattern_state_release(b->out->patterns, name);
+    }
+    for (size_t i = 0; i < b->plan->n_buffers; i++) {
+        const plan_buffer *buffer = &b->plan->buffers[i];
+        if (buffer->type->kind == TYPE_PATTERN && !is_pattern_seen(b->plan, buffer->name))
+            pattern_state_release(b->out->patterns, buffer->name);
+    }
+}
+
 pofac_status bound_weights_make(const plan *p, const tensor_source *state, thread_pool *pool, const diag_sink *sink,
                                 bound_weights *out) {
     size_t n = p->n_buffers ? p->n_buffers : 1;
@@ -319,7 +374,9 @@ pofac_status bound_weights_make(const plan *p, const tensor_source *state, threa
         return diag_out_of_memory(sink);
     binder b = {p, state, pool, sink, out};
     TRY(count_patterns(&b));
-    return bind_all(&b);
+    TRY(bind_all(&b));
+    release_patterns(&b);
+    return POFAC_OK;
 }
 
 void bound_weights_free(const plan *p, bound_weights *w) {

@@ -20,10 +20,15 @@ struct pattern_state {
 
 pattern_state *pattern_state_create(void) { return calloc(1, sizeof(pattern_state)); }
 
-static void pattern_free(named_pattern *p) {
-    if (!p) return;
+static void free_positions(named_pattern *p) {
     free(p->row_start);
     free(p->column);
+    p->row_start = NULL;
+    p->column = NULL;
+}
+
+static void pattern_free(named_pattern *p) {
+    if (p) free_positions(p);
     free(p);
 }
 
@@ -68,7 +73,7 @@ static bool find_positions(const ir_tensor *dense, named_pattern *p) {
     return true;
 }
 
-/* The pattern of state `name`, which the cache lacks. */
+/* The pattern of state `name`, whose positions the cache lacks. */
 static pofac_status read_pattern(const char *name, const tensor_source *state, const diag_sink *sink, named_pattern *p) {
     ir_tensor dense, copy = {0};
     TRY(state->get(state->user, name, sink, &dense));
@@ -77,7 +82,10 @@ static pofac_status read_pattern(const char *name, const tensor_source *state, c
         status =
             diag_error(sink, POFAC_ERR_INPUT, NULL, "%s: found a tensor of rank %u, a pattern needs a matrix", name, dense.rank);
     else if (!tensor_is_aligned(&dense) && tensor_clone(&dense, &copy) != POFAC_OK) status = diag_out_of_memory(sink);
-    if (status == POFAC_OK && !find_positions(copy.data ? &copy : &dense, p)) status = diag_out_of_memory(sink);
+    if (status == POFAC_OK && !find_positions(copy.data ? &copy : &dense, p)) {
+        free_positions(p);
+        status = diag_out_of_memory(sink);
+    }
     tensor_free(&copy);
     tensor_source_release(state, name);
     return status;
@@ -88,6 +96,7 @@ pofac_status pattern_state_pattern(pattern_state *p, const char *name, const ten
     size_t length = strlen(name);
     const strmap_entry *known = strmap_get(&p->index, name, length);
     named_pattern *found = known ? p->patterns.data[known->value] : calloc(1, sizeof *found);
+    if (known && !found->column) TRY(read_pattern(name, state, sink, found));
     if (!known) {
         pofac_status status = found ? read_pattern(name, state, sink, found) : diag_out_of_memory(sink);
         if (status == POFAC_OK && !VEC_PUSH(&p->patterns, found)) status = diag_out_of_memory(sink);
@@ -99,6 +108,11 @@ pofac_status pattern_state_pattern(pattern_state *p, const char *name, const ten
     }
     *out = (ir_tensor){.rank = 2, .dims = {found->pattern.n_rows, found->pattern.n_columns}, .pattern = &found->pattern};
     return POFAC_OK;
+}
+
+void pattern_state_release(pattern_state *p, const char *name) {
+    const strmap_entry *known = strmap_get(&p->index, name, strlen(name));
+    if (known) free_positions(p->patterns.data[known->value]);
 }
 
 void pattern_take(const ir_pattern *pattern, const ir_tensor *dense, ir_tensor *values) {

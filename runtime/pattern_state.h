@@ -18,6 +18,9 @@ void pattern_state_destroy(pattern_state *p);
 POFAC_MUST_USE pofac_status pattern_state_pattern(pattern_state *p, const char *name, const tensor_source *state,
                                                   const diag_sink *sink, ir_tensor *out);
 
+/* Frees the positions of `name`; whoever asks for them again makes the cache read them again. */
+void pattern_state_release(pattern_state *p, const char *name);
+
 /* The elements of `dense` [N,K] at the pattern's positions, in its order, into `values` [nnz], converted where the dtypes
  * differ. */
 void pattern_take(const ir_pattern *pattern, const ir_tensor *dense, ir_tensor *values);

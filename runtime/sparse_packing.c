@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALIGNMENT 64
+#include "runtime/weight_memory.h"
+
+#define ALIGNMENT 64      /* of the parts of an index */
 #define ROWS_BEHIND 8     /* numbers that stand behind rows and firsts, */
 #define OFFSETS_BEHIND 64 /* offsets, */
 #define VALUES_BEHIND 16  /* and values: kernels look ahead */
@@ -405,9 +407,10 @@ static pofac_status pack(pack_job *j, const ir_pattern *pattern, const char *nam
     return status;
 }
 
-/* `n_bytes` of `fill`, and the job writes to where `*to` then points. */
+/* `n_bytes` of `fill`, to which the job writes then. */
 static pofac_status allocate(int64_t n_bytes, int fill, const diag_sink *sink, void **to) {
-    if (posix_memalign(to, ALIGNMENT, (size_t)n_bytes) != 0) return *to = NULL, diag_out_of_memory(sink);
+    *to = weight_memory_take((size_t)n_bytes);
+    if (!*to) return diag_out_of_memory(sink);
     memset(*to, fill, (size_t)n_bytes);
     return POFAC_OK;
 }

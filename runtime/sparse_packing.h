@@ -3,7 +3,8 @@
  *
  * Every function works on all threads of the pool, one group of rows a chunk, and gives the same bytes for any number of threads.
  * `name` is that of the weight, for messages. POFAC_ERR_INPUT: the layout is outside of its limits, or cannot hold the pattern (a
- * group of M columns with more than N non-zeros, too many non-zeros). What *out gets is 64-byte aligned and goes to free().
+ * group of M columns with more than N non-zeros, too many non-zeros). What *out gets
+ * is memory of runtime/weight_memory.h, to be given back there with its bytes; NULL after an error.
  */
 #ifndef POFAC_RUNTIME_SPARSE_PACKING_H
 #define POFAC_RUNTIME_SPARSE_PACKING_H
@@ -12,7 +13,7 @@
 #include "ir/tensor.h"
 #include "runtime/thread_pool.h"
 
-/* The index of the pattern. */
+/* The index of the pattern, (*out)->bytes long. */
 POFAC_MUST_USE pofac_status sparse_index_make(const sparse_layout *layout, const ir_pattern *pattern, const char *name,
                                               thread_pool *pool, const diag_sink *sink, sparse_header **out);
 

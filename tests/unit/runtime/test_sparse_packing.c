@@ -17,6 +17,7 @@
 #include "ir/support/rng.h"
 #include "runtime/pattern_state.h"
 #include "runtime/sparse_packing.h"
+#include "runtime/weight_memory.h"
 
 typedef struct matrix {
     int64_t n, k;
@@ -81,9 +82,9 @@ static packed pack(const sparse_layout *l, const matrix *m, const ir_tensor *val
 }
 
 static void free_packed(packed *p) {
-    free(p->index);
-    free(p->values);
-    free(p->order);
+    weight_memory_give(p->index, p->index->bytes);
+    weight_memory_give(p->values, (size_t)p->value_bytes);
+    weight_memory_give(p->order, (size_t)p->n_order * sizeof *p->order);
 }
 
 /* ---- walking ---- */
