@@ -10,10 +10,11 @@
 
 /* One product x [R,K] with a weight [N,K]. */
 typedef struct linear_problem {
-    const char *name; /* of the weight, for messages */
+    const char *name; /* of the weight, for messages and pins */
     int64_t N, K;
-    int64_t n_rows;            /* R that the choice is made for */
-    const ir_pattern *pattern; /* of the weight's non-zeros; NULL: known to be dense */
+    int64_t n_rows;          /* R that the choice is made for */
+    int64_t nnz;             /* non-zeros of the weight; N K where nobody has counted them */
+    const ir_tensor *weight; /* dense [N,K], at any address, for those who look at where they are; NULL: known to be dense */
 } linear_problem;
 
 #define COST_MAX_VARIANT 160
@@ -30,5 +31,16 @@ typedef struct cost_source {
     pofac_status (*choose)(void *user, const linear_problem *problems, size_t n, const diag_sink *sink, linear_choice *out);
     void *user;
 } cost_source;
+
+/*
+ * The choice that needs no clock: sparse from COST_RULE_SPARSITY percent of zeros on, no variant. Half is on the safe side of the
+ * break-even of the kernels (25 to 40 % in measurements on AVX2), and of that of memory: a non-zero costs 6 bytes with its offset, so
+ * that below a third of zeros a sparse weight is even the larger one.
+ */
+#define COST_RULE_SPARSITY 50
+linear_choice cost_by_rule(const linear_problem *p);
+
+/* The number behind "tile=" in a variant's text; 0 when it names none. */
+int64_t cost_variant_tile(const char *variant);
 
 #endif

@@ -349,6 +349,22 @@ static bool types_agree(const ir_graph *ga, const ir_type *a, const ir_graph *gb
     return true;
 }
 
+/* Is `sparse` f32[nnz(%p)] and `dense` the matrix of which %p has the positions? One state may stand in both forms: a weight whose
+ * products read its non-zeros, while others read all of it. */
+static bool forms_agree(const ir_graph *gs, const ir_type *sparse, const ir_graph *gd, const ir_type *dense) {
+    const ir_context *c = gs->module->context;
+    ir_symbol nnz = sparse->dims[0].symbol[0];
+    if (sparse->rank != 1 || dense->rank != 2 || sparse->dtype != dense->dtype || dense->layout != LAYOUT_ROWS) return false;
+    if (!nnz || symbol_kind(c, nnz) != SYMBOL_NNZ || !dim_equal(sparse->dims[0], dim_symbol(nnz))) return false;
+    const ir_type *pattern = graph_type(gs, symbol_value(c, nnz));
+    return pattern->kind == TYPE_PATTERN && dims_agree(gs, pattern->dims[0], gd, dense->dims[0]) &&
+           dims_agree(gs, pattern->dims[1], gd, dense->dims[1]);
+}
+
+static bool leaves_agree(const ir_graph *ga, const ir_type *a, const ir_graph *gb, const ir_type *b) {
+    return types_agree(ga, a, gb, b) || forms_agree(ga, a, gb, b) || forms_agree(gb, b, ga, a);
+}
+
 /* The entry of `name` in the map, made with `value` where missing. */
 static pofac_status enter_name(const checker *k, strmap *map, const char *name, uint64_t value, uint64_t *old, bool *inserted) {
     const strmap_entry *entry = strmap_put(map, name, strlen(name), value, inserted);
@@ -372,7 +388,7 @@ static pofac_status leaf_conflict(const checker *k, const ir_node *n, const ir_g
     return status;
 }
 
-/* Leaves of one op and name agree in type over all the graphs. Values of the map: graph's index << 32 | node. */
+/* Leaves of one op and name agree in type, or are forms of one matrix, over all the graphs. Values of the map: graph's index << 32 | node. */
 static pofac_status check_shared_leaves(ir_graph *const *graphs, size_t n_graphs, ir_op op, const diag_sink *sink, strmap *map) {
     for (size_t i = 0; i < n_graphs; i++) {
         const checker k = {.g = graphs[i], .sink = sink};
@@ -384,7 +400,7 @@ static pofac_status check_shared_leaves(ir_graph *const *graphs, size_t n_graphs
             TRY(enter_name(&k, map, node_string(n, "name"), (uint64_t)i << 32 | j, &first_at, &inserted));
             const ir_graph *other = graphs[first_at >> 32];
             const ir_node *first = &other->nodes.data[(uint32_t)first_at];
-            if (types_agree(other, graph_type(other, first->first_result), graphs[i], graph_type(graphs[i], n->first_result)))
+            if (leaves_agree(other, graph_type(other, first->first_result), graphs[i], graph_type(graphs[i], n->first_result)))
                 continue;
             return leaf_conflict(&k, n, other, first);
         }

@@ -7,9 +7,13 @@
  * a relayout node converts, once per value and layout, where it is first needed. Relayouts that the graph had are dropped: whoever
  * reads them asks again, so running the pass twice is running it once. Leaves keep the layout that they are declared in.
  */
+#include <stdio.h>
+
 #include "ir/op.h"
 #include "ir/rewrite.h"
 #include "passes/pass.h"
+
+#define DEFAULT_TILE 32
 
 typedef struct layout_state {
     rewriter rw;
@@ -82,6 +86,28 @@ static void place_output(layout_state *s, ir_value old) {
     rewrite_map(&s->rw, old, in_layout(s, old, false));
 }
 
+/* The width that the option and the variants of linears agree on; DEFAULT_TILE where neither names one. */
+static pofac_status find_tile(const pass_input *in, const ir_graph *g, int64_t *out) {
+    const pass_option_schema *option = pass_option_find(in->pass, "tile");
+    TRY(pass_int_option(in, "tile", out));
+    for (size_t i = 0; i < g->nodes.size; i++) {
+        const ir_node *n = &g->nodes.data[i];
+        const int64_t tile = n->op == OP_linear ? cost_variant_tile(node_string(n, "variant")) : 0;
+        char number[24];
+        if (tile == 0 || tile == *out) continue;
+        snprintf(number, sizeof number, "%lld", (long long)(*out ? *out : tile));
+        if (*out == 0 && pass_option_takes(option, number, NULL)) {
+            *out = tile;
+            continue;
+        }
+        const diag_place place = location_place(n->location);
+        return diag_error(in->sink, POFAC_ERR_INPUT, &place, "%%%u = linear: layout: the variant is for tiles<%lld>, wanted %s",
+                          graph_value_number(g, n->first_result), (long long)tile, *out ? number : option->values);
+    }
+    if (*out == 0) *out = DEFAULT_TILE;
+    return POFAC_OK;
+}
+
 static pofac_status layout_graph(void *user, const ir_graph *from, ir_module *to) {
     const pass_input *in = user;
     arena memory = ARENA_INIT;
@@ -89,7 +115,7 @@ static pofac_status layout_graph(void *user, const ir_graph *from, ir_module *to
     layout_state s = {.source = ARENA_ARRAY(&memory, ir_value, from->values.size)};
     for (int i = 0; i < 2; i++) s.converted[i] = ARENA_ARRAY(&memory, ir_value, from->values.size);
     pofac_status status = s.source && s.converted[0] && s.converted[1] ? POFAC_OK : diag_out_of_memory(in->sink);
-    if (status == POFAC_OK) status = pass_int_option(in, "tile", &tile);
+    if (status == POFAC_OK) status = find_tile(in, from, &tile);
     if (status == POFAC_OK) status = rewrite_begin(&s.rw, from, to);
     if (status == POFAC_OK) {
         s.tile = (uint32_t)tile;

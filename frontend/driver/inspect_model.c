@@ -5,19 +5,6 @@
 
 #include "ir/op.h"
 
-/* Zeros of either sign; f32 at full speed. */
-static int64_t count_zeros(const ir_tensor *t) {
-    int64_t n = tensor_elements(t), zeros = 0;
-    enum { RUN = 1024 };
-    double run[RUN];
-    for (int64_t i = 0; i < n; i += RUN) {
-        int64_t count = n - i < RUN ? n - i : RUN;
-        tensor_get_run(t, i, count, run);
-        for (int64_t k = 0; k < count; k++) zeros += run[k] == 0.0;
-    }
-    return zeros;
-}
-
 /* The step of the plan that reads parameter `name`. */
 static const char *kernel_of(const plan *p, const char *name) {
     for (size_t i = 0; i < p->n_steps; i++)
@@ -58,7 +45,7 @@ static pofac_status inspect_parameter(const plan *p, const ir_node *leaf, const 
     strbuf_free(&shape);
     row->kernel = arena_strdup(a, kernel_of(p, name));
     row->elements = tensor_elements(&t);
-    row->zeros = count_zeros(&t);
+    row->zeros = tensor_count_zeros(&t);
     row->bytes = (int64_t)tensor_bytes(&t);
     row->prunable = is_linear_weight(p->graph, name);
     return row->name && row->shape && row->kernel ? POFAC_OK : diag_out_of_memory(sink);

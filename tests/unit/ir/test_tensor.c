@@ -279,6 +279,31 @@ static void patterns_are_cloned_with_their_arrays(void **state) {
     assert_true(fail_alloc_stop());
 }
 
+/* Of either sign, of every format of weights, at any address, around the length of a block; the smallest numbers are none. */
+static void zeros_are_counted(void **state) {
+    (void)state;
+    static const ir_dtype dtypes[] = {IR_F32, IR_F16, IR_BF16, IR_F64, IR_I8};
+    static const int64_t sizes[] = {0, 1, 1023, 1024, 1025, 3000};
+    static char room[8 * 3000 + 1];
+    for (size_t d = 0; d < sizeof dtypes / sizeof *dtypes; d++) {
+        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+            ir_tensor t = new_tensor(dtypes[d], sizes[s]);
+            int64_t wanted = 0;
+            for (int64_t i = 0; i < sizes[s]; i++) {
+                const double values[] = {0.0, -0.0, dtypes[d] == IR_F16 ? 0x1p-24 : dtypes[d] == IR_I8 ? 1 : 0x1p-133, -1.5, NAN};
+                size_t which = (size_t)(i * 7 + i / 5) % (dtypes[d] == IR_I8 ? 4 : 5);
+                tensor_set(&t, i, values[which]);
+                wanted += which < 2;
+            }
+            memcpy(room + 1, t.data, tensor_bytes(&t));
+            const ir_tensor shifted = tensor_view(dtypes[d], 1, &sizes[s], room + 1);
+            assert_int_equal(tensor_count_zeros(&t), wanted);
+            assert_int_equal(tensor_count_zeros(&shifted), wanted);
+            tensor_free(&t);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(f16_rounds_to_nearest_even),
@@ -288,6 +313,7 @@ int main(void) {
         cmocka_unit_test(four_bits_are_packed_low_nibble_first),
         cmocka_unit_test(large_integers_round_once),
         cmocka_unit_test(runs_equal_single_elements),
+        cmocka_unit_test(zeros_are_counted),
         cmocka_unit_test(sizes_and_memory),
         cmocka_unit_test(patterns_are_cloned_with_their_arrays),
     };

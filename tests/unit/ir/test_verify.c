@@ -377,6 +377,24 @@ static void states_agree_over_graphs(void **state) {
     close_fixture(&f);
 }
 
+/* A matrix beside its non-zeros, in one graph or in two. */
+static void states_may_stand_in_both_forms(void **state) {
+    (void)state;
+    fixture f;
+    open_fixture(&f);
+    const ir_dim four[2] = {dim_const(4), dim_const(4)}, other[2] = {dim_const(4), dim_const(5)};
+    ir_graph *h = module_add_graph(f.m, "eval");
+    build_leaf(h, OP_state, "w", type_tensor(f.c, IR_F32, 2, four));
+    ir_value p = build_leaf(h, OP_pattern, "w", graph_type(f.g, f.p));
+    ir_dim nnz = dim_symbol(symbol_nnz(f.c, p));
+    build_leaf(h, OP_state, "w", type_tensor(f.c, IR_F32, 1, &nnz));
+    assert_int_equal(verify_module(f.m, &f.sink), POFAC_OK);
+    build_leaf(h, OP_state, "w", type_tensor(f.c, IR_F32, 2, other));
+    assert_int_equal(verify_graph(h, &f.sink), POFAC_ERR_INPUT);
+    assert_string_equal(strbuf_str(&f.messages), "error: %4 = state: \"w\" is f32[4,5], wanted f32[4,4] as in %1 of graph @eval\n");
+    close_fixture(&f);
+}
+
 static void every_graph_is_verified(void **state) {
     (void)state;
     fixture f;
@@ -538,10 +556,15 @@ static void failing_allocations_are_reported(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_rule_has_its_message),          cmocka_unit_test(states_leave_over_a_new_pattern),
-        cmocka_unit_test(groups_may_share_an_operand_alone),  cmocka_unit_test(constants_may_lack_data),
-        cmocka_unit_test(states_agree_over_graphs),           cmocka_unit_test(every_graph_is_verified),
-        cmocka_unit_test(groups_agree_with_a_slow_reference), cmocka_unit_test(large_groups_are_checked_in_linear_time),
+        cmocka_unit_test(each_rule_has_its_message),
+        cmocka_unit_test(states_leave_over_a_new_pattern),
+        cmocka_unit_test(groups_may_share_an_operand_alone),
+        cmocka_unit_test(constants_may_lack_data),
+        cmocka_unit_test(states_agree_over_graphs),
+        cmocka_unit_test(every_graph_is_verified),
+        cmocka_unit_test(states_may_stand_in_both_forms),
+        cmocka_unit_test(groups_agree_with_a_slow_reference),
+        cmocka_unit_test(large_groups_are_checked_in_linear_time),
         cmocka_unit_test(failing_allocations_are_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

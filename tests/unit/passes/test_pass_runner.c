@@ -131,10 +131,10 @@ static void test_every_message_about_options(void **state) {
     expect_refusal("layout{tile}", "pipeline:1:12: error: found \"}\", wanted \"=\"\n"
                                    "  layout{tile}\n"
                                    "             ^\n");
-    expect_refusal("layout{tile=}", "pipeline:1:13: error: found \"}\", wanted 16|32|64\n"
+    expect_refusal("layout{tile=}", "pipeline:1:13: error: found \"}\", wanted 0|16|32|64\n"
                                     "  layout{tile=}\n"
                                     "              ^\n");
-    expect_refusal("layout{tile=48}", "pipeline:1:13: error: found \"48\", wanted 16|32|64\n"
+    expect_refusal("layout{tile=48}", "pipeline:1:13: error: found \"48\", wanted 0|16|32|64\n"
                                       "  layout{tile=48}\n"
                                       "              ^\n");
     expect_refusal("fold{max_elements=-1}", "pipeline:1:19: error: found \"-1\", wanted 0..1099511627776\n"
@@ -519,7 +519,7 @@ static void test_options_without_text(void **state) {
         pass_option option;
         const char *message;
     } cases[] = {
-        {"layout", {"tile", "7"}, "error: layout: option tile is \"7\", wanted 16|32|64\n"},
+        {"layout", {"tile", "7"}, "error: layout: option tile is \"7\", wanted 0|16|32|64\n"},
         {"fold", {"max_elements", "many"}, "error: fold: option max_elements is \"many\", wanted 0..1099511627776\n"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

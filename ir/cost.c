@@ -1,0 +1,20 @@
+/* The rule that stands in for measurements; see cost.h. */
+#include "ir/cost.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+linear_choice cost_by_rule(const linear_problem *p) {
+    /* N K is the number of elements of a tensor, and a hundred times that fits into a double exactly enough */
+    double zeros = (double)(p->N * p->K - p->nnz);
+    return (linear_choice){.sparse = p->weight && 100 * zeros >= COST_RULE_SPARSITY * ((double)p->N * (double)p->K)};
+}
+
+int64_t cost_variant_tile(const char *variant) {
+    static const char word[] = "tile=";
+    for (const char *at = variant; *at; at += strcspn(at, " ")) {
+        at += strspn(at, " ");
+        if (strncmp(at, word, sizeof word - 1) == 0) return strtoll(at + sizeof word - 1, NULL, 10);
+    }
+    return 0;
+}

@@ -1,0 +1,223 @@
+/*
+ * Sparsify: a linear whose weight has enough zeros reads its non-zeros alone, and every linear gets the kernel that costs least.
+ *
+ *   %w = state {name = "w"} : f32[N,K]          %p = pattern {name = "w"} : pattern[N,K]
+ *   linear %x, %w, %b                    ->     %v = state {name = "w"} : f32[nnz(%p)]
+ *                                               linear %x, %v, %b, %p {variant = "..."}
+ *
+ * The zeros of the weights that the environment has are counted, and its cost source chooses for all weights of a graph at once: sparse
+ * or dense, and the variant, which the node records, so that the text of the graph repeats the choice. Without a cost source a rule
+ * on the share of zeros decides (ir/cost.h). Weights that the environment lacks are taken for dense: nobody should make them up just
+ * to count zeros. Linears that are sparse or have a variant already are left alone; linears of one weight get one choice, made for the
+ * longest of them. A weight that others read as well keeps its dense leaf beside the sparse one.
+ *
+ * Results are the same bits: a dense sum only has products with zero more, which change nothing while x is finite.
+ */
+#include <string.h>
+
+#include "ir/op.h"
+#include "ir/rewrite.h"
+#include "passes/pass.h"
+
+/* A weight by name, and what becomes of it. */
+typedef struct weight {
+    ir_tensor content;
+    linear_problem problem;
+    linear_choice choice;
+    bool sparse;
+    ir_value pattern, values; /* of the new graph, IR_NO_VALUE: not made yet */
+} weight;
+
+typedef struct sparsify_state {
+    const pass_input *in;
+    const ir_graph *g;
+    arena *memory;
+    int64_t min_sparsity; /* percent */
+    ir_binding sizes;     /* what the choice is made for */
+    weight *weights;
+    size_t n_weights;
+    uint32_t *weight_of; /* [values] 1 + index of the weight that a leaf is, when a linear may read it sparse; else 0 */
+    bool *read_dense;    /* [values] somebody reads the leaf as it is */
+} sparsify_state;
+
+/* ---- which linears ---- */
+
+/* A linear for which a kernel is to be chosen: f32, its weight a dense state leaf [N,K]. */
+static bool is_open(const ir_graph *g, const ir_node *n) {
+    if (n->op != OP_linear || node_input(n, 3) != IR_NO_VALUE || node_string(n, "variant")[0]) return false;
+    const ir_type *w = graph_type(g, n->inputs[1]);
+    int64_t N, K;
+    return graph_node_of(g, n->inputs[1])->op == OP_state && w->rank == 2 && w->dtype == IR_F32 && w->layout == LAYOUT_ROWS &&
+           dim_is_const(w->dims[0], &N) && dim_is_const(w->dims[1], &K) && N > 0 && K > 0;
+}
+
+/* Numbers for the symbols: one sequence of `rows` tokens, as far as the bounds allow. */
+static pofac_status make_sizes(sparsify_state *s, int64_t rows) {
+    const ir_context *c = s->g->module->context;
+    size_t n = context_n_symbols(c) + 1;
+    int64_t *value = ARENA_ARRAY(s->memory, int64_t, n);
+    if (!value) return diag_out_of_memory(s->in->sink);
+    for (ir_symbol symbol = 1; symbol < n; symbol++) {
+        const char *name = symbol_name(c, symbol);
+        int64_t bound = graph_symbol_bound(s->g, symbol);
+        value[symbol] = name && strcmp(name, "B") == 0 ? 1 : bound > 0 && bound < rows ? bound : rows;
+    }
+    s->sizes = (ir_binding){value, n};
+    return POFAC_OK;
+}
+
+/* The weight of a leaf's name, entered where missing. */
+static weight *enter_weight(sparsify_state *s, ir_value leaf) {
+    const char *name = node_string(graph_node_of(s->g, leaf), "name");
+    const ir_type *t = graph_type(s->g, leaf);
+    size_t i = 0;
+    while (i < s->n_weights && strcmp(s->weights[i].problem.name, name) != 0) i++;
+    s->weight_of[leaf] = (uint32_t)i + 1;
+    if (i < s->n_weights) return &s->weights[i];
+    linear_problem *p = &s->weights[s->n_weights++].problem;
+    *p = (linear_problem){.name = name, .n_rows = 1};
+    dim_is_const(t->dims[0], &p->N);
+    dim_is_const(t->dims[1], &p->K);
+    p->nnz = p->N * p->K;
+    return &s->weights[i];
+}
+
+static void find_weights(sparsify_state *s) {
+    for (size_t i = 0; i < s->g->nodes.size; i++) {
+        const ir_node *n = &s->g->nodes.data[i];
+        if (!is_open(s->g, n)) continue;
+        weight *w = enter_weight(s, n->inputs[1]);
+        int64_t rows = dim_eval(graph_type(s->g, n->inputs[0])->dims[0], s->sizes);
+        if (rows > w->problem.n_rows) w->problem.n_rows = rows;
+    }
+}
+
+/* ---- what is known about them ---- */
+
+/* Does the graph make new content for the state? Then its form is not this graph's to choose. */
+static bool is_updated(const sparsify_state *s, const char *name) {
+    for (size_t i = 0; i < s->g->outputs.size; i++)
+        if (strcmp(s->g->outputs.data[i].name, name) == 0) return true;
+    return false;
+}
+
+static pofac_status read_weight(const sparsify_state *s, weight *w) {
+    const tensor_source *state = s->in->environment->state;
+    linear_problem *p = &w->problem;
+    if (!state || is_updated(s, p->name)) return POFAC_OK;
+    pofac_status status = state->get(state->user, p->name, NULL, &w->content);
+    if (status == POFAC_ERR_INPUT) return POFAC_OK; /* there is none of that name */
+    if (status != POFAC_OK) return diag_out_of_memory(s->in->sink);
+    const ir_tensor *t = &w->content;
+    if (dtype_class(t->dtype) != DTYPE_FLOAT || t->pattern || t->rank != 2 || t->dims[0] != p->N || t->dims[1] != p->K)
+        return POFAC_OK; /* whoever binds it will say so */
+    p->nnz = p->N * p->K - tensor_count_zeros(t);
+    double zeros = (double)(p->N * p->K - p->nnz), all = (double)p->N * (double)p->K;
+    if (100 * zeros >= (double)s->min_sparsity * all) p->weight = t;
+    return POFAC_OK;
+}
+
+static pofac_status choose(sparsify_state *s) {
+    const cost_source *costs = s->in->environment->costs;
+    linear_problem *problems = ARENA_ARRAY(s->memory, linear_problem, s->n_weights + 1);
+    linear_choice *choices = ARENA_ARRAY(s->memory, linear_choice, s->n_weights + 1);
+    if (!problems || !choices) return diag_out_of_memory(s->in->sink);
+    for (size_t i = 0; i < s->n_weights; i++) {
+        TRY(read_weight(s, &s->weights[i]));
+        problems[i] = s->weights[i].problem;
+        choices[i] = cost_by_rule(&problems[i]);
+    }
+    if (costs && s->n_weights > 0) TRY(costs->choose(costs->user, problems, s->n_weights, s->in->sink, choices));
+    for (size_t i = 0; i < s->n_weights; i++) {
+        if (choices[i].sparse && !problems[i].weight) continue; /* an answer to another question */
+        s->weights[i].choice = choices[i];
+        s->weights[i].sparse = choices[i].sparse;
+    }
+    return POFAC_OK;
+}
+
+/* The weight of a linear that reads non-zeros from now on, or that gets a variant; NULL: it stays as it is. */
+static weight *chosen_weight(const sparsify_state *s, const ir_node *n) {
+    if (!is_open(s->g, n)) return NULL;
+    weight *w = &s->weights[s->weight_of[n->inputs[1]] - 1];
+    return w->sparse || w->choice.variant[0] ? w : NULL;
+}
+
+static void find_dense_readers(sparsify_state *s) {
+    for (size_t i = 0; i < s->g->nodes.size; i++) {
+        const ir_node *n = &s->g->nodes.data[i];
+        const weight *w = chosen_weight(s, n);
+        for (uint32_t k = 0; k < n->n_inputs; k++)
+            if (n->inputs[k] != IR_NO_VALUE && !(k == 1 && w && w->sparse)) s->read_dense[n->inputs[k]] = true;
+    }
+    for (size_t i = 0; i < s->g->outputs.size; i++) s->read_dense[s->g->outputs.data[i].value] = true;
+}
+
+/* ---- the new graph ---- */
+
+/* A state leaf: dense if somebody reads it so, and the pattern and non-zeros of a sparse weight where its first leaf stands. */
+static void place_leaf(const sparsify_state *s, rewriter *rw, const ir_node *n) {
+    weight *w = s->weight_of[n->first_result] ? &s->weights[s->weight_of[n->first_result] - 1] : NULL;
+    bool sparse = w && w->sparse;
+    if (!sparse || s->read_dense[n->first_result]) rewrite_copy_unmarked(rw, n, NULL, NULL);
+    if (!sparse || w->pattern != IR_NO_VALUE) return;
+    ir_context *c = rw->to->module->context;
+    const ir_type *t = graph_type(s->g, n->first_result);
+    rewrite_visit(rw, n);
+    w->pattern = build_leaf(rw->to, OP_pattern, w->problem.name, type_pattern(c, t->dims[0], t->dims[1]));
+    ir_dim nnz = dim_symbol(symbol_nnz(c, w->pattern));
+    w->values = build_leaf(rw->to, OP_state, w->problem.name, type_tensor(c, t->dtype, 1, &nnz));
+}
+
+static void place_linear(const weight *w, rewriter *rw, const ir_node *n) {
+    ir_value inputs[4] = {rewrite_value(rw, n->inputs[0])};
+    ir_attr variant = attr_string("variant", w->choice.variant);
+    inputs[1] = w->sparse ? w->values : rewrite_value(rw, n->inputs[1]);
+    inputs[2] = rewrite_value(rw, node_input(n, 2));
+    inputs[3] = w->sparse ? w->pattern : IR_NO_VALUE;
+    rewrite_visit(rw, n);
+    ir_value y = node_add(rw->to, OP_linear, inputs, 4, &variant, w->choice.variant[0] != 0, NULL);
+    rewrite_map(rw, n->first_result, y);
+}
+
+static pofac_status rewrite_graph(const sparsify_state *s, ir_module *to) {
+    rewriter rw;
+    TRY(rewrite_begin(&rw, s->g, to));
+    for (size_t i = 0; i < s->g->nodes.size; i++) {
+        const ir_node *n = &s->g->nodes.data[i];
+        const weight *w = chosen_weight(s, n);
+        if (n->op == OP_state) place_leaf(s, &rw, n);
+        else if (w) place_linear(w, &rw, n);
+        else rewrite_copy_unmarked(&rw, n, NULL, NULL);
+    }
+    return rewrite_finish(&rw);
+}
+
+static pofac_status sparsify_graph(void *user, const ir_graph *from, ir_module *to) {
+    const pass_input *in = user;
+    arena memory = ARENA_INIT;
+    int64_t rows = 0;
+    sparsify_state s = {.in = in, .g = from, .memory = &memory};
+    s.weights = ARENA_ARRAY(&memory, weight, from->nodes.size + 1);
+    s.weight_of = ARENA_ARRAY(&memory, uint32_t, from->values.size + 1);
+    s.read_dense = ARENA_ARRAY(&memory, bool, from->values.size + 1);
+    pofac_status status = s.weights && s.weight_of && s.read_dense ? POFAC_OK : diag_out_of_memory(in->sink);
+    if (status == POFAC_OK) status = pass_int_option(in, "min_sparsity", &s.min_sparsity);
+    if (status == POFAC_OK) status = pass_int_option(in, "rows", &rows);
+    if (status == POFAC_OK) status = make_sizes(&s, rows);
+    if (status == POFAC_OK) {
+        find_weights(&s);
+        status = choose(&s);
+    }
+    if (status == POFAC_OK) {
+        find_dense_readers(&s);
+        status = rewrite_graph(&s, to);
+    }
+    arena_free(&memory);
+    return status;
+}
+
+pofac_status pass_sparsify(const pass_input *in, ir_module **out) {
+    pass_input copy = *in;
+    return rewrite_module(in->module, sparsify_graph, &copy, in->sink, out);
+}

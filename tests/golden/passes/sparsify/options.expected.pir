@@ -1,0 +1,6 @@
+graph @options (T <= 64) {
+  %1 = input {name = "x"}                                                : f32[T,4]
+  %2 = state {name = "w"}                                                : f32[4,4]
+  %3 = linear %1, %2                                                     : f32[T,4]
+  return "y" = %3
+}
