@@ -200,6 +200,23 @@ static void read_labels(reader *r, const json_t *id2label, const char **labels, 
     }
 }
 
+/* The reference writes both; where they differ, data and model would be put together in different ways. */
+static void check_label2id(const reader *r, const char *const *labels, size_t n) {
+    const diag_place place = {.file = r->file};
+    strbuf text = STRBUF_INIT;
+    const char *label;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)get(r, "label2id"), label, value) {
+        const json_int_t id = json_is_integer(value) ? json_integer_value(value) : -1;
+        if (id >= 0 && id < (json_int_t)n && strcmp(labels[id], label) == 0) continue;
+        diag_warning(r->sink, &place,
+                     "label2id: found %s for \"%s\", which id2label does not have there: labels are those of id2label",
+                     json_describe(value, &text), label);
+        break;
+    }
+    strbuf_free(&text);
+}
+
 static void read_id2label(reader *r) {
     const json_t *value = get(r, "id2label");
     if (!value) return;
@@ -214,6 +231,7 @@ static void read_id2label(reader *r) {
         return;
     }
     read_labels(r, value, labels, n);
+    if (r->status == POFAC_OK) check_label2id(r, labels, n);
     r->spec->labels = labels;
     r->spec->num_labels = (int64_t)n;
 }

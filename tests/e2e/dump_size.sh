@@ -1,5 +1,5 @@
 #!/bin/bash
-# BERT-Large as IR stays readable: constants are names, equal layers are printed once, and no dump has a megabyte.
+# pitfall 25: BERT-Large as IR stays readable: constants are names, equal layers are printed once, and no dump has a megabyte.
 . "$(dirname "$0")/harness.bash"
 cp "$source_dir/examples/bert-large.xml" model.xml
 megabyte=1000000

@@ -1,6 +1,6 @@
 #!/bin/bash
-# The eight models of the fixtures: outputs and loss within 1e-5 of the reference, by the interpreter and by compiled code, in one batch
-# and one by one, and the same bytes with 1 and with 2 threads.
+# The eight models of the fixtures: outputs and loss within 1e-5 of the reference (pitfall 18), by the interpreter and by compiled code,
+# in one batch and one by one, and the same bytes with 1 and with 2 threads (pitfall 21).
 . "$(dirname "$0")/harness.bash"
 need_shared
 

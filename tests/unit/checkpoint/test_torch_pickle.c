@@ -1,4 +1,4 @@
-/* The unpickler: what each opcode makes, and every pickle that it refuses, with the message. */
+/* pitfall 15: the unpickler, which runs nothing: what each opcode makes, and every pickle that it refuses, with the message. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

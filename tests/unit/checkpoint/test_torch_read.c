@@ -1,4 +1,4 @@
-/* Files of torch.save in both forms: the tensors that come out; shards and directories; the fixtures against safetensors. */
+/* pitfall 15: files of torch.save in both forms: the tensors that come out; shards and directories; the fixtures against safetensors. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* Files of torch.save that are refused, with the message; files cut and changed at every byte. */
+/* pitfall 15: files of torch.save that are refused, with the message; files cut and changed at every byte. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* Zip archives: what is read, by which way, and every archive that is refused, with the message. */
+/* pitfall 15: zip archives, zip64 among them: what is read, by which way, and every archive that is refused, with the message. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

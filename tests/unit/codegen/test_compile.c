@@ -92,6 +92,7 @@ static void release(compilation *c) {
     strbuf_free(&c->messages);
 }
 
+/* pitfall 23: no symbol is defined twice. */
 static void equal_groups_share_a_kernel(void **state) {
     (void)state;
     compilation c;
@@ -144,6 +145,7 @@ static size_t resident_bytes(void) {
     return resident * (size_t)sysconf(_SC_PAGESIZE);
 }
 
+/* pitfall 23: rounds of compiling and freeing leave no memory behind. */
 static void rounds_leave_memory_flat(void **state) {
     (void)state;
     const char *sanitizer = getenv("POFAC_SANITIZE"), *wanted = getenv("POFAC_COMPILE_ROUNDS");

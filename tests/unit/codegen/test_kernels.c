@@ -154,6 +154,35 @@ static void layer_norm_of_odd_sizes(void **state) {
     }
 }
 
+/* pitfall 18: eps counts where a row hardly varies: rows that are constant, or whose variance is about that of eps, on top of a large
+ * mean, which formulas that subtract squares lose. */
+static void layer_norm_of_rows_that_hardly_vary(void **state) {
+    (void)state;
+    enum { T = 40, E = 96 };
+    for (int W = 16; W <= 64; W *= 2) {
+        fixture f = begin();
+        ir_tensor *x = kernel_case_reals(&f.inputs, "x", 2, DIMS(T, E));
+        kernel_case_reals(&f.state, "g", 1, DIMS(E));
+        kernel_case_reals(&f.state, "b", 1, DIMS(E));
+        float *numbers = x->data;
+        for (int i = 0; i < T * E; i++) { /* steps of 2^-10 around 4, which f32 has exactly */
+            const int row = i / E;
+            numbers[i] = row % 2 ? 4.0f : 4.0f + (float)(i % 2 ? row : -row) / 1024;
+        }
+        strbuf_printf(&f.text,
+                      "graph @g (T <= 4096) {\n"
+                      "  %%1 = input {name = \"x\"} : f32[T,%d]\n"
+                      "  %%2 = state {name = \"g\"} : f32[%d]\n"
+                      "  %%3 = state {name = \"b\"} : f32[%d]\n"
+                      "  %%4 = relayout %%1 : f32[T,%d] tiles<%d>\n"
+                      "  %%5:3 = layer_norm %%4, %%2, %%3 {eps = 1e-06} : f32[T,%d] tiles<%d>, f32[T], f32[T]\n"
+                      "  %%6 = relayout %%5 : f32[T,%d]\n"
+                      "  return \"y\" = %%6\n}\n",
+                      E, E, E, E, W, E, W, E);
+        finish(&f, "layer_norm", 3e-6, 1e-5);
+    }
+}
+
 /* Groups that are cut before their layer norm, which then works in place: a sum, and embeddings. */
 static void layer_norm_in_groups(void **state) {
     (void)state;
@@ -242,6 +271,41 @@ static void attention_with_masked_keys(void **state) {
         for (int masked = 1; masked <= 3; masked++)
             check_attention(&batches[b], 2, 12, (b + (size_t)masked) % 2 ? 32 : 16, masked, forms[(b + (size_t)masked) % 4],
                             masked != 1);
+}
+
+/* pitfall 18: a masked key has weight 0, and not that of a large negative number: its score may be as large as floats are, and its value
+ * anything finite. */
+static void attention_with_masked_keys_of_large_scores(void **state) {
+    (void)state;
+    enum { R = 50, E = 32 };
+    static const float large[] = {1e4f, -1e4f, 1e15f, -1e15f};
+    for (size_t i = 0; i < N_OF(large); i++) {
+        fixture f = begin();
+        kernel_case_reals(&f.inputs, "q", 2, DIMS(R, E));
+        ir_tensor *k = kernel_case_reals(&f.inputs, "k", 2, DIMS(R, E)), *v = kernel_case_reals(&f.inputs, "v", 2, DIMS(R, E));
+        ir_tensor *offsets = named_tensors_add(&f.inputs, "offsets", IR_I32, 1, DIMS(3));
+        for (int64_t b = 0; b < 3; b++) tensor_set_int(offsets, b, (int64_t[]){0, 17, R}[b]);
+        ir_tensor *keep = named_tensors_add(&f.inputs, "keep", IR_I64, 1, DIMS(R));
+        for (int64_t row = 0; row < R; row++) {
+            tensor_set_int(keep, row, row % 3 != 1);
+            for (int64_t e = 0; e < E && row % 3 == 1; e++)
+                ((float *)k->data)[row * E + e] = large[i], ((float *)v->data)[row * E + e] = 1e6f;
+        }
+        strbuf_puts(&f.text,
+                    "graph @g (B <= 64, R <= 4096) {\n"
+                    "  %1 = input {name = \"q\"} : f32[R,32]\n"
+                    "  %2 = input {name = \"k\"} : f32[R,32]\n"
+                    "  %3 = input {name = \"v\"} : f32[R,32]\n"
+                    "  %4 = input {name = \"offsets\"} : i32[B+1]\n"
+                    "  %5 = input {name = \"keep\"} : i64[R]\n"
+                    "  %6 = relayout %1 : f32[R,32] tiles<16>\n"
+                    "  %7 = relayout %2 : f32[R,32] tiles<16>\n"
+                    "  %8 = relayout %3 : f32[R,32] tiles<16>\n"
+                    "  %9:2 = attention %6, %7, %8, %4, %5 {heads = 2, scale = 0.5} : f32[R,32] tiles<16>, f32[R,2] tiles<16>\n"
+                    "  %10 = relayout %9 : f32[R,32]\n"
+                    "  return \"y\" = %10\n}\n");
+        finish(&f, "attention", 5e-6, 1e-6);
+    }
 }
 
 static void attention_in_wide_tiles(void **state) {
@@ -522,9 +586,11 @@ int main(void) {
         cmocka_unit_test(linear_of_bert_sizes),
         cmocka_unit_test(linear_with_elementwise_work),
         cmocka_unit_test(layer_norm_of_odd_sizes),
+        cmocka_unit_test(layer_norm_of_rows_that_hardly_vary),
         cmocka_unit_test(layer_norm_in_groups),
         cmocka_unit_test(attention_of_odd_sizes),
         cmocka_unit_test(attention_with_masked_keys),
+        cmocka_unit_test(attention_with_masked_keys_of_large_scores),
         cmocka_unit_test(attention_in_wide_tiles),
         cmocka_unit_test(attention_with_queries_of_its_own),
         cmocka_unit_test(kept_and_scattered_rows),

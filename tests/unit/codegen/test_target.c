@@ -1,4 +1,4 @@
-/* Targets: the table, what this machine is said to support, and the messages for what it does not. */
+/* pitfall 10: targets: the table, what this machine is said to support, and the messages for what it does not. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

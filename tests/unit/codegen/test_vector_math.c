@@ -1,5 +1,5 @@
 /*
- * Vector mathematics against libm in double, swept over all magnitudes, on every instruction set of the machine, with the bounds
+ * pitfall 18: vector mathematics against libm in double, swept over all magnitudes, on every instruction set of the machine, with the bounds
  * that vector_math.h states; and what happens to NaN, infinities and numbers at the edges.
  */
 #include <setjmp.h>

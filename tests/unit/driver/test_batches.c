@@ -1,5 +1,5 @@
 /*
- * What a sequence's answer is does not depend on its batch: alone, with others, padded or packed, a sequence's numbers are the same bit
+ * pitfall 28: what a sequence's answer is does not depend on its batch: alone, with others, padded or packed, a sequence's numbers are the same bit
  * for bit, whatever the head. And predictions of chosen rows are those rows of all predictions.
  */
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /*
- * One model in every way that its tensors are named, and in every format: all give the same logits, bit for bit; what is drawn
+ * pitfall 14: one model in every way that its tensors are named, and in every format: all give the same logits, bit for bit; what is drawn
  * from the seed and what is not used is listed; what does not fit is refused, all of it at once.
  */
 #include <setjmp.h>

@@ -173,6 +173,38 @@ static void test_labels(void **state) {
     arena_free(&o.memory);
 }
 
+/* pitfall 8: the order of labels is that of id2label, and label2id may not say another one unnoticed. */
+static void test_label2id(void **state) {
+    static const struct {
+        const char *label2id, *said;
+    } cases[] = {
+        {"{\"yes\": 1, \"no\": 0}", ""},
+        {"null", ""},
+        {"{\"no\": 0}", ""},
+        {"{\"no\": 1, \"yes\": 0}", "found 1 for \"no\""},
+        {"{\"no\": 0, \"yes\": 2}", "found 2 for \"yes\""},
+        {"{\"no\": 0, \"yes\": \"1\"}", "found \"1\" for \"yes\""},
+        {"{\"no\": 0, \"maybe\": 1}", "found 1 for \"maybe\""},
+        {"{\"no\": -1}", "found -1 for \"no\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char json[300], wanted[300] = "";
+        snprintf(json, sizeof json, "{\"model_type\": \"bert\", \"id2label\": {\"1\": \"yes\", \"0\": \"no\"}, \"label2id\": %s}",
+                 cases[i].label2id);
+        if (cases[i].said[0])
+            snprintf(wanted, sizeof wanted,
+                     "config.json: warning: label2id: %s, which id2label does not have there: labels are those of id2label\n",
+                     cases[i].said);
+        outcome o;
+        read_text(state, json, &o);
+        assert_string_equal(o.said, wanted);
+        assert_int_equal(o.status, POFAC_OK);
+        assert_string_equal(o.spec.labels[0], "no");
+        assert_string_equal(o.spec.labels[1], "yes");
+        arena_free(&o.memory);
+    }
+}
+
 static void test_every_head(void **state) {
     size_t n;
     const model_head_row *rows = model_heads(&n);
@@ -550,6 +582,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bert_keys),     cmocka_unit_test(test_distilbert_keys),
         cmocka_unit_test(test_defaults),      cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_defaults),      cmocka_unit_test(test_label2id),
         cmocka_unit_test(test_every_head),    cmocka_unit_test(test_activations),
         cmocka_unit_test(test_unknown_keys),  cmocka_unit_test(test_deep_nesting),
         cmocka_unit_test(test_unknown_class), cmocka_unit_test(test_syntax_errors),

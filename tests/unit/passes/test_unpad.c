@@ -1,5 +1,5 @@
 /*
- * Unpadding over generated graphs with padded outputs: the same numbers, bit for bit, at every place that the mask keeps and at the
+ * pitfall 28: unpadding over generated graphs with padded outputs: the same numbers, bit for bit, at every place that the mask keeps and at the
  * first of each sequence, and 0 elsewhere. A graph that is left as it is gives the same numbers everywhere.
  */
 #include <setjmp.h>

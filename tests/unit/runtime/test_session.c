@@ -120,7 +120,7 @@ static void constants_have_values_or_data(void **unused) {
     plan_case_end(&c);
 }
 
-/* Files put tensors at any address; kernels and evaluators read whole elements. */
+/* pitfall 23: files put tensors at any address; kernels and evaluators read whole elements, so what is not aligned is copied. */
 static void unaligned_tensors_are_copied(void **unused) {
     (void)unused;
     static const double ids[2] = {1, 0}, table[4] = {1, 2, 3, 4}, wanted[4] = {6, 8, 2, 4};

@@ -1,4 +1,4 @@
-/* The pool: how many threads it takes, that each chunk runs once, and how denormal numbers fare in and around tasks. */
+/* pitfall 21: the pool: how many threads it takes, that each chunk runs once, and how denormal numbers fare in and around tasks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

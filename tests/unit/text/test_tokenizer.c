@@ -203,6 +203,7 @@ static void expect_long_word(const tokenizer *t, const char *character, size_t d
     strbuf_free(&text);
 }
 
+/* pitfall 16: a word may have as many characters as max_input_chars_per_word says, and no more. */
 static void words_that_are_too_long(void **state) {
     (void)state;
     static const size_t limits[] = {0, 200, 100, 1};

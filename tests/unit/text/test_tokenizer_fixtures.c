@@ -1,4 +1,4 @@
-/* Tokens and ids equal to the reference's on real vocabularies: the fixtures, and GLUE rows with their segments. */
+/* pitfall 16: tokens and ids equal to the reference's on real vocabularies: the fixtures, and GLUE rows with their segments. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
