@@ -43,9 +43,16 @@ const char *cg_host_cpu(arena *a);
 /* What it lacks for row `i` of targets.def, in `a`: a feature's name, or "architecture"; NULL when it lacks nothing. */
 POFAC_MUST_USE pofac_status cg_host_lacks(size_t i, arena *a, const diag_sink *sink, const char **out);
 
+/* Who is told of code that is made at run time: perf by /tmp/perf-PID.map, gdb by its interface for such code. */
+typedef enum cg_jit_debug { CG_JIT_PERF = 1, CG_JIT_GDB = 2 } cg_jit_debug;
+
+/* "perf", "gdb", "perf,gdb"; NULL and "": nobody. POFAC_ERR_USAGE for other words. */
+POFAC_MUST_USE pofac_status cg_jit_debug_parse(const char *text, const diag_sink *sink, unsigned *out);
+
 typedef struct cg_options {
     cg_target target;
     const char *cache_dir; /* NULL: no cache. Created (mode 0700) where missing */
+    unsigned jit_debug;    /* cg_compile: bits of cg_jit_debug */
     bool isolated;         /* cg_emit: LLVM works in a child process, where what it cannot select ends nothing but that */
 } cg_options;
 

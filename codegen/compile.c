@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "codegen/child_process.h"
+#include "codegen/code_bounds.h"
 #include "codegen/cross_target.h"
 #include "codegen/jit.h"
 #include "codegen/lower.h"
@@ -29,9 +30,9 @@ typedef struct compilation {
 
 const char *cg_llvm_version(void) { return LLVM_VERSION_STRING; }
 
-static double now_seconds(void) {
+static double seconds_of(clockid_t clock) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -47,17 +48,24 @@ static pofac_status compile_kernel(compilation *c, const lowered_kernel *k, strb
 }
 
 /* The kernel's function; its object comes from the cache where it can. */
-static pofac_status link_kernel(compilation *c, const lowered_kernel *k, plan_kernel *out) {
+static pofac_status link_kernel(compilation *c, const lowered_kernel *k, plan_code *code, plan_kernel *out) {
     strbuf object = STRBUF_INIT;
     pofac_status status = POFAC_OK;
-    if (c->cache && object_cache_get(c->cache, k->key, &object)) {
-        c->plan->n_kernels_cached++;
-    } else {
+    double start = seconds_of(CLOCK_THREAD_CPUTIME_ID);
+    *code = (plan_code){.variant = k->variant, .symbol = k->symbol};
+    code->cached = c->cache && object_cache_get(c->cache, k->key, &object);
+    if (!code->cached) {
         strbuf_clear(&object);
         status = compile_kernel(c, k, &object);
+        code->compile_seconds = seconds_of(CLOCK_THREAD_CPUTIME_ID) - start;
     }
-    if (status == POFAC_OK) status = jit_add(c->jit, object.data, object.size, k->symbol, c->sink, out);
-    c->plan->code_bytes += object.size;
+    if (status == POFAC_OK) {
+        code->bytes = code_bytes_of(object.data, object.size, k->symbol);
+        code_check_bounds(code, c->sink);
+        status = jit_add(c->jit, object.data, object.size, k->symbol, code->bytes, c->sink, out);
+    }
+    c->plan->n_kernels_cached += code->cached;
+    c->plan->code_bytes += code->bytes;
     strbuf_free(&object);
     return status;
 }
@@ -65,12 +73,13 @@ static pofac_status link_kernel(compilation *c, const lowered_kernel *k, plan_ke
 static pofac_status link_kernels(compilation *c) {
     lowering *l = &c->low;
     plan_kernel *functions = ARENA_ARRAY(&c->plan->memory, plan_kernel, l->kernels.size + 1);
-    if (!functions) return diag_out_of_memory(c->sink);
+    c->plan->codes = ARENA_ARRAY(&c->plan->memory, plan_code, l->kernels.size + 1);
+    if (!functions || !c->plan->codes) return diag_out_of_memory(c->sink);
     if (c->options->cache_dir) TRY(object_cache_open(c->options->cache_dir, c->sink, &c->cache));
-    TRY(jit_create(c->sink, &c->jit));
+    TRY(jit_create(c->options->jit_debug, c->sink, &c->jit));
     c->plan->code = c->jit;
     c->plan->free_code = jit_destroy;
-    for (size_t i = 0; i < l->kernels.size; i++) TRY(link_kernel(c, &l->kernels.data[i], &functions[i]));
+    for (size_t i = 0; i < l->kernels.size; i++) TRY(link_kernel(c, &l->kernels.data[i], &c->plan->codes[i], &functions[i]));
     for (size_t i = 0; i < l->steps.size; i++)
         if (l->step_kernel.data[i] != NO_KERNEL) l->steps.data[i].run = functions[l->step_kernel.data[i]];
     c->plan->n_kernels = (uint32_t)l->kernels.size;
@@ -112,7 +121,7 @@ static pofac_status run_compilation(compilation *c, const char *graph) {
 
 pofac_status cg_compile(ir_module *module, const char *graph, const cg_options *options, const diag_sink *sink, plan **out) {
     *out = NULL;
-    double start = now_seconds();
+    double start = seconds_of(CLOCK_MONOTONIC);
     arena memory = ARENA_INIT;
     plan *p = ARENA_NEW(&memory, plan);
     if (!p) {
@@ -130,7 +139,7 @@ pofac_status cg_compile(ir_module *module, const char *graph, const cg_options *
         plan_destroy(p);
         return status;
     }
-    p->compile_seconds = now_seconds() - start;
+    p->compile_seconds = seconds_of(CLOCK_MONOTONIC) - start;
     *out = p;
     return POFAC_OK;
 }

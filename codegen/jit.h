@@ -6,11 +6,12 @@
 
 typedef struct jit jit;
 
-POFAC_MUST_USE pofac_status jit_create(const diag_sink *sink, jit **out);
+/* `debug`: cg_jit_debug bits; who is told of the code. */
+POFAC_MUST_USE pofac_status jit_create(unsigned debug, const diag_sink *sink, jit **out);
 void jit_destroy(void *p); /* unmaps all code; NULL is fine */
 
-/* Links a copy of the object file and finds its symbol. A symbol may be added once. */
-POFAC_MUST_USE pofac_status jit_add(jit *j, const void *object, size_t n, const char *symbol, const diag_sink *sink,
-                                    plan_kernel *out);
+/* Links a copy of the object file and finds its symbol, whose code has `code_bytes`. A symbol may be added once. */
+POFAC_MUST_USE pofac_status jit_add(jit *j, const void *object, size_t n, const char *symbol, size_t code_bytes,
+                                    const diag_sink *sink, plan_kernel *out);
 
 #endif

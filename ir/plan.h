@@ -63,6 +63,14 @@ typedef struct plan_step {
     ir_dim bytes;
 } plan_step;
 
+/* The code of one distinct kernel. */
+typedef struct plan_code {
+    const char *variant, *symbol; /* as in plan_step; the function's name */
+    size_t bytes;                 /* of machine code */
+    double compile_seconds;       /* of processor time; 0 when it came from the object cache */
+    bool cached;
+} plan_code;
+
 typedef struct plan_output {
     const char *name;
     uint32_t buffer;
@@ -78,8 +86,9 @@ typedef struct plan {
     plan_output *outputs;
     size_t n_outputs;
     uint32_t n_slots;
-    const char *target; /* "x86_64-pc-linux-gnu sapphirerapids avx512", for reports */
-    size_t code_bytes;
+    const char *target;                   /* "x86_64-pc-linux-gnu sapphirerapids avx512", for reports */
+    plan_code *codes;                     /* [n_kernels] */
+    size_t code_bytes;                    /* of all of them */
     uint32_t n_kernels, n_kernels_cached; /* distinct kernels, and how many of them came from the object cache */
     double compile_seconds;
     void *code; /* keeps the kernels' code mapped */

@@ -18,6 +18,7 @@ road_options arguments_road(const option_values *o) {
                           .isa = option_text(o, "isa"),
                           .cache_dir = option_text(o, "cache_dir"),
                           .no_cache = option_flag(o, "no_cache"),
+                          .jit_debug = option_text(o, "jit_debug"),
                           .threads = (size_t)option_whole(o, "threads")};
 }
 

@@ -46,7 +46,9 @@ static pofac_status print_json(const diag_sink *sink, const bench_options *o, co
             "\"gbytes\": %.6g}",
             i ? ", " : "", steps[i].kernel, steps[i].variant, steps[i].scope, profile_row_ms(p, &steps[i]),
             profile_row_share(p, &steps[i]), profile_row_gflops(&steps[i]), profile_row_gbytes(&steps[i]));
-    strbuf_puts(&text, "]}\n");
+    strbuf_puts(&text, "], \"code\": ");
+    code_report_put_json(&r->code, &text);
+    strbuf_puts(&text, "}\n");
     pofac_status status = strbuf_ok(&text) ? arguments_print(sink, strbuf_str(&text), text.size) : diag_out_of_memory(sink);
     strbuf_free(&text);
     return status;
@@ -65,6 +67,9 @@ static void print_text(const bench_options *o, const bench_result *r, const run_
         1e-6 * (double)r->memory.arena_bytes);
     strbuf table = STRBUF_INIT;
     run_profile_put_kernels(p, &table);
+    strbuf_printf(&table, "\ncode of %zu kernels: %zu bytes, compiled in %.1f ms of processor time, %zu from the object cache\n",
+                  r->code.n, r->code.bytes, r->code.compile_ms, r->code.n_cached);
+    code_report_put_table(&r->code, &table);
     fputs(strbuf_str(&table), stdout);
     strbuf_free(&table);
 }

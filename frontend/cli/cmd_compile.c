@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "frontend/cli/arguments.h"
+#include "frontend/driver/code_report.h"
 
 static const option_row rows[] = {
     {"emit", OPTION_CHOICE, "ir|llvm|asm|obj", NULL, 0, 0, "write the optimized IR, LLVM IR, assembly or object code"},
@@ -38,6 +39,17 @@ static pofac_status emit_code(const command_input *in, const ir_module *m, const
     return status;
 }
 
+static pofac_status print_code(const command_input *in, const plan *p) {
+    code_report report;
+    strbuf table = STRBUF_INIT;
+    pofac_status status = code_report_make(p, in->memory, in->sink, &report);
+    if (status == POFAC_OK) code_report_put_table(&report, &table);
+    if (status == POFAC_OK)
+        status = strbuf_ok(&table) ? arguments_print(in->sink, strbuf_str(&table), table.size) : diag_out_of_memory(in->sink);
+    strbuf_free(&table);
+    return status;
+}
+
 /* Compiles into the object cache and says what came out. Takes over the module. */
 static pofac_status summarize(const command_input *in, ir_module *m, const road_options *road) {
     cg_options codegen;
@@ -50,9 +62,10 @@ static pofac_status summarize(const command_input *in, ir_module *m, const road_
     for (size_t i = 0; i < p->n_steps; i++) evaluators += p->steps[i].run == NULL;
     printf("target    %s\nsteps     %zu, %zu of them by reference evaluators\nkernels   %u distinct, %u from the object cache\n",
            p->target, p->n_steps, evaluators, p->n_kernels, p->n_kernels_cached);
-    printf("code      %zu bytes\nslots     %u\ncompiled  in %.1f ms\n", p->code_bytes, p->n_slots, p->compile_seconds * 1e3);
+    printf("code      %zu bytes\nslots     %u\ncompiled  in %.1f ms\n\n", p->code_bytes, p->n_slots, p->compile_seconds * 1e3);
+    status = print_code(in, p);
     plan_destroy(p);
-    return POFAC_OK;
+    return status;
 }
 
 static pofac_status compile_model(const command_input *in, loaded_model *model) {

@@ -53,7 +53,8 @@ typedef struct option_row {
      0,                                                                                                                            \
      "passes to run: names with options, or named pipelines (`pofac list pipelines`)"},                                            \
         {"isa", OPTION_TEXT, "NAME", "native", 0, 0, "instruction set of the kernels (`pofac list targets`)"},                     \
-        {"cache_dir", OPTION_TEXT, "DIR", NULL, 0, 0, "object cache; default $XDG_CACHE_HOME/pofac/objects"}, {                    \
+        {"cache_dir", OPTION_TEXT, "DIR", NULL, 0, 0, "object cache; default $XDG_CACHE_HOME/pofac/objects"},                      \
+        {"jit_debug", OPTION_TEXT, "perf,gdb", NULL, 0, 0, "name kernels to perf (/tmp/perf-PID.map), to gdb, or to both"}, {      \
         "no_cache", OPTION_FLAG, NULL, NULL, 0, 0, "compile every kernel anew and keep none"                                       \
     }
 

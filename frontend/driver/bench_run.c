@@ -175,6 +175,7 @@ pofac_status bench_run(loaded_model *model, const road_options *road, const benc
     if (status == POFAC_OK) status = time_runs(&r, &inputs, options, a, sink, out);
     if (status == POFAC_OK) status = profile_runs(&r, &inputs, options, profile, sink);
     out->peak_memory_bytes = process_memory("VmHWM:");
+    if (status == POFAC_OK) status = code_report_make(r.plan, a, sink, &out->code);
     out->memory = session_memory_use(r.session);
     out->threads = thread_pool_threads(r.pool);
     out->target = arena_strdup(a, r.plan->target);

@@ -4,6 +4,7 @@
 #ifndef POFAC_FRONTEND_BENCH_RUN_H
 #define POFAC_FRONTEND_BENCH_RUN_H
 
+#include "frontend/driver/code_report.h"
 #include "frontend/driver/interruption.h"
 #include "frontend/driver/run_profile.h"
 
@@ -22,6 +23,7 @@ typedef struct bench_result {
     int64_t ready_memory_bytes; /* resident before the first run: weights, code and libraries */
     int64_t peak_memory_bytes;  /* the most that was resident at any time */
     session_memory memory;
+    code_report code;
     size_t threads;
     const char *target;
 } bench_result;

@@ -16,6 +16,7 @@ typedef struct road_options {
     const char *isa;       /* NULL: native */
     const char *cache_dir; /* NULL: the user's cache directory */
     bool no_cache;
+    const char *jit_debug;         /* "perf,gdb": who is told of the code (cg_jit_debug_parse); NULL: nobody */
     size_t threads;                /* 0: default */
     const pass_observer *observer; /* may be NULL */
     model_graph_options graph;

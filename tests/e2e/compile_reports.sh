@@ -18,6 +18,10 @@ for line in 'target    .*' 'steps     [0-9]*, 0 of them by reference evaluators'
     grep -qx "$line" out || fail "$last: no line $line: $(cat out)"
 done
 read -r all _ < <(kernels)
+table=$(sed -n '/^   bytes  compile ms  kernel$/,$p' out)
+[ "$(grep -cE '^ *[0-9]+ +[0-9]+\.[0-9]{2}  [a-z_]+' <<<"$table")" = "$all" ] || fail "$last: no table of $all kernels: $table"
+[ "$(awk 'NR > 1 { n += $1 } END { print n }' <<<"$table")" = "$(sed -n 's/^code  *\([0-9]*\) bytes$/\1/p' out)" ] ||
+    fail "$last: the kernels' bytes are not those of the code: $table"
 run compile demo --cache_dir "$cache"
 [ "$(kernels)" = "$all $all" ] || fail "$last: $(kernels) kernels, wanted all $all from the cache"
 run predict demo texts.txt --cache_dir "$cache"
@@ -123,9 +127,12 @@ wants_status 0
 wants_quiet err
 has out batch=2 sequence=16 threads=1 target:string median_ms:positive p90_ms:positive p99_ms:positive sequences_per_second:positive \
     tokens_per_second:positive peak_memory_bytes:positive kernels.0.kernel:string kernels.0.variant:string kernels.0.scope:string \
-    kernels.0.ms:number kernels.0.share:number
+    kernels.0.ms:number kernels.0.share:number code.bytes:positive code.compile_ms:number code.kernels.0.kernel:string \
+    code.kernels.0.bytes:positive code.kernels.0.compile_ms:number
 run bench demo --sequence 8 --threads 2 --iterations 3 --warmup 0
 wants_status 0
+grep -qE '^code of [0-9]+ kernels: [0-9]+ bytes, compiled in [0-9.]+ ms of processor time, [0-9]+ from the object cache$' out ||
+    fail "$last: nothing about the code"
 head -n 1 out | grep -q ', 2 threads, batch 1 x 8$' || fail "$last: $(head -n 1 out)"
 OMP_NUM_THREADS=1 "$POFAC" bench demo --sequence 8 --json >out || fail "bench with OMP_NUM_THREADS=1: exit status $?"
 has out threads=1

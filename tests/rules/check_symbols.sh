@@ -1,7 +1,7 @@
 #!/bin/bash
 # Checks the object code of the libraries: no variable that can change outlives a call, also none in a function or per thread, but
 # the guard of LLVM's registry of targets (codegen/target.c), which is global as well; and nothing that prints or ends the process
-# is called. Sanitizers add variables of their own, so their builds are skipped.
+# is called, nor LLVM's optimisation passes. Sanitizers add variables of their own, so their builds are skipped.
 #
 #   check_symbols.sh [LIBRARY...]        default: libpofac_*.a of the build directory
 set -u
@@ -33,6 +33,10 @@ for library in "$@"; do
         member == "child_process.c.o" && $2 == "_exit" { next } # ends the child that it made
         $2 ~ /^(abort|exit|_exit|_Exit|quick_exit|printf|__printf_chk|puts|putchar|vprintf|perror|stdout|stderr|system|rand|srand|random|strtok|setlocale|signal)$/ {
             printf "%s(%s): %s may not be used in a library\n", library, member, $2
+            bad = 1
+        }
+        $2 ~ /^LLVM(Run|Create)Pass/ {
+            printf "%s(%s): %s: no passes of LLVM run over the code of kernels, which emitters write as the code generator wants it\n", library, member, $2
             bad = 1
         }
         END { exit bad }' || broken=1

@@ -92,5 +92,6 @@ symbols 'variable names can change' 'const char *names[] = {"a", "b"};'
 symbols 'variable left can change' '_Thread_local int left;'
 symbols 'variable common can change' '__attribute__((common)) int common;'
 symbols 'abort may not be used in a library' 'void abort(void); void f(void) { abort(); }'
+symbols 'LLVMRunPasses: no passes of LLVM' 'int LLVMRunPasses(void); int f(void) { return LLVMRunPasses(); }'
 symbols 'stderr may not be used in a library' 'extern void *stderr; void *f(void) { return stderr; }'
 exit $failed

@@ -139,6 +139,66 @@ static void llvm_text_has_every_kernel(void **state) {
     strbuf_free(&text);
 }
 
+/* ---- facts in LLVM's text ---- */
+
+/* The number behind the last ", align " or " align " of a line; 0 when there is none. */
+static unsigned long alignment_of(const char *line, size_t n) {
+    unsigned long found = 0;
+    for (const char *at = line; (at = strstr(at, "align ")) != NULL && at < line + n; at++) found = strtoul(at + 6, NULL, 10);
+    return found;
+}
+
+static void want_facts_of_line(const char *isa, const char *line, size_t n, size_t *n_functions, size_t *n_accesses) {
+    static const char arguments[] = "(ptr noalias %0, ptr noalias %1, i64 %2, i64 %3, ptr noalias %4) #0 {";
+    if (strncmp(line, "define ", 7) == 0) {
+        ++*n_functions;
+        const char *open = memchr(line, '(', n);
+        if (!open || n - (size_t)(open - line) != strlen(arguments) || memcmp(open, arguments, strlen(arguments)) != 0)
+            fail_msg("%s: found \"%.*s\", wanted \"%s\"", isa, (int)n, line, arguments);
+        return;
+    }
+    const char *load = strstr(line, "= load "), *store = strncmp(line, "  store ", 8) == 0 ? line : NULL;
+    if (!store && (!load || load >= line + n)) return;
+    ++*n_accesses;
+    unsigned long align = alignment_of(line, n);
+    if (align == 0 || align > 64 || (align & (align - 1)) != 0)
+        fail_msg("%s: found \"%.*s\", wanted an alignment from 1 to 64", isa, (int)n, line);
+    const char *vector = memchr(line, '<', n); /* no more than the vector has bytes: nothing promises more */
+    unsigned long lanes = vector ? strtoul(vector + 1, NULL, 10) : 2;
+    if (align > 4 * lanes) fail_msg("%s: found \"%.*s\", wanted at most align %lu", isa, (int)n, line, 4 * lanes);
+}
+
+/*
+ * What the code generator is told: the three pointers of a kernel do not overlap, nothing throws, CPU and features stand at every
+ * function, every access has an alignment, within what buffers have. (That alignments are true is what kernel_case.c tests: its inputs
+ * end at the edge of a page, wherever they then begin.)
+ */
+static void facts_stand_in_the_text(void **state) {
+    (void)state;
+    for (size_t row = 0; cg_target_row(row); row++) {
+        const char *isa = cg_target_row(row)->name;
+        cg_target target;
+        char cpu[128], features[128];
+        size_t n_functions = 0, n_accesses = 0;
+        assert_int_equal(target_of_row(isa, NULL, &target), POFAC_OK);
+        strbuf text = emit(every_kernel, isa, CG_EMIT_LLVM);
+        for (const char *line = text.data; *line; line += strcspn(line, "\n"), line += *line == '\n')
+            want_facts_of_line(isa, line, strcspn(line, "\n"), &n_functions, &n_accesses);
+        assert_true(n_functions > 15 && n_accesses > 300);
+        const char *attributes = strstr(text.data, "\nattributes #0 = { nounwind ");
+        if (!attributes) fail_msg("%s: the functions of kernels are not nounwind", isa);
+        size_t n = strcspn(attributes + 1, "\n");
+        snprintf(cpu, sizeof cpu, "\"target-cpu\"=\"%s\"", target.cpu);
+        snprintf(features, sizeof features, "\"target-features\"=\"%s\"", target.features);
+        if (!*target.features) snprintf(features, sizeof features, "\"target-features\"");
+        if (!memmem(attributes, n, cpu, strlen(cpu)) || !memmem(attributes, n, features, strlen(features)))
+            fail_msg("%s: found \"%.*s\", wanted %s %s", isa, (int)n, attributes, cpu, features);
+        if (strstr(text.data, "fast ") || strstr(text.data, " contract ") || strstr(text.data, "unsafe"))
+            fail_msg("%s: the code may round otherwise than it is written", isa);
+        strbuf_free(&text);
+    }
+}
+
 /* ---- the inner loop ---- */
 
 typedef struct span {
@@ -196,6 +256,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kernels_call_nothing_on_any_target),
         cmocka_unit_test(llvm_text_has_every_kernel),
+        cmocka_unit_test(facts_stand_in_the_text),
         cmocka_unit_test(linear_keeps_sums_in_registers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,7 +62,7 @@ static compiled compile(const function *f, const char *isa) {
     strbuf object = STRBUF_INIT;
     assert_int_equal(cg_target_host(isa, &memory, NULL, &target), POFAC_OK);
     assert_int_equal(machine_create(&target, NULL, &m), POFAC_OK);
-    assert_int_equal(jit_create(NULL, &c.jit), POFAC_OK);
+    assert_int_equal(jit_create(0, NULL, &c.jit), POFAC_OK);
     em_begin_module(&e, &target, "test");
     em_begin_function(&e, "sweep");
     em_loop loop;
@@ -75,7 +75,7 @@ static compiled compile(const function *f, const char *isa) {
     assert_int_equal(machine_generate(m, &e, CG_EMIT_OBJ, NULL, &object), POFAC_OK);
     em_end_module(&e);
     machine_destroy(m);
-    assert_int_equal(jit_add(c.jit, object.data, object.size, "sweep", NULL, &c.run), POFAC_OK);
+    assert_int_equal(jit_add(c.jit, object.data, object.size, "sweep", 0, NULL, &c.run), POFAC_OK);
     strbuf_free(&object);
     arena_free(&memory);
     return c;
