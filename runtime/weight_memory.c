@@ -3,7 +3,7 @@
  * other would leave holes between those that stay.
  *
  * Huge pages are not asked for: on a virtual machine they made packing 2 to 4 times slower, for memory that the machine had to find
- * first, and no run of 1 or 8 sequences faster.
+ * first, and no run of one sequence faster.
  */
 #include "runtime/weight_memory.h"
 
