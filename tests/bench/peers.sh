@@ -19,6 +19,7 @@
 #   --rounds=N              turns that each engine takes for a shape, default 9
 #   --seconds=S             end the rounds of a shape, but not before the third, after S seconds; default 600
 #   --times=FILE            append each turn's time to this file
+#   --clock=wall|cpu        cpu: the time that an engine spends on processors, which says more on a busy machine; for one thread
 #   --pofac_model=MODEL     a model instead of examples/bert-base.xml; pofac reads it as it is, the others its parameters in f32
 #   --sparsity=P            zero the smallest magnitudes, a share of P, of each linear weight of the encoder, for all engines
 #   --pofac_options="..."   further options of pofac, as `pofac bench` takes them
@@ -38,13 +39,14 @@ texts_limit=
 rounds=9
 seconds=600
 times=
+clock=wall
 pofac_model=
 sparsity=0
 pofac_options=
 for option; do
     name=${option%%=*}
     case $name in
-    --build | --peers | --engines | --threads | --shapes | --texts | --vocab | --texts_limit | --rounds | --seconds | --times | --pofac_model | --sparsity | --pofac_options)
+    --build | --peers | --engines | --threads | --shapes | --texts | --vocab | --texts_limit | --rounds | --seconds | --times | --clock | --pofac_model | --sparsity | --pofac_options)
         [[ $option == *=* ]] || { echo "error: $option has no value, wanted $name=VALUE" >&2 && exit 2; }
         printf -v "${name#--}" %s "${option#*=}"
         ;;
@@ -55,6 +57,10 @@ for option; do
     esac
 done
 
+case $clock in
+wall | cpu) export PEER_CLOCK=$clock ;;
+*) echo "error: --clock is \"$clock\", wanted wall or cpu" >&2 && exit 2 ;;
+esac
 python=${PYTHON:-/usr/bin/python3} # Debian's, which has Debian's PyTorch
 for program in bench_peers bench_peer_files bench_peer_pofac; do
     [ -x "$build/$program" ] || {
