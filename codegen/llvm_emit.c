@@ -270,6 +270,16 @@ cg_val em_fmax_skip_nan(emitter *e, cg_val top, cg_val x) {
 
 cg_val em_fless(emitter *e, cg_val a, cg_val b) { return LLVMBuildFCmp(e->builder, LLVMRealOLT, a, b, ""); }
 
+bool em_has_table(const emitter *e) { return e->lanes == EM_TABLE_LANES && strncmp(e->target->triple, "x86_64", 6) == 0; }
+
+cg_val em_table(emitter *e, const float table[EM_TABLE_SIZE], cg_val index) {
+    cg_val half[2][EM_TABLE_LANES];
+    for (unsigned i = 0; i < EM_TABLE_SIZE; i++)
+        half[i / EM_TABLE_LANES][i % EM_TABLE_LANES] = LLVMConstReal(e->f32, (double)table[i]);
+    cg_val args[] = {LLVMConstVector(half[0], EM_TABLE_LANES), index, LLVMConstVector(half[1], EM_TABLE_LANES)};
+    return call_intrinsic(e, "llvm.x86.avx512.vpermi2var.ps.512", NULL, 0, args, 3);
+}
+
 cg_val em_lanes_in_range(emitter *e, unsigned lanes, cg_val first, cg_val from, cg_val to) {
     LLVMTypeRef type = LLVMVectorType(e->i32, lanes);
     cg_val number[MAX_LANES];

@@ -100,6 +100,11 @@ cg_val em_fmin_nan(emitter *e, cg_val x, cg_val limit);
 cg_val em_fmax_nan(emitter *e, cg_val x, cg_val limit);
 cg_val em_fmax_skip_nan(emitter *e, cg_val top, cg_val x); /* x > top ? x : top */
 cg_val em_fless(emitter *e, cg_val a, cg_val b);           /* ordered */
+/* table[index[l]] for vectors of EM_TABLE_LANES lanes, index as i32, its low 5 bits: one instruction where em_has_table says so. */
+#define EM_TABLE_LANES 16
+#define EM_TABLE_SIZE 32
+bool em_has_table(const emitter *e);
+cg_val em_table(emitter *e, const float table[EM_TABLE_SIZE], cg_val index);
 /* a[l] = first + l as i32 lanes are compared: first + l >= from and first + l < to, a mask */
 cg_val em_lanes_in_range(emitter *e, unsigned lanes, cg_val first, cg_val from, cg_val to);
 

@@ -8,6 +8,8 @@
  */
 #include "codegen/vector_math.h"
 
+#include "codegen/gelu_table.h"
+
 static cg_val as_int(emitter *e, cg_val x) { return LLVMBuildBitCast(e->builder, x, LLVMVectorType(e->i32, em_lanes_of(x)), ""); }
 
 static cg_val as_float(emitter *e, cg_val x) { return LLVMBuildBitCast(e->builder, x, em_vector_type(e, em_lanes_of(x)), ""); }
@@ -98,13 +100,35 @@ cg_val math_erf(emitter *e, cg_val x) {
     return em_fmax_nan(e, em_fmin_nan(e, y, constant(e, x, 1)), constant(e, x, -1));
 }
 
+/* The same vector with another number of lanes: some undefined, or the first ones. */
+static cg_val with_lanes(emitter *e, cg_val x, unsigned lanes) {
+    unsigned index[EM_TABLE_LANES] = {0}, have = em_lanes_of(x);
+    for (unsigned i = 0; i < lanes && i < have; i++) index[i] = i;
+    return em_shuffle(e, x, x, lanes, index);
+}
+
+/* See gelu_table.h. Any number of lanes gives the same bits. */
+static cg_val gelu_of_table(emitter *e, cg_val narrow, const float table[GELU_TABLE_TERMS][GELU_TABLE_INTERVALS]) {
+    const double step = GELU_TABLE_STEP;
+    cg_val x = with_lanes(e, narrow, EM_TABLE_LANES);
+    cg_val size = as_float(e, LLVMBuildAnd(e->builder, as_int(e, x), int_constant(e, x, 0x7fffffff), ""));
+    size = em_fmin_nan(e, size, constant(e, x, (GELU_TABLE_INTERVALS - 1) * step));
+    cg_val magic = constant(e, x, ROUND_MAGIC), shifted = em_fma(e, size, constant(e, x, 1 / step), magic);
+    cg_val index = as_int(e, shifted), d = em_fma(e, em_fsub(e, shifted, magic), constant(e, x, -step), size);
+    cg_val tail = em_table(e, table[GELU_TABLE_TERMS - 1], index);
+    for (unsigned i = GELU_TABLE_TERMS - 1; i-- > 0;) tail = em_fma(e, tail, d, em_table(e, table[i], index));
+    return with_lanes(e, em_fsub(e, math_relu(e, x), tail), em_lanes_of(narrow));
+}
+
 cg_val math_gelu_erf(emitter *e, cg_val x) {
+    if (em_has_table(e)) return gelu_of_table(e, x, gelu_erf_table);
     cg_val half = em_fmul(e, x, constant(e, x, 0.5));
     return em_fma(e, half, math_erf(e, em_fmul(e, x, constant(e, x, 0.70710678118654752))), half);
 }
 
 /* x / (1 + e^(-2u)) is x/2 (1 + tanh u), with u = sqrt(2/pi) (x + 0.044715 x^3) (Hendrycks and Gimpel 2016). */
 cg_val math_gelu_tanh(emitter *e, cg_val x) {
+    if (em_has_table(e)) return gelu_of_table(e, x, gelu_tanh_table);
     const double scale = -2 * 0.79788456080286536;
     cg_val square = em_fmul(e, x, x);
     cg_val exponent = em_fmul(e, x, em_fma_const(e, square, constant(e, x, scale * 0.044715), scale));

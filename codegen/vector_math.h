@@ -18,7 +18,8 @@ cg_val math_log(emitter *e, cg_val x);
 cg_val math_erf(emitter *e, cg_val x);
 /* Within 2e-7 absolute, and 4 ULP for |x| < 0.625. */
 cg_val math_tanh(emitter *e, cg_val x);
-/* x/2 (1 + erf(x / sqrt 2)) and x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), within 3e-7 max(1, |x|). */
+/* x/2 (1 + erf(x / sqrt 2)) and x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), within 3e-7 max(1, |x|). Where em_has_table,
+ * from tables (gelu_table.h): a third of the instructions less, and more exact. */
 cg_val math_gelu_erf(emitter *e, cg_val x);
 cg_val math_gelu_tanh(emitter *e, cg_val x);
 /* max(x, 0). */
