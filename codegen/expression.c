@@ -56,30 +56,29 @@ void expression_emit(emitter *e, const cg_expression *x, cg_val value[EXPRESSION
     }
 }
 
-/* Inputs that are the same for all tokens, of feature `row`. */
-static void load_feature_inputs(emitter *e, const expression_tile *t, cg_val row, cg_val feature[EXPRESSION_MAX_INPUTS]) {
+void expression_begin_row(emitter *e, const expression_tile *t, cg_val feature, expression_row *row) {
     const cg_expression *x = t->expression;
+    row->bias = t->bias ? em_load_splat(e, t->lanes, em_index(e, t->bias, feature, 4)) : NULL;
     for (unsigned i = 0; i < x->n_inputs; i++) {
         cg_val pointer = x->inputs[i].source == SOURCE_COMPUTED ? NULL : t->operand[x->inputs[i].operand];
-        if (x->inputs[i].source == SOURCE_FEATURE) feature[i] = em_load_splat(e, t->lanes, em_index(e, pointer, row, 4));
-        if (x->inputs[i].source == SOURCE_SCALAR) feature[i] = em_load_splat(e, t->lanes, pointer);
+        row->feature[i] = NULL;
+        if (x->inputs[i].source == SOURCE_FEATURE) row->feature[i] = em_load_splat(e, t->lanes, em_index(e, pointer, feature, 4));
+        if (x->inputs[i].source == SOURCE_SCALAR) row->feature[i] = em_load_splat(e, t->lanes, pointer);
     }
 }
 
-/* One vector: `part` bytes into row `index` of the part, `at` bytes into full operands. */
-static void emit_vector(emitter *e, const expression_tile *t, const cg_val *feature, cg_val bias, cg_val index, cg_val part,
-                        cg_val at) {
+void expression_emit_vector(emitter *e, const expression_tile *t, const expression_row *row, cg_val index, cg_val part, cg_val at,
+                            cg_val value[EXPRESSION_MAX_VALUES]) {
     const cg_expression *x = t->expression;
     const unsigned align = 4 * t->lanes;
-    cg_val value[EXPRESSION_MAX_VALUES];
     for (unsigned i = 0; i < x->n_inputs; i++) {
         if (x->inputs[i].source == SOURCE_FULL) {
             value[i] = em_load(e, t->lanes, em_at(e, t->operand[x->inputs[i].operand], at), align);
         } else if (x->inputs[i].source == SOURCE_COMPUTED) {
             value[i] = em_load(e, t->lanes, em_at(e, em_index(e, t->computed, index, 4 * t->width), part), align);
-            if (bias) value[i] = em_fadd(e, value[i], bias);
+            if (row->bias) value[i] = em_fadd(e, value[i], row->bias);
         } else {
-            value[i] = feature[i];
+            value[i] = row->feature[i];
         }
     }
     expression_emit(e, x, value);
@@ -89,17 +88,13 @@ static void emit_vector(emitter *e, const expression_tile *t, const cg_val *feat
 
 void expression_emit_tile(emitter *e, const expression_tile *t, cg_val first, cg_val row0, cg_val n_rows) {
     em_loop rows, parts;
-    cg_val feature[EXPRESSION_MAX_INPUTS] = {NULL};
+    expression_row row;
+    cg_val value[EXPRESSION_MAX_VALUES], end = t->live ? em_mul_int(e, t->live, 4) : em_int(e, 4 * t->width);
     em_loop_begin(e, &rows, em_int(e, 0), n_rows, 1, NULL, 0);
-    cg_val row = em_add(e, rows.index, row0);
-    load_feature_inputs(e, t, row, feature);
-    cg_val bias = t->bias ? em_load_splat(e, t->lanes, em_index(e, t->bias, row, 4)) : NULL;
+    expression_begin_row(e, t, em_add(e, rows.index, row0), &row);
     cg_val at_row = em_mul_int(e, em_add(e, first, rows.index), 4 * t->width);
-    em_loop_begin(e, &parts, em_int(e, 0), em_int(e, 4 * t->width), 4 * (int64_t)(t->lanes * t->vectors), NULL, 0);
-    for (unsigned v = 0; v < t->vectors; v++) {
-        cg_val part = em_add_int(e, parts.index, 4 * (int64_t)(v * t->lanes));
-        emit_vector(e, t, feature, bias, rows.index, part, em_add(e, at_row, part));
-    }
+    em_loop_begin(e, &parts, em_int(e, 0), end, 4 * (int64_t)t->lanes, NULL, 0);
+    expression_emit_vector(e, t, &row, rows.index, parts.index, em_add(e, at_row, parts.index), value);
     em_loop_end(e, &parts, NULL);
     em_loop_end(e, &rows, NULL);
 }

@@ -51,17 +51,29 @@ void expression_print(const cg_expression *x, strbuf *out);
 #define EXPRESSION_MAX_VALUES (EXPRESSION_MAX_INPUTS + EXPRESSION_MAX_OPS)
 void expression_emit(emitter *e, const cg_expression *x, cg_val value[EXPRESSION_MAX_VALUES]);
 
-/* Part of a tile: features [row0, row0 + n_rows) of all W tokens, `vectors` vectors of `lanes` at a time. */
+/* Part of a tile: features [row0, row0 + n_rows) of its live lanes (tile_live_lanes in kernel.h), vectors of `lanes`. */
 typedef struct expression_tile {
     const cg_expression *expression;
     const cg_val *operand; /* pointers to the kernel's operands */
     int64_t width;         /* W */
-    unsigned lanes, vectors;
+    unsigned lanes;
+    cg_val live;     /* lanes to compute, a multiple of `lanes`; NULL: all W */
     cg_val computed; /* [n_rows][W] f32: the one computed input, or NULL */
     cg_val bias;     /* [E], added to the computed input, or NULL */
 } expression_tile;
 
 /* Computes and stores the part. first: where it starts in the operands, in rows of W numbers. */
 void expression_emit_tile(emitter *e, const expression_tile *t, cg_val first, cg_val row0, cg_val n_rows);
+
+/* What is the same for all tokens of a feature. */
+typedef struct expression_row {
+    cg_val feature[EXPRESSION_MAX_INPUTS], bias;
+} expression_row;
+
+/* The same vector by vector: the row of feature `feature`, then its vectors. index: of the row in `computed`. part, at: bytes into
+ * the row and into full operands. value: all that is computed. */
+void expression_begin_row(emitter *e, const expression_tile *t, cg_val feature, expression_row *row);
+void expression_emit_vector(emitter *e, const expression_tile *t, const expression_row *row, cg_val index, cg_val part, cg_val at,
+                            cg_val value[EXPRESSION_MAX_VALUES]);
 
 #endif

@@ -260,3 +260,9 @@ unsigned tile_vectors(unsigned lanes, int64_t width, unsigned most) {
     while (width / lanes % vectors != 0) vectors /= 2;
     return vectors;
 }
+
+cg_val tile_live_lanes(emitter *e, cg_val n_rows, cg_val t, int64_t width, unsigned lanes) {
+    if (width == lanes) return em_int(e, width);
+    cg_val rows = em_min(e, em_int(e, width), em_sub(e, n_rows, em_mul_int(e, t, width)));
+    return em_mul_int(e, em_div_int_up(e, em_max(e, rows, em_int(e, 1)), lanes), lanes);
+}

@@ -135,4 +135,10 @@ unsigned tile_vectors(unsigned lanes, int64_t width, unsigned most);
 /* Lanes of the vectors that run over a tile of W rows. */
 unsigned tile_lanes(unsigned max_lanes, int64_t width);
 
+/*
+ * Lanes of tile t that hold some of the rows [0, n_rows), rounded up to whole vectors; `lanes` at least. The vectors behind them
+ * hold no row: kernels neither compute nor write them, and whoever reads them must not care what they hold.
+ */
+cg_val tile_live_lanes(emitter *e, cg_val n_rows, cg_val t, int64_t width, unsigned lanes);
+
 #endif

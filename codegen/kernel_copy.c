@@ -59,17 +59,35 @@ bool describe_slice(const cg_group *g, const cg_target *target, cg_kernel *k) {
     return ok;
 }
 
+/* Features [begin, end) of tiles, live lanes alone. */
+static void slice_tiles(emitter *e, const cg_kernel *k, cg_val x, cg_val y, int64_t W) {
+    const int64_t first = kernel_get(k, "begin"), count = kernel_get(k, "end") - first;
+    const unsigned lanes = tile_lanes(e->lanes, W);
+    em_loop tiles, features, parts;
+    em_loop_begin(e, &tiles, em_begin_unit(e), em_end_unit(e), 1, NULL, 0);
+    cg_val from = em_at_int(e, em_index(e, x, tiles.index, 4 * kernel_get(k, "E") * W), 4 * first * W);
+    cg_val to = em_index(e, y, tiles.index, 4 * count * W), live = tile_live_lanes(e, em_dim(e, 0), tiles.index, W, lanes);
+    em_loop_begin(e, &features, em_int(e, 0), em_int(e, count), 1, NULL, 0);
+    em_loop_begin(e, &parts, em_int(e, 0), live, lanes, NULL, 0);
+    cg_val at = em_mul_int(e, em_add(e, em_mul_int(e, features.index, W), parts.index), 4);
+    em_store(e, em_load(e, lanes, em_at(e, from, at), 4 * lanes), em_at(e, to, at), 4 * lanes);
+    em_loop_end(e, &parts, NULL);
+    em_loop_end(e, &features, NULL);
+    em_loop_end(e, &tiles, NULL);
+}
+
 void emit_slice(emitter *e, const cg_kernel *k) {
-    int64_t W = kernel_get(k, "W"), per_row = (W ? W : 1) * kernel_get(k, "bytes"),
-            count = kernel_get(k, "end") - kernel_get(k, "begin");
+    const int64_t W = kernel_get(k, "W"), bytes = kernel_get(k, "bytes"), count = kernel_get(k, "end") - kernel_get(k, "begin");
     cg_val x = em_buffer(e, 0), y = em_buffer(e, 1);
-    cg_val begin = em_begin_unit(e), end = em_end_unit(e);
-    if (!W) begin = em_mul_int(e, begin, SLICE_ROWS), end = em_min(e, em_mul_int(e, end, SLICE_ROWS), em_dim(e, 0));
-    em_loop rows; /* or tiles, in which the features of a slice are side by side as well */
-    em_loop_begin(e, &rows, begin, end, 1, NULL, 0);
-    cg_val from = em_at_int(e, em_index(e, x, rows.index, kernel_get(k, "E") * per_row), kernel_get(k, "begin") * per_row);
-    emit_copy(e, em_index(e, y, rows.index, count * per_row), from, em_int(e, count * (W ? W : 1)),
-              (unsigned)kernel_get(k, "bytes"));
+    if (W) {
+        slice_tiles(e, k, x, y, W);
+        return;
+    }
+    em_loop rows;
+    em_loop_begin(e, &rows, em_mul_int(e, em_begin_unit(e), SLICE_ROWS),
+                  em_min(e, em_mul_int(e, em_end_unit(e), SLICE_ROWS), em_dim(e, 0)), 1, NULL, 0);
+    cg_val from = em_at_int(e, em_index(e, x, rows.index, kernel_get(k, "E") * bytes), kernel_get(k, "begin") * bytes);
+    emit_copy(e, em_index(e, y, rows.index, count * bytes), from, em_int(e, count), (unsigned)bytes);
     em_loop_end(e, &rows, NULL);
 }
 

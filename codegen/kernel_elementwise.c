@@ -85,9 +85,9 @@ void emit_elementwise(emitter *e, const cg_kernel *k) {
         return;
     }
     expression_tile t = {.expression = &k->expression, .operand = operand, .width = W, .lanes = tile_lanes(e->lanes, W)};
-    t.vectors = tile_vectors(t.lanes, W, 2);
     em_loop tiles;
     em_loop_begin(e, &tiles, em_begin_unit(e), em_end_unit(e), 1, NULL, 0);
+    t.live = tile_live_lanes(e, em_dim(e, 0), tiles.index, W, t.lanes);
     expression_emit_tile(e, &t, em_mul_int(e, tiles.index, E), em_int(e, 0), em_int(e, E));
     em_loop_end(e, &tiles, NULL);
 }

@@ -3,7 +3,7 @@
  * vector has lanes are gathered, combined, and for tiles transposed in registers.
  *
  * A number outside of a table is a fault of the input that the session reports before it runs a plan; here it is cut to the table
- * so that nothing else is read. Lanes past the last row repeat the last row.
+ * so that nothing else is read. Lanes past the last row, in its vector, repeat the last row.
  *
  * operands: table and ids of each embedding, what the expression reads besides, what it stores. dims: R. One unit is W rows.
  */
@@ -167,7 +167,12 @@ void emit_embedding(emitter *e, const cg_kernel *k) {
     em_loop units, rows, blocks;
     em_loop_begin(e, &units, em_begin_unit(e), em_end_unit(e), 1, NULL, 0);
     cg_val begin = em_mul_int(e, units.index, unit), end = em_add_int(e, begin, unit);
-    if (!c.W) end = em_min(e, end, c.n_rows); /* a tile is written whole */
+    if (c.W) { /* whole vectors */
+        cg_val live = tile_live_lanes(e, c.n_rows, units.index, c.W, tile_lanes(e->lanes, c.W));
+        end = em_add(e, begin, live);
+    } else {
+        end = em_min(e, end, c.n_rows);
+    }
     em_loop_begin(e, &rows, begin, end, c.size, NULL, 0);
     emit_look_up(e, &c, rows.index);
     em_loop_begin(e, &blocks, em_int(e, 0), em_int(e, transpose_blocks(c.E, c.size)), 1, NULL, 0);
@@ -176,6 +181,6 @@ void emit_embedding(emitter *e, const cg_kernel *k) {
     else emit_row_block(e, &c, rows.index, feature);
     em_loop_end(e, &blocks, NULL);
     em_loop_end(e, &rows, NULL);
-    if (kernel_get(k, "norm")) norm_tile_emit(e, k, c.operand, c.operand[kernel_get(k, "y")], c.n_rows, c.E, c.W, units.index);
+    if (kernel_get(k, "norm")) norm_tile_emit(e, k, c.operand, c.operand[kernel_get(k, "y")], NULL, c.n_rows, units.index);
     em_loop_end(e, &units, NULL);
 }

@@ -1,7 +1,7 @@
 /*
  * gather_rows: y row m is x row index[m], tiles to tiles, or rows to rows for any element type of 1, 2, 4 or 8 bytes.
  *
- * An index outside of x is cut to it, so that nothing else is read; lanes past the last row repeat the last row.
+ * An index outside of x is cut to it, so that nothing else is read; lanes past the last row are left as they are.
  *
  * operands: x, index, y. dims: R of x, M of y. One unit is W rows of y.
  */
@@ -38,12 +38,9 @@ void emit_gather_rows(emitter *e, const cg_kernel *k) {
     unsigned bytes = (unsigned)kernel_get(k, "bytes");
     ir_dtype dtype = kernel_get_dtype(k, "index");
     cg_val x = em_buffer(e, 0), index = em_buffer(e, 1), y = em_buffer(e, 2), R = em_dim(e, 0), M = em_dim(e, 1);
-    cg_val end = em_mul_int(e, em_end_unit(e), unit);
-    if (!W) end = em_min(e, end, M);
     em_loop rows, features;
-    em_loop_begin(e, &rows, em_mul_int(e, em_begin_unit(e), unit), end, 1, NULL, 0);
-    cg_val m = em_min(e, rows.index, em_add_int(e, M, -1));
-    cg_val r = em_load_int(e, dtype, em_index(e, index, m, em_dtype_bytes(dtype)));
+    em_loop_begin(e, &rows, em_mul_int(e, em_begin_unit(e), unit), em_min(e, em_mul_int(e, em_end_unit(e), unit), M), 1, NULL, 0);
+    cg_val r = em_load_int(e, dtype, em_index(e, index, rows.index, em_dtype_bytes(dtype)));
     r = em_max(e, em_int(e, 0), em_min(e, r, em_add_int(e, R, -1)));
     if (!W) {
         emit_copy(e, em_index(e, y, rows.index, E * bytes), em_index(e, x, r, E * bytes), em_int(e, E), bytes);

@@ -1,8 +1,9 @@
 /*
- * layer_norm [of elementwise work], in tiles<W>: a residual sum and its norm are one pass over memory. The sum is written where the result goes, tile by tile, and normalised in place while the
- * tile is in L2.
+ * layer_norm [of elementwise work], in tiles<W>: a residual sum and its norm are one pass over memory. The sum is written where the
+ * result goes, tile by tile, and normalised in place while the tile is in L2.
  *
- * operands: [x], what the expression reads and stores, gamma, beta, y, mean, 1/deviation (the last three where stored). dims: R. One unit is one tile.
+ * operands: [x], what the expression reads and stores, gamma, beta, y, mean, 1/deviation (the last three where stored). dims: R.
+ * One unit is one tile.
  */
 #include "codegen/kernel.h"
 #include "codegen/norm_tile.h"
@@ -35,16 +36,14 @@ bool describe_layer_norm(const cg_group *g, const cg_target *target, cg_kernel *
 }
 
 void emit_layer_norm(emitter *e, const cg_kernel *k) {
-    int64_t E = kernel_get(k, "E"), W = kernel_get(k, "W");
+    int64_t W = kernel_get(k, "W");
     cg_val operand[KERNEL_MAX_OPERANDS];
     kernel_operands(e, k, operand);
     bool sums = k->expression.n_stores > 0;
     expression_tile sum = {.expression = &k->expression, .operand = operand, .width = W, .lanes = tile_lanes(e->lanes, W)};
-    sum.vectors = tile_vectors(sum.lanes, W, 2);
     cg_val x = operand[kernel_get(k, sums ? "y" : "x")];
     em_loop tiles;
     em_loop_begin(e, &tiles, em_begin_unit(e), em_end_unit(e), 1, NULL, 0);
-    if (sums) expression_emit_tile(e, &sum, em_mul_int(e, tiles.index, E), em_int(e, 0), em_int(e, E));
-    norm_tile_emit(e, k, operand, x, em_dim(e, 0), E, W, tiles.index);
+    norm_tile_emit(e, k, operand, x, sums ? &sum : NULL, em_dim(e, 0), tiles.index);
     em_loop_end(e, &tiles, NULL);
 }

@@ -160,7 +160,8 @@ static void emit_sums(emitter *e, const linear_code *c, const linear_unit *u) {
 }
 
 static void emit_results(emitter *e, const cg_kernel *k, const linear_code *c, const linear_unit *u) {
-    expression_tile results = {&k->expression, c->operand, c->W, c->lanes, c->vectors, NULL, c->bias};
+    expression_tile results = {
+        .expression = &k->expression, .operand = c->operand, .width = c->W, .lanes = c->lanes, .bias = c->bias};
     em_loop tiles;
     em_loop_begin(e, &tiles, em_int(e, 0), u->n_tiles, 1, NULL, 0);
     results.computed = em_index(e, c->scratch, tiles.index, 4 * c->rows * c->W);

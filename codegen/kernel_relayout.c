@@ -1,8 +1,8 @@
 /*
  * relayout: rows to tiles<W> and back, in square blocks that are transposed in registers.
  *
- * Lanes past the last row get a copy of the last row, so that they hold numbers that occur anyway. Back, rows that are not there
- * are not written.
+ * Lanes past the last row, in its vector, get a copy of the last row, so that they hold numbers that occur anyway. Back, rows that
+ * are not there are not written.
  *
  * operands: x, y. dims: R. One unit is one tile.
  */
@@ -72,7 +72,8 @@ void emit_relayout(emitter *e, const cg_kernel *k) {
     c.size = transpose_size(tile_lanes(e->lanes, c.W), c.E);
     em_loop tiles, lanes;
     em_loop_begin(e, &tiles, em_begin_unit(e), em_end_unit(e), 1, NULL, 0);
-    em_loop_begin(e, &lanes, em_int(e, 0), em_int(e, c.W), c.size, NULL, 0);
+    cg_val live = tile_live_lanes(e, c.n_rows, tiles.index, c.W, tile_lanes(e->lanes, c.W));
+    em_loop_begin(e, &lanes, em_int(e, 0), live, c.size, NULL, 0);
     cg_val row = em_add(e, em_mul_int(e, tiles.index, c.W), lanes.index);
     if (kernel_get(k, "to_tiles")) emit_to_tiles(e, &c, tiles.index, lanes.index, row);
     else emit_to_rows(e, &c, tiles.index, lanes.index, row);
