@@ -169,6 +169,10 @@ void em_store_int(emitter *e, ir_dtype dtype, cg_val value, cg_val pointer) {
     LLVMSetAlignment(LLVMBuildStore(e->builder, v, pointer), em_dtype_bytes(dtype));
 }
 
+cg_val em_load_unsigned(emitter *e, unsigned bytes, cg_val pointer) {
+    return LLVMBuildZExt(e->builder, load_typed(e, LLVMIntTypeInContext(e->context, 8 * bytes), pointer, bytes), e->i64, "");
+}
+
 void em_store_float(emitter *e, cg_val value, cg_val pointer) {
     LLVMSetAlignment(LLVMBuildStore(e->builder, LLVMBuildSIToFP(e->builder, value, e->f32, ""), pointer), 4);
 }
@@ -201,11 +205,15 @@ void em_store_masked(emitter *e, cg_val value, cg_val pointer, cg_val mask, unsi
     call_intrinsic(e, "llvm.masked.store", overloads, 2, args, 4);
 }
 
-void em_prefetch(emitter *e, cg_val pointer) {
-    /* read, locality 2 of 3, data */
-    cg_val args[] = {pointer, LLVMConstInt(e->i32, 0, 0), LLVMConstInt(e->i32, 2, 0), LLVMConstInt(e->i32, 1, 0)};
+static void prefetch(emitter *e, cg_val pointer, unsigned locality) {
+    /* read, locality of 3, data */
+    cg_val args[] = {pointer, LLVMConstInt(e->i32, 0, 0), LLVMConstInt(e->i32, locality, 0), LLVMConstInt(e->i32, 1, 0)};
     call_intrinsic(e, "llvm.prefetch", &e->ptr, 1, args, 4);
 }
+
+void em_prefetch(emitter *e, cg_val pointer) { prefetch(e, pointer, 2); }
+
+void em_prefetch_near(emitter *e, cg_val pointer) { prefetch(e, pointer, 3); }
 
 cg_val em_load_splat(emitter *e, unsigned lanes, cg_val pointer) { return em_splat(e, lanes, load_typed(e, e->f32, pointer, 4)); }
 
@@ -350,6 +358,23 @@ void em_if_end(emitter *e, em_if *branch) {
         LLVMBuildBr(e->builder, branch->after);
     }
     LLVMPositionBuilderAtEnd(e->builder, branch->after);
+}
+
+void em_switch_begin(emitter *e, em_switch *s, cg_val number) {
+    s->after = new_block(e, "end");
+    s->branch = LLVMBuildSwitch(e->builder, number, s->after, 8);
+}
+
+void em_case(emitter *e, em_switch *s, int64_t number) {
+    LLVMBasicBlockRef body = new_block(e, "case");
+    if (LLVMGetInsertBlock(e->builder) != LLVMGetInstructionParent(s->branch)) LLVMBuildBr(e->builder, s->after);
+    LLVMAddCase(s->branch, em_int(e, number), body);
+    LLVMPositionBuilderAtEnd(e->builder, body);
+}
+
+void em_switch_end(emitter *e, em_switch *s) {
+    if (LLVMGetInsertBlock(e->builder) != LLVMGetInstructionParent(s->branch)) LLVMBuildBr(e->builder, s->after);
+    LLVMPositionBuilderAtEnd(e->builder, s->after);
 }
 
 cg_val em_stack(emitter *e, int64_t bytes, unsigned align) {

@@ -71,8 +71,9 @@ cg_val em_index(emitter *e, cg_val pointer, cg_val index, int64_t scale);
 /* An integer of a dtype (i64, i32, i16, i8, u8, bool) as i64, and back. */
 cg_val em_load_int(emitter *e, ir_dtype dtype, cg_val pointer);
 void em_store_int(emitter *e, ir_dtype dtype, cg_val value, cg_val pointer);
-void em_store_float(emitter *e, cg_val value, cg_val pointer); /* an i64, as f32 */
-unsigned em_dtype_bytes(ir_dtype dtype);                       /* 0 for dtypes that kernels do not read */
+cg_val em_load_unsigned(emitter *e, unsigned bytes, cg_val pointer); /* of 1, 2 or 4 bytes, as i64 */
+void em_store_float(emitter *e, cg_val value, cg_val pointer);       /* an i64, as f32 */
+unsigned em_dtype_bytes(ir_dtype dtype);                             /* 0 for dtypes that kernels do not read */
 
 /* ---- vectors of f32; align in bytes ---- */
 LLVMTypeRef em_vector_type(emitter *e, unsigned lanes);
@@ -81,6 +82,7 @@ void em_store(emitter *e, cg_val value, cg_val pointer, unsigned align);
 void em_store_masked(emitter *e, cg_val value, cg_val pointer, cg_val mask,
                      unsigned align);                             /* lanes whose mask is 0 are not touched */
 void em_prefetch(emitter *e, cg_val pointer);                     /* the line there into L2; any address will do */
+void em_prefetch_near(emitter *e, cg_val pointer);                /* into L1 */
 cg_val em_load_splat(emitter *e, unsigned lanes, cg_val pointer); /* one f32 in all lanes */
 cg_val em_splat(emitter *e, unsigned lanes, cg_val scalar);
 cg_val em_const(emitter *e, unsigned lanes, double x);
@@ -133,6 +135,15 @@ typedef struct em_if {
 void em_if_begin(emitter *e, em_if *branch, cg_val condition);
 void em_else(emitter *e, em_if *branch);
 void em_if_end(emitter *e, em_if *branch);
+
+/* One of several bodies by number; numbers without a body do nothing. Values do not leave the bodies but through memory. */
+typedef struct em_switch {
+    LLVMValueRef branch;
+    LLVMBasicBlockRef after;
+} em_switch;
+void em_switch_begin(emitter *e, em_switch *s, cg_val number);
+void em_case(emitter *e, em_switch *s, int64_t number); /* its body follows */
+void em_switch_end(emitter *e, em_switch *s);
 
 /* A stack slot at the function's entry. */
 cg_val em_stack(emitter *e, int64_t bytes, unsigned align);

@@ -51,7 +51,10 @@ static const char every_kernel[] =
     "  %29 = add %19, %16 {group = 3} : f32[B*S,48] tiles<32>\n"
     "  %30:3 = layer_norm %29, %5, %5 {eps = 1e-12, group = 3} : f32[B*S,48] tiles<32>, f32[B*S], f32[B*S]\n"
     "  %31 = relayout %30 : f32[B*S,48]\n"
-    "  return \"norm\" = %31, \"y\" = %24, \"lse\" = %17#1, \"cast\" = %25, \"mean\" = %15#1, \"ids\" = %28\n"
+    "  %32 = pattern {name = \"p\"} : pattern[48,48]\n"
+    "  %33:2 = linear_weight_gradient %16, %18, %32 : f32[nnz(%32)], f32[48]\n"
+    "  return \"dw\" = %33, \"db\" = %33#1, \"norm\" = %31, \"y\" = %24, \"lse\" = %17#1, \"cast\" = %25, \"mean\" = %15#1, "
+    "\"ids\" = %28\n"
     "}\n";
 
 static const char linear_kernel[] = "graph @g (T <= 4096) {\n"
@@ -61,6 +64,14 @@ static const char linear_kernel[] = "graph @g (T <= 4096) {\n"
                                     "  %4 = linear %1, %2, %3 : f32[T,768] tiles<32>\n"
                                     "  return \"y\" = %4\n"
                                     "}\n";
+
+static const char weight_gradient_kernel[] = "graph @g (T <= 4096) {\n"
+                                             "  %1 = input {name = \"x\"} : f32[T,768] tiles<32>\n"
+                                             "  %2 = input {name = \"dy\"} : f32[T,768] tiles<32>\n"
+                                             "  %3 = pattern {name = \"w\"} : pattern[768,768]\n"
+                                             "  %4:2 = linear_weight_gradient %1, %2, %3 : f32[nnz(%3)], f32[768]\n"
+                                             "  return \"dw\" = %4\n"
+                                             "}\n";
 
 static strbuf emit(const char *text, const char *isa, cg_emit_kind kind) {
     strbuf out = STRBUF_INIT, messages = STRBUF_INIT;
@@ -252,12 +263,33 @@ static void linear_keeps_sums_in_registers(void **state) {
     }
 }
 
+/* Eight entries times a row of dy in registers: a product and V - 1 multiply-adds each, of which x is the operand in memory. */
+static void weight_gradients_fold_their_loads(void **state) {
+    (void)state;
+    static const struct {
+        const char *isa, *multiply_add, *multiply;
+        size_t vectors;
+    } cases[] = {{"avx2", "\tvfmadd231ps\t", "\tvmulps\t", 4}, {"avx512", "\tvfmadd231ps\t", "\tvmulps\t", 2}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        strbuf assembly = emit(weight_gradient_kernel, cases[i].isa, CG_EMIT_ASM);
+        span loop = inner_loop(assembly.data, ",8), %");
+        want_count(cases[i].isa, loop, cases[i].multiply_add, 8 * (cases[i].vectors - 1));
+        want_count(cases[i].isa, loop, cases[i].multiply, 8);
+        want_count(cases[i].isa, loop, ",8), %", 8 * cases[i].vectors); /* each product reads x from memory */
+        want_count(cases[i].isa, loop, "(%rsp", 0);
+        want_count(cases[i].isa, loop, "\tvmovaps\t(", 0);
+        want_count(cases[i].isa, loop, "\tvmovups\t(", 0);
+        strbuf_free(&assembly);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kernels_call_nothing_on_any_target),
         cmocka_unit_test(llvm_text_has_every_kernel),
         cmocka_unit_test(facts_stand_in_the_text),
         cmocka_unit_test(linear_keeps_sums_in_registers),
+        cmocka_unit_test(weight_gradients_fold_their_loads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

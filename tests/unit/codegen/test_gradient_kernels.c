@@ -1,0 +1,161 @@
+/*
+ * Kernels of the gradients of linear against the interpreter: dense weights and patterns of every density, empty and full rows, one
+ * non-zero and none, tokens that do not fill a tile; on every instruction set of the machine, the same bits from 1 and 3 threads.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "ir/support/rng.h"
+#include "tests/unit/codegen/kernel_case.h"
+
+#define N_OF(list) (sizeof list / sizeof list[0])
+#define DIMS(...) ((int64_t[]){__VA_ARGS__})
+
+/* What stands in a weight [N,K]. */
+typedef enum pattern_form {
+    SHARE_10, /* each element with chance 1/10 */
+    SHARE_50,
+    FULL,
+    EMPTY,
+    LAST_ONLY, /* one non-zero, at the end */
+    UNEVEN     /* row n has a share of n/N: the first row is empty, the last ones nearly full; column 0 is empty */
+} pattern_form;
+static const pattern_form every_form[] = {SHARE_10, SHARE_50, FULL, EMPTY, LAST_ONLY, UNEVEN};
+
+static bool is_kept(pattern_form form, int64_t n, int64_t k, int64_t N, int64_t K, double chance) {
+    switch (form) {
+    case SHARE_10: return chance < 0.1;
+    case SHARE_50: return chance < 0.5;
+    case FULL: return true;
+    case EMPTY: return false;
+    case LAST_ONLY: return n == N - 1 && k == K - 1;
+    case UNEVEN: return k > 0 && chance * (double)N < (double)n;
+    }
+    return false;
+}
+
+/* A weight "w" [N,K] of a form; numbers in [-1, 1), never 0 where they are kept. */
+static void add_weight(named_tensors *to, pattern_form form, int64_t N, int64_t K) {
+    ir_tensor *w = named_tensors_add(to, "w", IR_F32, 2, DIMS(N, K));
+    rng_key values = rng_key_make(3, "values"), chances = rng_key_make(3, "chances");
+    for (int64_t i = 0; i < N * K; i++) {
+        double value = 2 * rng_uniform(values, (uint64_t)i) - 1;
+        if (is_kept(form, i / K, i % K, N, K, rng_uniform(chances, (uint64_t)i))) tensor_set(w, i, value != 0 ? value : 0.5);
+    }
+}
+
+typedef struct shape {
+    int64_t T, N, K;
+    int W;
+} shape;
+
+static void check(const shape *s, named_tensors *state, const char *kernel, const char *nodes, double bound) {
+    named_tensors inputs = {.what = "input"};
+    strbuf text = STRBUF_INIT;
+    kernel_case_reals(&inputs, "x", 2, DIMS(s->T, s->K));
+    kernel_case_reals(&inputs, "dy", 2, DIMS(s->T, s->N));
+    /* x and dy in tiles, plus 1: lanes past T are not 0 */
+    strbuf_printf(&text,
+                  "graph @g (T <= 4096) {\n"
+                  "  %%1 = input {name = \"x\"} : f32[T,%lld]\n"
+                  "  %%2 = input {name = \"dy\"} : f32[T,%lld]\n"
+                  "  %%3 = constant {value = [1]} : f32[]\n"
+                  "  %%4 = relayout %%1 : f32[T,%lld] tiles<%d>\n"
+                  "  %%5 = relayout %%2 : f32[T,%lld] tiles<%d>\n"
+                  "  %%6 = add %%4, %%3 : f32[T,%lld] tiles<%d>\n"
+                  "  %%7 = add %%5, %%3 : f32[T,%lld] tiles<%d>\n"
+                  "%s}\n",
+                  (long long)s->K, (long long)s->N, (long long)s->K, s->W, (long long)s->N, s->W, (long long)s->K, s->W,
+                  (long long)s->N, s->W, nodes);
+    kernel_case c = {.text = strbuf_str(&text), .kernel = kernel, .inputs = &inputs, .state = state, .absolute = bound};
+    kernel_case_run(&c);
+    strbuf_free(&text);
+    named_tensors_free(&inputs);
+}
+
+/*
+ * Each of T products is at most 4, and a number of dw takes part in at most W/4 additions of one tile's vectors, 6 of the tree and one
+ * per tile and part of it, each of which rounds by 2^-24 of what is there, at most 4T; twice that without FMA.
+ */
+static double weight_gradient_bound(const shape *s) { return 4.0 * (double)s->T * (double)(s->W / 2 + 6 + s->T / 4 + 1) * 0x1p-24; }
+
+static void check_sparse_weight_gradient(const shape *s, pattern_form form, const char *variant) {
+    named_tensors state = {.what = "state"};
+    char nodes[512];
+    add_weight(&state, form, s->N, s->K);
+    snprintf(nodes, sizeof nodes,
+             "  %%8 = pattern {name = \"w\"} : pattern[%lld,%lld]\n"
+             "  %%9:2 = linear_weight_gradient %%6, %%7, %%8%s : f32[nnz(%%8)], f32[%lld]\n"
+             "  return \"dw\" = %%9, \"db\" = %%9#1\n",
+             (long long)s->N, (long long)s->K, variant, (long long)s->N);
+    check(s, &state, "sparse_weight_gradient", nodes, weight_gradient_bound(s));
+    named_tensors_free(&state);
+}
+
+static void sparse_weight_gradients_of_odd_sizes(void **unused) {
+    (void)unused;
+    static const shape shapes[] = {{1, 1, 1, 16},    {3, 5, 2, 4},      {17, 13, 9, 8},
+                                   {33, 70, 31, 32}, {70, 19, 150, 64}, {5, 66, 40, 12}};
+    for (size_t i = 0; i < N_OF(shapes); i++)
+        for (size_t f = 0; f < N_OF(every_form); f++) check_sparse_weight_gradient(&shapes[i], every_form[f], "");
+}
+
+static void sparse_weight_gradients_of_any_number_of_tokens(void **unused) {
+    (void)unused;
+    for (int64_t T = 1; T <= 70; T++) {
+        const shape s = {T, 24, 40, T % 2 ? 32 : 64};
+        check_sparse_weight_gradient(&s, T % 3 ? SHARE_50 : UNEVEN, "");
+    }
+}
+
+/* Blocks that do not divide K, groups that do not divide N, many units of few rows. */
+static void sparse_weight_gradients_in_blocks_and_groups(void **unused) {
+    (void)unused;
+    static const char *const variants[] = {" {variant = \"sparse_weight_gradient k_block=7 rows=5\"}",
+                                           " {variant = \"sparse_weight_gradient tile=32 k_block=64 rows=100\"}",
+                                           " {variant = \"sparse_weight_gradient k_block=1 rows=1\"}"};
+    const shape s = {50, 23, 61, 32};
+    for (size_t v = 0; v < N_OF(variants); v++)
+        for (size_t f = 0; f < N_OF(every_form); f++) check_sparse_weight_gradient(&s, every_form[f], variants[v]);
+}
+
+static void sparse_weight_gradients_of_bert_sizes(void **unused) {
+    (void)unused;
+    static const shape shapes[] = {{130, 768, 768, 64}, {100, 100, 3072, 32}, {40, 3072, 100, 64}};
+    for (size_t i = 0; i < N_OF(shapes); i++) check_sparse_weight_gradient(&shapes[i], SHARE_10, "");
+}
+
+/* One result alone. */
+static void one_of_the_two_sums(void **unused) {
+    (void)unused;
+    named_tensors state = {.what = "state"};
+    const shape s = {37, 70, 30, 32};
+    const char *const outputs[] = {"\"dw\" = %9", "\"db\" = %9#1"};
+    add_weight(&state, SHARE_50, s.N, s.K);
+    for (size_t i = 0; i < N_OF(outputs); i++) {
+        char nodes[512];
+        snprintf(nodes, sizeof nodes,
+                 "  %%8 = pattern {name = \"w\"} : pattern[70,30]\n"
+                 "  %%9:2 = linear_weight_gradient %%6, %%7, %%8 : f32[nnz(%%8)], f32[70]\n  return %s\n",
+                 outputs[i]);
+        check(&s, &state, "sparse_weight_gradient", nodes, weight_gradient_bound(&s));
+    }
+    named_tensors_free(&state);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sparse_weight_gradients_of_odd_sizes),
+        cmocka_unit_test(sparse_weight_gradients_of_any_number_of_tokens),
+        cmocka_unit_test(sparse_weight_gradients_in_blocks_and_groups),
+        cmocka_unit_test(sparse_weight_gradients_of_bert_sizes),
+        cmocka_unit_test(one_of_the_two_sums),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
