@@ -236,6 +236,18 @@ cg_val em_const(emitter *e, unsigned lanes, double x) { return repeat(LLVMConstR
 
 cg_val em_const_i32(emitter *e, unsigned lanes, int32_t x) { return repeat(LLVMConstInt(e->i32, (unsigned long long)x, 1), lanes); }
 
+cg_val em_load_opaque(emitter *e, unsigned n, cg_val pointer) {
+    LLVMTypeRef type = em_vector_type(e, n), function = LLVMFunctionType(type, &type, 1, 0);
+    cg_val nothing = LLVMGetInlineAsm(function, "", 0, "=x,0", 4, 0, 0, LLVMInlineAsmDialectATT, 0), v = em_load(e, n, pointer, 4);
+    return LLVMBuildCall2(e->builder, function, nothing, &v, 1, "");
+}
+
+cg_val em_lane_splat(emitter *e, cg_val vector, unsigned lane, unsigned lanes) {
+    cg_val mask[MAX_LANES];
+    for (unsigned i = 0; i < lanes; i++) mask[i] = LLVMConstInt(e->i32, lane, 0);
+    return LLVMBuildShuffleVector(e->builder, vector, LLVMGetPoison(LLVMTypeOf(vector)), LLVMConstVector(mask, lanes), "");
+}
+
 cg_val em_shuffle(emitter *e, cg_val a, cg_val b, unsigned lanes, const unsigned *index) {
     cg_val mask[MAX_LANES];
     for (unsigned i = 0; i < lanes; i++) mask[i] = LLVMConstInt(e->i32, index[i], 0);

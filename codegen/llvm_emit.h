@@ -87,6 +87,10 @@ cg_val em_load_splat(emitter *e, unsigned lanes, cg_val pointer); /* one f32 in 
 cg_val em_splat(emitter *e, unsigned lanes, cg_val scalar);
 cg_val em_const(emitter *e, unsigned lanes, double x);
 cg_val em_const_i32(emitter *e, unsigned lanes, int32_t x);
+/* `n` numbers at `pointer` in a vector that the code generator cannot see through, so that em_lane_splat shuffles registers instead
+ * of loading each number again (kernels-training.md of the project's design, section 4). x86 only. */
+cg_val em_load_opaque(emitter *e, unsigned n, cg_val pointer);
+cg_val em_lane_splat(emitter *e, cg_val vector, unsigned lane, unsigned lanes); /* one lane in all lanes of another vector */
 cg_val em_shuffle(emitter *e, cg_val a, cg_val b, unsigned lanes, const unsigned *index);
 unsigned em_lanes_of(cg_val vector);
 

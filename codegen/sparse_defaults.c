@@ -1,6 +1,8 @@
 /* Parameters of linear kernels, and the variants that are worth measuring; see sparse_defaults.h and codegen.h. */
 #include "codegen/sparse_defaults.h"
 
+#include <string.h>
+
 #define BLOCK_BYTES 32768 /* of activations */
 #define MOST_ROWS 768     /* 192 KB of sums at W = 64, which stay in L2 */
 
@@ -15,6 +17,16 @@ int64_t sparse_default_k_block(int64_t W, int64_t K) {
 }
 
 int64_t sparse_default_rows(int64_t N) { return equal_parts(N, MOST_ROWS); }
+
+unsigned sparse_default_unroll(unsigned kind, unsigned vectors) {
+    if (kind == SPARSE_BLOCKS) return 2;
+    return vectors == 1 ? 8 : 4;
+}
+
+/* Two loads a cycle of whole vectors, of which Zen makes one per weight too many; Intel's broadcasts take a third port. */
+bool sparse_default_quad(const cg_target *t) { return sparse_can_quad(t) && strncmp(t->cpu, "znver", strlen("znver")) == 0; }
+
+bool sparse_can_quad(const cg_target *t) { return strcmp(t->isa, "avx2") == 0; }
 
 bool cg_linear_variant(const cg_target *t, int64_t N, int64_t K, bool sparse, size_t i, strbuf *out) {
     const int64_t lanes = t->vector_bytes / 4;

@@ -58,7 +58,9 @@ typedef struct sparse_layout {
 typedef struct sparse_header {
     uint32_t n_groups, n_k_blocks, n_visits, n_entries;
     uint32_t segments, buckets, rows, firsts, offsets; /* bytes from the header */
-    uint32_t n_buckets, bytes, reserved[5];
+    uint32_t n_buckets, bytes;
+    uint32_t k_block, row_group; /* of the layout */
+    uint32_t reserved[3];
 } sparse_header;
 
 typedef struct sparse_segment {

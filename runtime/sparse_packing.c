@@ -429,7 +429,9 @@ static sparse_header place_parts(const pack_job *j, int64_t *bytes) {
                        .n_k_blocks = (uint32_t)j->n_k_blocks,
                        .n_visits = (uint32_t)n.visits,
                        .n_entries = (uint32_t)n.entries,
-                       .n_buckets = (uint32_t)n.buckets};
+                       .n_buckets = (uint32_t)n.buckets,
+                       .k_block = j->layout->k_block,
+                       .row_group = j->layout->row_group};
     *bytes = sizeof h;
     h.segments = next_part(bytes, (j->n_groups * j->n_k_blocks + 1) * (int64_t)sizeof(sparse_segment));
     h.buckets = next_part(bytes, n.buckets * (int64_t)sizeof(sparse_bucket));

@@ -1,0 +1,413 @@
+/*
+ * linear with a pattern [+ elementwise]: y = f(x weight^T + bias), x [R,K] and y [R,N] in tiles<W>, weight by its non-zeros alone, in
+ * the order of ir/sparse_layout.h.
+ *
+ * One unit is a group of rows of the weight with one tile. Its sums lie in scratch, [row_group][W], in L2; a block of x, [k_block][W],
+ * lies in L1 while all visits of the block pass: a visit loads a row's sums, adds its entries and stores the sums, and meanwhile the
+ * sums of a later visit are fetched. For each entry the vectors of x at its column are operands in memory of multiply-adds with the
+ * broadcast weight. All visits of a bucket have the same number of entries n: the loop over n / U rounds of U entries and the code
+ * of the n % U remaining ones, of which there are U copies, are chosen once for the bucket. Sums of one visit run in chains of their
+ * own, so that two multiply-adds a cycle need not wait for each other. Then bias and elementwise work run over the sums, and the
+ * results are written once.
+ *
+ * The last tile may have few rows: the code for each number of vectors that hold any is a copy of its own, and the others are not
+ * touched. Shapes, and how many groups and blocks there are, come from dims and header, so that layers share code.
+ *
+ * operands: x, index, values, [bias], what the expression reads, what it stores. dims: R, N, K.
+ */
+#include "codegen/kernel.h"
+#include "codegen/sparse_defaults.h"
+
+#define MAX_VECTORS 4     /* of x that a pass goes through */
+#define MAX_ROWS 16       /* of a block */
+#define MAX_SUMS 32       /* vectors: chains, rows, vectors of x */
+#define SUMS_IN_FLIGHT 8  /* two multiply-adds a cycle times their latency of four */
+#define STREAM_AHEAD 1024 /* bytes of offsets and values that are fetched ahead where one vector of x passes */
+
+typedef struct sparse_shape {
+    int64_t N, K, W;
+    sparse_layout layout;
+    unsigned unroll;  /* steps: entries, or groups of M; 0: by the number of vectors */
+    unsigned vectors; /* of a pass, at most */
+    bool quad;
+    unsigned ahead;
+} sparse_shape;
+
+static bool is_sparse_linear(const cg_group *g, const ir_node *n) {
+    const ir_graph *graph = g->graph;
+    if (n->op != OP_linear || !node_input(n, 3)) return false;
+    const ir_type *pattern = graph_type(graph, n->inputs[3]), *w = graph_type(graph, n->inputs[1]);
+    int64_t rows, columns;
+    return is_f32_tiles(graph_type(graph, n->inputs[0])) && w->rank == 1 && w->dtype == IR_F32 &&
+           dim_is_const(pattern->dims[0], &rows) && dim_is_const(pattern->dims[1], &columns) && rows > 0 && columns > 0 &&
+           graph_node_of(graph, n->inputs[1])->op == OP_state && graph_node_of(graph, n->inputs[3])->op == OP_pattern;
+}
+
+/* Vectors side by side that leave room for the sums of R rows, x, and a weight. */
+static unsigned choose_vectors(const cg_target *t, int64_t rows) {
+    unsigned vectors = MAX_VECTORS;
+    while (vectors > 0 && (vectors * (rows + 1) + 2 > t->vector_registers || vectors * rows > MAX_SUMS)) vectors /= 2;
+    return vectors;
+}
+
+static bool choose_shape(const cg_kernel *k, const cg_target *t, sparse_shape *s) {
+    sparse_layout *l = &s->layout;
+    const int64_t kind = SPARSE_STREAM + kernel_option(k, "layout", 0), R = kernel_option(k, "block_rows", 1),
+                  C = kernel_option(k, "block_columns", 1), keep = kernel_option(k, "keep", 0), of = kernel_option(k, "of", 0);
+    int64_t k_block = kernel_option(k, "k_block", sparse_default_k_block(s->W, s->K)),
+            rows = kernel_option(k, "rows", sparse_default_rows(s->N)), multiple = kind == SPARSE_N_M ? of : C;
+    const bool is_n_m = kind == SPARSE_N_M;
+    if (kernel_option(k, "tile", s->W) != s->W || (is_n_m != (keep > 0 && of > 0)) || keep > of || (keep > 0) != (of > 0))
+        return false;
+    if ((kind == SPARSE_BLOCKS) != (R * C > 1) || s->K % C != 0) return false;
+    k_block = (k_block + multiple - 1) / multiple * multiple;
+    rows = (rows + R - 1) / R * R;
+    if (k_block > UINT16_MAX || rows > UINT16_MAX || (!is_n_m && (k_block - 1) * (s->W / 2) > UINT16_MAX)) return false;
+    if (is_n_m && (of - 1) * (s->W / 2) > UINT8_MAX) return false;
+    *l = (sparse_layout){.kind = (uint16_t)kind,
+                         .tile = (uint16_t)s->W,
+                         .k_block = (uint16_t)k_block,
+                         .row_group = (uint16_t)rows,
+                         .block_rows = (uint8_t)R,
+                         .block_columns = (uint8_t)C,
+                         .keep = (uint8_t)keep,
+                         .of = (uint8_t)of};
+    s->vectors = choose_vectors(t, R);
+    s->unroll = (unsigned)kernel_option(k, "unroll", 0);
+    s->quad = kernel_option(k, "weights", sparse_default_quad(t)) == 1;
+    s->ahead = (unsigned)kernel_option(k, "ahead", 2);
+    return s->vectors > 0 && (!s->quad || sparse_can_quad(t));
+}
+
+bool describe_sparse_linear(const cg_group *g, const cg_target *target, cg_kernel *k) {
+    const ir_node *n = group_node(g, 0);
+    if (!is_sparse_linear(g, n)) return false;
+    const ir_type *x = graph_type(g->graph, n->inputs[0]), *y = graph_type(g->graph, n->first_result);
+    sparse_shape s = {.N = type_features(y), .K = type_features(x), .W = x->tile};
+    if (s.W > 1024 || !choose_shape(k, target, &s)) return false;
+    kernel_operand(k, n->inputs[0]);
+    kernel_sparse_operand(k, n->inputs[3], PACKING_SPARSE_INDEX, &s.layout);
+    kernel_sparse_operand(k, n->inputs[1], PACKING_SPARSE_VALUES, &s.layout);
+    if (node_input(n, 2)) kernel_operand(k, node_input(n, 2));
+    kernel_set(k, "W", s.W);
+    kernel_set(k, "layout", s.layout.kind);
+    kernel_set(k, "block_rows", s.layout.block_rows);
+    kernel_set(k, "block_columns", s.layout.block_columns);
+    kernel_set(k, "keep", s.layout.keep);
+    kernel_set(k, "of", s.layout.of);
+    kernel_set(k, "unroll", s.unroll);
+    kernel_set(k, "vectors", s.vectors);
+    kernel_set(k, "quad", s.quad);
+    kernel_set(k, "ahead", s.ahead);
+    kernel_set(k, "bias", node_input(n, 2) != IR_NO_VALUE);
+    kernel_computed(k, n->first_result);
+    if (!kernel_express(k, g, 1, y) || k->expression.n_stores == 0) return false;
+
+    /* groups * ceil(R / W) units: the quotient below is that or up to `groups` more, which do nothing */
+    bool ok = true, fits;
+    ir_dim R = x->dims[0];
+    const int64_t n_groups = (s.N + s.layout.row_group - 1) / s.layout.row_group;
+    kernel_dim(k, R);
+    kernel_dim(k, dim_const(s.N));
+    kernel_dim(k, dim_const(s.K));
+    k->work_per_unit = s.W;
+    k->work = kernel_scaled(dim_add(R, s.W - 1), n_groups, 0, &ok);
+    k->scratch_bytes = dim_const(4 * s.layout.row_group * s.W);
+    ir_dim products = dim_mul(R, graph_type(g->graph, n->inputs[1])->dims[0], &fits);
+    k->flops = fits ? kernel_scaled(products, 2, 0, NULL) : dim_const(0);
+    k->bytes = kernel_scaled(R, 4 * (s.N + s.K), 0, NULL);
+    return ok;
+}
+
+typedef struct sparse_code {
+    int64_t W;
+    unsigned kind, R, C, keep, of; /* R and C: 1 where entries are not blocks */
+    unsigned unroll, vectors, lanes, ahead;
+    bool quad;
+    cg_val N, K, x, bias, scratch;
+    cg_val segments, buckets, rows, offsets, values; /* of the index, and the values */
+    cg_val n_groups, n_k_blocks, k_block, row_group;
+    cg_val operand[KERNEL_MAX_OPERANDS];
+} sparse_code;
+
+/* A pass over the visits of one (group, tile) with `vectors` of the tile's vectors. */
+typedef struct sparse_pass {
+    const sparse_code *code;
+    unsigned vectors, chains, unroll;
+    cg_val x;    /* of the block of columns, at the first of the vectors */
+    cg_val sums; /* [row_group][W], likewise */
+} sparse_pass;
+
+/* Where a visit stands in the streams. */
+typedef struct sparse_place {
+    cg_val offsets, values, x;
+} sparse_place;
+
+static unsigned places_per_step(const sparse_code *c) { return c->kind == SPARSE_N_M ? c->keep : 1; }
+
+static int64_t offset_bytes(const sparse_code *c) { return c->kind == SPARSE_N_M ? 1 : 2; }
+
+static unsigned n_sums(const sparse_pass *p) { return p->chains * p->code->R * p->vectors; }
+
+/* ---- entries ---- */
+
+/* Entry i behind the place: its weight in [c][r], in all lanes. */
+static cg_val weight(emitter *e, const sparse_pass *p, const sparse_place *at, cg_val quad, unsigned i, unsigned column,
+                     unsigned row) {
+    const sparse_code *c = p->code;
+    if (quad) return em_lane_splat(e, quad, i % 4, c->lanes);
+    return em_load_splat(e, c->lanes, em_at_int(e, at->values, 4 * (int64_t)((i * c->C + column) * c->R + row)));
+}
+
+/* Adds entry i behind the place to chain `chain`. x: where the entry's offset counts from. */
+static void emit_entry(emitter *e, const sparse_pass *p, const sparse_place *at, cg_val x, unsigned i, cg_val quad, unsigned chain,
+                       cg_val sum[MAX_SUMS]) {
+    const sparse_code *c = p->code;
+    const unsigned align = 4 * c->lanes;
+    cg_val offset = em_load_unsigned(e, (unsigned)offset_bytes(c), em_at_int(e, at->offsets, i * offset_bytes(c)));
+    cg_val column = em_at(e, x, em_mul_int(e, offset, 8));
+    for (unsigned j = 0; j < c->C; j++) {
+        cg_val vector[MAX_VECTORS];
+        for (unsigned v = 0; v < p->vectors; v++)
+            vector[v] = em_load(e, c->lanes, em_at_int(e, column, 4 * (int64_t)(j * c->W + v * c->lanes)), align);
+        for (unsigned r = 0; r < c->R; r++) {
+            cg_val w = weight(e, p, at, quad, i, j, r), *s = &sum[(chain * c->R + r) * p->vectors];
+            for (unsigned v = 0; v < p->vectors; v++) s[v] = em_fma(e, vector[v], w, s[v]);
+        }
+    }
+}
+
+/* `n` steps from the place on. */
+static void emit_steps(emitter *e, const sparse_pass *p, const sparse_place *at, unsigned n, cg_val sum[MAX_SUMS]) {
+    const sparse_code *c = p->code;
+    const unsigned places = places_per_step(c);
+    cg_val quad = NULL;
+    for (unsigned i = 0; i < n * places; i++) {
+        cg_val x = em_at_int(e, at->x, c->kind == SPARSE_N_M ? 4 * (int64_t)(i / places * c->of) * c->W : 0);
+        if (c->quad && i % 4 == 0) quad = i + 4 <= n * places ? em_load_opaque(e, 4, em_at_int(e, at->values, 4 * i)) : NULL;
+        emit_entry(e, p, at, x, i, quad, i % p->chains, sum);
+    }
+}
+
+/* The place `steps` steps (a value) further. */
+static sparse_place advance(emitter *e, const sparse_code *c, const sparse_place *at, cg_val steps) {
+    const int64_t places = places_per_step(c);
+    return (sparse_place){em_index(e, at->offsets, steps, places * offset_bytes(c)),
+                          em_index(e, at->values, steps, 4 * places * c->C * c->R),
+                          c->kind == SPARSE_N_M ? em_index(e, at->x, steps, 4 * c->of * c->W) : at->x};
+}
+
+/* ---- visits ---- */
+
+static cg_val row_sums(emitter *e, const sparse_pass *p, cg_val rows, unsigned visit) {
+    return em_index(e, p->sums, em_load_unsigned(e, 2, em_at_int(e, rows, 2 * visit)), 4 * p->code->W);
+}
+
+static void fetch_sums(emitter *e, const sparse_pass *p, cg_val rows) {
+    const sparse_code *c = p->code;
+    if (c->ahead == 0) return;
+    cg_val later = row_sums(e, p, rows, c->ahead);
+    for (unsigned r = 0; r < c->R; r++)
+        for (int64_t line = 0; line < 4 * (int64_t)(p->vectors * c->lanes); line += 64)
+            em_prefetch_near(e, em_at_int(e, later, 4 * r * c->W + line));
+}
+
+/* The whole rounds of a visit: `rounds` times `unroll` steps. */
+static void emit_rounds(emitter *e, const sparse_pass *p, sparse_place *at, cg_val rounds, cg_val sum[MAX_SUMS]) {
+    const sparse_code *c = p->code;
+    const unsigned n = n_sums(p);
+    em_loop loop;
+    cg_val state[EM_MAX_CARRIED];
+    for (unsigned i = 0; i < n; i++) state[i] = sum[i];
+    state[n] = at->offsets;
+    state[n + 1] = at->values;
+    state[n + 2] = at->x;
+    const bool moves = c->kind == SPARSE_N_M; /* with the groups of columns */
+    em_loop_begin(e, &loop, em_int(e, 0), rounds, 1, state, moves ? n + 3 : n + 2);
+    for (unsigned i = 0; i < n; i++) sum[i] = loop.carried[i];
+    sparse_place here = {loop.carried[n], loop.carried[n + 1], moves ? loop.carried[n + 2] : at->x};
+    if (p->vectors == 1 && c->kind == SPARSE_STREAM) {
+        em_prefetch_near(e, em_at_int(e, here.values, STREAM_AHEAD));
+        em_prefetch_near(e, em_at_int(e, here.offsets, STREAM_AHEAD / 2));
+    }
+    emit_steps(e, p, &here, p->unroll, sum);
+    sparse_place next = advance(e, c, &here, em_int(e, p->unroll));
+    for (unsigned i = 0; i < n; i++) state[i] = sum[i];
+    state[n] = next.offsets;
+    state[n + 1] = next.values;
+    state[n + 2] = next.x;
+    em_loop_end(e, &loop, state);
+    for (unsigned i = 0; i < n; i++) sum[i] = loop.carried[i];
+    *at = (sparse_place){loop.carried[n], loop.carried[n + 1], moves ? loop.carried[n + 2] : at->x};
+}
+
+/* One visit: rounds * unroll + rest steps; *at moves behind it. */
+static void emit_visit(emitter *e, const sparse_pass *p, sparse_place *at, cg_val rows, cg_val rounds, unsigned rest) {
+    const sparse_code *c = p->code;
+    const unsigned n = n_sums(p), per_chain = c->R * p->vectors, align = 4 * c->lanes;
+    cg_val sum[MAX_SUMS], to[MAX_SUMS], first = row_sums(e, p, rows, 0);
+    fetch_sums(e, p, rows);
+    for (unsigned i = 0; i < n; i++) {
+        if (i < per_chain) to[i] = em_at_int(e, first, 4 * (i / p->vectors * c->W + i % p->vectors * c->lanes));
+        sum[i] = i < per_chain ? em_load(e, c->lanes, to[i], align) : em_const(e, c->lanes, 0);
+    }
+    emit_rounds(e, p, at, rounds, sum);
+    emit_steps(e, p, at, rest, sum);
+    *at = advance(e, c, at, em_int(e, rest));
+    for (unsigned chains = p->chains; chains > 1; chains = (chains + 1) / 2) /* pairwise */
+        for (unsigned i = 0; i < chains / 2 * per_chain; i++) sum[i] = em_fadd(e, sum[i], sum[(chains + 1) / 2 * per_chain + i]);
+    for (unsigned i = 0; i < per_chain; i++) em_store(e, sum[i], to[i], align);
+}
+
+/* All visits of a bucket, with `rest` remaining steps each. */
+static void emit_visits(emitter *e, const sparse_pass *p, const sparse_place *at, cg_val rows, cg_val n_visits, cg_val rounds,
+                        unsigned rest) {
+    em_loop visits;
+    const cg_val state[] = {rows, at->offsets, at->values};
+    em_loop_begin(e, &visits, em_int(e, 0), n_visits, 1, state, 3);
+    sparse_place here = {visits.carried[1], visits.carried[2], at->x};
+    emit_visit(e, p, &here, visits.carried[0], rounds, rest);
+    em_loop_end(e, &visits, (cg_val[]){em_at_int(e, visits.carried[0], 2), here.offsets, here.values});
+}
+
+/* The copy of the visits' code for the bucket's remainder. */
+static void emit_bucket(emitter *e, const sparse_pass *p, const sparse_place *at, cg_val rows, cg_val n_visits, cg_val steps) {
+    const unsigned U = p->unroll;
+    cg_val rest = em_rem_int(e, steps, U), rounds = em_div_int(e, steps, U);
+    em_if is[8];
+    for (unsigned r = 0; r + 1 < U; r++) {
+        em_if_begin(e, &is[r], em_equal(e, rest, em_int(e, r)));
+        emit_visits(e, p, at, rows, n_visits, rounds, r);
+        em_else(e, &is[r]);
+    }
+    emit_visits(e, p, at, rows, n_visits, rounds, U - 1);
+    for (unsigned r = U - 1; r-- > 0;) em_if_end(e, &is[r]);
+}
+
+/* One block of columns: the buckets of its segment. */
+static void emit_segment(emitter *e, const sparse_pass *p, cg_val number) {
+    const sparse_code *c = p->code;
+    cg_val segment = em_index(e, c->segments, number, sizeof(sparse_segment));
+    cg_val begin = em_load_unsigned(e, 4, em_at_int(e, segment, offsetof(sparse_segment, bucket)));
+    cg_val end =
+        em_load_unsigned(e, 4, em_at_int(e, segment, (int64_t)(sizeof(sparse_segment) + offsetof(sparse_segment, bucket))));
+    cg_val visit = em_load_unsigned(e, 4, em_at_int(e, segment, offsetof(sparse_segment, visit)));
+    cg_val entry = em_load_unsigned(e, 4, em_at_int(e, segment, offsetof(sparse_segment, entry)));
+    const cg_val state[] = {em_index(e, c->rows, visit, 2), em_index(e, c->offsets, entry, offset_bytes(c)),
+                            em_index(e, c->values, entry, 4 * c->R * c->C)};
+    em_loop buckets;
+    em_loop_begin(e, &buckets, begin, end, 1, state, 3);
+    cg_val bucket = em_index(e, c->buckets, buckets.index, sizeof(sparse_bucket));
+    cg_val entries = em_load_unsigned(e, 2, em_at_int(e, bucket, offsetof(sparse_bucket, entries)));
+    cg_val n_visits = em_load_unsigned(e, 2, em_at_int(e, bucket, offsetof(sparse_bucket, visits)));
+    sparse_place at = {buckets.carried[1], buckets.carried[2], p->x};
+    cg_val steps = em_div_int(e, entries, places_per_step(c)), rows = buckets.carried[0];
+    emit_bucket(e, p, &at, rows, n_visits, steps);
+    sparse_place next = advance(e, c, &at, em_mul(e, steps, n_visits));
+    em_loop_end(e, &buckets, (cg_val[]){em_index(e, rows, n_visits, 2), next.offsets, next.values});
+}
+
+/* ---- units ---- */
+
+typedef struct sparse_unit {
+    cg_val tile, group;
+    cg_val row0, n_rows; /* of weight */
+} sparse_unit;
+
+static void emit_clear(emitter *e, const sparse_pass *p, cg_val n_rows) {
+    const sparse_code *c = p->code;
+    em_loop rows;
+    em_loop_begin(e, &rows, em_int(e, 0), n_rows, 1, NULL, 0);
+    cg_val to = em_index(e, p->sums, rows.index, 4 * c->W);
+    for (unsigned v = 0; v < p->vectors; v++)
+        em_store(e, em_const(e, c->lanes, 0), em_at_int(e, to, 4 * (int64_t)(v * c->lanes)), 4 * c->lanes);
+    em_loop_end(e, &rows, NULL);
+}
+
+/* Sums of the unit for `vectors` vectors of its tile, from byte `part` of each row of the tile on. */
+static void emit_pass(emitter *e, const sparse_code *c, const sparse_unit *u, unsigned vectors, cg_val part) {
+    sparse_pass p = {.code = c, .vectors = vectors, .sums = em_at(e, c->scratch, part)};
+    p.unroll = c->unroll ? c->unroll : sparse_default_unroll(c->kind, vectors);
+    for (p.chains = 1; p.chains * c->R * vectors < SUMS_IN_FLIGHT && p.chains < p.unroll * places_per_step(c);) p.chains *= 2;
+    cg_val n_lines = em_mul_int(e, em_div_int_up(e, u->n_rows, c->R), c->R);
+    emit_clear(e, &p, n_lines);
+    cg_val x = em_at(e, em_index(e, c->x, em_mul(e, u->tile, c->K), 4 * c->W), part);
+    em_loop blocks;
+    em_loop_begin(e, &blocks, em_int(e, 0), c->n_k_blocks, 1, NULL, 0);
+    p.x = em_index(e, x, em_mul(e, blocks.index, c->k_block), 4 * c->W);
+    emit_segment(e, &p, em_add(e, em_mul(e, u->group, c->n_k_blocks), blocks.index));
+    em_loop_end(e, &blocks, NULL);
+}
+
+/* The passes of a unit, each with the code for its number of vectors. n_vectors: of the tile that hold any row. */
+static void emit_passes(emitter *e, const sparse_code *c, const sparse_unit *u, cg_val n_vectors) {
+    em_loop passes;
+    em_if is[MAX_VECTORS];
+    em_loop_begin(e, &passes, em_int(e, 0), n_vectors, c->vectors, NULL, 0);
+    cg_val part = em_mul_int(e, passes.index, 4 * c->lanes), count = em_sub(e, n_vectors, passes.index);
+    for (unsigned v = c->vectors; v > 1; v--) {
+        em_if_begin(e, &is[v - 1], em_less(e, em_int(e, v - 1), count));
+        emit_pass(e, c, u, v, part);
+        em_else(e, &is[v - 1]);
+    }
+    emit_pass(e, c, u, 1, part);
+    for (unsigned v = 2; v <= c->vectors; v++) em_if_end(e, &is[v - 1]);
+    em_loop_end(e, &passes, NULL);
+}
+
+static cg_val header_field(emitter *e, cg_val header, size_t at) {
+    return em_load_unsigned(e, 4, em_at_int(e, header, (int64_t)at));
+}
+
+static void load_code(emitter *e, const cg_kernel *k, sparse_code *c) {
+    *c = (sparse_code){.W = kernel_get(k, "W"),
+                       .kind = (unsigned)kernel_get(k, "layout"),
+                       .R = (unsigned)kernel_get(k, "block_rows"),
+                       .C = (unsigned)kernel_get(k, "block_columns"),
+                       .keep = (unsigned)kernel_get(k, "keep"),
+                       .of = (unsigned)kernel_get(k, "of"),
+                       .unroll = (unsigned)kernel_get(k, "unroll"),
+                       .quad = kernel_get(k, "quad"),
+                       .ahead = (unsigned)kernel_get(k, "ahead"),
+                       .scratch = em_scratch(e),
+                       .N = em_dim(e, 1),
+                       .K = em_dim(e, 2)};
+    c->lanes = tile_lanes(e->lanes, c->W);
+    c->vectors = (unsigned)kernel_get(k, "vectors");
+    if ((int64_t)(c->vectors * c->lanes) > c->W) c->vectors = (unsigned)(c->W / c->lanes);
+    kernel_operands(e, k, c->operand);
+    c->x = c->operand[0];
+    c->values = c->operand[2];
+    c->bias = kernel_get(k, "bias") ? c->operand[3] : NULL;
+    cg_val h = c->operand[1];
+    c->n_groups = header_field(e, h, offsetof(sparse_header, n_groups));
+    c->n_k_blocks = header_field(e, h, offsetof(sparse_header, n_k_blocks));
+    c->k_block = header_field(e, h, offsetof(sparse_header, k_block));
+    c->row_group = header_field(e, h, offsetof(sparse_header, row_group));
+    c->segments = em_at(e, h, header_field(e, h, offsetof(sparse_header, segments)));
+    c->buckets = em_at(e, h, header_field(e, h, offsetof(sparse_header, buckets)));
+    c->rows = em_at(e, h, header_field(e, h, offsetof(sparse_header, rows)));
+    c->offsets = em_at(e, h, header_field(e, h, offsetof(sparse_header, offsets)));
+}
+
+void emit_sparse_linear(emitter *e, const cg_kernel *k) {
+    sparse_code c;
+    load_code(e, k, &c);
+    cg_val R = em_dim(e, 0), n_units = em_mul(e, em_div_int_up(e, R, c.W), c.n_groups);
+    expression_tile results = {.expression = &k->expression,
+                               .operand = c.operand,
+                               .width = c.W,
+                               .lanes = c.lanes,
+                               .vectors = 1,
+                               .computed = c.scratch,
+                               .bias = c.bias};
+    em_loop units;
+    em_loop_begin(e, &units, em_begin_unit(e), em_min(e, em_end_unit(e), n_units), 1, NULL, 0);
+    sparse_unit u = {.tile = em_div(e, units.index, c.n_groups), .group = em_rem(e, units.index, c.n_groups)};
+    u.row0 = em_mul(e, u.group, c.row_group);
+    u.n_rows = em_min(e, c.row_group, em_sub(e, c.N, u.row0));
+    cg_val rest = em_sub(e, R, em_mul_int(e, u.tile, c.W));
+    emit_passes(e, &c, &u, em_div_int_up(e, em_min(e, rest, em_int(e, c.W)), c.lanes));
+    expression_emit_tile(e, &results, em_add(e, em_mul(e, u.tile, c.N), u.row0), u.row0, u.n_rows);
+    em_loop_end(e, &units, NULL);
+}
