@@ -394,20 +394,15 @@ void emit_sparse_linear(emitter *e, const cg_kernel *k) {
     sparse_code c;
     load_code(e, k, &c);
     cg_val R = em_dim(e, 0), n_units = em_mul(e, em_div_int_up(e, R, c.W), c.n_groups);
-    expression_tile results = {.expression = &k->expression,
-                               .operand = c.operand,
-                               .width = c.W,
-                               .lanes = c.lanes,
-                               .vectors = 1,
-                               .computed = c.scratch,
-                               .bias = c.bias};
+    expression_tile results = {
+        .expression = &k->expression, .operand = c.operand, .width = c.W, .lanes = c.lanes, .computed = c.scratch, .bias = c.bias};
     em_loop units;
     em_loop_begin(e, &units, em_begin_unit(e), em_min(e, em_end_unit(e), n_units), 1, NULL, 0);
     sparse_unit u = {.tile = em_div(e, units.index, c.n_groups), .group = em_rem(e, units.index, c.n_groups)};
     u.row0 = em_mul(e, u.group, c.row_group);
     u.n_rows = em_min(e, c.row_group, em_sub(e, c.N, u.row0));
-    cg_val rest = em_sub(e, R, em_mul_int(e, u.tile, c.W));
-    emit_passes(e, &c, &u, em_div_int_up(e, em_min(e, rest, em_int(e, c.W)), c.lanes));
+    results.live = tile_live_lanes(e, R, u.tile, c.W, c.lanes);
+    emit_passes(e, &c, &u, em_div_int(e, results.live, c.lanes));
     expression_emit_tile(e, &results, em_add(e, em_mul(e, u.tile, c.N), u.row0), u.row0, u.n_rows);
     em_loop_end(e, &units, NULL);
 }

@@ -53,7 +53,10 @@ static const char every_kernel[] =
     "  %31 = relayout %30 : f32[B*S,48]\n"
     "  %32 = pattern {name = \"p\"} : pattern[48,48]\n"
     "  %33:2 = linear_weight_gradient %16, %18, %32 : f32[nnz(%32)], f32[48]\n"
-    "  return \"dw\" = %33, \"db\" = %33#1, \"norm\" = %31, \"y\" = %24, \"lse\" = %17#1, \"cast\" = %25, \"mean\" = %15#1, "
+    "  %34 = state {name = \"p\"} : f32[nnz(%32)]\n"
+    "  %35 = linear %16, %34, %5, %32 : f32[B*S,48] tiles<32>\n"
+    "  return \"sparse\" = %35, \"dw\" = %33, \"db\" = %33#1, \"norm\" = %31, \"y\" = %24, \"lse\" = %17#1, \"cast\" = %25, "
+    "\"mean\" = %15#1, "
     "\"ids\" = %28\n"
     "}\n";
 

@@ -566,9 +566,14 @@ static void kept_and_scattered_rows(void **state) {
 
 /* ---- the table ---- */
 
-static const char *const tested[] = {"linear",         "attention",     "layer_norm", "embedding", "elementwise",
-                                     "relayout",       "gather_rows",   "slice",      "reshape",   "cast",
-                                     "padded_offsets", "row_positions", "first_rows", "kept_rows", "scatter_rows"};
+static const char *const tested[] = {"linear",        "sparse_linear" /* test_kernel_sparse_linear.c */,
+                                     "attention",     "layer_norm",
+                                     "embedding",     "elementwise",
+                                     "relayout",      "gather_rows",
+                                     "slice",         "reshape",
+                                     "cast",          "padded_offsets",
+                                     "row_positions", "first_rows",
+                                     "kept_rows",     "scatter_rows"};
 
 static void every_row_has_a_test(void **state) {
     (void)state;
