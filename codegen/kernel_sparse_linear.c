@@ -1,6 +1,7 @@
 /*
  * linear with a pattern [+ elementwise]: y = f(x weight^T + bias), x [R,K] and y [R,N] in tiles<W>, weight by its non-zeros alone, in
- * the order of ir/sparse_layout.h.
+ * the order of ir/sparse_layout.h. Its input gradient likewise: the product with the transposed weight, whose [N,K] is the pattern's
+ * [K,N].
  *
  * One unit is a group of rows of the weight with one tile. Its sums lie in scratch, [row_group][W], in L2; a block of x, [k_block][W],
  * lies in L1 while all visits of the block pass: a visit loads a row's sums, adds its entries and stores the sums, and meanwhile the
@@ -13,8 +14,14 @@
  * The last tile may have few rows: the code for each number of vectors that hold any is a copy of its own, and the others are not
  * touched. Shapes, and how many groups and blocks there are, come from dims and header, so that layers share code.
  *
+ * Values that stay as they are come in the order of the index. Values that a graph makes (training changes them in each step) are
+ * read as they are, ordered by the rows of the weight at hand, in which a visit's entries follow each other as well: only where they
+ * start is read with the visit (`firsts`). An input gradient wants them by column then (transpose_values).
+ *
  * operands: x, index, values, [bias], what the expression reads, what it stores. dims: R, N, K.
  */
+#include <string.h>
+
 #include "codegen/kernel.h"
 #include "codegen/sparse_defaults.h"
 
@@ -33,14 +40,44 @@ typedef struct sparse_shape {
     unsigned ahead;
 } sparse_shape;
 
-static bool is_sparse_linear(const cg_group *g, const ir_node *n) {
+/* The product that a node is. */
+typedef struct sparse_product {
+    ir_value x, values, bias, pattern; /* bias: IR_NO_VALUE where there is none */
+    bool transposed;
+    bool in_rows; /* values ordered by the rows of the matrix at hand, not by its index */
+} sparse_product;
+
+/* State whose content the graph does not replace. */
+static bool is_fixed_state(const ir_graph *g, ir_value v) {
+    const ir_node *n = graph_node_of(g, v);
+    if (n->op != OP_state) return false;
+    for (size_t i = 0; i < g->outputs.size; i++)
+        if (strcmp(g->outputs.data[i].name, node_string(n, "name")) == 0) return false;
+    return true;
+}
+
+static bool find_product(const cg_group *g, const ir_node *n, sparse_product *p) {
     const ir_graph *graph = g->graph;
-    if (n->op != OP_linear || !node_input(n, 3)) return false;
-    const ir_type *pattern = graph_type(graph, n->inputs[3]), *w = graph_type(graph, n->inputs[1]);
+    bool by_column = false;
+    if (n->op == OP_linear) {
+        *p = (sparse_product){.bias = node_input(n, 2), .pattern = node_input(n, 3)};
+    } else if (n->op == OP_linear_input_gradient) {
+        *p = (sparse_product){.pattern = node_input(n, 2), .transposed = true};
+        by_column = node_string(n, "order")[0] == 'c';
+    } else {
+        return false;
+    }
+    if (!p->pattern) return false;
+    p->x = n->inputs[0];
+    p->values = n->inputs[1];
+    const ir_type *pattern = graph_type(graph, p->pattern), *w = graph_type(graph, p->values);
     int64_t rows, columns;
-    return is_f32_tiles(graph_type(graph, n->inputs[0])) && w->rank == 1 && w->dtype == IR_F32 &&
-           dim_is_const(pattern->dims[0], &rows) && dim_is_const(pattern->dims[1], &columns) && rows > 0 && columns > 0 &&
-           graph_node_of(graph, n->inputs[1])->op == OP_state && graph_node_of(graph, n->inputs[3])->op == OP_pattern;
+    p->in_rows = by_column || !is_fixed_state(graph, p->values);
+    return p->transposed == by_column || !p->in_rows
+               ? is_f32_tiles(graph_type(graph, p->x)) && w->rank == 1 && w->dtype == IR_F32 &&
+                     dim_is_const(pattern->dims[0], &rows) && dim_is_const(pattern->dims[1], &columns) && rows > 0 && columns > 0 &&
+                     graph_node_of(graph, p->pattern)->op == OP_pattern
+               : false;
 }
 
 /* Vectors side by side that leave room for the sums of R rows, x, and a weight. */
@@ -50,7 +87,7 @@ static unsigned choose_vectors(const cg_target *t, int64_t rows) {
     return vectors;
 }
 
-static bool choose_shape(const cg_kernel *k, const cg_target *t, sparse_shape *s) {
+static bool choose_shape(const cg_kernel *k, const cg_target *t, const sparse_product *p, sparse_shape *s) {
     sparse_layout *l = &s->layout;
     const int64_t kind = SPARSE_STREAM + kernel_option(k, "layout", 0), R = kernel_option(k, "block_rows", 1),
                   C = kernel_option(k, "block_columns", 1), keep = kernel_option(k, "keep", 0), of = kernel_option(k, "of", 0);
@@ -72,6 +109,8 @@ static bool choose_shape(const cg_kernel *k, const cg_target *t, sparse_shape *s
                          .block_columns = (uint8_t)C,
                          .keep = (uint8_t)keep,
                          .of = (uint8_t)of};
+    l->transposed = p->transposed;
+    if (p->in_rows && kind != SPARSE_STREAM) return false;
     s->vectors = choose_vectors(t, R);
     s->unroll = (unsigned)kernel_option(k, "unroll", 0);
     s->quad = kernel_option(k, "weights", sparse_default_quad(t)) == 1;
@@ -81,14 +120,16 @@ static bool choose_shape(const cg_kernel *k, const cg_target *t, sparse_shape *s
 
 bool describe_sparse_linear(const cg_group *g, const cg_target *target, cg_kernel *k) {
     const ir_node *n = group_node(g, 0);
-    if (!is_sparse_linear(g, n)) return false;
-    const ir_type *x = graph_type(g->graph, n->inputs[0]), *y = graph_type(g->graph, n->first_result);
+    sparse_product p;
+    if (!find_product(g, n, &p)) return false;
+    const ir_type *x = graph_type(g->graph, p.x), *y = graph_type(g->graph, n->first_result);
     sparse_shape s = {.N = type_features(y), .K = type_features(x), .W = x->tile};
-    if (s.W > 1024 || !choose_shape(k, target, &s)) return false;
-    kernel_operand(k, n->inputs[0]);
-    kernel_sparse_operand(k, n->inputs[3], PACKING_SPARSE_INDEX, &s.layout);
-    kernel_sparse_operand(k, n->inputs[1], PACKING_SPARSE_VALUES, &s.layout);
-    if (node_input(n, 2)) kernel_operand(k, node_input(n, 2));
+    if (s.W > 1024 || !choose_shape(k, target, &p, &s)) return false;
+    kernel_operand(k, p.x);
+    kernel_sparse_operand(k, p.pattern, PACKING_SPARSE_INDEX, &s.layout);
+    if (p.in_rows) kernel_operand(k, p.values);
+    else kernel_sparse_operand(k, p.values, PACKING_SPARSE_VALUES, &s.layout);
+    if (p.bias) kernel_operand(k, p.bias);
     kernel_set(k, "W", s.W);
     kernel_set(k, "layout", s.layout.kind);
     kernel_set(k, "block_rows", s.layout.block_rows);
@@ -99,7 +140,8 @@ bool describe_sparse_linear(const cg_group *g, const cg_target *target, cg_kerne
     kernel_set(k, "vectors", s.vectors);
     kernel_set(k, "quad", s.quad);
     kernel_set(k, "ahead", s.ahead);
-    kernel_set(k, "bias", node_input(n, 2) != IR_NO_VALUE);
+    kernel_set(k, "in_rows", p.in_rows);
+    kernel_set(k, "bias", p.bias != IR_NO_VALUE);
     kernel_computed(k, n->first_result);
     if (!kernel_express(k, g, 1, y) || k->expression.n_stores == 0) return false;
 
@@ -113,7 +155,7 @@ bool describe_sparse_linear(const cg_group *g, const cg_target *target, cg_kerne
     k->work_per_unit = s.W;
     k->work = kernel_scaled(dim_add(R, s.W - 1), n_groups, 0, &ok);
     k->scratch_bytes = dim_const(4 * s.layout.row_group * s.W);
-    ir_dim products = dim_mul(R, graph_type(g->graph, n->inputs[1])->dims[0], &fits);
+    ir_dim products = dim_mul(R, graph_type(g->graph, p.values)->dims[0], &fits);
     k->flops = fits ? kernel_scaled(products, 2, 0, NULL) : dim_const(0);
     k->bytes = kernel_scaled(R, 4 * (s.N + s.K), 0, NULL);
     return ok;
@@ -123,9 +165,9 @@ typedef struct sparse_code {
     int64_t W;
     unsigned kind, R, C, keep, of; /* R and C: 1 where entries are not blocks */
     unsigned unroll, vectors, lanes, ahead;
-    bool quad;
+    bool quad, in_rows;
     cg_val N, K, x, bias, scratch;
-    cg_val segments, buckets, rows, offsets, values; /* of the index, and the values */
+    cg_val segments, buckets, rows, firsts, offsets, values; /* of the index, and the values */
     cg_val n_groups, n_k_blocks, k_block, row_group;
     cg_val operand[KERNEL_MAX_OPERANDS];
 } sparse_code;
@@ -138,7 +180,7 @@ typedef struct sparse_pass {
     cg_val sums; /* [row_group][W], likewise */
 } sparse_pass;
 
-/* Where a visit stands in the streams. */
+/* Where a visit stands in the streams. Between visits, values in rows stand where the next visit's first is told. */
 typedef struct sparse_place {
     cg_val offsets, values, x;
 } sparse_place;
@@ -266,8 +308,10 @@ static void emit_visits(emitter *e, const sparse_pass *p, const sparse_place *at
     const cg_val state[] = {rows, at->offsets, at->values};
     em_loop_begin(e, &visits, em_int(e, 0), n_visits, 1, state, 3);
     sparse_place here = {visits.carried[1], visits.carried[2], at->x};
+    if (p->code->in_rows) here.values = em_index(e, p->code->values, em_load_unsigned(e, 4, here.values), 4);
     emit_visit(e, p, &here, visits.carried[0], rounds, rest);
-    em_loop_end(e, &visits, (cg_val[]){em_at_int(e, visits.carried[0], 2), here.offsets, here.values});
+    cg_val values = p->code->in_rows ? em_at_int(e, visits.carried[2], 4) : here.values;
+    em_loop_end(e, &visits, (cg_val[]){em_at_int(e, visits.carried[0], 2), here.offsets, values});
 }
 
 /* The copy of the visits' code for the bucket's remainder. */
@@ -294,7 +338,7 @@ static void emit_segment(emitter *e, const sparse_pass *p, cg_val number) {
     cg_val visit = em_load_unsigned(e, 4, em_at_int(e, segment, offsetof(sparse_segment, visit)));
     cg_val entry = em_load_unsigned(e, 4, em_at_int(e, segment, offsetof(sparse_segment, entry)));
     const cg_val state[] = {em_index(e, c->rows, visit, 2), em_index(e, c->offsets, entry, offset_bytes(c)),
-                            em_index(e, c->values, entry, 4 * c->R * c->C)};
+                            c->in_rows ? em_index(e, c->firsts, visit, 4) : em_index(e, c->values, entry, 4 * c->R * c->C)};
     em_loop buckets;
     em_loop_begin(e, &buckets, begin, end, 1, state, 3);
     cg_val bucket = em_index(e, c->buckets, buckets.index, sizeof(sparse_bucket));
@@ -304,6 +348,7 @@ static void emit_segment(emitter *e, const sparse_pass *p, cg_val number) {
     cg_val steps = em_div_int(e, entries, places_per_step(c)), rows = buckets.carried[0];
     emit_bucket(e, p, &at, rows, n_visits, steps);
     sparse_place next = advance(e, c, &at, em_mul(e, steps, n_visits));
+    if (c->in_rows) next.values = em_index(e, at.values, n_visits, 4);
     em_loop_end(e, &buckets, (cg_val[]){em_index(e, rows, n_visits, 2), next.offsets, next.values});
 }
 
@@ -368,6 +413,7 @@ static void load_code(emitter *e, const cg_kernel *k, sparse_code *c) {
                        .of = (unsigned)kernel_get(k, "of"),
                        .unroll = (unsigned)kernel_get(k, "unroll"),
                        .quad = kernel_get(k, "quad"),
+                       .in_rows = kernel_get(k, "in_rows"),
                        .ahead = (unsigned)kernel_get(k, "ahead"),
                        .scratch = em_scratch(e),
                        .N = em_dim(e, 1),
@@ -387,6 +433,7 @@ static void load_code(emitter *e, const cg_kernel *k, sparse_code *c) {
     c->segments = em_at(e, h, header_field(e, h, offsetof(sparse_header, segments)));
     c->buckets = em_at(e, h, header_field(e, h, offsetof(sparse_header, buckets)));
     c->rows = em_at(e, h, header_field(e, h, offsetof(sparse_header, rows)));
+    c->firsts = em_at(e, h, header_field(e, h, offsetof(sparse_header, firsts)));
     c->offsets = em_at(e, h, header_field(e, h, offsetof(sparse_header, offsets)));
 }
 

@@ -9,8 +9,8 @@
  * scratch, in the order of the stream with each visit filled to a multiple of eight, so that memory is walked in order and needs no
  * masks; after the last tile they are copied to where the pattern's order has them (`firsts`).
  *
- * Lanes past R hold anything finite: the block of x of the last tile is copied with zeros there. Units behind these sum db, a block
- * of rows of dy each.
+ * Lanes past R may hold anything: the block of x and the rows of dy of a last tile that is not full are copied with zeros there.
+ * Units behind these sum db, a block of rows of dy each.
  *
  * operands: x, dy, index, [dw], [db]. dims: R.
  */
@@ -39,12 +39,15 @@ static void count_units(gradient_shape *s, bool dw, bool db) {
     s->biases = db ? quotient_up(s->N, BIAS_ROWS) : 0;
 }
 
-/* Bytes of scratch: the last tile's block of x, the buckets of the part, the sums but for 4 bytes per non-zero. */
-static int64_t copy_bytes(const gradient_shape *s) {
-    int64_t rows = s->k_block > BIAS_ROWS ? s->k_block : BIAS_ROWS + 1; /* units of db have less beside them */
-    return quotient_up(4 * rows * s->W, 64) * 64 + 64;
+static int64_t round_up(int64_t n) { return quotient_up(n, 64) * 64; }
+
+/* Bytes of scratch: the last tile's rows of dy and block of x, the buckets of the part, the sums but for 4 bytes per non-zero. Units
+ * of db have less. */
+static int64_t row_copy_bytes(const gradient_shape *s) {
+    return round_up(4 * (s->rows > BIAS_ROWS ? s->rows : BIAS_ROWS + BATCH) * s->W);
 }
-static int64_t bucket_bytes(const gradient_shape *s) { return quotient_up(4 * s->k_block, 64) * 64; }
+static int64_t block_copy_bytes(const gradient_shape *s) { return round_up(4 * s->k_block * s->W); }
+static int64_t bucket_bytes(const gradient_shape *s) { return round_up(4 * s->k_block); }
 static int64_t fill_bytes(const gradient_shape *s) { return 4 * (BATCH - 1) * s->rows + 64; }
 
 static bool is_sparse_gradient(const cg_group *g, const ir_node *n) {
@@ -86,7 +89,8 @@ bool describe_sparse_weight_gradient(const cg_group *g, const cg_target *target,
     kernel_set(k, "db", wants_db);
     kernel_dim(k, x->dims[0]);
     k->work = dim_const(s.products + s.biases);
-    k->scratch_bytes = kernel_scaled(dw->dims[0], 4, copy_bytes(&s) + bucket_bytes(&s) + fill_bytes(&s), &ok);
+    k->scratch_bytes =
+        kernel_scaled(dw->dims[0], 4, row_copy_bytes(&s) + block_copy_bytes(&s) + bucket_bytes(&s) + fill_bytes(&s), &ok);
     bool counted;
     ir_dim products = dim_mul(dw->dims[0], x->dims[0], &counted);
     k->flops = counted ? kernel_scaled(products, 2, 0, NULL) : dim_const(0);
@@ -161,14 +165,14 @@ typedef struct gradient_code {
     gradient_shape s;
     unsigned lanes, vectors; /* of dy that are held at a time */
     cg_val x, dy, index, dw, db, n_tiles, n_rows;
-    cg_val copy, buckets, sums;                              /* scratch */
+    cg_val row_copy, block_copy, buckets, sums;              /* scratch */
     cg_val segments, all_buckets, all_rows, firsts, offsets; /* of the index */
 } gradient_code;
 
 /* The unit at hand. */
 typedef struct gradient_unit {
-    cg_val x, dy;   /* of the first tile */
-    cg_val columns; /* of the block */
+    cg_val x, dy;           /* of the first tile */
+    cg_val n_rows, columns; /* of the block */
     cg_val n_buckets, n_sums;
     cg_val rows, firsts, offsets; /* of the first visit */
 } gradient_unit;
@@ -237,16 +241,16 @@ static void visits_end(emitter *e, visit_loops *l, const cg_val at[N_PLACES]) {
     em_loop_end(e, &l->buckets, l->visits.carried);
 }
 
-/* The block of x of the last tile, with zeros in the lanes past R. */
-static void emit_copy_block(emitter *e, const gradient_code *c, const gradient_unit *u, cg_val from, cg_val lanes_used) {
-    const int64_t step = 4 * (int64_t)c->lanes;
+/* Rows of a tile, with zeros in the lanes that are not used. */
+static void emit_cut_copy(emitter *e, const gradient_code *c, cg_val to, cg_val from, cg_val n_rows, cg_val used) {
+    const unsigned align = 4 * c->lanes;
     em_loop rows, vectors;
-    em_loop_begin(e, &rows, em_int(e, 0), u->columns, 1, NULL, 0);
+    em_loop_begin(e, &rows, em_int(e, 0), n_rows, 1, NULL, 0);
     em_loop_begin(e, &vectors, em_int(e, 0), em_int(e, c->s.W), c->lanes, NULL, 0);
     cg_val at = em_mul_int(e, em_add(e, em_mul_int(e, rows.index, c->s.W), vectors.index), 4);
-    cg_val inside = em_lanes_in_range(e, c->lanes, vectors.index, em_int(e, 0), lanes_used);
-    cg_val block = em_load(e, c->lanes, em_at(e, from, at), (unsigned)step);
-    em_store(e, em_select(e, inside, block, em_const(e, c->lanes, 0)), em_at(e, c->copy, at), (unsigned)step);
+    cg_val inside = em_lanes_in_range(e, c->lanes, vectors.index, em_int(e, 0), used);
+    cg_val vector = em_load(e, c->lanes, em_at(e, from, at), align);
+    em_store(e, em_select(e, inside, vector, em_const(e, c->lanes, 0)), em_at(e, to, at), align);
     em_loop_end(e, &vectors, NULL);
     em_loop_end(e, &rows, NULL);
 }
@@ -263,9 +267,11 @@ static void emit_tiles(emitter *e, const gradient_code *c, const gradient_unit *
     cg_val used = em_sub(e, c->n_rows, em_mul_int(e, tiles.index, W)), is_short = em_less(e, used, em_int(e, W));
     em_if cut;
     em_if_begin(e, &cut, is_short);
-    emit_copy_block(e, c, u, x, used);
+    emit_cut_copy(e, c, c->block_copy, x, u->columns, used);
+    emit_cut_copy(e, c, c->row_copy, dy, u->n_rows, used);
     em_if_end(e, &cut);
-    x = em_select(e, is_short, c->copy, x);
+    x = em_select(e, is_short, c->block_copy, x);
+    dy = em_select(e, is_short, c->row_copy, dy);
     em_loop_begin(e, &parts, em_int(e, 0), em_int(e, 4 * W), part_bytes, NULL, 0);
     cg_val at[N_PLACES] = {u->rows, u->offsets, c->sums};
     visit_loops l;
@@ -336,9 +342,10 @@ static void emit_product_unit(emitter *e, const gradient_code *c, cg_val unit) {
     const gradient_shape *s = &c->s;
     cg_val part = em_rem_int(e, unit, s->parts), segment = em_div_int(e, unit, s->parts);
     cg_val group = em_div_int(e, segment, s->k_blocks), block = em_rem_int(e, segment, s->k_blocks);
-    cg_val column = em_mul_int(e, block, s->k_block);
+    cg_val column = em_mul_int(e, block, s->k_block), row = em_mul_int(e, group, s->rows);
     gradient_unit u = {.x = em_index(e, c->x, column, 4 * s->W),
-                       .dy = em_index(e, c->dy, em_mul_int(e, group, s->rows), 4 * s->W),
+                       .dy = em_index(e, c->dy, row, 4 * s->W),
+                       .n_rows = em_min(e, em_int(e, s->rows), em_sub(e, em_int(e, s->N), row)),
                        .columns = em_min(e, em_int(e, s->k_block), em_sub(e, em_int(e, s->K), column))};
     emit_part(e, c, segment, part, &u);
     emit_tiles(e, c, &u);
@@ -351,13 +358,13 @@ static void emit_bias_unit(emitter *e, const gradient_code *c, cg_val unit) {
     cg_val row0 = em_mul_int(e, unit, BIAS_ROWS), n_rows = em_min(e, em_int(e, BIAS_ROWS), em_sub(e, em_int(e, c->s.N), row0));
     em_loop clear, tiles, rows, vectors, results;
     em_loop_begin(e, &clear, em_int(e, 0), em_int(e, BIAS_ROWS * step), step, NULL, 0);
-    em_store(e, em_const(e, c->lanes, 0), em_at(e, c->copy, clear.index), (unsigned)step);
+    em_store(e, em_const(e, c->lanes, 0), em_at(e, c->row_copy, clear.index), (unsigned)step);
     em_loop_end(e, &clear, NULL);
     em_loop_begin(e, &tiles, em_int(e, 0), c->n_tiles, 1, NULL, 0);
     cg_val tile = em_index(e, em_index(e, c->dy, tiles.index, 4 * c->s.N * W), row0, 4 * W);
     cg_val used = em_sub(e, c->n_rows, em_mul_int(e, tiles.index, W));
     em_loop_begin(e, &rows, em_int(e, 0), n_rows, 1, NULL, 0);
-    cg_val to = em_index(e, c->copy, rows.index, step), row = em_index(e, tile, rows.index, 4 * W),
+    cg_val to = em_index(e, c->row_copy, rows.index, step), row = em_index(e, tile, rows.index, 4 * W),
            sum = em_load(e, c->lanes, to, (unsigned)step);
     em_loop_begin(e, &vectors, em_int(e, 0), em_int(e, W), c->lanes, &sum, 1);
     cg_val inside = em_lanes_in_range(e, c->lanes, vectors.index, em_int(e, 0), used);
@@ -371,8 +378,8 @@ static void emit_bias_unit(emitter *e, const gradient_code *c, cg_val unit) {
     em_loop_begin(e, &results, em_int(e, 0), n_rows, BATCH, NULL, 0);
     cg_val eight[BATCH];
     for (unsigned i = 0; i < BATCH; i++)
-        eight[i] = em_load(e, c->lanes, em_index(e, c->copy, em_add_int(e, results.index, i), step), (unsigned)step);
-    cg_val room = em_at_int(e, c->copy, BIAS_ROWS * step);
+        eight[i] = em_load(e, c->lanes, em_index(e, c->row_copy, em_add_int(e, results.index, i), step), (unsigned)step);
+    cg_val room = em_at_int(e, c->row_copy, BIAS_ROWS * step);
     for (unsigned i = 0; i < BATCH; i += 4) em_store(e, em_const(e, 4, 0), em_at_int(e, room, 4 * i), 16);
     add_sums(e, eight, BATCH, room);
     emit_copy(e, em_index(e, c->db, em_add(e, row0, results.index), 4), room,
@@ -406,14 +413,15 @@ void emit_sparse_weight_gradient(emitter *e, const cg_kernel *k) {
                        .dy = em_buffer(e, 1),
                        .index = em_buffer(e, 2),
                        .n_rows = em_dim(e, 0),
-                       .copy = em_scratch(e)};
+                       .row_copy = em_scratch(e)};
     count_units(&c.s, dw, db);
     c.lanes = tile_lanes(e->lanes, c.s.W);
     c.vectors = held_vectors(e, c.lanes, c.s.W);
     c.dw = dw ? em_buffer(e, 3) : NULL;
     c.db = db ? em_buffer(e, dw ? 4 : 3) : NULL;
     c.n_tiles = em_div_int_up(e, c.n_rows, c.s.W);
-    c.buckets = em_at_int(e, c.copy, copy_bytes(&c.s));
+    c.block_copy = em_at_int(e, c.row_copy, row_copy_bytes(&c.s));
+    c.buckets = em_at_int(e, c.block_copy, block_copy_bytes(&c.s));
     c.sums = em_at_int(e, c.buckets, bucket_bytes(&c.s));
     read_header(e, &c);
     em_loop units;

@@ -185,10 +185,17 @@ static pofac_status bind_pattern(const binder *b, size_t index) {
     ir_tensor wanted = declared_tensor(b, buffer), *t = &b->out->tensors[index];
     TRY(pattern_state_pattern(b->out->patterns, buffer->name, b->state, b->sink, t));
     if (!same_dims(t, &wanted)) return state_unfit(b, buffer, t, &wanted);
-    if (buffer->packing != PACKING_SPARSE_INDEX) return POFAC_OK;
+    if (buffer->packing == PACKING_NONE) return POFAC_OK;
     sparse_header *header;
+    uint32_t *order;
+    int64_t bytes;
     const ir_pattern *pattern = t->pattern;
     *t = (ir_tensor){0}; /* no evaluator sees it */
+    if (buffer->packing == PACKING_COLUMN_ORDER) {
+        TRY(sparse_column_order_make(pattern, buffer->name, b->sink, &order, &bytes));
+        own_memory(b, index, order, (size_t)bytes);
+        return POFAC_OK;
+    }
     TRY(sparse_index_make(&buffer->sparse, pattern, buffer->name, b->pool, b->sink, &header));
     own_memory(b, index, header, header->bytes);
     return POFAC_OK;
