@@ -61,7 +61,7 @@ static int64_t fastest(const bench *b, const char *text, const char *kernel, num
     ir_module *m = NULL;
     plan *p = NULL;
     session *s = NULL;
-    const tensor_source source = {find, all};
+    const tensor_source source = {.get = find, .user = all};
     int64_t best = -1;
     size_t step = 0;
     if (text_parse_module(b->context, "bench", text, strlen(text), NULL, &b->sink, &m) == POFAC_OK &&

@@ -1,10 +1,11 @@
 #!/bin/sh
-# Installs the engines that tests/bench/peers.sh compares pofac with. Optional: building and testing pofac need none of them.
+# Installs what tests/bench compares pofac with. Optional: building and testing pofac need none of it.
 #
-#   PyTorch        Debian's package python3-torch, by apt-get, which needs root or sudo
-#   ONNX Runtime   npm's package onnxruntime-node, into build/peers; its scripts, which would load files for GPUs, are not run
+#   PyTorch        Debian's package python3-torch, by apt-get, which needs root or sudo; for peers.sh
+#   ONNX Runtime   npm's package onnxruntime-node, into build/peers; its scripts, which would load files for GPUs, are not run; for peers.sh
+#   oneDNN, LIBXSMM   Debian's packages libdnnl-dev and libxsmm-dev; for bench_sparse, which is to be configured and built after that
 #
-# What is there already is left as it is. Removing: apt-get remove python3-torch; rm -r build/peers.
+# What is there already is left as it is. Removing: apt-get remove python3-torch libdnnl-dev libxsmm-dev; rm -r build/peers.
 #
 #   tests/bench/install_peers.sh
 set -eu
@@ -39,6 +40,12 @@ if /usr/bin/python3 -c 'import torch' 2>/dev/null; then
     echo "PyTorch is there"
 else
     install_packages python3-torch
+fi
+
+if [ -f /usr/include/oneapi/dnnl/dnnl.h ] && [ -f /usr/include/libxsmm.h ]; then
+    echo "oneDNN and LIBXSMM are there"
+else
+    install_packages libdnnl-dev libxsmm-dev
 fi
 
 if [ -d "$place/node_modules/onnxruntime-node" ]; then
