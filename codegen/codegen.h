@@ -79,6 +79,9 @@ const cg_row *cg_architecture_row(size_t i);
  */
 bool cg_linear_variant(const cg_target *t, int64_t N, int64_t K, bool sparse, size_t i, strbuf *out);
 
+/* The hash of the sources of codegen/: measurements and objects of another one are not this one's. */
+const char *cg_sources_hash(void);
+
 /* "19.1.7" */
 const char *cg_llvm_version(void);
 

@@ -17,6 +17,8 @@
 #include "ir/op.h"
 #include "ir/support/hash.h"
 
+const char *cg_sources_hash(void) { return CODEGEN_SOURCES_HASH; }
+
 typedef struct use_table {
     uint32_t *start; /* [values + 1] into node */
     uint32_t *node;

@@ -18,6 +18,7 @@
 
 struct object_cache {
     char *dir;
+    const char *suffix;
 };
 
 typedef struct header {
@@ -30,9 +31,9 @@ static const char magic[8] = {'P', 'O', 'F', 'A', 'C', 'O', 'B', 'J'};
 
 #define REASON_BYTES 128
 
-static void warn(const diag_sink *sink, const char *dir, const char *reason) {
+static void warn(const diag_sink *sink, const char *dir, const char *what, const char *reason) {
     const diag_place place = {.file = dir};
-    diag_warning(sink, &place, "the object cache is not used: %s", reason);
+    diag_warning(sink, &place, "the %s is not used: %s", what, reason);
 }
 
 /* Makes the directory and its parents; true when it is there in the end. */
@@ -59,9 +60,17 @@ static const char *fault(const char *dir) {
 }
 
 pofac_status object_cache_open(const char *dir, const diag_sink *sink, object_cache **out) {
+    return object_cache_open_named(dir, "object cache", ".o", sink, out);
+}
+
+pofac_status object_cache_open_named(const char *dir, const char *what, const char *suffix, const diag_sink *sink,
+                                     object_cache **out) {
     *out = NULL;
     object_cache *c = calloc(1, sizeof *c);
-    if (c) c->dir = strdup(dir);
+    if (c) {
+        c->suffix = suffix;
+        c->dir = strdup(dir);
+    }
     if (!c || !c->dir) {
         object_cache_close(c);
         return diag_out_of_memory(sink);
@@ -72,7 +81,7 @@ pofac_status object_cache_open(const char *dir, const diag_sink *sink, object_ca
     else if (!make_directories(c->dir)) why = strerror_r(errno, reason, sizeof reason);
     else why = fault(c->dir);
     if (why) {
-        warn(sink, dir, why);
+        warn(sink, dir, what, why);
         object_cache_close(c);
         return POFAC_OK;
     }
@@ -89,7 +98,7 @@ void object_cache_close(object_cache *c) {
 static void file_path(const object_cache *c, const char *key, strbuf *out) {
     char hex[33];
     hash_to_hex(hash_bytes128(key, strlen(key)), hex);
-    strbuf_printf(out, "%s/%s.o", c->dir, hex);
+    strbuf_printf(out, "%s/%s%s", c->dir, hex, c->suffix);
 }
 
 /* The object in a file's bytes, or NULL. */

@@ -23,6 +23,10 @@ typedef struct object_cache object_cache;
 /* Opens the directory, made (0700, with its parents) where missing. *out is NULL, with a warning, when it cannot be made or used,
  * belongs to somebody else, or others may write to it: compiling goes on without a cache. An error only when memory is short. */
 POFAC_MUST_USE pofac_status object_cache_open(const char *dir, const diag_sink *sink, object_cache **out);
+/* The same for other things that are dear to make: `what` stands in warnings, `suffix` ends the names of files (".o" above); both are
+ * literals. */
+POFAC_MUST_USE pofac_status object_cache_open_named(const char *dir, const char *what, const char *suffix, const diag_sink *sink,
+                                                    object_cache **out);
 void object_cache_close(object_cache *c); /* NULL is fine */
 
 /* Appends the object stored under `key`; false when there is none, or its file is damaged or holds another key. */

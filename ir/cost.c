@@ -7,7 +7,7 @@
 linear_choice cost_by_rule(const linear_problem *p) {
     /* N K is the number of elements of a tensor, and a hundred times that fits into a double exactly enough */
     double zeros = (double)(p->N * p->K - p->nnz);
-    return (linear_choice){.sparse = p->weight && 100 * zeros >= COST_RULE_SPARSITY * ((double)p->N * (double)p->K)};
+    return (linear_choice){.sparse = p->may_be_sparse && 100 * zeros >= COST_RULE_SPARSITY * ((double)p->N * (double)p->K)};
 }
 
 int64_t cost_variant_tile(const char *variant) {

@@ -12,9 +12,9 @@
 typedef struct linear_problem {
     const char *name; /* of the weight, for messages and pins */
     int64_t N, K;
-    int64_t n_rows;          /* R that the choice is made for */
-    int64_t nnz;             /* non-zeros of the weight; N K where nobody has counted them */
-    const ir_tensor *weight; /* dense [N,K], at any address, for those who look at where they are; NULL: known to be dense */
+    int64_t n_rows;     /* R that the choice is made for */
+    int64_t nnz;        /* non-zeros of the weight; N K where nobody has counted them */
+    bool may_be_sparse; /* false: the choice must be a dense one */
 } linear_problem;
 
 #define COST_MAX_VARIANT 160

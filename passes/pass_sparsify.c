@@ -21,7 +21,6 @@
 
 /* A weight by name, and what becomes of it. */
 typedef struct weight {
-    ir_tensor content;
     linear_problem problem;
     linear_choice choice;
     bool sparse;
@@ -101,19 +100,24 @@ static bool is_updated(const sparsify_state *s, const char *name) {
     return false;
 }
 
-static pofac_status read_weight(const sparsify_state *s, weight *w) {
-    const tensor_source *state = s->in->environment->state;
-    linear_problem *p = &w->problem;
-    if (!state || is_updated(s, p->name)) return POFAC_OK;
-    pofac_status status = state->get(state->user, p->name, NULL, &w->content);
-    if (status == POFAC_ERR_INPUT) return POFAC_OK; /* there is none of that name */
-    if (status != POFAC_OK) return diag_out_of_memory(s->in->sink);
-    const ir_tensor *t = &w->content;
+/* Counts the zeros of a tensor if it is the weight. */
+static void look_at(const sparsify_state *s, const ir_tensor *t, linear_problem *p) {
     if (dtype_class(t->dtype) != DTYPE_FLOAT || t->pattern || t->rank != 2 || t->dims[0] != p->N || t->dims[1] != p->K)
-        return POFAC_OK; /* whoever binds it will say so */
+        return; /* whoever binds it will say so */
     p->nnz = p->N * p->K - tensor_count_zeros(t);
     double zeros = (double)(p->N * p->K - p->nnz), all = (double)p->N * (double)p->K;
-    if (100 * zeros >= (double)s->min_sparsity * all) p->weight = t;
+    p->may_be_sparse = 100 * zeros >= (double)s->min_sparsity * all;
+}
+
+static pofac_status read_weight(const sparsify_state *s, linear_problem *p) {
+    const tensor_source *state = s->in->environment->state;
+    ir_tensor t;
+    if (!state || is_updated(s, p->name)) return POFAC_OK;
+    pofac_status status = state->get(state->user, p->name, NULL, &t);
+    if (status == POFAC_ERR_INPUT) return POFAC_OK; /* there is none of that name */
+    if (status != POFAC_OK) return diag_out_of_memory(s->in->sink);
+    look_at(s, &t, p);
+    tensor_source_release(state, p->name);
     return POFAC_OK;
 }
 
@@ -123,13 +127,13 @@ static pofac_status choose(sparsify_state *s) {
     linear_choice *choices = ARENA_ARRAY(s->memory, linear_choice, s->n_weights + 1);
     if (!problems || !choices) return diag_out_of_memory(s->in->sink);
     for (size_t i = 0; i < s->n_weights; i++) {
-        TRY(read_weight(s, &s->weights[i]));
+        TRY(read_weight(s, &s->weights[i].problem));
         problems[i] = s->weights[i].problem;
         choices[i] = cost_by_rule(&problems[i]);
     }
     if (costs && s->n_weights > 0) TRY(costs->choose(costs->user, problems, s->n_weights, s->in->sink, choices));
     for (size_t i = 0; i < s->n_weights; i++) {
-        if (choices[i].sparse && !problems[i].weight) continue; /* an answer to another question */
+        if (choices[i].sparse && !problems[i].may_be_sparse) continue; /* an answer to another question */
         s->weights[i].choice = choices[i];
         s->weights[i].sparse = choices[i].sparse;
     }

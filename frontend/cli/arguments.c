@@ -14,7 +14,12 @@ loaded_model_options arguments_model(const option_values *o) {
 }
 
 road_options arguments_road(const option_values *o) {
-    return (road_options){.pipeline = option_text(o, "pipeline"),
+    const char *tune = option_text(o, "tune");
+    return (road_options){.tune = strcmp(tune, "off") == 0     ? ROAD_TUNE_OFF
+                                  : strcmp(tune, "again") == 0 ? ROAD_TUNE_AGAIN
+                                                               : ROAD_TUNE_AUTO,
+                          .kernel_variants = option_text(o, "kernel_variant"),
+                          .pipeline = option_text(o, "pipeline"),
                           .isa = option_text(o, "isa"),
                           .cache_dir = option_text(o, "cache_dir"),
                           .no_cache = option_flag(o, "no_cache"),

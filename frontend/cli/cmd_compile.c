@@ -76,6 +76,7 @@ static pofac_status compile_model(const command_input *in, loaded_model *model) 
     pass_observer observer = arguments_observer(in, &dump);
     ir_module *module;
     road.observer = &observer;
+    if (option_given(o, "target")) road.tune = ROAD_TUNE_OFF; /* this machine's clock says nothing about another */
     road.graph.with_loss = option_flag(o, "with_loss");
     size_t n_losses;
     (void)model_graph_losses(loaded_model_spec(model), &n_losses);
@@ -83,7 +84,7 @@ static pofac_status compile_model(const command_input *in, loaded_model *model) 
         return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "--with_loss: the head %s has no loss",
                           model_head_name(loaded_model_spec(model)->head));
     TRY(road_build(model, &road, in->sink, &module));
-    TRY(road_optimize(module, &road, in->sink, &module));
+    TRY(road_optimize(model, module, &road, in->sink, &module));
     if (!emit && !option_flag(o, "graph_only") && !option_given(o, "stop_after")) return summarize(in, module, &road);
     pofac_status status = POFAC_OK;
     if (emit) status = strcmp(emit, "ir") == 0 ? emit_ir(in, module) : emit_code(in, module, &road, emit);

@@ -101,6 +101,10 @@ static pofac_status take_option(int argc, char **argv, int *at, arena *a, const 
                               r->name, value);
     }
     if (!value) return diag_error(sink, POFAC_ERR_USAGE, NULL, "--%s needs a value: %s", r->name, r->value);
+    if (r->kind == OPTION_LINES && out->values[row]) {
+        value = arena_printf(a, "%s\n%s", out->values[row], value);
+        if (!value) return diag_out_of_memory(sink);
+    }
     out->values[row] = value;
     return check_value(r, value, sink);
 }

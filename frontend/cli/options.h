@@ -15,6 +15,7 @@
 typedef enum option_kind {
     OPTION_FLAG,
     OPTION_TEXT,
+    OPTION_LINES, /* a text that may be given several times: the value has each on a line of its own */
     OPTION_WHOLE,
     OPTION_CHOICE,
     OPTION_FORM, /* a choice that may be left out: --name is --name=FIRST; another choice follows a '=' */
@@ -54,8 +55,18 @@ typedef struct option_row {
      "passes to run: names with options, or named pipelines (`pofac list pipelines`)"},                                            \
         {"isa", OPTION_TEXT, "NAME", "native", 0, 0, "instruction set of the kernels (`pofac list targets`)"},                     \
         {"cache_dir", OPTION_TEXT, "DIR", NULL, 0, 0, "object cache; default $XDG_CACHE_HOME/pofac/objects"},                      \
-        {"jit_debug", OPTION_TEXT, "perf,gdb", NULL, 0, 0, "name kernels to perf (/tmp/perf-PID.map), to gdb, or to both"}, {      \
-        "no_cache", OPTION_FLAG, NULL, NULL, 0, 0, "compile every kernel anew and keep none"                                       \
+        {"jit_debug", OPTION_TEXT, "perf,gdb", NULL, 0, 0, "name kernels to perf (/tmp/perf-PID.map), to gdb, or to both"},        \
+        {"no_cache", OPTION_FLAG, NULL, NULL, 0, 0, "compile every kernel anew and keep none"},                                    \
+        {"tune",                                                                                                                   \
+         OPTION_CHOICE,                                                                                                            \
+         "auto|off|again",                                                                                                         \
+         "auto",                                                                                                                   \
+         0,                                                                                                                        \
+         0,                                                                                                                        \
+         "how kernels of linear layers are chosen; auto: measured once on this machine; off: by a rule; again: measured anew"},    \
+    {                                                                                                                              \
+        "kernel_variant", OPTION_LINES, "[REGEX:]VARIANT", NULL, 0, 0,                                                             \
+            "kernel of linear layers (whose weights' names have REGEX), as --emit=ir shows it; may be given several times"         \
     }
 
 #define OPTIONS_PASSES                                                                                                             \

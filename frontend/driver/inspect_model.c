@@ -76,7 +76,7 @@ pofac_status inspect_model(loaded_model *model, const road_options *road, arena 
     plan *p = NULL;
     TRY(road_codegen_options(road, a, sink, &codegen));
     TRY(road_build(model, road, sink, &m));
-    TRY(road_optimize(m, road, sink, &m));
+    TRY(road_optimize(model, m, road, sink, &m));
     TRY(cg_compile(m, ROAD_GRAPH, &codegen, sink, &p));
     pofac_status status = inspect_plan(model, p, a, sink, out);
     plan_destroy(p);

@@ -39,7 +39,7 @@ struct loaded_model {
     VEC(parameter) parameters;
     pthread_mutex_t lock; /* of what the source changes: parameters, pool */
     thread_pool *pool;    /* draws parameters; made when the first one is drawn */
-    tensor_source source;
+    tensor_source source, stored;
     tokenizer *tokenizer;
 };
 
@@ -134,6 +134,13 @@ static pofac_status get_parameter(void *user, const char *name, const diag_sink 
     return status;
 }
 
+static pofac_status get_stored(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
+    const loaded_model *m = user;
+    const parameter *p = find_parameter(m, name);
+    if (p && p->from) return get_parameter(user, name, sink, out);
+    return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path}, "the checkpoint has no parameter \"%s\"", name);
+}
+
 /* Pages of a mapping may go while others read them; memory of its own may not. */
 static void release_parameter(void *user, const char *name) {
     loaded_model *m = user;
@@ -179,6 +186,7 @@ pofac_status loaded_model_open(const char *path, const loaded_model_options *opt
     }
     m->path = arena_strdup(&m->memory, path);
     m->source = (tensor_source){.get = get_parameter, .user = m, .release = release_parameter};
+    m->stored = (tensor_source){.get = get_stored, .user = m, .release = release_parameter};
     pofac_status status = open_parts(m, options, sink);
     if (status == POFAC_OK) *out = m;
     else loaded_model_close(m);
@@ -381,6 +389,8 @@ pofac_status loaded_model_bind(loaded_model *m, const ir_graph *g, const diag_si
 }
 
 const tensor_source *loaded_model_state(const loaded_model *m) { return &m->source; }
+
+const tensor_source *loaded_model_stored(const loaded_model *m) { return &m->stored; }
 
 /* ---- tokenizer ---- */
 

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "frontend/driver/kernel_pins.h"
+#include "frontend/driver/measured_cost.h"
+
 pofac_status road_build(loaded_model *model, const road_options *options, const diag_sink *sink, ir_module **out) {
     *out = NULL;
     ir_module *m = module_create(loaded_model_context(model), sink);
@@ -15,17 +18,6 @@ pofac_status road_build(loaded_model *model, const road_options *options, const 
     if (status == POFAC_OK) status = loaded_model_bind(model, module_find_graph(m, ROAD_GRAPH), sink);
     if (status == POFAC_OK) *out = m;
     else module_destroy(m);
-    return status;
-}
-
-pofac_status road_optimize(ir_module *module, const road_options *options, const diag_sink *sink, ir_module **out) {
-    arena a = ARENA_INIT;
-    pass_pipeline pipeline;
-    *out = NULL;
-    pofac_status status = pipeline_parse(options->pipeline ? options->pipeline : "infer", &a, sink, &pipeline);
-    if (status == POFAC_OK) status = pipeline_run(&pipeline, module, NULL, options->observer, sink, out);
-    else module_destroy(module);
-    arena_free(&a);
     return status;
 }
 
@@ -43,6 +35,60 @@ pofac_status road_codegen_options(const road_options *options, arena *a, const d
     return cg_target_host(options->isa, a, sink, &out->target);
 }
 
+/* What passes know of costs: pins, then measurements, then the rule; NULL where the rule decides all. */
+typedef struct road_costs {
+    cg_options codegen;
+    measured_cost *measured;
+    kernel_pins *pins;
+    cost_source source[2]; /* of measurements, of pins */
+    const cost_source *costs;
+} road_costs;
+
+static pofac_status road_costs_begin(const road_options *options, arena *a, const diag_sink *sink, road_costs *out) {
+    *out = (road_costs){0};
+    measured_cost_options measured = {.codegen = &out->codegen, .again = options->tune == ROAD_TUNE_AGAIN};
+    if (options->kernel_variants) {
+        TRY(kernel_pins_parse(options->kernel_variants, sink, &out->pins));
+        measured.tile = kernel_pins_tile(out->pins);
+    }
+    /* a machine that cannot run the kernels has nothing to measure; whoever compiles for it says so */
+    if (options->tune != ROAD_TUNE_OFF && road_codegen_options(options, a, NULL, &out->codegen) == POFAC_OK) {
+        TRY(measured_cost_create(&measured, sink, &out->measured));
+        out->source[0] = measured_cost_source(out->measured);
+        out->costs = &out->source[0];
+    }
+    if (out->pins) {
+        kernel_pins_set_rest(out->pins, out->costs);
+        out->source[1] = kernel_pins_source(out->pins);
+        out->costs = &out->source[1];
+    }
+    return POFAC_OK;
+}
+
+static void road_costs_end(road_costs *c) {
+    measured_cost_destroy(c->measured);
+    kernel_pins_destroy(c->pins);
+}
+
+pofac_status road_optimize(const loaded_model *model, ir_module *module, const road_options *options, const diag_sink *sink,
+                           ir_module **out) {
+    arena a = ARENA_INIT;
+    pass_pipeline pipeline;
+    road_costs costs = {0};
+    *out = NULL;
+    pofac_status status = pipeline_parse(options->pipeline ? options->pipeline : "infer", &a, sink, &pipeline);
+    if (status == POFAC_OK) status = road_costs_begin(options, &a, sink, &costs);
+    if (status == POFAC_OK) {
+        const pass_environment environment = {.state = loaded_model_stored(model), .costs = costs.costs};
+        status = pipeline_run(&pipeline, module, &environment, options->observer, sink, out);
+    } else {
+        module_destroy(module);
+    }
+    road_costs_end(&costs);
+    arena_free(&a);
+    return status;
+}
+
 static double seconds(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -58,7 +104,7 @@ pofac_status runnable_create(loaded_model *model, const road_options *options, c
     pofac_status status = road_codegen_options(options, &a, sink, &codegen);
     if (status == POFAC_OK) status = thread_pool_create(options->threads, sink, &out->pool);
     if (status == POFAC_OK) status = road_build(model, options, sink, &module);
-    if (status == POFAC_OK) status = road_optimize(module, options, sink, &module);
+    if (status == POFAC_OK) status = road_optimize(model, module, options, sink, &module);
     if (status == POFAC_OK) status = cg_compile(module, ROAD_GRAPH, &codegen, sink, &out->plan);
     out->build_seconds = seconds() - start;
     if (status == POFAC_OK) status = session_create(out->plan, loaded_model_state(model), out->pool, sink, &out->session);

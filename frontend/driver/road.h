@@ -11,12 +11,21 @@
 
 #define ROAD_GRAPH "infer"
 
+/* How kernels of linears are chosen. */
+typedef enum road_tuning {
+    ROAD_TUNE_AUTO, /* by measurement, once per machine (measured_cost.h) */
+    ROAD_TUNE_OFF,  /* by the rule of ir/cost.h */
+    ROAD_TUNE_AGAIN /* by measurement, whatever was measured before */
+} road_tuning;
+
 typedef struct road_options {
     const char *pipeline;  /* NULL: "infer" */
     const char *isa;       /* NULL: native */
     const char *cache_dir; /* NULL: the user's cache directory */
     bool no_cache;
-    const char *jit_debug;         /* "perf,gdb": who is told of the code (cg_jit_debug_parse); NULL: nobody */
+    const char *jit_debug; /* "perf,gdb": who is told of the code (cg_jit_debug_parse); NULL: nobody */
+    road_tuning tune;
+    const char *kernel_variants;   /* pins (kernel_pins.h), one a line; NULL: none */
     size_t threads;                /* 0: default */
     const pass_observer *observer; /* may be NULL */
     model_graph_options graph;
@@ -25,8 +34,9 @@ typedef struct road_options {
 /* The frontend's graph, parameters bound. */
 POFAC_MUST_USE pofac_status road_build(loaded_model *model, const road_options *options, const diag_sink *sink, ir_module **out);
 
-/* The graph after the pipeline. Takes over `module`. */
-POFAC_MUST_USE pofac_status road_optimize(ir_module *module, const road_options *options, const diag_sink *sink, ir_module **out);
+/* The graph after the pipeline, which looks at the weights that the model's checkpoint has. Takes over `module`. */
+POFAC_MUST_USE pofac_status road_optimize(const loaded_model *model, ir_module *module, const road_options *options,
+                                          const diag_sink *sink, ir_module **out);
 
 /* Target and cache of code generation; strings in `a`. */
 POFAC_MUST_USE pofac_status road_codegen_options(const road_options *options, arena *a, const diag_sink *sink, cg_options *out);

@@ -60,7 +60,7 @@ static pofac_status answer(void *user, const linear_problem *problems, size_t n,
     for (size_t i = 0; i < n; i++) {
         const linear_problem *p = &problems[i];
         strbuf_printf(&c->asked, "%s %lldx%lld rows %lld nnz %lld%s; ", p->name, (long long)p->N, (long long)p->K,
-                      (long long)p->n_rows, (long long)p->nnz, p->weight ? "" : " dense");
+                      (long long)p->n_rows, (long long)p->nnz, p->may_be_sparse ? "" : " dense");
         for (size_t a = 0; a < 8 && c->answers[a]; a++) {
             const char *text = c->answers[a];
             size_t name = strlen(p->name);
@@ -269,7 +269,7 @@ static void errors_of_costs_end_the_pass(void **state) {
 static pofac_status all_sparse(void *user, const linear_problem *problems, size_t n, const diag_sink *sink, linear_choice *out) {
     (void)user;
     (void)sink;
-    for (size_t i = 0; i < n; i++) out[i] = (linear_choice){.sparse = problems[i].weight};
+    for (size_t i = 0; i < n; i++) out[i] = (linear_choice){.sparse = problems[i].may_be_sparse};
     return POFAC_OK;
 }
 

@@ -1,0 +1,191 @@
+/*
+ * Variants -> seconds; see kernel_timer.h. Every candidate is a graph
+ *
+ *   y [R,N] = linear x [R,K], w, b {variant = "..."}
+ *
+ * through the passes layout, fuse and plan-memory, a plan and a session of its own. The session's profile has the time of the linear's
+ * step by itself.
+ */
+#include "frontend/driver/kernel_timer.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "ir/support/rng.h"
+#include "passes/pass.h"
+#include "runtime/session.h"
+
+#define GRAPH "linear"
+#define LEAST_ROUNDS 5
+#define MOST_ROUNDS 24
+
+/* ---- what all candidates read ---- */
+
+typedef struct made_up {
+    ir_tensor x, weight, bias;
+} made_up;
+
+static pofac_status get_made_up(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
+    const made_up *m = user;
+    *out = strcmp(name, "x") == 0 ? m->x : strcmp(name, "w") == 0 ? m->weight : m->bias;
+    out->owned = false;
+    (void)sink;
+    return POFAC_OK;
+}
+
+/* Numbers in [-0.5, 0.5), each kept with a chance of per_mille in 1000, else 0. */
+static void fill(ir_tensor *t, const char *name, int64_t per_mille) {
+    const rng_key key = rng_key_make(0, name);
+    const uint64_t kept = (uint64_t)per_mille * ((UINT64_C(1) << 32) / 1000);
+    float *data = t->data;
+    const int64_t n = tensor_elements(t);
+    for (int64_t i = 0; i < n; i += 4) {
+        const rng_block block = rng_philox(key, (uint64_t)i / 4, 0);
+        for (int64_t k = 0; k < 4 && i + k < n; k++) {
+            const uint32_t word = block.word[k];
+            if (word < kept || per_mille >= 1000) data[i + k] = ((float)(word & 0xffff) + 0.5f) / 65536.0f - 0.5f;
+        }
+    }
+}
+
+static pofac_status make_up(const kernel_question *q, const diag_sink *sink, made_up *out) {
+    const int64_t x[2] = {q->n_rows, q->K}, weight[2] = {q->N, q->K};
+    *out = (made_up){0};
+    if (tensor_alloc(IR_F32, 2, x, &out->x) != POFAC_OK || tensor_alloc(IR_F32, 2, weight, &out->weight) != POFAC_OK ||
+        tensor_alloc(IR_F32, 1, &q->N, &out->bias) != POFAC_OK)
+        return diag_out_of_memory(sink);
+    fill(&out->x, "x", 1000);
+    fill(&out->weight, "w", q->per_mille);
+    fill(&out->bias, "b", 1000);
+    return POFAC_OK;
+}
+
+static void made_up_free(made_up *m) {
+    tensor_free(&m->x);
+    tensor_free(&m->weight);
+    tensor_free(&m->bias);
+}
+
+/* ---- one candidate ---- */
+
+typedef struct trial {
+    plan *plan;
+    session *session;
+    size_t step; /* of the linear */
+} trial;
+
+static pofac_status build_graph(ir_context *c, const kernel_question *q, const kernel_candidate *candidate, const diag_sink *sink,
+                                ir_module **out) {
+    ir_module *m = module_create(c, sink);
+    ir_graph *g = m ? module_add_graph(m, GRAPH) : NULL;
+    *out = m;
+    if (!g) return diag_out_of_memory(sink);
+    const ir_dim R = dim_symbol(graph_declare_symbol(g, "R", q->n_rows)), N = dim_const(q->N), K = dim_const(q->K);
+    const ir_dim x_dims[2] = {R, K}, w_dims[2] = {N, K};
+    ir_value inputs[4] = {build_leaf(g, OP_input, "x", type_tensor(c, IR_F32, 2, x_dims))};
+    if (candidate->sparse) {
+        inputs[3] = build_leaf(g, OP_pattern, "w", type_pattern(c, N, K));
+        const ir_dim nnz = dim_symbol(symbol_nnz(c, inputs[3]));
+        inputs[1] = build_leaf(g, OP_state, "w", type_tensor(c, IR_F32, 1, &nnz));
+    } else {
+        inputs[1] = build_leaf(g, OP_state, "w", type_tensor(c, IR_F32, 2, w_dims));
+    }
+    inputs[2] = build_leaf(g, OP_state, "b", type_tensor(c, IR_F32, 1, &N));
+    const ir_attr variant = attr_string("variant", candidate->variant);
+    graph_add_output(g, "y", node_add(g, OP_linear, inputs, 4, &variant, candidate->variant[0] != 0, NULL));
+    return graph_finish(g);
+}
+
+static pofac_status optimize(ir_module *module, const diag_sink *sink, ir_module **out) {
+    arena a = ARENA_INIT;
+    pass_pipeline pipeline;
+    pofac_status status = pipeline_parse("layout,fuse,plan-memory", &a, sink, &pipeline);
+    *out = NULL;
+    if (status == POFAC_OK) status = pipeline_run(&pipeline, module, NULL, NULL, sink, out);
+    else module_destroy(module);
+    arena_free(&a);
+    return status;
+}
+
+static pofac_status find_step(trial *t) {
+    for (t->step = 0; t->step < t->plan->n_steps; t->step++) {
+        const plan_step *step = &t->plan->steps[t->step];
+        if (t->plan->graph->nodes.data[step->node].op == OP_linear) return step->run ? POFAC_OK : POFAC_ERR_USAGE;
+    }
+    return POFAC_ERR_USAGE;
+}
+
+/* Anything but POFAC_OK: the candidate does not run here. */
+static pofac_status trial_begin(ir_context *c, const cg_options *options, const kernel_question *q,
+                                const kernel_candidate *candidate, const tensor_source *data, thread_pool *pool, trial *t) {
+    ir_module *m;
+    pofac_status status = build_graph(c, q, candidate, NULL, &m);
+    if (status != POFAC_OK) {
+        module_destroy(m);
+        return status;
+    }
+    TRY(optimize(m, NULL, &m));
+    TRY(cg_compile(m, GRAPH, options, NULL, &t->plan));
+    TRY(find_step(t));
+    TRY(session_create(t->plan, data, pool, NULL, &t->session));
+    return session_run(t->session, data, NULL); /* makes room, and warms up */
+}
+
+static void trial_end(trial *t) {
+    session_destroy(t->session);
+    plan_destroy(t->plan);
+    *t = (trial){0};
+}
+
+/* Seconds of the linear in one more run; 0 when it fails. */
+static double trial_run(const trial *t, const tensor_source *data) {
+    session_profile(t->session, true);
+    if (session_run(t->session, data, NULL) != POFAC_OK) return 0;
+    return 1e-9 * (double)session_times_ns(t->session)[t->step];
+}
+
+/* ---- all of them ---- */
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void run_rounds(const trial *trials, const tensor_source *data, double end, kernel_candidate *c, size_t n) {
+    for (int round = 0; round < MOST_ROUNDS && (round < LEAST_ROUNDS || now() < end); round++) {
+        for (size_t i = 0; i < n; i++) {
+            if (!trials[i].session) continue;
+            double seconds = trial_run(&trials[i], data);
+            if (seconds > 0 && (c[i].seconds <= 0 || seconds < c[i].seconds)) c[i].seconds = seconds;
+        }
+    }
+}
+
+static pofac_status time_candidates(void *user, const kernel_question *q, double budget_seconds, const diag_sink *sink,
+                                    kernel_candidate *c, size_t n) {
+    const double end = now() + budget_seconds;
+    made_up made = {0};
+    const tensor_source data = {.get = get_made_up, .user = &made}; /* inputs and state */
+    thread_pool *pool = NULL;
+    trial *trials = calloc(n ? n : 1, sizeof *trials);
+    ir_context *context = context_create();
+    pofac_status status = trials && context ? make_up(q, sink, &made) : diag_out_of_memory(sink);
+    if (status == POFAC_OK) status = thread_pool_create(1, sink, &pool);
+    for (size_t i = 0; i < n && status == POFAC_OK; i++) {
+        c[i].seconds = 0;
+        if (trial_begin(context, user, q, &c[i], &data, pool, &trials[i]) != POFAC_OK) trial_end(&trials[i]);
+    }
+    if (status == POFAC_OK) run_rounds(trials, &data, end, c, n);
+    for (size_t i = 0; trials && i < n; i++) trial_end(&trials[i]);
+    free(trials);
+    context_destroy(context);
+    thread_pool_destroy(pool);
+    made_up_free(&made);
+    return status;
+}
+
+kernel_timer kernel_timer_on(const cg_options *options) {
+    return (kernel_timer){.time = time_candidates, .user = (void *)(uintptr_t)options};
+}

@@ -1,0 +1,358 @@
+/*
+ * Questions -> answers -> choices; see measured_cost.h.
+ *
+ * The file of an answer has the question's text as its key, and one line "SECONDS VARIANT" per candidate. It counts when the variants are
+ * those of today, in their order.
+ */
+#include "frontend/driver/measured_cost.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "codegen/object_cache.h"
+#include "runtime/blas.h"
+
+#define MARGIN 0.95 /* what is not this much faster is not worth leaving the default for */
+#define PREFERRED_TILE 32
+#define MOST_TILES 8
+
+struct measured_cost {
+    measured_cost_options options;
+    kernel_timer timer;
+    char *dir; /* NULL: none */
+    object_cache *cache;
+    char cpu[128];
+    size_t n_timed;
+};
+
+/* A question, its candidates, and whether their times are known. */
+typedef struct question {
+    kernel_question q;
+    kernel_candidate *candidates;
+    size_t n_candidates;
+    bool answered;
+} question;
+
+typedef struct choosing {
+    measured_cost *m;
+    const linear_problem *problems;
+    size_t n;
+    const diag_sink *sink;
+    arena *memory;
+    question *questions;
+    size_t n_questions;
+    size_t *question_of; /* [n] index, or n_questions: the rule decides */
+} choosing;
+
+/* ---- life ---- */
+
+/* The processor's name; a file of another machine's answers says nothing about this one. */
+static void read_cpu(char *out, size_t n) {
+    char line[256];
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    out[0] = 0;
+    while (f && fgets(line, sizeof line, f)) {
+        const char *colon = strncmp(line, "model name", 10) == 0 ? strchr(line, ':') : NULL;
+        if (!colon) continue;
+        snprintf(out, n, "%.*s", (int)strcspn(colon + 2, "\n"), colon + 2);
+        break;
+    }
+    if (f) fclose(f);
+}
+
+pofac_status measured_cost_create(const measured_cost_options *options, const diag_sink *sink, measured_cost **out) {
+    *out = NULL;
+    measured_cost *m = calloc(1, sizeof *m);
+    if (!m) return diag_out_of_memory(sink);
+    m->options = *options;
+    if (m->options.budget_seconds <= 0) m->options.budget_seconds = MEASURED_SECONDS;
+    m->timer = options->timer ? *options->timer : kernel_timer_on(options->codegen);
+    read_cpu(m->cpu, sizeof m->cpu);
+    if (options->codegen->cache_dir && asprintf(&m->dir, "%s/costs", options->codegen->cache_dir) < 0) {
+        m->dir = NULL;
+        measured_cost_destroy(m);
+        return diag_out_of_memory(sink);
+    }
+    *out = m;
+    return POFAC_OK;
+}
+
+void measured_cost_destroy(measured_cost *m) {
+    if (!m) return;
+    object_cache_close(m->cache);
+    free(m->dir);
+    free(m);
+}
+
+size_t measured_cost_timed(const measured_cost *m) { return m->n_timed; }
+
+/* ---- questions ---- */
+
+static pofac_status add_candidates(choosing *c, question *q, bool sparse) {
+    strbuf text = STRBUF_INIT;
+    const cg_target *target = &c->m->options.codegen->target;
+    pofac_status status = POFAC_OK;
+    for (size_t i = 0; status == POFAC_OK; i++) {
+        strbuf_clear(&text);
+        if (!cg_linear_variant(target, q->q.N, q->q.K, sparse, i, &text)) break;
+        const int64_t tile = cost_variant_tile(strbuf_str(&text));
+        if (text.size >= COST_MAX_VARIANT || (c->m->options.tile && tile != c->m->options.tile)) continue;
+        kernel_candidate *more = ARENA_ARRAY(c->memory, kernel_candidate, q->n_candidates + 1);
+        const char *variant = arena_strdup(c->memory, strbuf_str(&text));
+        if (!more || !variant || !strbuf_ok(&text)) {
+            status = diag_out_of_memory(c->sink);
+            break;
+        }
+        if (q->n_candidates) memcpy(more, q->candidates, q->n_candidates * sizeof *more);
+        more[q->n_candidates++] = (kernel_candidate){.variant = variant, .sparse = sparse};
+        q->candidates = more;
+    }
+    strbuf_free(&text);
+    return status;
+}
+
+static bool is_measured(const linear_problem *p) {
+    int64_t elements;
+    return !__builtin_mul_overflow(p->N, p->K, &elements) && elements >= MEASURED_LEAST && elements <= MEASURED_MOST;
+}
+
+/* Per mille, rounded up to a step: an answer is never one for a weight with fewer non-zeros. Dense ones have a step of their own. */
+static int64_t density_of(const linear_problem *p) {
+    if (!p->may_be_sparse) return 1000;
+    int64_t per_mille = (p->nnz * 1000 + p->N * p->K - 1) / (p->N * p->K);
+    int64_t rounded = (per_mille + MEASURED_STEP - 1) / MEASURED_STEP * MEASURED_STEP;
+    return rounded < MEASURED_STEP ? MEASURED_STEP : rounded > 1000 - MEASURED_STEP ? 1000 - MEASURED_STEP : rounded;
+}
+
+static pofac_status find_questions(choosing *c) {
+    c->questions = ARENA_ARRAY(c->memory, question, c->n + 1);
+    c->question_of = ARENA_ARRAY(c->memory, size_t, c->n + 1);
+    if (!c->questions || !c->question_of) return diag_out_of_memory(c->sink);
+    for (size_t i = 0; i < c->n; i++) {
+        const linear_problem *p = &c->problems[i];
+        c->question_of[i] = SIZE_MAX;
+        if (!is_measured(p)) continue;
+        const kernel_question q = {p->N, p->K, p->n_rows, density_of(p)};
+        size_t k = 0;
+        for (; k < c->n_questions; k++) {
+            const kernel_question *o = &c->questions[k].q;
+            if (o->N == q.N && o->K == q.K && o->n_rows == q.n_rows && o->per_mille == q.per_mille) break;
+        }
+        c->question_of[i] = k;
+        if (k < c->n_questions) continue;
+        c->questions[c->n_questions++].q = q;
+        TRY(add_candidates(c, &c->questions[k], false));
+        if (p->may_be_sparse) TRY(add_candidates(c, &c->questions[k], true));
+    }
+    return POFAC_OK;
+}
+
+/* ---- answers on disk ---- */
+
+static void put_key(const measured_cost *m, const kernel_question *q, strbuf *out) {
+    const cg_target *t = &m->options.codegen->target;
+    strbuf_printf(out,
+                  "pofac linear N=%" PRId64 " K=%" PRId64 " rows=%" PRId64 " per_mille=%" PRId64
+                  " target %s %s %s %s codegen %s llvm %s blas %s cpu %s",
+                  q->N, q->K, q->n_rows, q->per_mille, t->triple, t->cpu, t->features, t->isa, cg_sources_hash(), cg_llvm_version(),
+                  blas_kernels(), m->cpu);
+}
+
+/* One line of an answer into the candidate that it is about; the next line, or NULL when it is about another. */
+static const char *read_line(const char *line, kernel_candidate *c) {
+    char *end;
+    double seconds = strtod(line, &end);
+    const size_t n = strlen(c->variant);
+    if (end == line || *end != ' ' || !(seconds >= 0 && seconds < 1e6) || strncmp(end + 1, c->variant, n) != 0 ||
+        end[1 + n] != '\n')
+        return NULL;
+    c->seconds = seconds;
+    return end + 2 + n;
+}
+
+static bool read_answer(const measured_cost *m, question *q) {
+    strbuf key = STRBUF_INIT, text = STRBUF_INIT;
+    put_key(m, &q->q, &key);
+    bool found = m->cache && strbuf_ok(&key) && object_cache_get(m->cache, strbuf_str(&key), &text);
+    const char *at = strbuf_str(&text);
+    for (size_t i = 0; i < q->n_candidates && found; i++) {
+        at = read_line(at, &q->candidates[i]);
+        found = at != NULL;
+    }
+    found = found && *at == 0;
+    strbuf_free(&key);
+    strbuf_free(&text);
+    return found;
+}
+
+static void write_answer(const measured_cost *m, const question *q) {
+    strbuf key = STRBUF_INIT, text = STRBUF_INIT;
+    put_key(m, &q->q, &key);
+    for (size_t i = 0; i < q->n_candidates; i++)
+        strbuf_printf(&text, "%.9e %s\n", q->candidates[i].seconds, q->candidates[i].variant);
+    if (m->cache && strbuf_ok(&key) && strbuf_ok(&text)) object_cache_put(m->cache, strbuf_str(&key), text.data, text.size);
+    strbuf_free(&key);
+    strbuf_free(&text);
+}
+
+/* ---- measuring ---- */
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static bool same_shape(const kernel_question *a, const kernel_question *b) {
+    return a->N == b->N && a->K == b->K && a->n_rows == b->n_rows;
+}
+
+/* The open question to ask next: of each shape the densest first, which the others can fall back on, then the sparsest, where most is
+ * to be won, and so on from both ends. `turn` counts the questions of the shape that were asked. n_questions: none is open. */
+static size_t next_question(const choosing *c, const size_t *turns) {
+    size_t best = c->n_questions;
+    for (size_t i = 0; i < c->n_questions; i++) {
+        const question *q = &c->questions[i];
+        if (q->answered) continue;
+        if (best == c->n_questions || turns[i] < turns[best]) {
+            best = i;
+            continue;
+        }
+        const bool denser = q->q.per_mille > c->questions[best].q.per_mille;
+        if (same_shape(&q->q, &c->questions[best].q) && denser == (turns[i] % 2 == 0)) best = i;
+    }
+    return best;
+}
+
+static pofac_status measure(choosing *c, size_t n_open, double *out_seconds) {
+    measured_cost *m = c->m;
+    const double start = now();
+    size_t *turns = ARENA_ARRAY(c->memory, size_t, c->n_questions + 1);
+    if (!turns) return diag_out_of_memory(c->sink);
+    for (; n_open > 0; n_open--) {
+        question *q = &c->questions[next_question(c, turns)];
+        const double left = m->options.budget_seconds - (now() - start);
+        if (left <= 0) break;
+        TRY(m->timer.time(m->timer.user, &q->q, left / (double)n_open, c->sink, q->candidates, q->n_candidates));
+        m->n_timed += q->n_candidates;
+        q->answered = true;
+        write_answer(m, q);
+        for (size_t i = 0; i < c->n_questions; i++) turns[i] += same_shape(&q->q, &c->questions[i].q);
+    }
+    *out_seconds = now() - start;
+    return POFAC_OK;
+}
+
+static pofac_status answer_questions(choosing *c) {
+    measured_cost *m = c->m;
+    size_t n_open = 0, n_kernels = 0;
+    double seconds = 0;
+    if (c->n_questions && m->dir && !m->cache)
+        TRY(object_cache_open_named(m->dir, "cache of kernels' times", ".times", c->sink, &m->cache));
+    for (size_t i = 0; i < c->n_questions; i++) {
+        question *q = &c->questions[i];
+        q->answered = !m->options.again && read_answer(m, q);
+        if (q->answered) continue;
+        n_open++;
+        n_kernels += q->n_candidates;
+    }
+    if (n_open == 0) return POFAC_OK;
+    const char *kept = m->cache ? "kept in " : "not kept: there is no cache", *where = m->cache ? m->dir : "";
+    diag_note(c->sink, NULL, "measuring %zu kernels for %zu kind%s of weights, %s%s", n_kernels, n_open, n_open == 1 ? "" : "s",
+              kept, where);
+    return measure(c, n_open, &seconds);
+}
+
+/* ---- choosing ---- */
+
+/* The candidate that a question's weights get at one tile width; NULL when none runs there. */
+static const kernel_candidate *best_at(const question *q, int64_t tile, const kernel_candidate **dense_out) {
+    const kernel_candidate *dense = NULL, *sparse = NULL;
+    for (size_t i = 0; i < q->n_candidates; i++) {
+        const kernel_candidate *c = &q->candidates[i];
+        if (c->seconds <= 0 || cost_variant_tile(c->variant) != tile) continue;
+        if (!c->sparse && (!dense || c->seconds < MARGIN * dense->seconds)) dense = c;
+        if (c->sparse && (!sparse || c->seconds < sparse->seconds)) sparse = c;
+    }
+    *dense_out = dense;
+    return sparse && (!dense || sparse->seconds < MARGIN * dense->seconds) ? sparse : dense;
+}
+
+/* The question whose answer a problem gets: its own, or the next denser one of its shape; NULL: none. */
+static const question *answer_of(const choosing *c, size_t problem) {
+    if (c->question_of[problem] == SIZE_MAX) return NULL;
+    const question *own = &c->questions[c->question_of[problem]], *best = own->answered ? own : NULL;
+    for (size_t i = 0; i < c->n_questions && !own->answered; i++) {
+        const question *q = &c->questions[i];
+        if (!q->answered || !same_shape(&q->q, &own->q) || q->q.per_mille < own->q.per_mille || q->q.per_mille == 1000) continue;
+        if (!best || q->q.per_mille < best->q.per_mille) best = q;
+    }
+    return best;
+}
+
+/* Seconds of all products at one width; negative when some have no kernel for it. */
+static double total_at(const choosing *c, int64_t tile) {
+    double total = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        const question *q = answer_of(c, i);
+        const kernel_candidate *dense, *best = q ? best_at(q, tile, &dense) : NULL;
+        if (q && !best) return -1;
+        total += best ? best->seconds : 0;
+    }
+    return total;
+}
+
+/* The widths that candidates have. */
+static size_t list_tiles(const choosing *c, int64_t tiles[MOST_TILES]) {
+    size_t n = 0;
+    for (size_t i = 0; i < c->n_questions; i++)
+        for (size_t k = 0; k < c->questions[i].n_candidates; k++) {
+            const int64_t tile = cost_variant_tile(c->questions[i].candidates[k].variant);
+            size_t at = 0;
+            while (at < n && tiles[at] != tile) at++;
+            if (at == n && n < MOST_TILES) tiles[n++] = tile;
+        }
+    return n;
+}
+
+/* 0: no width serves all. */
+static int64_t choose_tile(const choosing *c) {
+    int64_t tiles[MOST_TILES], best = 0;
+    double least = total_at(c, PREFERRED_TILE);
+    const size_t n = list_tiles(c, tiles);
+    if (least > 0) best = PREFERRED_TILE;
+    for (size_t i = 0; i < n; i++) {
+        const double total = tiles[i] == PREFERRED_TILE ? -1 : total_at(c, tiles[i]);
+        if (total <= 0 || (best && total >= (best == PREFERRED_TILE ? MARGIN : 1) * least)) continue;
+        best = tiles[i];
+        least = total;
+    }
+    return best;
+}
+
+static void choose_each(const choosing *c, int64_t tile, linear_choice *out) {
+    for (size_t i = 0; i < c->n; i++) {
+        const question *q = answer_of(c, i);
+        const kernel_candidate *dense, *best = q ? best_at(q, tile, &dense) : NULL;
+        out[i] = cost_by_rule(&c->problems[i]);
+        if (!best) continue;
+        out[i] = (linear_choice){
+            .sparse = best->sparse, .measured = true, .seconds = best->seconds, .dense_seconds = dense ? dense->seconds : 0};
+        snprintf(out[i].variant, sizeof out[i].variant, "%s", best->variant);
+    }
+}
+
+static pofac_status choose(void *user, const linear_problem *problems, size_t n, const diag_sink *sink, linear_choice *out) {
+    arena memory = ARENA_INIT;
+    choosing c = {.m = user, .problems = problems, .n = n, .sink = sink, .memory = &memory};
+    pofac_status status = find_questions(&c);
+    if (status == POFAC_OK) status = answer_questions(&c);
+    if (status == POFAC_OK) choose_each(&c, choose_tile(&c), out);
+    arena_free(&memory);
+    return status;
+}
+
+cost_source measured_cost_source(measured_cost *m) { return (cost_source){choose, m}; }
