@@ -3,9 +3,9 @@
  * products, layer norm, softmax and attention all run on full vectors without transposes.
  *
  * Ops with the trait TILED run in tiles when they are f32; elementwise ops and gather_rows follow their inputs; everything else
- * runs in rows, and so do the graph's outputs. Sparse linears have no tiled kernel and stay in rows. Where maker and reader differ,
- * a relayout node converts, once per value and layout, where it is first needed. Relayouts that the graph had are dropped: whoever
- * reads them asks again, so running the pass twice is running it once. Leaves keep the layout that they are declared in.
+ * runs in rows, and so do the graph's outputs. Where maker and reader differ, a relayout node converts, once per value and layout,
+ * where it is first needed. Relayouts that the graph had are dropped: whoever reads them asks again, so running the pass twice is
+ * running it once. Leaves keep the layout that they are declared in.
  */
 #include <stdio.h>
 
@@ -51,7 +51,7 @@ static bool is_tiled(const layout_state *s, ir_value old) {
 static bool runs_tiled(const layout_state *s, const ir_node *n) {
     const ir_graph *g = s->rw.from;
     if (!is_activation(g, n, 0)) return false;
-    if (op_has(n->op, TRAIT_TILED)) return !(n->op == OP_linear && node_input(n, 3));
+    if (op_has(n->op, TRAIT_TILED)) return true;
     if (n->op == OP_cast || !(op_has(n->op, TRAIT_ELEMENTWISE) || n->op == OP_gather_rows)) return false;
     for (uint32_t i = 0; i < n->n_inputs; i++)
         if (is_activation(g, n, i) && is_tiled(s, n->inputs[i])) return true;

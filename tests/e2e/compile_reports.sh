@@ -56,15 +56,15 @@ wants_status 0
 
 run compile demo --emit llvm
 wants_status 0
-grep -q '^define void @linear' out || fail "$last: no function of a linear layer"
+grep -q '^define void @sparse_linear' out || fail "$last: no function of a sparse linear layer"
 run compile demo --emit asm
 wants_status 0
-grep -q '^linear.*:$' out || fail "$last: no label of a linear layer"
+grep -q '^sparse_linear.*:$' out || fail "$last: no label of a sparse linear layer"
 run compile demo --emit obj -o demo.o
 wants_status 0
 [ "$(head -c 4 demo.o)" = $'\x7fELF' ] || fail "$last: no ELF object"
 if command -v nm >nm.log; then
-    nm demo.o | grep -q ' T linear' || fail "$last: no function of a linear layer"
+    nm demo.o | grep -q ' T sparse_linear' || fail "$last: no function of a sparse linear layer"
     [ -z "$(nm -u demo.o)" ] || fail "$last: calls $(nm -u demo.o)"
 fi
 # The same twice.
@@ -110,7 +110,7 @@ wants_status 0
 wants_quiet err
 head -n 1 out | grep -qx 'bert, 2 layers, hidden 64, 4 heads, intermediate 128, vocabulary [0-9]*; head sequence-classification' ||
     fail "$last: $(head -n 1 out)"
-grep -qE '^bert\.encoder\.layer\.1\.output\.dense\.weight +\[64,128\] +100\.00% f32 +32768  linear N=64 K=128 ' out ||
+grep -qE '^bert\.encoder\.layer\.1\.output\.dense\.weight +\[64,128\] +100\.00% f32 +32768  sparse_linear W=' out ||
     fail "$last: $(grep layer.1.output.dense.weight out)"
 [ "$(grep -c '^bert\.\|^classifier\.' out)" = 41 ] || fail "$last: $(grep -c '^bert\.\|^classifier\.' out) parameters, wanted 41"
 run inspect demo --json

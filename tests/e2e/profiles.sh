@@ -12,7 +12,7 @@ run predict demo texts.txt --profile
 wants_status 0
 ok cmp out plain
 grep -q '^profile of 1 run of .* ms on average; .* threads\{0,1\}$' err || fail "$last: $(head -n 1 err)"
-grep -q '^ *[0-9.]* *[0-9.]*% *[0-9.]* *[0-9.]* *[0-9]*  linear N=128 K=64 gelu$' err || fail "$last: no kernel linear N=128 K=64 gelu: $(cat err)"
+grep -q '^ *[0-9.]* *[0-9.]*% *[0-9.]* *[0-9.]* *[0-9]*  sparse_linear gelu$' err || fail "$last: no kernel sparse_linear gelu: $(cat err)"
 grep -q '  encoder.layer.0.attention.self  *attention heads=4 D=16$' err || fail "$last: no step of attention: $(cat err)"
 run predict demo texts.txt --profile=json --profile_output profile.json
 wants_status 0
