@@ -1,7 +1,7 @@
 /* The coefficients; see gelu_table.h. */
 #include "codegen/gelu_table.h"
 
-/* clang-format off: one number a line otherwise */
+/* clang-format off */
 
 const float gelu_erf_table[GELU_TABLE_TERMS][GELU_TABLE_INTERVALS] = {
     {0, 0.0798064321f, 0.132686332f, 0.161374331f, 0.169970512f, 0.163360044f, 0.146581337f, 0.124261916f, 0.100210801f,
