@@ -48,6 +48,8 @@ static void emit_rounds(emitter *e, const gemm_block *g, cg_val *x, cg_val *w, c
 
 void gemm_block_emit(emitter *e, const gemm_block *g, cg_val x, cg_val w, cg_val count, cg_val sum[GEMM_MAX_SUMS]) {
     cg_val whole = em_sub(e, count, em_rem_int(e, count, g->unroll));
+    x = em_opaque(e, x);
+    w = em_opaque(e, w);
     emit_rounds(e, g, &x, &w, em_int(e, 0), whole, g->unroll, sum);
     bool known = LLVMIsConstant(count);
     if (!known || LLVMConstIntGetSExtValue(count) % g->unroll != 0) emit_rounds(e, g, &x, &w, whole, count, 1, sum);

@@ -5,17 +5,17 @@
  * One unit is one (sequence, head). Queries are lanes; keys and values are broadcast, so that both products are the register block
  * of linear layers and the softmax runs down the lanes without horizontal work:
  *
- *   keys      K and V of the head as tiles [ceil(n/W)][D][W] of the n kept keys: in place where the sequence starts a tile and its
- *             kept keys come first, else packed into scratch. So the order of all sums depends on the kept keys alone, not on where
- *             the sequence lies in the batch
- *   per tile of queries:
- *   scores    P[j] = scale * sum_d K[d][j] Q[d]            [n][W]
+ *   keys      K and V of the head where they lie, from the lane at which the sequence starts, if the n kept keys come first in it;
+ *             else the kept ones packed into scratch as tiles [ceil(n/W)][D][W]. The order of all sums depends on the kept keys
+ *             alone, not on where the sequence lies in the batch
+ *   per part of a tile of queries, one or two vectors wherever they start:
+ *   scores    P[j] = scale * sum_d K[d][j] Q[d]            [n][part]
  *   softmax   P[j] = exp(P[j] - max), sums
- *   context   C[d] = sum_j V[d][j] P[j] / sum              [D][W]
+ *   context   C[d] = sum_j V[d][j] P[j] / sum              [D][part]
  *
- * A tile's rows may belong to several sequences: a unit stores the lanes of its own rows only, with masked stores where the tile is
- * not all its own; the last sequence also owns the lanes past the last row. Nothing of shape S x S exists: scores of one tile of
- * queries at a time.
+ * A tile's rows may belong to several sequences: a unit computes the vectors that its own rows need and stores its own lanes only,
+ * with masked stores where a part has others; the last sequence also owns the lanes past the last row, in its vector. Nothing of
+ * shape S x S exists: scores of one part at a time.
  *
  * Queries may have rows of their own, told apart by query_offsets: then tiles of queries and lanes are theirs.
  *
@@ -28,6 +28,7 @@
 #define PART_VECTORS 2
 #define UNROLL 4
 #define COPY_LANES 4 /* numbers of a row of keys copied at a time when packing */
+#define MAX_KEY_ROWS 16
 
 /* Height of the blocks of context features: a divisor of D near `most`, so that no second block is needed, else `most`. */
 static int64_t context_rows(int64_t D, int64_t most) {
@@ -42,10 +43,13 @@ static ir_dim longest_sequence(const ir_graph *g, ir_value offsets, ir_dim R) {
     return n->op == OP_padded_offsets || n->op == OP_kept_rows ? graph_type(g, n->inputs[0])->dims[1] : R;
 }
 
-static ir_dim scratch_bytes(ir_dim S, int64_t D, int64_t W, bool *ok) {
-    /* scores [S+W][W], keys and values [S+W][D], context [D][W], 1/sum [W] */
-    int64_t per_key = 4 * (W + 2 * D);
-    return kernel_scaled(S, per_key, per_key * W + 4 * W * (D + 1), ok);
+/* Vectors of queries side by side. */
+static unsigned part_vectors(unsigned lanes, int64_t W) { return tile_vectors(lanes, W, PART_VECTORS); }
+
+static ir_dim scratch_bytes(ir_dim S, int64_t D, int64_t W, unsigned lanes, bool packed, bool *ok) {
+    /* scores of a part, with room for a block of keys before and after; keys and values [S+W][D] */
+    int64_t per_score = 4 * (int64_t)(lanes * part_vectors(lanes, W)), per_packed = packed ? 8 * D : 0;
+    return kernel_scaled(S, per_score + per_packed, 2 * MAX_KEY_ROWS * per_score + W * (per_score + per_packed), ok);
 }
 
 bool describe_attention(const cg_group *g, const cg_target *target, cg_kernel *k) {
@@ -64,6 +68,7 @@ bool describe_attention(const cg_group *g, const cg_target *target, cg_kernel *k
     kernel_set(k, "W", W);
     kernel_set_real(k, "scale", node_float(n, "scale"));
     kernel_set(k, "key_rows", many && W % 8 == 0 ? 8 : 4);
+    kernel_set(k, "narrow_key_rows", many && W % 16 == 0 ? 16 : W % 8 == 0 ? 8 : 4); /* beside one vector of queries */
     kernel_set(k, "context_rows", context_rows(D, gemm_block_rows(target)));
     kernel_set(k, "keep", keep ? (int64_t)kernel_operand(k, keep) : 0);
     if (keep) kernel_set_dtype(k, "keep_dtype", graph_type(graph, keep)->dtype);
@@ -75,7 +80,7 @@ bool describe_attention(const cg_group *g, const cg_target *target, cg_kernel *k
     kernel_dim(k, key_rows);
     kernel_dim(k, q->dims[0]);
     k->work = kernel_scaled(B, H, 0, &ok);
-    k->scratch_bytes = scratch_bytes(S, D, W, &ok);
+    k->scratch_bytes = scratch_bytes(S, D, W, tile_lanes(target->vector_bytes / 4, W), keep != IR_NO_VALUE, &ok);
     bool counts;
     ir_dim pairs = dim_mul(q->dims[0], S, &counts);
     k->flops = counts ? kernel_scaled(pairs, 4 * E, 0, NULL) : dim_const(0);
@@ -85,18 +90,28 @@ bool describe_attention(const cg_group *g, const cg_target *target, cg_kernel *k
 
 typedef struct attention_code {
     const cg_kernel *kernel;
-    int64_t H, D, W, key_rows, context_rows;
-    unsigned lanes, vectors;
+    int64_t H, D, W, context_rows;
+    unsigned lanes;
     cg_val q, k, v, offsets, keep, query_offsets, context, lse, n_rows, n_query_rows;
-    cg_val scores, packed_k, packed_v, sums, inverse; /* scratch */
+    cg_val packed_k, packed_v; /* scratch */
     /* of the unit at hand */
     cg_val head, first, end; /* rows [first, end) of the sequence */
     cg_val query_first, query_end;
-    cg_val n, last_kept; /* kept keys; the last one's place in the sequence, plus 1 */
-    cg_val keys, values, key_tile_step;
+    cg_val n, last_kept;                            /* kept keys; the last one's place in the sequence, plus 1 */
+    cg_val keys, values, key_tile_step, first_lane; /* key j is in lane (first_lane + j) % W of tile (first_lane + j) / W */
 } attention_code;
 
-static int64_t part_bytes(const attention_code *c) { return 4 * (int64_t)(c->lanes * c->vectors); }
+/* Some vectors of a tile of queries. */
+typedef struct query_part {
+    unsigned vectors;
+    int64_t key_rows;            /* height of the blocks of keys */
+    cg_val tile, lane;           /* where it starts */
+    cg_val own_begin, own_end;   /* rows of the unit's sequence */
+    cg_val query, scores;        /* [D][W] at the lane; [n][vectors * lanes] */
+    cg_val factor[PART_VECTORS]; /* 1 / sum of exponentials */
+} query_part;
+
+static int64_t part_bytes(const attention_code *c, const query_part *p) { return 4 * (int64_t)(c->lanes * p->vectors); }
 
 static int64_t head_bytes(const attention_code *c) { return 4 * c->D * c->W; }
 
@@ -181,199 +196,239 @@ static void pack_keys(emitter *e, const attention_code *c) {
 
 /* Where the keys are: in place, or packed. */
 static void place_keys(emitter *e, attention_code *c) {
-    cg_val in_place = em_and(e, em_equal(e, em_rem_int(e, c->first, c->W), em_int(e, 0)), em_equal(e, c->last_kept, c->n));
     cg_val t = em_div_int(e, c->first, c->W);
+    c->keys = head_of_tile(e, c, c->k, t);
+    c->values = head_of_tile(e, c, c->v, t);
+    c->key_tile_step = em_int(e, tile_bytes(c));
+    c->first_lane = em_rem_int(e, c->first, c->W);
+    if (!c->keep) return;
+    cg_val in_place = em_equal(e, c->last_kept, c->n);
     em_if packing;
     em_if_begin(e, &packing, LLVMBuildNot(e->builder, in_place, ""));
     pack_keys(e, c);
     em_if_end(e, &packing);
-    c->keys = em_select(e, in_place, head_of_tile(e, c, c->k, t), c->packed_k);
-    c->values = em_select(e, in_place, head_of_tile(e, c, c->v, t), c->packed_v);
-    c->key_tile_step = em_select(e, in_place, em_int(e, tile_bytes(c)), em_int(e, head_bytes(c)));
+    c->keys = em_select(e, in_place, c->keys, c->packed_k);
+    c->values = em_select(e, in_place, c->values, c->packed_v);
+    c->key_tile_step = em_select(e, in_place, c->key_tile_step, em_int(e, head_bytes(c)));
+    c->first_lane = em_select(e, in_place, c->first_lane, em_int(e, 0));
 }
 
-/* ---- one tile of queries ---- */
+/* The tiles that keys lie in, as a loop: lanes [begin, end) of one, and the number of the key in lane 0, which may be negative. */
+typedef struct key_tiles {
+    em_loop loop;
+    cg_val begin, end, key0, offset;
+} key_tiles;
+
+static void key_tiles_begin(emitter *e, const attention_code *c, key_tiles *k, const cg_val *initial, unsigned n_carried) {
+    cg_val end = em_add(e, c->first_lane, c->n);
+    em_loop_begin(e, &k->loop, em_int(e, 0), end, c->W, initial, n_carried);
+    k->begin = em_select(e, em_equal(e, k->loop.index, em_int(e, 0)), c->first_lane, em_int(e, 0));
+    k->end = em_min(e, em_int(e, c->W), em_sub(e, end, k->loop.index));
+    k->key0 = em_sub(e, k->loop.index, c->first_lane);
+    k->offset = em_mul(e, em_div_int(e, k->loop.index, c->W), c->key_tile_step);
+}
+
+/* ---- one part of a tile of queries ---- */
 
 static void zero_sums(emitter *e, const attention_code *c, unsigned n, cg_val *sum) {
     for (unsigned i = 0; i < n; i++) sum[i] = em_const(e, c->lanes, 0);
 }
 
-static void emit_scores(emitter *e, const attention_code *c, cg_val query) {
-    gemm_block g = {.rows = (unsigned)c->key_rows,
-                    .vectors = c->vectors,
+/* Blocks of keys do not cross tiles: the last one of a tile is moved back, onto keys before it, at worst before the first. */
+static void emit_scores(emitter *e, const attention_code *c, const query_part *p) {
+    gemm_block g = {.rows = (unsigned)p->key_rows,
+                    .vectors = p->vectors,
                     .lanes = c->lanes,
                     .x_step = 4 * c->W,
                     .w_step = 4 * c->W,
                     .w_row_step = 4,
-                    .x_align = 4 * c->lanes,
+                    .x_align = 4,
                     .unroll = UNROLL};
     cg_val sum[GEMM_MAX_SUMS], scale = em_const(e, c->lanes, kernel_get_real(c->kernel, "scale"));
-    em_loop keys, parts; /* key: the first of a block; blocks do not cross tiles */
-    em_loop_begin(e, &keys, em_int(e, 0), c->n, c->key_rows, NULL, 0);
-    cg_val tile = em_mul(e, em_div_int(e, keys.index, c->W), c->key_tile_step);
-    cg_val w = em_at(e, c->keys, em_add(e, tile, em_mul_int(e, em_rem_int(e, keys.index, c->W), 4)));
-    em_loop_begin(e, &parts, em_int(e, 0), em_int(e, 4 * c->W), part_bytes(c), NULL, 0);
+    key_tiles tiles;
+    em_loop keys;
+    key_tiles_begin(e, c, &tiles, NULL, 0);
+    em_loop_begin(e, &keys, tiles.begin, tiles.end, p->key_rows, NULL, 0);
+    cg_val lane = em_min(e, keys.index, em_int(e, c->W - p->key_rows));
     zero_sums(e, c, g.rows * g.vectors, sum);
-    gemm_block_emit(e, &g, em_at(e, query, parts.index), w, em_int(e, c->D), sum);
-    cg_val out = em_at(e, em_index(e, c->scores, keys.index, 4 * c->W), parts.index);
+    gemm_block_emit(e, &g, p->query, em_at(e, em_index(e, c->keys, lane, 4), tiles.offset), em_int(e, c->D), sum);
+    cg_val out = em_opaque(e, em_index(e, p->scores, em_add(e, tiles.key0, lane), part_bytes(c, p)));
     for (unsigned i = 0; i < g.rows * g.vectors; i++)
-        em_store(e, em_fmul(e, sum[i], scale), em_at_int(e, out, 4 * (i / g.vectors * c->W + i % g.vectors * c->lanes)),
-                 4 * c->lanes);
-    em_loop_end(e, &parts, NULL);
+        em_store(e, em_fmul(e, sum[i], scale), em_at_int(e, out, 4 * (int64_t)(i * c->lanes)), 4 * c->lanes);
     em_loop_end(e, &keys, NULL);
+    em_loop_end(e, &tiles.loop, NULL);
 }
 
-static cg_val load_score(emitter *e, const attention_code *c, cg_val part, cg_val j, unsigned ahead, unsigned v) {
-    cg_val at = em_at_int(e, em_at(e, em_index(e, c->scores, j, 4 * c->W), part), 4 * (ahead * c->W + v * c->lanes));
-    return em_load(e, c->lanes, at, 4 * c->lanes);
+static cg_val score_at(emitter *e, const attention_code *c, const query_part *p, cg_val j, unsigned ahead, unsigned v) {
+    return em_at_int(e, em_index(e, p->scores, j, part_bytes(c, p)), 4 * (int64_t)((ahead * p->vectors + v) * c->lanes));
+}
+
+static cg_val load_score(emitter *e, const attention_code *c, const query_part *p, cg_val j, unsigned ahead, unsigned v) {
+    return em_load(e, c->lanes, score_at(e, c, p, j, ahead, v), 4 * c->lanes);
 }
 
 /* The largest score of each lane over keys [begin, end), `unroll` keys a round. */
-static void emit_largest(emitter *e, const attention_code *c, cg_val part, cg_val begin, cg_val end, unsigned unroll,
+static void emit_largest(emitter *e, const attention_code *c, const query_part *p, cg_val begin, cg_val end, unsigned unroll,
                          cg_val top[PART_VECTORS]) {
     em_loop loop;
-    em_loop_begin(e, &loop, begin, end, unroll, top, c->vectors);
-    for (unsigned v = 0; v < c->vectors; v++) {
-        cg_val best = load_score(e, c, part, loop.index, 0, v);
-        for (unsigned u = 1; u < unroll; u++) best = em_fmax_skip_nan(e, best, load_score(e, c, part, loop.index, u, v));
+    em_loop_begin(e, &loop, begin, end, unroll, top, p->vectors);
+    for (unsigned v = 0; v < p->vectors; v++) {
+        cg_val best = load_score(e, c, p, loop.index, 0, v);
+        for (unsigned u = 1; u < unroll; u++) best = em_fmax_skip_nan(e, best, load_score(e, c, p, loop.index, u, v));
         top[v] = em_fmax_skip_nan(e, loop.carried[v], best);
     }
     em_loop_end(e, &loop, top);
-    for (unsigned v = 0; v < c->vectors; v++) top[v] = loop.carried[v];
+    for (unsigned v = 0; v < p->vectors; v++) top[v] = loop.carried[v];
 }
 
-static void emit_exponentials(emitter *e, const attention_code *c, cg_val part, const cg_val top[PART_VECTORS],
+static void emit_exponentials(emitter *e, const attention_code *c, const query_part *p, const cg_val top[PART_VECTORS],
                               cg_val sum[PART_VECTORS]) {
     em_loop loop;
-    zero_sums(e, c, c->vectors, sum);
-    em_loop_begin(e, &loop, em_int(e, 0), c->n, 1, sum, c->vectors);
-    for (unsigned v = 0; v < c->vectors; v++) {
-        cg_val p = math_exp_nonpositive(e, em_fsub(e, load_score(e, c, part, loop.index, 0, v), top[v]));
-        cg_val to = em_at_int(e, em_at(e, em_index(e, c->scores, loop.index, 4 * c->W), part), 4 * (int64_t)(v * c->lanes));
-        em_store(e, p, to, 4 * c->lanes);
-        sum[v] = em_fadd(e, loop.carried[v], p);
+    zero_sums(e, c, p->vectors, sum);
+    em_loop_begin(e, &loop, em_int(e, 0), c->n, 1, sum, p->vectors);
+    for (unsigned v = 0; v < p->vectors; v++) {
+        cg_val exponential = math_exp_nonpositive(e, em_fsub(e, load_score(e, c, p, loop.index, 0, v), top[v]));
+        em_store(e, exponential, score_at(e, c, p, loop.index, 0, v), 4 * c->lanes);
+        sum[v] = em_fadd(e, loop.carried[v], exponential);
     }
     em_loop_end(e, &loop, sum);
-    for (unsigned v = 0; v < c->vectors; v++) sum[v] = loop.carried[v];
+    for (unsigned v = 0; v < p->vectors; v++) sum[v] = loop.carried[v];
 }
 
-/* Scores to exponentials, 1 / their sum, and the log-sum-exp of lanes that are this sequence's. */
-static void emit_softmax(emitter *e, const attention_code *c, cg_val query_tile, cg_val own_end) {
-    em_loop parts;
-    em_loop_begin(e, &parts, em_int(e, 0), em_int(e, 4 * c->W), part_bytes(c), NULL, 0);
+/* Lanes of vector v that are rows of the unit's sequence. */
+static cg_val own_lanes(emitter *e, const attention_code *c, const query_part *p, unsigned v) {
+    cg_val lane = em_add_int(e, p->lane, (int64_t)(v * c->lanes));
+    return em_lanes_in_range(e, c->lanes, lane, p->own_begin, p->own_end);
+}
+
+static void store_lse(emitter *e, const attention_code *c, const query_part *p, unsigned v, cg_val lse) {
+    cg_val tile = em_index(e, c->lse, em_add(e, em_mul_int(e, p->tile, c->H), c->head), 4 * c->W);
+    cg_val to = em_at_int(e, em_index(e, tile, p->lane, 4), 4 * (int64_t)(v * c->lanes));
+    em_store_masked(e, lse, to, own_lanes(e, c, p, v), 4);
+}
+
+/* Scores to exponentials, 1 / their sum, and the log-sum-exp. */
+static void emit_softmax(emitter *e, const attention_code *c, query_part *p) {
     cg_val top[PART_VECTORS], sum[PART_VECTORS], whole = em_sub(e, c->n, em_rem_int(e, c->n, UNROLL));
-    for (unsigned v = 0; v < c->vectors; v++)
+    for (unsigned v = 0; v < p->vectors; v++)
         top[v] = LLVMConstBitCast(em_const_i32(e, c->lanes, (int32_t)0xff800000u), em_vector_type(e, c->lanes)); /* -inf */
-    emit_largest(e, c, parts.index, em_int(e, 0), whole, UNROLL, top);
-    emit_largest(e, c, parts.index, whole, c->n, 1, top);
-    emit_exponentials(e, c, parts.index, top, sum);
-    for (unsigned v = 0; v < c->vectors; v++) {
-        cg_val at = em_add_int(e, parts.index, 4 * (int64_t)(v * c->lanes));
-        em_store(e, em_fdiv(e, em_const(e, c->lanes, 1), sum[v]), em_at(e, c->inverse, at), 4 * c->lanes);
-        if (!c->lse) continue;
-        cg_val row = em_add(e, em_mul_int(e, query_tile, c->W), em_div_int(e, at, 4));
-        cg_val to = em_at(e, em_index(e, c->lse, em_add(e, em_mul_int(e, query_tile, c->H), c->head), 4 * c->W), at);
-        em_store_masked(e, em_fadd(e, top[v], math_log(e, sum[v])), to,
-                        em_lanes_in_range(e, c->lanes, row, c->query_first, own_end), 4 * c->lanes);
+    emit_largest(e, c, p, em_int(e, 0), whole, UNROLL, top);
+    emit_largest(e, c, p, whole, c->n, 1, top);
+    emit_exponentials(e, c, p, top, sum);
+    for (unsigned v = 0; v < p->vectors; v++) {
+        p->factor[v] = em_fdiv(e, em_const(e, c->lanes, 1), sum[v]);
+        if (c->lse) store_lse(e, c, p, v, em_fadd(e, top[v], math_log(e, sum[v])));
     }
-    em_loop_end(e, &parts, NULL);
 }
 
-/* Sums of features [d, d + rows) over all keys, into scratch. */
-static void emit_context_block(emitter *e, const attention_code *c, cg_val d, unsigned rows) {
+/* Features [d, d + rows) of the context: all lanes where `all` is true, else the sequence's own. */
+static void store_context(emitter *e, const attention_code *c, const query_part *p, cg_val all, cg_val d, unsigned rows,
+                          const cg_val *value) {
+    cg_val out = em_opaque(e, em_index(e, em_index(e, head_of_tile(e, c, c->context, p->tile), d, 4 * c->W), p->lane, 4)),
+           mask[PART_VECTORS];
+    em_if whole;
+    em_if_begin(e, &whole, all);
+    for (unsigned i = 0; i < rows * p->vectors; i++)
+        em_store(e, value[i], em_at_int(e, out, 4 * (i / p->vectors * c->W + i % p->vectors * c->lanes)), 4);
+    em_else(e, &whole);
+    for (unsigned v = 0; v < p->vectors; v++) mask[v] = own_lanes(e, c, p, v);
+    for (unsigned i = 0; i < rows * p->vectors; i++)
+        em_store_masked(e, value[i], em_at_int(e, out, 4 * (i / p->vectors * c->W + i % p->vectors * c->lanes)),
+                        mask[i % p->vectors], 4);
+    em_if_end(e, &whole);
+}
+
+/* Features [d, d + rows), over all keys. */
+static void emit_context_block(emitter *e, const attention_code *c, const query_part *p, cg_val all, cg_val d, unsigned rows) {
     gemm_block g = {.rows = rows,
-                    .vectors = c->vectors,
+                    .vectors = p->vectors,
                     .lanes = c->lanes,
-                    .x_step = 4 * c->W,
+                    .x_step = part_bytes(c, p),
                     .w_step = 4,
                     .w_row_step = 4 * c->W,
                     .x_align = 4 * c->lanes,
                     .unroll = UNROLL};
-    cg_val sum[GEMM_MAX_SUMS], out = em_index(e, c->sums, d, 4 * c->W), w0 = em_index(e, c->values, d, 4 * c->W);
+    cg_val sum[GEMM_MAX_SUMS], w0 = em_index(e, c->values, d, 4 * c->W);
     unsigned n = g.rows * g.vectors;
-    em_loop parts, tiles;
-    em_loop_begin(e, &parts, em_int(e, 0), em_int(e, 4 * c->W), part_bytes(c), NULL, 0);
+    key_tiles tiles;
     zero_sums(e, c, n, sum);
-    em_loop_begin(e, &tiles, em_int(e, 0), c->n, c->W, sum, n);
-    cg_val count = em_min(e, em_int(e, c->W), em_sub(e, c->n, tiles.index));
-    cg_val w = em_at(e, w0, em_mul(e, em_div_int(e, tiles.index, c->W), c->key_tile_step));
-    for (unsigned i = 0; i < n; i++) sum[i] = tiles.carried[i];
-    gemm_block_emit(e, &g, em_at(e, em_index(e, c->scores, tiles.index, 4 * c->W), parts.index), w, count, sum);
-    em_loop_end(e, &tiles, sum);
-    for (unsigned i = 0; i < n; i++)
-        em_store(e, tiles.carried[i],
-                 em_at_int(e, em_at(e, out, parts.index), 4 * (i / g.vectors * c->W + i % g.vectors * c->lanes)), 4 * c->lanes);
-    em_loop_end(e, &parts, NULL);
+    key_tiles_begin(e, c, &tiles, sum, n);
+    cg_val x = em_index(e, p->scores, em_add(e, tiles.key0, tiles.begin), part_bytes(c, p));
+    for (unsigned i = 0; i < n; i++) sum[i] = tiles.loop.carried[i];
+    gemm_block_emit(e, &g, x, em_at(e, em_index(e, w0, tiles.begin, 4), tiles.offset), em_sub(e, tiles.end, tiles.begin), sum);
+    em_loop_end(e, &tiles.loop, sum);
+    for (unsigned i = 0; i < n; i++) sum[i] = em_fmul(e, tiles.loop.carried[i], p->factor[i % p->vectors]);
+    store_context(e, c, p, all, d, rows, sum);
 }
 
-static void emit_context(emitter *e, const attention_code *c) {
+static void emit_context(emitter *e, const attention_code *c, const query_part *p) {
     int64_t whole = c->D - c->D % c->context_rows;
+    cg_val end = em_add_int(e, p->lane, (int64_t)(p->vectors * c->lanes));
+    cg_val all = em_and(e, em_less(e, p->own_begin, em_add_int(e, p->lane, 1)), em_less(e, end, em_add_int(e, p->own_end, 1)));
     em_loop blocks;
     em_loop_begin(e, &blocks, em_int(e, 0), em_int(e, whole), c->context_rows, NULL, 0);
-    emit_context_block(e, c, blocks.index, (unsigned)c->context_rows);
+    emit_context_block(e, c, p, all, blocks.index, (unsigned)c->context_rows);
     em_loop_end(e, &blocks, NULL);
-    if (whole < c->D) emit_context_block(e, c, em_int(e, whole), (unsigned)(c->D - whole));
+    if (whole < c->D) emit_context_block(e, c, p, all, em_int(e, whole), (unsigned)(c->D - whole));
 }
 
-/* Sums / sum of exponentials, to the result: all lanes, or those of rows [first, own_end). */
-static void store_context(emitter *e, const attention_code *c, cg_val query_tile, cg_val own_end, bool all) {
-    cg_val out = head_of_tile(e, c, c->context, query_tile), row0 = em_mul_int(e, query_tile, c->W);
-    em_loop features, parts;
-    em_loop_begin(e, &parts, em_int(e, 0), em_int(e, 4 * c->W), 4 * (int64_t)c->lanes, NULL, 0);
-    cg_val factor = em_load(e, c->lanes, em_at(e, c->inverse, parts.index), 4 * c->lanes), mask = NULL;
-    if (!all) mask = em_lanes_in_range(e, c->lanes, em_add(e, row0, em_div_int(e, parts.index, 4)), c->query_first, own_end);
-    em_loop_begin(e, &features, em_int(e, 0), em_int(e, head_bytes(c)), 4 * c->W, NULL, 0);
-    cg_val at = em_add(e, features.index, parts.index);
-    cg_val value = em_fmul(e, em_load(e, c->lanes, em_at(e, c->sums, at), 4 * c->lanes), factor);
-    if (all) em_store(e, value, em_at(e, out, at), 4 * c->lanes);
-    else em_store_masked(e, value, em_at(e, out, at), mask, 4 * c->lanes);
-    em_loop_end(e, &features, NULL);
-    em_loop_end(e, &parts, NULL);
-}
-
-/* Without a kept key: context 0 and log-sum-exp 0. Sums and factor are made so that the usual stores do it. */
-static void clear_results(emitter *e, const attention_code *c) {
-    em_loop loop;
-    em_loop_begin(e, &loop, em_int(e, 0), em_int(e, 4 * c->W * (c->D + 1)), 4 * (int64_t)c->lanes, NULL, 0);
-    em_store(e, em_const(e, c->lanes, 0), em_at(e, c->sums, loop.index), 4 * c->lanes); /* 1/sum lies behind the sums */
-    em_loop_end(e, &loop, NULL);
-}
-
-static void clear_lse(emitter *e, const attention_code *c, cg_val query_tile, cg_val own_end) {
-    em_loop parts;
-    em_loop_begin(e, &parts, em_int(e, 0), em_int(e, c->W), c->lanes, NULL, 0);
-    cg_val row = em_add(e, em_mul_int(e, query_tile, c->W), parts.index);
-    cg_val to = em_index(e, em_index(e, c->lse, em_add(e, em_mul_int(e, query_tile, c->H), c->head), 4 * c->W), parts.index, 4);
-    em_store_masked(e, em_const(e, c->lanes, 0), to, em_lanes_in_range(e, c->lanes, row, c->query_first, own_end), 4 * c->lanes);
-    em_loop_end(e, &parts, NULL);
-}
-
-static void emit_query_tile(emitter *e, const attention_code *c, cg_val t, cg_val own_end) {
-    em_if some, all;
-    em_if_begin(e, &some, em_less(e, em_int(e, 0), c->n));
-    emit_scores(e, c, head_of_tile(e, c, c->q, t));
-    emit_softmax(e, c, t, own_end);
-    if (c->context) emit_context(e, c);
-    em_else(e, &some);
-    clear_results(e, c);
-    if (c->lse) clear_lse(e, c, t, own_end);
-    em_if_end(e, &some);
+/* Without a kept key: context 0 and log-sum-exp 0. */
+static void clear_part(emitter *e, const attention_code *c, const query_part *p) {
+    cg_val zero[PART_VECTORS];
+    zero_sums(e, c, p->vectors, zero);
+    for (unsigned v = 0; v < p->vectors && c->lse; v++) store_lse(e, c, p, v, zero[v]);
     if (!c->context) return;
-    cg_val row0 = em_mul_int(e, t, c->W), inside = em_less(e, c->query_first, em_add_int(e, row0, 1));
-    em_if_begin(e, &all, em_and(e, inside, em_less(e, em_add_int(e, row0, c->W - 1), own_end)));
-    store_context(e, c, t, own_end, true);
-    em_else(e, &all);
-    store_context(e, c, t, own_end, false);
-    em_if_end(e, &all);
+    em_loop features;
+    em_loop_begin(e, &features, em_int(e, 0), em_int(e, c->D), 1, NULL, 0);
+    store_context(e, c, p, LLVMConstInt(e->i1, 0, 0), features.index, 1, zero);
+    em_loop_end(e, &features, NULL);
+}
+
+/* `vectors` vectors from lane `begin`, or before it where they would reach past the tile. */
+static void emit_part(emitter *e, const attention_code *c, const query_part *tile, unsigned vectors, cg_val begin) {
+    query_part p = *tile;
+    p.vectors = vectors;
+    p.key_rows = kernel_get(c->kernel, vectors == 1 ? "narrow_key_rows" : "key_rows");
+    p.lane = em_min(e, begin, em_int(e, c->W - (int64_t)(vectors * c->lanes)));
+    p.query = em_index(e, head_of_tile(e, c, c->q, p.tile), p.lane, 4);
+    p.scores = em_at_int(e, em_scratch(e), MAX_KEY_ROWS * part_bytes(c, &p));
+    em_if some;
+    em_if_begin(e, &some, em_less(e, em_int(e, 0), c->n));
+    emit_scores(e, c, &p);
+    emit_softmax(e, c, &p);
+    if (c->context) emit_context(e, c, &p);
+    em_else(e, &some);
+    clear_part(e, c, &p);
+    em_if_end(e, &some);
+}
+
+/* The tile's own lanes: pairs of vectors while more than one vector is left, then one. */
+static void emit_query_tile(emitter *e, const attention_code *c, cg_val t, cg_val own_end) {
+    cg_val row0 = em_mul_int(e, t, c->W), lanes = em_int(e, c->lanes);
+    query_part tile = {.tile = t};
+    tile.own_begin = em_max(e, em_int(e, 0), em_sub(e, c->query_first, row0));
+    tile.own_end = em_min(e, em_int(e, c->W), em_sub(e, own_end, row0));
+    cg_val next = tile.own_begin;
+    if (part_vectors(c->lanes, c->W) > 1) {
+        em_loop pairs;
+        const int64_t step = PART_VECTORS * (int64_t)c->lanes;
+        em_loop_begin(e, &pairs, tile.own_begin, em_sub(e, tile.own_end, lanes), step, &tile.own_begin, 1);
+        emit_part(e, c, &tile, PART_VECTORS, pairs.index);
+        next = em_add_int(e, pairs.index, step);
+        em_loop_end(e, &pairs, &next);
+        next = pairs.carried[0];
+    }
+    em_if rest;
+    em_if_begin(e, &rest, em_less(e, next, tile.own_end));
+    emit_part(e, c, &tile, 1, next);
+    em_if_end(e, &rest);
 }
 
 static void lay_out_scratch(emitter *e, attention_code *c) {
-    /* sums and 1/sum first: their sizes are known; then the rest, whose parts are [keys rounded up to W] long */
-    c->sums = em_scratch(e);
-    c->inverse = em_at_int(e, c->sums, head_bytes(c));
+    /* the scores of a part first; then keys and values, [keys rounded up to W] long */
+    const int64_t per_score = 4 * (int64_t)(c->lanes * part_vectors(c->lanes, c->W));
     cg_val length = em_mul_int(e, em_div_int_up(e, em_sub(e, c->end, c->first), c->W), c->W);
-    c->scores = em_at_int(e, c->inverse, 4 * c->W);
-    c->packed_k = em_index(e, c->scores, length, 4 * c->W);
+    c->packed_k = em_index(e, em_scratch(e), em_add_int(e, length, 2 * MAX_KEY_ROWS), per_score);
     c->packed_v = em_index(e, c->packed_k, length, 4 * c->D);
 }
 
@@ -392,7 +447,8 @@ static void emit_sequence(emitter *e, attention_code *c, cg_val sequence) {
     lay_out_scratch(e, c);
     place_keys(e, c);
     cg_val end_tile = em_div_int_up(e, c->query_end, c->W);
-    cg_val own_end = em_select(e, em_equal(e, c->query_end, c->n_query_rows), em_mul_int(e, end_tile, c->W), c->query_end);
+    cg_val whole = em_mul_int(e, em_div_int_up(e, c->query_end, c->lanes), c->lanes);
+    cg_val own_end = em_select(e, em_equal(e, c->query_end, c->n_query_rows), whole, c->query_end);
     em_if any; /* an empty sequence at the end of a tile has no tile of its own */
     em_loop tiles;
     em_if_begin(e, &any, em_less(e, c->query_first, c->query_end));
@@ -407,7 +463,6 @@ void emit_attention(emitter *e, const cg_kernel *k) {
                         .H = kernel_get(k, "heads"),
                         .D = kernel_get(k, "D"),
                         .W = kernel_get(k, "W"),
-                        .key_rows = kernel_get(k, "key_rows"),
                         .context_rows = kernel_get(k, "context_rows"),
                         .n_rows = em_dim(e, 1),
                         .n_query_rows = em_dim(e, 2)};
@@ -419,7 +474,6 @@ void emit_attention(emitter *e, const cg_kernel *k) {
     c.context = kernel_get(k, "context") ? operand[kernel_get(k, "context")] : NULL;
     c.lse = kernel_get(k, "lse") ? operand[kernel_get(k, "lse")] : NULL;
     c.lanes = tile_lanes(e->lanes, c.W);
-    c.vectors = tile_vectors(c.lanes, c.W, PART_VECTORS);
     em_loop units;
     em_loop_begin(e, &units, em_begin_unit(e), em_end_unit(e), 1, NULL, 0);
     c.head = em_rem_int(e, units.index, c.H);

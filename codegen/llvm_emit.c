@@ -135,6 +135,8 @@ cg_val em_at_int(emitter *e, cg_val pointer, int64_t bytes) { return bytes == 0 
 
 cg_val em_index(emitter *e, cg_val pointer, cg_val index, int64_t scale) { return em_at(e, pointer, em_mul_int(e, index, scale)); }
 
+cg_val em_opaque(emitter *e, cg_val v) { return LLVMBuildFreeze(e->builder, v, ""); }
+
 unsigned em_dtype_bytes(ir_dtype dtype) {
     switch (dtype) {
     case IR_F32:

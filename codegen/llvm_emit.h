@@ -68,6 +68,10 @@ cg_val em_at_int(emitter *e, cg_val pointer, int64_t bytes);
 /* pointer + index * scale bytes */
 cg_val em_index(emitter *e, cg_val pointer, cg_val index, int64_t scale);
 
+/* The same value, which the code generator takes as it is instead of deriving it from the loops around: faster to compile, and no
+ * registers for what is computed once per inner loop. */
+cg_val em_opaque(emitter *e, cg_val v);
+
 /* An integer of a dtype (i64, i32, i16, i8, u8, bool) as i64, and back. */
 cg_val em_load_int(emitter *e, ir_dtype dtype, cg_val pointer);
 void em_store_int(emitter *e, ir_dtype dtype, cg_val value, cg_val pointer);

@@ -114,6 +114,18 @@ static void linear_of_bert_sizes(void **state) {
     check_linear(20, 768, 32, 16, "bias");
 }
 
+/* Tiles of which few vectors hold tokens: none but the first, an odd number, all but the last; alone and behind whole tiles. */
+static void linear_of_few_tokens(void **state) {
+    (void)state;
+    static const int64_t tokens[] = {1, 8, 9, 16, 17, 33, 48, 49, 63, 65, 130, 257, 300};
+    static const char *const tails[] = {"bias", "gelu", "norm", "chain"};
+    for (size_t i = 0; i < N_OF(tokens); i++) {
+        check_linear(tokens[i], 100, 40, 64, tails[i % 4]);
+        check_linear(tokens[i], 97, 33, 32, tails[(i + 1) % 4]); /* an odd number of panels */
+        check_linear(tokens[i], 13, 1000, 64, "none");
+    }
+}
+
 static void linear_with_elementwise_work(void **state) {
     (void)state;
     static const char *const tails[] = {"gelu", "relu", "tanh", "residual", "norm", "chain"};
@@ -310,7 +322,8 @@ static void attention_with_masked_keys_of_large_scores(void **state) {
 
 static void attention_in_wide_tiles(void **state) {
     (void)state;
-    for (size_t b = 3; b < N_OF(batches); b++) check_attention(&batches[b], 2, 16, 64, (int)(b % 4), IR_I64, true);
+    for (size_t b = 0; b < N_OF(batches); b++) check_attention(&batches[b], 2, 16, 64, (int)(b % 4), IR_I64, true);
+    for (size_t b = 0; b < N_OF(batches); b++) check_attention(&batches[b], 1, 13, 64, 0, IR_I64, b % 2 == 0);
 }
 
 /* One query, or three, for each sequence, in tiles of their own. */
@@ -382,7 +395,7 @@ static void embeddings(void **state) {
     static const int64_t sizes[][2] = {{1, 1}, {3, 5}, {32, 16}, {33, 17}, {50, 100}, {7, 768}};
     for (size_t i = 0; i < N_OF(sizes); i++) {
         check_embedding(sizes[i][0], sizes[i][1], i % 2 ? 16 : 32, 3, i % 2 ? "i64" : "i32");
-        check_embedding(sizes[i][0], sizes[i][1], 32, 2, "i64");
+        check_embedding(sizes[i][0], sizes[i][1], i % 2 ? 32 : 64, 2, "i64");
         if (sizes[i][0] > 1) check_embedding(sizes[i][0], sizes[i][1], 0, 2, "i32");
     }
     /* alone */
@@ -435,7 +448,7 @@ static void elementwise_ops(void **state) {
     static const char *const unary[][2] = {{"relu", ""}, {"tanh", ""}, {"gelu", ""}, {"gelu", " {form = \"tanh\"}"}};
     static const int64_t sizes[][2] = {{1, 1}, {3, 5}, {33, 19}, {100, 64}};
     for (size_t i = 0; i < N_OF(sizes); i++)
-        for (int W = 0; W <= 32; W += 16) {
+        for (int W = 0; W <= 64; W += W == 32 ? 32 : 16) {
             for (size_t s = 0; s < 3; s++) check_elementwise(binary[(i + s) % 3], "", sizes[i][0], sizes[i][1], W, seconds[s]);
             check_elementwise(unary[i][0], unary[i][1], sizes[i][0], sizes[i][1], W, "");
         }
@@ -464,6 +477,7 @@ static void gathered_rows(void **state) {
     static const int64_t sizes[][3] = {{1, 1, 1}, {40, 7, 5}, {33, 100, 70}, {5, 16, 33}}; /* R, E, M */
     for (size_t i = 0; i < N_OF(sizes); i++) {
         int64_t R = sizes[i][0], E = sizes[i][1], M = sizes[i][2];
+        const int W = 16 << i % 3;
         fixture f = begin();
         kernel_case_reals(&f.inputs, "x", 2, DIMS(R, E));
         kernel_case_integers(&f.inputs, "n", IR_I64, 1, &R, 1000);
@@ -476,8 +490,7 @@ static void gathered_rows(void **state) {
             "  %%6 = relayout %%1 : f32[R,%lld] tiles<%d>\n  %%7 = gather_rows %%6, %%3 : f32[M,%lld] tiles<%d>\n  %%8 = relayout "
             "%%7 : f32[M,%lld]\n"
             "  return \"a\" = %%4, \"b\" = %%5, \"c\" = %%8\n}\n",
-            (long long)E, i % 2 ? "i64" : "i32", (long long)E, (long long)E, i % 2 ? 16 : 32, (long long)E, i % 2 ? 16 : 32,
-            (long long)E);
+            (long long)E, i % 2 ? "i64" : "i32", (long long)E, (long long)E, W, (long long)E, W, (long long)E);
         finish(&f, "gather_rows", 0, 0);
     }
 }
@@ -487,6 +500,7 @@ static void slices_and_reshapes(void **state) {
     static const int64_t sizes[][4] = {{1, 2, 0, 1}, {33, 7, 2, 7}, {40, 100, 17, 90}}; /* T, E, begin, end */
     for (size_t i = 0; i < N_OF(sizes); i++) {
         long long T = sizes[i][0], E = sizes[i][1], begins = sizes[i][2], ends = sizes[i][3];
+        const int W = 16 << i % 3;
         fixture f = begin();
         kernel_case_reals(&f.inputs, "x", 3, DIMS(2, T, E));
         kernel_case_integers(&f.inputs, "n", IR_I64, 2, DIMS(2, T), 50);
@@ -495,10 +509,10 @@ static void slices_and_reshapes(void **state) {
                       ": i64[B,T]\n"
                       "  %%3 = reshape %%1 : f32[B*T,%lld]\n  %%4 = reshape %%2 : i64[B*T]\n  %%5 = slice %%1 {begin = %lld, end = "
                       "%lld} : f32[B,T,%lld]\n"
-                      "  %%6 = relayout %%3 : f32[B*T,%lld] tiles<32>\n  %%7 = slice %%6 {begin = %lld, end = %lld} : "
-                      "f32[B*T,%lld] tiles<32>\n"
+                      "  %%6 = relayout %%3 : f32[B*T,%lld] tiles<%d>\n  %%7 = slice %%6 {begin = %lld, end = %lld} : "
+                      "f32[B*T,%lld] tiles<%d>\n"
                       "  %%8 = relayout %%7 : f32[B*T,%lld]\n  return \"a\" = %%3, \"b\" = %%4, \"c\" = %%5, \"d\" = %%8\n}\n",
-                      E, E, begins, ends, ends - begins, E, begins, ends, ends - begins, ends - begins);
+                      E, E, begins, ends, ends - begins, E, W, begins, ends, ends - begins, W, ends - begins);
         finish(&f, i % 2 ? "slice" : "reshape", 0, 0);
     }
 }
@@ -589,6 +603,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(linear_of_odd_sizes),
         cmocka_unit_test(linear_of_bert_sizes),
+        cmocka_unit_test(linear_of_few_tokens),
         cmocka_unit_test(linear_with_elementwise_work),
         cmocka_unit_test(layer_norm_of_odd_sizes),
         cmocka_unit_test(layer_norm_of_rows_that_hardly_vary),
