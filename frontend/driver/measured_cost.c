@@ -44,7 +44,7 @@ typedef struct choosing {
     arena *memory;
     question *questions;
     size_t n_questions;
-    size_t *question_of; /* [n] index, or n_questions: the rule decides */
+    size_t *question_of; /* [n] index, or SIZE_MAX: the rule decides */
 } choosing;
 
 /* ---- life ---- */
@@ -119,12 +119,11 @@ static bool is_measured(const linear_problem *p) {
     return !__builtin_mul_overflow(p->N, p->K, &elements) && elements >= MEASURED_LEAST && elements <= MEASURED_MOST;
 }
 
-/* Per mille, rounded up to a step: an answer is never one for a weight with fewer non-zeros. Dense ones have a step of their own. */
+/* Per mille, rounded to a step. Dense ones have a step of their own. */
 static int64_t density_of(const linear_problem *p) {
     if (!p->may_be_sparse) return 1000;
-    int64_t per_mille = (p->nnz * 1000 + p->N * p->K - 1) / (p->N * p->K);
-    int64_t rounded = (per_mille + MEASURED_STEP - 1) / MEASURED_STEP * MEASURED_STEP;
-    return rounded < MEASURED_STEP ? MEASURED_STEP : rounded > 1000 - MEASURED_STEP ? 1000 - MEASURED_STEP : rounded;
+    const int64_t all = p->N * p->K, steps = (p->nnz * (1000 / MEASURED_STEP) + all / 2) / all, most = 1000 / MEASURED_STEP - 1;
+    return MEASURED_STEP * (steps < 1 ? 1 : steps > most ? most : steps);
 }
 
 static pofac_status find_questions(choosing *c) {
@@ -210,46 +209,70 @@ static bool same_shape(const kernel_question *a, const kernel_question *b) {
     return a->N == b->N && a->K == b->K && a->n_rows == b->n_rows;
 }
 
-/* The open question to ask next: of each shape the densest first, which the others can fall back on, then the sparsest, where most is
- * to be won, and so on from both ends. `turn` counts the questions of the shape that were asked. n_questions: none is open. */
+/* The order of questions of one shape: the densest first, which others can be answered by, then the sparsest, where most is to be won,
+ * and so on from both ends; dense weights last. `turn` counts the questions of the shape that were answered. */
+static bool comes_before(const question *a, const question *b, size_t turn) {
+    if ((a->q.per_mille == 1000) != (b->q.per_mille == 1000)) return b->q.per_mille == 1000;
+    return (a->q.per_mille > b->q.per_mille) == (turn % 2 == 0);
+}
+
+/* The open question to ask next; shapes take turns. n_questions: none is open. */
 static size_t next_question(const choosing *c, const size_t *turns) {
     size_t best = c->n_questions;
     for (size_t i = 0; i < c->n_questions; i++) {
-        const question *q = &c->questions[i];
+        const question *q = &c->questions[i], *b = &c->questions[best];
         if (q->answered) continue;
-        if (best == c->n_questions || turns[i] < turns[best]) {
-            best = i;
-            continue;
-        }
-        const bool denser = q->q.per_mille > c->questions[best].q.per_mille;
-        if (same_shape(&q->q, &c->questions[best].q) && denser == (turns[i] % 2 == 0)) best = i;
+        bool better = best == c->n_questions || turns[i] < turns[best];
+        if (!better && same_shape(&q->q, &b->q)) better = comes_before(q, b, turns[i]);
+        if (better) best = i;
     }
     return best;
 }
 
-static pofac_status measure(choosing *c, size_t n_open, double *out_seconds) {
+static const kernel_candidate *find_candidate(const question *q, const char *variant) {
+    for (size_t i = 0; i < q->n_candidates; i++)
+        if (strcmp(q->candidates[i].variant, variant) == 0) return &q->candidates[i];
+    return NULL;
+}
+
+/* Takes the times of the next denser answer of the shape, of any one for a dense weight; false when there is none. */
+static bool copy_answer(const choosing *c, question *q) {
+    const question *from = NULL;
+    for (size_t i = 0; i < c->n_questions; i++) {
+        const question *o = &c->questions[i];
+        const bool fits = q->q.per_mille == 1000 || (o->q.per_mille > q->q.per_mille && o->q.per_mille < 1000);
+        if (!o->answered || !same_shape(&o->q, &q->q) || !fits) continue;
+        if (!from || o->q.per_mille < from->q.per_mille) from = o;
+    }
+    for (size_t i = 0; from && i < q->n_candidates; i++) {
+        const kernel_candidate *candidate = find_candidate(from, q->candidates[i].variant);
+        q->candidates[i].seconds = candidate ? candidate->seconds : 0;
+    }
+    return from != NULL;
+}
+
+static pofac_status measure(choosing *c, size_t n_open) {
     measured_cost *m = c->m;
-    const double start = now();
+    const double end = now() + m->options.budget_seconds;
     size_t *turns = ARENA_ARRAY(c->memory, size_t, c->n_questions + 1);
     if (!turns) return diag_out_of_memory(c->sink);
     for (; n_open > 0; n_open--) {
         question *q = &c->questions[next_question(c, turns)];
-        const double left = m->options.budget_seconds - (now() - start);
-        if (left <= 0) break;
-        TRY(m->timer.time(m->timer.user, &q->q, left / (double)n_open, c->sink, q->candidates, q->n_candidates));
-        m->n_timed += q->n_candidates;
+        const double left = end - now();
+        if (left > 0 || !copy_answer(c, q)) {
+            TRY(m->timer.time(m->timer.user, &q->q, left > 0 ? left / (double)n_open : 0, c->sink, q->candidates, q->n_candidates));
+            m->n_timed += q->n_candidates;
+        }
         q->answered = true;
         write_answer(m, q);
         for (size_t i = 0; i < c->n_questions; i++) turns[i] += same_shape(&q->q, &c->questions[i].q);
     }
-    *out_seconds = now() - start;
     return POFAC_OK;
 }
 
 static pofac_status answer_questions(choosing *c) {
     measured_cost *m = c->m;
     size_t n_open = 0, n_kernels = 0;
-    double seconds = 0;
     if (c->n_questions && m->dir && !m->cache)
         TRY(object_cache_open_named(m->dir, "cache of kernels' times", ".times", c->sink, &m->cache));
     for (size_t i = 0; i < c->n_questions; i++) {
@@ -263,7 +286,7 @@ static pofac_status answer_questions(choosing *c) {
     const char *kept = m->cache ? "kept in " : "not kept: there is no cache", *where = m->cache ? m->dir : "";
     diag_note(c->sink, NULL, "measuring %zu kernels for %zu kind%s of weights, %s%s", n_kernels, n_open, n_open == 1 ? "" : "s",
               kept, where);
-    return measure(c, n_open, &seconds);
+    return measure(c, n_open);
 }
 
 /* ---- choosing ---- */
@@ -281,16 +304,9 @@ static const kernel_candidate *best_at(const question *q, int64_t tile, const ke
     return sparse && (!dense || sparse->seconds < MARGIN * dense->seconds) ? sparse : dense;
 }
 
-/* The question whose answer a problem gets: its own, or the next denser one of its shape; NULL: none. */
+/* The question whose answer a problem gets; NULL: the rule decides. */
 static const question *answer_of(const choosing *c, size_t problem) {
-    if (c->question_of[problem] == SIZE_MAX) return NULL;
-    const question *own = &c->questions[c->question_of[problem]], *best = own->answered ? own : NULL;
-    for (size_t i = 0; i < c->n_questions && !own->answered; i++) {
-        const question *q = &c->questions[i];
-        if (!q->answered || !same_shape(&q->q, &own->q) || q->q.per_mille < own->q.per_mille || q->q.per_mille == 1000) continue;
-        if (!best || q->q.per_mille < best->q.per_mille) best = q;
-    }
-    return best;
+    return c->question_of[problem] == SIZE_MAX ? NULL : &c->questions[c->question_of[problem]];
 }
 
 /* Seconds of all products at one width; negative when some have no kernel for it. */

@@ -10,8 +10,8 @@
  *   the width of the graph is the layout's default, unless the sum over all weights is 5 % smaller for another
  *
  * Weights of less than MEASURED_LEAST elements are not worth the time, and those of more than MEASURED_MOST take too much of it: the
- * rule of ir/cost.h decides. When the time is up, a weight gets the choice of the next denser one of its shape, of which it is at
- * least as good.
+ * rule of ir/cost.h decides. When the time is up, a weight gets the times of the next denser one of its shape, which are kept as its
+ * own, so that the next run chooses the same; one density of each shape is measured in any case.
  */
 #ifndef POFAC_FRONTEND_MEASURED_COST_H
 #define POFAC_FRONTEND_MEASURED_COST_H
@@ -21,7 +21,7 @@
 
 #define MEASURED_LEAST ((int64_t)1 << 18) /* elements: a product with 128 tokens takes a dense kernel about a millisecond */
 #define MEASURED_MOST ((int64_t)1 << 24)
-#define MEASURED_STEP 25 /* densities are rounded up to multiples of this, per mille */
+#define MEASURED_STEP 25 /* densities are rounded to multiples of this, per mille */
 
 typedef struct measured_cost measured_cost;
 

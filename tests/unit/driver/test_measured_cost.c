@@ -188,7 +188,7 @@ static void the_rule_decides_the_rest(void **state) {
     expect_choice("half", &c[0], false, "");
 }
 
-/* Equal weights are one question; densities are rounded up in steps, tokens count. */
+/* Equal weights are one question; densities are rounded in steps, tokens count. */
 static void questions_are_distinct(void **state) {
     fixture *f = *state;
     static const script_row script[] = {{"linear", 1000, 1}, {0}};
@@ -197,26 +197,32 @@ static void questions_are_distinct(void **state) {
     p[5].n_rows = 1;
     f->script = script;
     choose(f, NULL, p, 6, c);
-    assert_int_equal(f->asked, 4);
+    assert_int_equal(f->asked, 5);
     assert_non_null(strstr(strbuf_str(&f->questions), "1024x1024 128 100; "));
+    assert_non_null(strstr(strbuf_str(&f->questions), "1024x1024 128 75; "));
     assert_non_null(strstr(strbuf_str(&f->questions), "1024x1024 128 25; "));
     assert_non_null(strstr(strbuf_str(&f->questions), "1024x1024 128 1000; "));
     assert_non_null(strstr(strbuf_str(&f->questions), "1024x1024 1 100; "));
 }
 
-/* When the time is up, the next denser answer of the shape holds, and the rule where there is none. */
+/* When the time is up, the next denser answer of the shape holds, on disk as well; each shape is asked about once at least. */
 static void time_is_bounded(void **state) {
     fixture *f = *state;
     static const script_row script[] = {{"sparse_linear", 1000, 1}, {"linear", 1000, 9}, {0}};
-    linear_problem p[12];
-    linear_choice c[12];
+    linear_problem p[13];
+    linear_choice c[13];
     for (size_t i = 0; i < 12; i++) p[i] = weight("w", 40 + 4 * (int64_t)i);
+    p[12] = weight("dense", 0);
+    p[12].N = 512;
     f->script = script;
     f->slow = 0.02;
-    choose(f, &(measured_cost_options){.budget_seconds = 0.05}, p, 12, c);
-    assert_in_range(f->asked, 1, 4);
+    choose(f, &(measured_cost_options){.budget_seconds = 0.05}, p, 13, c);
+    assert_in_range(f->asked, 2, 5);
     assert_int_equal(strncmp(strbuf_str(&f->questions), "1024x1024 128 600; ", 19), 0); /* the densest comes first */
     for (size_t i = 0; i < 12; i++) expect_choice("any", &c[i], true, "sparse_linear layout=stream tile=32");
+    expect_choice("dense", &c[12], false, "linear tile=32");
+    assert_int_equal(choose(f, NULL, p, 13, c), 0);
+    for (size_t i = 0; i < 12; i++) expect_choice("any, from disk", &c[i], true, "sparse_linear layout=stream tile=32");
 }
 
 static void errors_of_the_clock_are_errors(void **state) {
