@@ -8,6 +8,8 @@
  */
 #include "codegen/gemm_block.h"
 
+#define CACHE_LINE 64
+
 unsigned gemm_block_rows(const cg_target *t) { return t->vector_registers >= 32 ? 12 : t->has_fma ? 6 : 4; }
 
 /* One round of k: x and w point at it, displaced by constants. */
@@ -16,7 +18,8 @@ static void multiply_row(emitter *e, const gemm_block *g, cg_val x, cg_val w, un
     for (unsigned v = 0; v < g->vectors; v++)
         column[v] = em_load(e, g->lanes, em_at_int(e, x, (int64_t)k * g->x_step + 4 * (int64_t)g->lanes * v), g->x_align);
     for (unsigned r = 0; r < g->rows; r++) {
-        cg_val factor = em_load_splat(e, g->lanes, em_at_int(e, w, (int64_t)k * g->w_step + (int64_t)r * g->w_row_step));
+        int64_t row = g->panel ? r / g->panel * g->panel_step + r % g->panel * g->w_row_step : (int64_t)r * g->w_row_step;
+        cg_val factor = em_load_splat(e, g->lanes, em_at_int(e, w, (int64_t)k * g->w_step + row));
         for (unsigned v = 0; v < g->vectors; v++) sum[r * g->vectors + v] = em_fma(e, column[v], factor, sum[r * g->vectors + v]);
     }
 }
@@ -34,7 +37,9 @@ static void emit_rounds(emitter *e, const gemm_block *g, cg_val *x, cg_val *w, c
     em_loop_begin(e, &loop, begin, end, (int64_t)unroll, state, prefetch ? n + 3 : n + 2);
     for (unsigned i = 0; i < n + 2; i++) state[i] = loop.carried[i];
     if (prefetch) {
-        em_prefetch(e, loop.carried[n + 2]);
+        for (unsigned p = 0; p < (g->panel ? g->rows / g->panel : 1); p++)
+            for (unsigned i = 0; i < g->prefetch_lines; i++)
+                em_prefetch(e, em_at_int(e, loop.carried[n + 2], p * g->panel_step + CACHE_LINE * (int64_t)i));
         state[n + 2] = em_at(e, loop.carried[n + 2], g->prefetch_step);
     }
     for (unsigned k = 0; k < unroll; k++) multiply_row(e, g, loop.carried[n], loop.carried[n + 1], k, state);

@@ -4,7 +4,7 @@
  *   a[r][v] = initial[r][v] + sum over k < K of  w(r, k) * x(k, v)
  *
  * x(k, v) is vector v of row k of a tile part, x + k * x_step + v * 4 * lanes bytes; w(r, k) one number, w + r * w_row_step + k *
- * w_step bytes, broadcast. All rows * vectors sums stay in registers; each number of w is loaded once per block and each vector of
+ * w_step bytes, broadcast; rows may lie in several panels. All rows * vectors sums stay in registers; each number of w is loaded once per block and each vector of
  * x once.
  */
 #ifndef POFAC_CODEGEN_GEMM_BLOCK_H
@@ -15,10 +15,14 @@
 typedef struct gemm_block {
     unsigned rows, vectors, lanes;
     int64_t x_step, w_step, w_row_step; /* bytes */
+    unsigned panel;                     /* rows of w side by side, and bytes from there to the next ones; 0: all */
+    int64_t panel_step;
     unsigned x_align;
     unsigned unroll; /* rounds of k in the body of the loop */
-    /* Memory to fetch into L2 meanwhile: one address a round of the body, prefetch_step (a value, bytes) apart; NULL: none */
+    /* Memory to fetch into L2 meanwhile: in each round of the body prefetch_lines lines, for each panel, and then prefetch_step (a
+     * value, bytes) further; NULL: none */
     cg_val prefetch, prefetch_step;
+    unsigned prefetch_lines;
 } gemm_block;
 
 /* Rows that fit into the target's registers beside two vectors of x. */

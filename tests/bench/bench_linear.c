@@ -1,10 +1,11 @@
 /*
  * Dense linear kernels against OpenBLAS sgemm, one thread, in one process: medians over alternating rounds.
  *
- *   bench_linear [ISA [ROUNDS]]
+ *   bench_linear [ISA [ROUNDS [W [TOKENS...]]]]
  *
- * Prints one line per shape [N,K] and number of tokens: GFLOP/s of both, the median of the paired ratios, and the largest
- * difference between the results.
+ * Tiles of W tokens [32]; TOKENS: 128 and 384. Few tokens run over twelve distinct weights in turn, as a model's layers, so that they
+ * come from memory. Prints one line per shape [N,K] and number of tokens: GFLOP/s of both, GB/s of weights, the median of the paired
+ * ratios, and the largest difference between the results.
  */
 #include <math.h>
 #include <stdint.h>
@@ -18,8 +19,9 @@
 #include "runtime/blas.h"
 #include "runtime/packing.h"
 
-#define W 32
 #define MAX_ROUNDS 1001
+#define FEW_TOKENS 32
+#define LAYERS 12
 
 /* Seconds of this thread: what else runs on the machine counts less. */
 static double now(void) {
@@ -48,7 +50,7 @@ static float *numbers(size_t n) {
     return p;
 }
 
-static plan *compile(ir_context *c, int64_t N, int64_t K, const cg_options *options, const diag_sink *sink) {
+static plan *compile(ir_context *c, uint32_t W, int64_t N, int64_t K, const cg_options *options, const diag_sink *sink) {
     ir_module *m = module_create(c, sink);
     ir_graph *g = module_add_graph(m, "linear");
     ir_dim x_dims[] = {dim_symbol(graph_declare_symbol(g, "T", 1 << 20)), dim_const(K)}, w_dims[] = {dim_const(N), dim_const(K)};
@@ -69,32 +71,38 @@ static void run(const plan *p, int64_t tokens, void *const *buffers, void *scrat
     s->run(buffers, &dim, 0, units, scratch);
 }
 
-static int bench(ir_context *c, const cg_options *options, const diag_sink *sink, thread_pool *pool, int64_t N, int64_t K,
+static int bench(ir_context *c, const cg_options *options, const diag_sink *sink, thread_pool *pool, int W, int64_t N, int64_t K,
                  int64_t tokens, int rounds) {
     static double ours[MAX_ROUNDS], theirs[MAX_ROUNDS], ratio[MAX_ROUNDS];
-    plan *p = compile(c, N, K, options, sink);
+    plan *p = compile(c, (uint32_t)W, N, K, options, sink);
     if (!p || p->n_steps != 1) return 1;
     const plan_buffer *packed = &p->buffers[p->steps[0].buffers[1]];
-    int64_t tiles = (tokens + W - 1) / W, w_dims[] = {N, K};
-    float *w = numbers((size_t)(N * K)), *b = numbers((size_t)N), *x = numbers((size_t)(tokens * K)),
+    int64_t tiles = (tokens + W - 1) / W, w_dims[] = {N, K}, layers = tokens <= FEW_TOKENS ? LAYERS : 1;
+    int64_t panels_size = packing_bytes(PACKING_PANELS, packed->packing_parameter, N, K) / 4;
+    float *w = numbers((size_t)(layers * N * K)), *b = numbers((size_t)N), *x = numbers((size_t)(tokens * K)),
           *y = numbers((size_t)(tokens * N));
     float *x_tiles = numbers((size_t)(tiles * K * W)), *y_tiles = numbers((size_t)(tiles * N * W)), *scratch = numbers(1 << 20);
-    float *panels = numbers((size_t)packing_bytes(PACKING_PANELS, packed->packing_parameter, N, K) / 4);
-    ir_tensor weight = tensor_view(IR_F32, 2, w_dims, w);
-    packing_make(PACKING_PANELS, packed->packing_parameter, &weight, pool, panels);
+    float *panels = numbers((size_t)(layers * panels_size));
+    for (int64_t l = 0; l < layers; l++) {
+        ir_tensor weight = tensor_view(IR_F32, 2, w_dims, w + l * N * K);
+        packing_make(PACKING_PANELS, packed->packing_parameter, &weight, pool, panels + l * panels_size);
+    }
     for (int64_t t = 0; t < tokens; t++)
         for (int64_t k = 0; k < K; k++) x_tiles[(t / W * K + k) * W + t % W] = x[t * K + k];
-    void *buffers[] = {x_tiles, panels, b, y_tiles};
-    int repeat = (int)(4e8 / (2.0 * (double)(N * K * tokens))) + 1;
+    void *buffers[LAYERS][4];
+    for (int64_t l = 0; l < layers; l++)
+        memcpy(buffers[l], (void *[]){x_tiles, panels + l * panels_size, b, y_tiles}, sizeof buffers[l]);
+    int64_t repeat =
+        (int64_t)(4e8 / (2.0 * (double)(N * K * tokens)) / (double)layers) % 40 * layers + layers; /* all layers alike */
     for (int r = -2; r < rounds; r++) {
         double t0 = now();
-        for (int i = 0; i < repeat; i++) run(p, tokens, buffers, scratch);
+        for (int64_t i = 0; i < repeat; i++) run(p, tokens, buffers[i % layers], scratch);
         double t1 = now();
-        for (int i = 0; i < repeat; i++) blas_linear(x, w, tokens, N, K, y);
+        for (int64_t i = 0; i < repeat; i++) blas_linear(x, w + i % layers * N * K, tokens, N, K, y);
         double t2 = now();
         if (r < 0) continue;
-        ours[r] = (t1 - t0) / repeat;
-        theirs[r] = (t2 - t1) / repeat;
+        ours[r] = (t1 - t0) / (double)repeat;
+        theirs[r] = (t2 - t1) / (double)repeat;
         ratio[r] = (t2 - t1) / (t1 - t0);
     }
     double error = 0, flops = 2e-9 * (double)(N * K * tokens);
@@ -102,10 +110,11 @@ static int bench(ir_context *c, const cg_options *options, const diag_sink *sink
         for (int64_t n = 0; n < N; n++)
             error = fmax(error, fabs((double)y[t * N + n] + (double)b[n] - (double)y_tiles[(t / W * N + n) * W + t % W]));
     double ours_median = median(ours, rounds), theirs_median = median(theirs, rounds); /* sorts: the best is first */
-    printf("%-6s %4lldx%-4lld T=%-4lld  pofac %6.1f  OpenBLAS %6.1f GFLOP/s  ratio %.2f  best %6.1f / %6.1f  largest difference "
-           "%.1e\n",
+    printf("%-6s %4lldx%-4lld T=%-4lld  pofac %6.1f  OpenBLAS %6.1f GFLOP/s  %5.1f / %5.1f GB/s  ratio %.2f  best %6.1f / %6.1f  "
+           "largest difference %.1e\n",
            options->target.isa, (long long)N, (long long)K, (long long)tokens, flops / ours_median, flops / theirs_median,
-           median(ratio, rounds), flops / ours[0], flops / theirs[0], error);
+           4e-9 * (double)(N * K) / ours_median, 4e-9 * (double)(N * K) / theirs_median, median(ratio, rounds), flops / ours[0],
+           flops / theirs[0], error);
     fflush(stdout);
     free(w), free(b), free(x), free(y), free(x_tiles), free(y_tiles), free(scratch), free(panels);
     plan_destroy(p);
@@ -131,7 +140,7 @@ int main(int argc, char **argv) {
     cg_options options = {.cache_dir = NULL};
     thread_pool *pool = NULL;
     ir_context *c = context_create();
-    int rounds = argc > 2 ? atoi(argv[2]) : 21, failed = 0;
+    int rounds = argc > 2 ? atoi(argv[2]) : 21, W = argc > 3 ? atoi(argv[3]) : 32, failed = 0;
     if (rounds < 1 || rounds > MAX_ROUNDS) rounds = 21;
     if (!c || cg_target_host(argc > 1 ? argv[1] : NULL, &memory, &sink, &options.target) != POFAC_OK ||
         thread_pool_create(1, &sink, &pool) != POFAC_OK) {
@@ -140,9 +149,12 @@ int main(int argc, char **argv) {
     }
     use_best_kernels(argv, &options.target);
     printf("%s; it runs its %s kernels\n", blas_version(), blas_kernels());
-    static const int64_t shapes[][2] = {{768, 768}, {3072, 768}, {768, 3072}}, tokens[] = {128, 384};
+    static const int64_t shapes[][2] = {{768, 768}, {3072, 768}, {768, 3072}};
+    static const char *const usual[] = {"128", "384"};
     for (size_t s = 0; s < 3; s++)
-        for (size_t t = 0; t < 2; t++) failed |= bench(c, &options, &sink, pool, shapes[s][0], shapes[s][1], tokens[t], rounds);
+        for (int t = 0; t < (argc > 4 ? argc - 4 : 2); t++)
+            failed |=
+                bench(c, &options, &sink, pool, W, shapes[s][0], shapes[s][1], atoi(argc > 4 ? argv[4 + t] : usual[t]), rounds);
     fprintf(stderr, "%s", strbuf_str(&messages));
     thread_pool_destroy(pool);
     context_destroy(c);
