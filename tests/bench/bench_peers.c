@@ -1,7 +1,8 @@
 /*
  * Compares engines on the same batches, in turns: the first one named (pofac) with the best of each other family.
  *
- *   bench_peers [--rounds=N] [--pause=MS] [--tolerance=X] [--seconds=S] [--times=FILE] --engine=FAMILY:VARIANT:COMMAND... BATCHES...
+ *   bench_peers [--rounds=N] [--pause=MS] [--tolerance=X] [--seconds=S] [--times=FILE] [--beside=FAMILY:X]... --engine=FAMILY:VARIANT:COMMAND...
+ *               BATCHES...
  *
  * An engine is a process, started with `sh -c COMMAND`, that lives as long as the comparison and answers lines on its standard output:
  *
@@ -15,8 +16,12 @@
  * that is fastest in two turns is kept, and the kept ones take --rounds turns in an order that rotates. A turn is one run, or as many as fit in a
  * quarter of a second, of which the median counts. More than --seconds of turns for one file end its rounds early, but not before three.
  *
- * Prints a row of a table in Markdown for each file: medians in ms; the median of the rounds' ratios of the better other family's time to the first
- * family's, with its quartiles; and the variants that were kept. --times: each turn as "FILE ROUND FAMILY VARIANT MS".
+ * A family named by --beside does something else, int8 or batches without their padding: its logits may differ by X times the largest of the first
+ * engine's, and it is not taken for the better of the others.
+ *
+ * Prints a row of a table in Markdown for each file: medians in ms, for other families with the median of the rounds' ratios of their time to the
+ * first family's; that ratio for the better other family, with its quartiles; and the variants that were kept. --times: each turn as
+ * "FILE ROUND FAMILY VARIANT MS".
  */
 #include <errno.h>
 #include <getopt.h>
@@ -42,6 +47,7 @@ typedef struct engine {
     char *answer; /* last line, without its end */
     size_t capacity;
     double warm_ms;
+    double beside; /* its tolerance, of a family that stands beside the others; else 0 */
     bool kept;
     double ms[MAX_ROUNDS];
 } engine;
@@ -155,18 +161,29 @@ static void set_title(comparison *c) {
     snprintf(c->title, sizeof c->title, "%.*s", (int)strcspn(name, "."), name);
 }
 
+/* The largest magnitude in a list of numbers. */
+static double largest(const char *text) {
+    double most = 0.0;
+    char *end;
+    for (double x = strtod(text, &end); end != text; x = strtod(text, &end)) {
+        most = fmax(most, fabs(x));
+        text = end;
+    }
+    return most;
+}
+
 /* All logits of `e` against those of the first engine; both texts are lists of numbers. */
 static void check_logits(const comparison *c, const engine *e, const char *wanted, const char *found) {
-    double worst = 0.0;
+    double worst = 0.0, tolerance = e->beside > 0.0 ? e->beside * largest(wanted) : c->tolerance;
     for (size_t i = 0;; i++) {
         char *wanted_end, *found_end;
         double x = strtod(wanted, &wanted_end), y = strtod(found, &found_end);
         if ((wanted_end == wanted) != (found_end == found))
             fail("%s: %s %s has another number of logits", c->title, e->family, e->variant);
         if (wanted_end == wanted) break;
-        if (!(fabs(x - y) <= c->tolerance))
+        if (!(fabs(x - y) <= tolerance))
             fail("%s: logit %zu of %s %s is %.9g, of %s %.9g: they differ by more than %g", c->title, i, e->family, e->variant, y,
-                 c->engines[0].family, x, c->tolerance);
+                 c->engines[0].family, x, tolerance);
         worst = fmax(worst, fabs(x - y));
         wanted = wanted_end;
         found = found_end;
@@ -222,45 +239,61 @@ static void take_turns(comparison *c) {
     if (c->times) fflush(c->times);
 }
 
-static void report(const comparison *c) {
-    const engine *best = NULL;
+static bool is_first_family(const comparison *c, const engine *e) { return strcmp(e->family, c->engines[0].family) == 0; }
+
+/* Of the rounds' ratios of the time of `e` to that of `ours`. */
+static double ratio_quantile(const comparison *c, const engine *e, const engine *ours, double share) {
     double ratios[MAX_ROUNDS];
+    for (int r = 0; r < c->done; r++) ratios[r] = e->ms[r] / ours->ms[r];
+    return quantile(ratios, c->done, share);
+}
+
+static void report(const comparison *c) {
+    const engine *best = NULL, *ours = NULL;
+    double best_ms = INFINITY;
+    for (size_t i = 0; i < c->n_engines; i++)
+        if (c->engines[i].kept && is_first_family(c, &c->engines[i])) ours = &c->engines[i];
     printf("| %s |", c->title);
     for (size_t i = 0; i < c->n_engines; i++) {
         const engine *e = &c->engines[i];
         if (!e->kept) continue;
         double ms = quantile(e->ms, c->done, 0.5);
-        printf(" %.*f |", ms < 100.0 ? 1 : 0, ms);
-        if (strcmp(e->family, c->engines[0].family) != 0 && (!best || ms < quantile(best->ms, c->done, 0.5))) best = e;
+        printf(" %.*f", ms < 100.0 ? 1 : 0, ms);
+        if (e == ours) printf(" |");
+        else printf(" (%.2f) |", ratio_quantile(c, e, ours, 0.5));
+        if (e == ours || e->beside > 0.0 || ms >= best_ms) continue;
+        best = e;
+        best_ms = ms;
     }
-    const engine *ours = NULL;
-    for (size_t i = 0; i < c->n_engines; i++)
-        if (c->engines[i].kept && strcmp(c->engines[i].family, c->engines[0].family) == 0) ours = &c->engines[i];
-    if (best && ours) {
-        for (int r = 0; r < c->done; r++) ratios[r] = best->ms[r] / ours->ms[r];
-        printf(" %.2f (%.2f-%.2f) | %d |", quantile(ratios, c->done, 0.5), quantile(ratios, c->done, 0.25),
-               quantile(ratios, c->done, 0.75), c->done);
-    } else {
-        printf(" | %d |", c->done);
-    }
-    for (size_t i = 0; i < c->n_engines; i++)
-        if (c->engines[i].kept) printf(" %s", c->engines[i].variant);
+    if (best)
+        printf(" %.2f (%.2f-%.2f) |", ratio_quantile(c, best, ours, 0.5), ratio_quantile(c, best, ours, 0.25),
+               ratio_quantile(c, best, ours, 0.75));
+    else printf(" |");
+    printf(" %d |", c->done);
+    for (size_t i = 0, n = 0; i < c->n_engines; i++)
+        if (c->engines[i].kept && &c->engines[i] != ours) printf("%s %s", n++ ? ";" : "", c->engines[i].variant);
     printf(" |\n");
     fflush(stdout);
 }
 
 static void print_header(const comparison *c) {
-    int columns = 3;
+    int columns = 4;
     printf("| batches |");
     for (size_t i = 0; i < c->n_engines; i++) {
         bool seen = false;
         for (size_t k = 0; k < i; k++) seen = seen || strcmp(c->engines[k].family, c->engines[i].family) == 0;
         if (seen) continue;
-        printf(" %s, ms |", c->engines[i].family);
+        printf(" %s, ms%s |", c->engines[i].family, i ? " (ratio)" : "");
         columns++;
     }
-    printf(" better of the others / %s (quartiles) | rounds | variants |\n|", c->engines[0].family);
-    for (int i = 0; i <= columns; i++) printf(" --- |");
+    printf(" better of");
+    for (size_t i = 0, n = 0; i < c->n_engines; i++) {
+        bool seen = is_first_family(c, &c->engines[i]) || c->engines[i].beside > 0.0;
+        for (size_t k = 0; k < i; k++) seen = seen || strcmp(c->engines[k].family, c->engines[i].family) == 0;
+        if (!seen) printf("%s %s", n++ ? "," : "", c->engines[i].family);
+    }
+    printf(" / %s (quartiles) | rounds | variants |\n|", c->engines[0].family);
+    for (int i = 0; i < columns; i++) printf(" --- |");
     printf("\n");
     fflush(stdout);
 }
@@ -284,15 +317,25 @@ static double number(const char *option, const char *text, double low, double hi
     return value;
 }
 
+/* FAMILY:X */
+static void put_beside(comparison *c, char *text) {
+    char *colon = strrchr(text, ':');
+    if (!colon) fail("--beside is \"%s\", wanted FAMILY:X", text);
+    *colon = 0;
+    double tolerance = number("beside", colon + 1, 1e-9, 1);
+    for (size_t i = 1; i < c->n_engines; i++)
+        if (strcmp(c->engines[i].family, text) == 0) c->engines[i].beside = tolerance;
+}
+
 static void read_options(comparison *c, int argc, char **argv) {
-    enum { ROUNDS, PAUSE, TOLERANCE, SECONDS, TIMES, ENGINE };
-    static const struct option options[] = {{"rounds", required_argument, NULL, ROUNDS},
-                                            {"pause", required_argument, NULL, PAUSE},
-                                            {"tolerance", required_argument, NULL, TOLERANCE},
-                                            {"seconds", required_argument, NULL, SECONDS},
-                                            {"times", required_argument, NULL, TIMES},
-                                            {"engine", required_argument, NULL, ENGINE},
-                                            {0}};
+    enum { ROUNDS, PAUSE, TOLERANCE, SECONDS, TIMES, BESIDE, ENGINE };
+    static const struct option options[] = {
+        {"rounds", required_argument, NULL, ROUNDS},       {"pause", required_argument, NULL, PAUSE},
+        {"tolerance", required_argument, NULL, TOLERANCE}, {"seconds", required_argument, NULL, SECONDS},
+        {"times", required_argument, NULL, TIMES},         {"beside", required_argument, NULL, BESIDE},
+        {"engine", required_argument, NULL, ENGINE},       {0}};
+    char *beside[MAX_ENGINES];
+    size_t n_beside = 0;
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
@@ -304,10 +347,15 @@ static void read_options(comparison *c, int argc, char **argv) {
             c->times = fopen(optarg, "a");
             if (!c->times) fail("cannot write %s: %s", optarg, strerror(errno));
             break;
+        case BESIDE:
+            if (n_beside == MAX_ENGINES) fail("there are more than %d families beside", MAX_ENGINES);
+            beside[n_beside++] = optarg;
+            break;
         case ENGINE: add_engine(c, optarg); break;
         default: exit(2);
         }
     }
+    for (size_t i = 0; i < n_beside; i++) put_beside(c, beside[i]);
     if (c->n_engines == 0 || optind == argc)
         fail("wanted engines and files of batches; see the comment on top of tests/bench/bench_peers.c");
 }

@@ -7,10 +7,14 @@
  * Two graphs compute the same. `plain` has standard operations, for ONNX Runtime's optimizer to join; `fused` has the operations of com.microsoft
  * that its optimizer for transformers would put in their place: Attention, SkipLayerNormalization, BiasGelu, EmbedLayerNormalization.
  *
+ * Either also with the encoder's linear layers in int8, as ONNX Runtime's quantize_dynamic makes them: weights s8 with one scale a matrix,
+ * activations u8 with a scale and a zero that are found anew in every run (DynamicQuantizeLinear, MatMulInteger; `fused`: QAttention,
+ * DynamicQuantizeMatMul). Attention, norms, embedding and head stay in f32.
+ *
  * A message is a list of buffers, so that weights are copied once, when the model is complete.
  */
 
-const FLOAT = 1, INT32 = 6, INT64 = 7; // TensorProto.DataType
+const FLOAT = 1, INT8 = 3, INT32 = 6, INT64 = 7; // TensorProto.DataType
 const LOWEST = -3.4028234663852886e38; // of f32: added to scores of padding
 
 function varint(value) {
@@ -59,8 +63,10 @@ const bytesOf = (array) => Buffer.from(array.buffer, array.byteOffset, array.byt
 
 /** A GraphProto as it grows. Methods that add a node return the name of its result. */
 class Graph {
-    constructor(weights) {
+    constructor(weights, most) {
         this.weights = weights; // name -> {shape, data: Float32Array}
+        this.most = most; // the largest magnitude of an s8 weight; 0: weights stay f32
+        this.quantized = new Map(); // name of an activation -> names of its u8, its scale and its zero
         this.nodes = [];
         this.initializers = new Map();
         this.count = 0;
@@ -102,8 +108,8 @@ class Graph {
         return this.add(name, FLOAT, this.weights[name].shape, bytesOf(this.weights[name].data));
     }
 
-    /** The weights [N,K] of linear layers of one input, side by side: [K, sum of N]. */
-    transposed(names) {
+    /** The weights [N,K] of linear layers of one input, side by side: [K, sum of N], as an array. */
+    joined(names) {
         const sources = names.map((n) => this.weights[n]);
         const [rows, k] = [sources.map((s) => s.shape[0]), sources[0].shape[1]];
         const n = rows.reduce((a, b) => a + b);
@@ -113,12 +119,52 @@ class Graph {
             for (let i = 0; i < shape[0]; i++) for (let j = 0; j < k; j++) out[j * n + first + i] = data[i * k + j];
             first += shape[0];
         }
-        return this.add(`${names} transposed`, FLOAT, [k, n], bytesOf(out));
+        return { shape: [k, n], data: out };
+    }
+
+    transposed(names) {
+        const { shape, data } = this.joined(names);
+        return this.add(`${names} transposed`, FLOAT, shape, bytesOf(data));
+    }
+
+    /** The same in s8, and its scale. */
+    transposedInt8(names) {
+        const { shape, data } = this.joined(names);
+        const scale = data.reduce((a, x) => Math.max(a, Math.abs(x)), 1e-30) / this.most;
+        const rounded = Int8Array.from(data, (x) => Math.round(x / scale));
+        return {
+            weight: this.add(`${names} s8`, INT8, shape, bytesOf(rounded)),
+            scale: this.add(`${names} scale`, FLOAT, [], bytesOf(Float32Array.of(scale))),
+        };
+    }
+
+    /** x in u8: names of its numbers, their scale and their zero. */
+    quantize(x) {
+        if (!this.quantized.has(x)) {
+            const [scale, zero] = [`${x} scale`, `${x} zero`];
+            this.quantized.set(x, [this.node('DynamicQuantizeLinear', [x], {}, '', [scale, zero]), scale, zero]);
+        }
+        return this.quantized.get(x);
+    }
+
+    inInt8(name) {
+        return this.most > 0 && name.startsWith('bert.encoder.');
     }
 
     /** x W^T, without its bias. */
     product(x, name) {
-        return this.node('MatMul', [x, this.transposed([`${name}.weight`])]);
+        if (!this.inInt8(name)) return this.node('MatMul', [x, this.transposed([`${name}.weight`])]);
+        const { weight, scale } = this.transposedInt8([`${name}.weight`]);
+        const [numbers, xScale, zero] = this.quantize(x);
+        const sums = this.node('Cast', [this.node('MatMulInteger', [numbers, weight, zero])], { to: FLOAT });
+        return this.node('Mul', [sums, this.node('Mul', [xScale, scale])]);
+    }
+
+    /** The same in one operation of ONNX Runtime. */
+    fusedProduct(x, name) {
+        if (!this.inInt8(name)) return this.product(x, name);
+        const { weight, scale } = this.transposedInt8([`${name}.weight`]);
+        return this.contrib('DynamicQuantizeMatMul', [x, weight, scale], {});
     }
 
     linear(x, name) {
@@ -203,22 +249,26 @@ const fused = {
         const bias = new Float32Array(3 * config.hidden_size);
         biases.forEach((b, i) => bias.set(b, i * config.hidden_size));
         const joined = g.add(`${name} bias`, FLOAT, [bias.length], bytesOf(bias));
-        return g.contrib('Attention', [x, g.transposed(parts.map((p) => `${p}.weight`)), joined, mask], {
-            num_heads: config.num_attention_heads,
-        });
+        const names = parts.map((p) => `${p}.weight`), attributes = { num_heads: config.num_attention_heads };
+        if (!g.inInt8(name)) return g.contrib('Attention', [x, g.transposed(names), joined, mask], attributes);
+        const { weight, scale } = g.transposedInt8(names), [numbers, xScale, zero] = g.quantize(x);
+        return g.contrib('QAttention', [numbers, weight, joined, xScale, scale, mask, zero], attributes);
     },
 
     addAndNormalize(g, config, x, before, name) {
-        const inputs = [g.product(x, `${name}.dense`), before, ...g.norm(`${name}.LayerNorm`), g.parameter(`${name}.dense.bias`)];
+        const inputs = [g.fusedProduct(x, `${name}.dense`), before, ...g.norm(`${name}.LayerNorm`), g.parameter(`${name}.dense.bias`)];
         return g.contrib('SkipLayerNormalization', inputs, { epsilon: { float: config.layer_norm_eps } });
     },
 
-    gelu: (g, x, name) => g.contrib('BiasGelu', [g.product(x, name), g.parameter(`${name}.bias`)]),
+    gelu: (g, x, name) => g.contrib('BiasGelu', [g.fusedProduct(x, name), g.parameter(`${name}.bias`)]),
 };
 
-/** config: of config.json; weights: name -> {shape, data}; style: 'plain' or 'fused'. Inputs and the output are named as Hugging Face does. */
-function makeModel(config, weights, style) {
-    const g = new Graph(weights), make = { plain, fused }[style];
+/**
+ * config: of config.json; weights: name -> {shape, data}; style: 'plain' or 'fused'; most: the largest magnitude of an s8 weight, or 0 for f32.
+ * Inputs and the output are named as Hugging Face does.
+ */
+function makeModel(config, weights, style, most) {
+    const g = new Graph(weights, most), make = { plain, fused }[style];
     let x = make.embeddings(g, config);
     const mask = make.mask(g);
     for (let i = 0; i < config.num_hidden_layers; i++) {

@@ -2,9 +2,9 @@
 /*
  * ONNX Runtime as one of the engines that bench_peers compares: reads commands, a line each, from standard input (bench_peers.c).
  *
- *   node peer_onnxruntime.js STYLE SPINNING PACKAGES DIRECTORY
+ *   node peer_onnxruntime.js STYLE PRECISION SPINNING PACKAGES DIRECTORY
  *
- * STYLE: plain or fused (onnx_bert.js). SPINNING: 1 if threads wait for work by spinning, else 0. PACKAGES: the directory whose node_modules has
+ * STYLE: plain or fused (onnx_bert.js). PRECISION: f32, or int8 for the encoder's linear layers. SPINNING: 1 if threads wait for work by spinning, else 0. PACKAGES: the directory whose node_modules has
  * onnxruntime-node. DIRECTORY holds config.json and model.safetensors, in f32. PEER_THREADS is the number of threads. With
  * PEER_CLOCK=cpu, times are those that the process spent on processors.
  */
@@ -37,14 +37,17 @@ function readSafetensors(file) {
     return tensors;
 }
 
+/** The largest magnitude of s8 weights: without VNNI, products are added in pairs in 16 bits, which full weights could saturate. */
+const largestWeight = () => (/\b(avx512_vnni|avx_vnni)\b/.test(fs.readFileSync('/proc/cpuinfo', 'utf8')) ? 127 : 63);
+
 class Engine {
-    static async create(ort, style, spinning, directory) {
+    static async create(ort, style, precision, spinning, directory) {
         const config = JSON.parse(fs.readFileSync(path.join(directory, 'config.json'), 'utf8'));
         const engine = new Engine();
         engine.ort = ort;
         engine.batches = [];
         engine.session = await ort.InferenceSession.create(
-            makeModel(config, readSafetensors(path.join(directory, 'model.safetensors')), style), {
+            makeModel(config, readSafetensors(path.join(directory, 'model.safetensors')), style, precision === 'int8' ? largestWeight() : 0), {
                 executionProviders: ['cpu'],
                 executionMode: 'sequential',
                 graphOptimizationLevel: 'all',
@@ -79,9 +82,9 @@ class Engine {
 }
 
 async function main() {
-    const [style, spinning, packages, directory] = process.argv.slice(2);
+    const [style, precision, spinning, packages, directory] = process.argv.slice(2);
     const ort = require(path.resolve(packages, 'node_modules', 'onnxruntime-node'));
-    const engine = await Engine.create(ort, style, spinning, directory);
+    const engine = await Engine.create(ort, style, precision, spinning, directory);
     console.log('ready');
     for await (const line of readline.createInterface({ input: process.stdin })) {
         const [command, argument] = line.split(/ (.*)/s);

@@ -1,7 +1,12 @@
 #!/bin/bash
-# Compares whole models in fp32 with other engines, PyTorch and ONNX Runtime (tests/bench/install_peers.sh installs them): one random BERT-Base with a
-# classifier, the same weights for all, on full batches and on SST-2's sentences in batches of 32 in the order of the file. The engines pad a batch
-# to its longest sentence; pofac gets the same padded batches. Logits must agree before anything is timed. Prints tables in Markdown.
+# Compares whole models with other engines, PyTorch and ONNX Runtime (tests/bench/install_peers.sh installs them): one random BERT-Base with a
+# classifier, the same weights for all, on full batches and on SST-2's sentences in batches of 32 in the order of the file. Logits must agree before
+# anything is timed. Prints tables in Markdown. Weights that --sparsity makes zero are zero for all engines; only pofac has kernels that know it.
+#
+# The texts: a batch is padded to its longest sentence, and PyTorch and ONNX Runtime compute it so; pofac gets the same padded batches, and leaves
+# out the padding itself. What else may be asked of the others stands beside them, and is not taken for the better one:
+#   int8     ONNX Runtime with the encoder's linear layers in int8, quantized dynamically; its logits may differ by a quarter of the largest
+#   nested   PyTorch's TransformerEncoder, which drops the padding as well (nested tensors); for texts
 #
 # Every engine is a process of its own, in its best configuration: of each engine's variants (peer_torch.py, onnx_bert.js) the fastest is taken for
 # every shape. Debian's OpenBLAS, which does PyTorch's linear layers, is told the kernels that fit the processor, and waits without spinning.
@@ -10,12 +15,12 @@
 #
 #   --build=DIR             where the programs are, default build/release
 #   --peers=DIR             where install_peers.sh has put ONNX Runtime, default build/peers
-#   --engines="torch onnxruntime"   the engines to compare with
+#   --engines="torch onnxruntime int8 nested"   the engines to compare with
 #   --threads="1 2"         numbers of threads
-#   --shapes="1x128 ..."    sequences x tokens; default 1, 8, 32 x 128, 384; none: texts alone
+#   --shapes="1x128 ..."    sequences x tokens; default 1, 8 x 128 and 1 x 384; none: texts alone
 #   --texts=FILE            texts, one per line before a tab; default SST-2's dev.tsv in ../shared; none: shapes alone
 #   --vocab=FILE            the vocabulary for them, default bert-base-uncased's in ../shared
-#   --texts_limit=N         the first N texts alone
+#   --texts_limit=N         the first N texts alone, default 128; all: every text
 #   --rounds=N              turns that each engine takes for a shape, default 9
 #   --seconds=S             end the rounds of a shape, but not before the third, after S seconds; default 600
 #   --times=FILE            append each turn's time to this file
@@ -29,13 +34,13 @@ cd "$(dirname "$0")/../.."
 
 build=build/release
 peers=build/peers
-engines="torch onnxruntime"
+engines="torch onnxruntime int8 nested"
 threads="1 2"
-shapes="1x128 8x128 32x128 1x384 8x384 32x384"
+shapes="1x128 8x128 1x384"
 shared=${POFAC_SHARED:-../shared}
 texts=$shared/data/glue/SST-2/dev.tsv
 vocab=$shared/data/vocab/bert-base-uncased-vocab.txt
-texts_limit=
+texts_limit=128
 rounds=9
 seconds=600
 times=
@@ -71,9 +76,9 @@ done
 present=
 for engine in $engines; do
     case $engine in
-    torch) "$python" -c 'import torch' 2>/dev/null || engine_missing=PyTorch ;;
-    onnxruntime) [ -d "$peers/node_modules/onnxruntime-node" ] && command -v node >/dev/null || engine_missing="ONNX Runtime" ;;
-    *) echo "error: found the engine $engine, wanted torch or onnxruntime" >&2 && exit 2 ;;
+    torch | nested) "$python" -c 'import torch' 2>/dev/null || engine_missing=PyTorch ;;
+    onnxruntime | int8) [ -d "$peers/node_modules/onnxruntime-node" ] && command -v node >/dev/null || engine_missing="ONNX Runtime" ;;
+    *) echo "error: found the engine $engine, wanted torch, onnxruntime, int8 or nested" >&2 && exit 2 ;;
     esac
     if [ -n "${engine_missing:-}" ]; then echo "note: $engine_missing is not there and left out; tests/bench/install_peers.sh installs it" >&2
     else present="$present $engine"; fi
@@ -89,7 +94,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 # shellcheck disable=SC2086 # shapes are split on purpose
-"$build/bench_peer_files" --sparsity="$sparsity" ${texts:+--texts="$texts" --vocab="$vocab"} ${texts_limit:+--texts_limit="$texts_limit"} \
+"$build/bench_peer_files" --sparsity="$sparsity" ${texts:+--texts="$texts" --vocab="$vocab"} $([ "$texts_limit" = all ] || echo "--texts_limit=$texts_limit") \
     --head=sequence-classification "${pofac_model:-examples/bert-base.xml}" "$work" $shapes
 model=$work
 [ -n "$pofac_model" ] && [ "$sparsity" = 0 ] && model=$pofac_model
@@ -97,29 +102,39 @@ model=$work
 # The kernels of OpenBLAS that fit.
 if grep -qw avx512f /proc/cpuinfo; then coretype=SkylakeX; else coretype=Haswell; fi
 
-# list_engines THREADS TORCH_VARIANT...: options --engine for bench_peers, in the array `engine_options`.
-list_engines() {
-    local n=$1 engine variant spinning pofac torch onnxruntime
-    shift
-    printf -v pofac 'exec %q --threads=%d --head=sequence-classification %s %q' "$build/bench_peer_pofac" "$n" "$pofac_options" "$model"
-    engine_options=("--engine=pofac:-:$pofac")
-    for engine in $present; do
-        if [ "$engine" = torch ]; then
-            for variant; do
-                printf -v torch 'export PEER_THREADS=%d OMP_NUM_THREADS=%d OPENBLAS_NUM_THREADS=%d OMP_WAIT_POLICY=passive OPENBLAS_THREAD_TIMEOUT=16 OPENBLAS_CORETYPE=%s; exec %q tests/bench/peer_torch.py %s %q' \
-                    "$n" "$n" "$n" "$coretype" "$python" "$variant" "$work"
-                engine_options+=("--engine=PyTorch:$variant:$torch")
-            done
-            continue
-        fi
-        for variant in fused plain; do
-            for spinning in 0 1; do
-                [ "$n" = 1 ] && [ $spinning = 1 ] && continue # one thread waits for nobody
-                printf -v onnxruntime 'export PEER_THREADS=%d; exec node tests/bench/peer_onnxruntime.js %s %d %q %q' "$n" $variant $spinning "$peers" "$work"
-                if [ $spinning = 1 ]; then engine_options+=("--engine=ONNX Runtime:$variant, spinning:$onnxruntime")
-                else engine_options+=("--engine=ONNX Runtime:$variant:$onnxruntime"); fi
-            done
+# add_torch THREADS FAMILY VARIANT, add_onnxruntime THREADS FAMILY PRECISION: options --engine for bench_peers, in the array `engine_options`.
+add_torch() {
+    local command
+    printf -v command 'export PEER_THREADS=%d OMP_NUM_THREADS=%d OPENBLAS_NUM_THREADS=%d OMP_WAIT_POLICY=passive OPENBLAS_THREAD_TIMEOUT=16 OPENBLAS_CORETYPE=%s; exec %q tests/bench/peer_torch.py %s %q' \
+        "$1" "$1" "$1" "$coretype" "$python" "$3" "$work"
+    engine_options+=("--engine=$2:$3:$command")
+}
+
+add_onnxruntime() {
+    local variant spinning command
+    for variant in fused plain; do
+        for spinning in 0 1; do
+            [ "$1" = 1 ] && [ $spinning = 1 ] && continue # one thread waits for nobody
+            printf -v command 'export PEER_THREADS=%d; exec node tests/bench/peer_onnxruntime.js %s %s %d %q %q' "$1" $variant "$3" $spinning \
+                "$peers" "$work"
+            if [ $spinning = 1 ]; then engine_options+=("--engine=$2:$variant, spinning:$command")
+            else engine_options+=("--engine=$2:$variant:$command"); fi
         done
+    done
+}
+
+# list_engines THREADS shapes|texts
+list_engines() {
+    local engine variant pofac
+    printf -v pofac 'exec %q --threads=%d --head=sequence-classification %s %q' "$build/bench_peer_pofac" "$1" "$pofac_options" "$model"
+    engine_options=("--engine=pofac:-:$pofac" --beside="ONNX Runtime int8:0.25" --beside="PyTorch without padding:0.001")
+    for engine in $present; do
+        case $engine in
+        torch) for variant in eager layer onednn; do add_torch "$1" PyTorch $variant; done ;;
+        onnxruntime) add_onnxruntime "$1" "ONNX Runtime" f32 ;;
+        int8) add_onnxruntime "$1" "ONNX Runtime int8" int8 ;;
+        nested) [ "$2" = shapes ] || add_torch "$1" "PyTorch without padding" nested ;;
+        esac
     done
 }
 
@@ -134,10 +149,10 @@ for n in $threads; do
     echo
     files=()
     for shape in $shapes; do files+=("$work/$shape.batches.safetensors"); done
-    list_engines "$n" eager layer onednn
+    list_engines "$n" shapes
     [ ${#files[@]} = 0 ] || compare "${files[@]}"
     [ -n "$texts" ] || continue
     [ ${#files[@]} = 0 ] || echo
-    list_engines "$n" eager layer nested onednn
+    list_engines "$n" texts
     compare "$work/texts.batches.safetensors"
 done
