@@ -6,17 +6,21 @@
 #include "ir/op.h"
 
 const kernel_row kernel_rows[] = {
-#define KERNEL(name, describe, emit, meaning) {name, describe, emit},
+#define KERNEL(name, describe, emit, meaning) {name, describe, emit, LIBRARY_NONE},
+#define LIBRARY_KERNEL(name, describe, function, meaning) {name, describe, NULL, function},
 #include "codegen/kernels.def"
 #undef KERNEL
+#undef LIBRARY_KERNEL
 };
 const size_t n_kernel_rows = sizeof kernel_rows / sizeof kernel_rows[0];
 
 const cg_row *cg_kernel_row(size_t i) {
     static const cg_row table[] = {
 #define KERNEL(name, describe, emit, meaning) {name, meaning},
+#define LIBRARY_KERNEL(name, describe, function, meaning) {name, meaning},
 #include "codegen/kernels.def"
 #undef KERNEL
+#undef LIBRARY_KERNEL
     };
     return i < sizeof table / sizeof table[0] ? &table[i] : NULL;
 }
@@ -243,6 +247,16 @@ int64_t type_features(const ir_type *t) {
 bool is_f32_tiles(const ir_type *t) {
     return t->kind == TYPE_TENSOR && t->dtype == IR_F32 && t->layout == LAYOUT_TILES && t->rank == 2 && t->tile > 0 &&
            t->tile % 4 == 0 && type_features(t) > 0;
+}
+
+bool is_dense_tiled_linear(const cg_group *g, const ir_node *n) {
+    const ir_graph *graph = g->graph;
+    if (n->op != OP_linear || node_input(n, 3)) return false;
+    const ir_type *w = graph_type(graph, n->inputs[1]);
+    int64_t rows;
+    return is_f32_tiles(graph_type(graph, n->inputs[0])) && w->rank == 2 && w->dtype == IR_F32 && w->layout == LAYOUT_ROWS &&
+           type_features(w) > 0 && dim_is_const(w->dims[0], &rows) && rows > 0 && is_leaf_value(graph, n->inputs[1]) &&
+           graph_node_of(graph, n->inputs[1])->op != OP_input;
 }
 
 bool is_f32_rows(const ir_type *t) { return t->kind == TYPE_TENSOR && t->dtype == IR_F32 && t->layout == LAYOUT_ROWS; }

@@ -18,7 +18,7 @@
 
 #define KERNEL_MAX_OPERANDS 24
 #define KERNEL_MAX_PARAMS 24
-#define KERNEL_MAX_DIMS 4
+#define KERNEL_MAX_DIMS 5
 
 /* A set of nodes that run as one. */
 typedef struct cg_group {
@@ -67,7 +67,8 @@ typedef void (*kernel_emit_fn)(emitter *e, const cg_kernel *k);
 typedef struct kernel_row {
     const char *name;
     kernel_describe_fn describe;
-    kernel_emit_fn emit;
+    kernel_emit_fn emit;  /* NULL: nothing is emitted, the runtime has */
+    plan_library library; /* the function */
 } kernel_row;
 extern const kernel_row kernel_rows[];
 extern const size_t n_kernel_rows;
@@ -75,8 +76,10 @@ extern const size_t n_kernel_rows;
 #define KERNEL(name, describe, emit, meaning)                                                                                      \
     bool describe(const cg_group *g, const cg_target *target, cg_kernel *k);                                                       \
     void emit(emitter *e, const cg_kernel *k);
+#define LIBRARY_KERNEL(name, describe, function, meaning) bool describe(const cg_group *g, const cg_target *target, cg_kernel *k);
 #include "codegen/kernels.def"
 #undef KERNEL
+#undef LIBRARY_KERNEL
 
 /* The first row that takes the group, described; with a variant, its row alone. False when none does. */
 bool kernel_choose(const cg_group *g, const cg_target *target, const cg_variant *variant, cg_kernel *out);
@@ -119,6 +122,8 @@ bool group_has(const cg_group *g, ir_value v); /* made by a node of the group */
 const ir_node *group_single(const cg_group *g, ir_op op);
 /* f32 [R,E] in tiles with a width that vectors divide and E a number. */
 bool is_f32_tiles(const ir_type *t);
+/* A linear of activations in such tiles with a dense f32 weight [N,K] that is known before a run. */
+bool is_dense_tiled_linear(const cg_group *g, const ir_node *n);
 bool is_f32_rows(const ir_type *t);                /* f32, LAYOUT_ROWS, a tensor */
 int64_t type_features(const ir_type *t);           /* the last dimension, -1 when it is not a number */
 bool is_leaf_value(const ir_graph *g, ir_value v); /* state, constant or input */

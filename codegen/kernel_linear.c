@@ -30,19 +30,9 @@ static int64_t choose_panel(int64_t n, int64_t most) {
     return best > 0 ? best : n;
 }
 
-static bool is_dense_linear(const cg_group *g, const ir_node *n) {
-    const ir_graph *graph = g->graph;
-    if (n->op != OP_linear || node_input(n, 3)) return false;
-    const ir_type *w = graph_type(graph, n->inputs[1]);
-    int64_t rows;
-    return is_f32_tiles(graph_type(graph, n->inputs[0])) && w->rank == 2 && w->dtype == IR_F32 && w->layout == LAYOUT_ROWS &&
-           type_features(w) > 0 && dim_is_const(w->dims[0], &rows) && rows > 0 && is_leaf_value(graph, n->inputs[1]) &&
-           graph_node_of(graph, n->inputs[1])->op != OP_input;
-}
-
 bool describe_linear(const cg_group *g, const cg_target *target, cg_kernel *k) {
     const ir_node *n = group_node(g, 0);
-    if (!is_dense_linear(g, n)) return false;
+    if (!is_dense_tiled_linear(g, n)) return false;
     const ir_type *x = graph_type(g->graph, n->inputs[0]), *y = graph_type(g->graph, n->first_result);
     int64_t N = type_features(y), K = type_features(x), W = x->tile;
     int64_t panel = kernel_option(k, "panel", choose_panel(N, gemm_block_rows(target))),

@@ -153,9 +153,23 @@ static pofac_status find_kernel(lowering *l, const cg_kernel *k, uint32_t *out) 
     return status;
 }
 
+static pofac_status copy_variant(lowering *l, const cg_kernel *k, const char **out) {
+    strbuf variant = STRBUF_INIT;
+    kernel_variant(k, &variant);
+    *out = strbuf_ok(&variant) ? arena_strdup(l->memory, strbuf_str(&variant)) : NULL;
+    strbuf_free(&variant);
+    return *out ? POFAC_OK : diag_out_of_memory(l->sink);
+}
+
 static pofac_status add_kernel_step(lowering *l, const cg_group *g, const cg_kernel *k) {
-    uint32_t index;
-    TRY(find_kernel(l, k, &index));
+    uint32_t index = NO_KERNEL;
+    const char *variant;
+    if (kernel_rows[k->row].emit) {
+        TRY(find_kernel(l, k, &index));
+        variant = l->kernels.data[index].variant;
+    } else {
+        TRY(copy_variant(l, k, &variant));
+    }
     uint32_t *buffers = ARENA_ARRAY(l->memory, uint32_t, k->n_operands + 1);
     ir_dim *dims = ARENA_ARRAY(l->memory, ir_dim, k->n_dims + 1);
     if (!buffers || !dims) return diag_out_of_memory(l->sink);
@@ -165,7 +179,8 @@ static pofac_status add_kernel_step(lowering *l, const cg_group *g, const cg_ker
     }
     memcpy(dims, k->dims, k->n_dims * sizeof *dims);
     plan_step step = {.kernel = kernel_rows[k->row].name,
-                      .variant = l->kernels.data[index].variant,
+                      .variant = variant,
+                      .library = kernel_rows[k->row].library,
                       .scope = group_last(g)->scope,
                       .node = g->nodes[0],
                       .n_buffers = k->n_operands,

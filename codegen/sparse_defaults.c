@@ -33,10 +33,11 @@ bool cg_linear_variant(const cg_target *t, int64_t N, int64_t K, bool sparse, si
     /* four vectors a tile for throughput; one or two for few tokens, where a wider tile would be empty */
     const int64_t tiles[] = {lanes >= 16 ? 64 : 32, lanes >= 16 ? 32 : 16, 16};
     const size_t n_tiles = lanes >= 16 ? 3 : 2;
-    if (i >= n_tiles) return false;
-    if (!sparse) strbuf_printf(out, "linear tile=%lld", (long long)tiles[i]);
-    else
-        strbuf_printf(out, "sparse_linear layout=stream tile=%lld k_block=%lld rows=%lld unroll=4", (long long)tiles[i],
-                      (long long)sparse_default_k_block(tiles[i], K), (long long)sparse_default_rows(N));
+    const long long tile = (long long)tiles[i % n_tiles];
+    if (i >= n_tiles && (sparse || i >= 2 * n_tiles)) return false;
+    if (sparse)
+        strbuf_printf(out, "sparse_linear layout=stream tile=%lld k_block=%lld rows=%lld unroll=4", tile,
+                      (long long)sparse_default_k_block(tile, K), (long long)sparse_default_rows(N));
+    else strbuf_printf(out, i < n_tiles ? "linear tile=%lld" : "blas_linear tile=%lld", tile);
     return true;
 }

@@ -20,6 +20,13 @@
  */
 typedef void (*plan_kernel)(void *const *buffers, const int64_t *dims, int64_t begin, int64_t end, void *scratch);
 
+/* Functions of the runtime with the signature of kernels, for steps that have no code of their own. */
+typedef enum plan_library {
+    LIBRARY_NONE,
+    LIBRARY_BLAS_LINEAR /* blas_linear_tiles (runtime/blas.h) */
+} plan_library;
+#define LIBRARY_BLAS_ROWS 768 /* rows of weight in a unit of its work, so that threads can share a single tile */
+
 typedef enum plan_packing {
 #define PACKING(id, name, meaning) PACKING_##id,
 #include "ir/packings.def"
@@ -49,8 +56,9 @@ typedef struct plan_step {
     const char *kernel;  /* row of codegen's kernels.def, or "evaluator" */
     const char *variant; /* what it was specialised for: "linear N=768 K=768 gelu avx512 r=12" */
     const char *scope;
-    plan_kernel run; /* NULL: call the evaluator of `node` */
-    uint32_t node;   /* first node of the group, in plan->graph */
+    plan_kernel run;      /* native code; NULL: */
+    plan_library library; /* the runtime's function; LIBRARY_NONE too: call the evaluator of `node` */
+    uint32_t node;        /* first node of the group, in plan->graph */
     uint32_t n_buffers;
     const uint32_t *buffers; /* indices into plan->buffers; evaluator: inputs then results, UINT32_MAX for an absent input */
     uint32_t n_dims;
@@ -95,6 +103,8 @@ typedef struct plan {
     void (*free_code)(void *code);
     arena memory; /* of everything above except module and code */
 } plan;
+
+static inline bool plan_step_is_evaluator(const plan_step *s) { return !s->run && s->library == LIBRARY_NONE; }
 
 const char *plan_packing_name(plan_packing p);
 const char *plan_packing_meaning(plan_packing p);

@@ -16,6 +16,7 @@
 
 #include "ir/binding.h"
 #include "ir/op.h"
+#include "runtime/blas.h"
 #include "runtime/bound_weights.h"
 
 #define ALIGNMENT 64
@@ -122,7 +123,7 @@ static bool make_operands(session *s) {
     for (size_t i = 0; i < p->n_steps; i++) {
         const plan_step *step = &p->steps[i];
         const ir_node *node = &p->graph->nodes.data[step->node];
-        size_t values = step->run ? 0 : (size_t)node->n_inputs + node->n_results;
+        size_t values = !plan_step_is_evaluator(step) ? 0 : (size_t)node->n_inputs + node->n_results;
         if (step->n_buffers > operands) operands = step->n_buffers;
         if (values > operands) operands = values;
         if (step->n_dims > dims) dims = step->n_dims;
@@ -155,6 +156,8 @@ static pofac_status session_build(session *s, const tensor_source *state, const 
     TRY(bound_weights_make(p, state, s->pool, sink, &s->weights));
     if (!make_arrays(s)) return diag_out_of_memory(sink);
     for (size_t i = 0; i < p->n_outputs; i++) s->returned[p->outputs[i].buffer] = true;
+    for (size_t i = 0; i < p->n_steps; i++)
+        if (p->steps[i].library == LIBRARY_BLAS_LINEAR) blas_begin();
     for (size_t i = 0; i < p->n_buffers; i++) {
         s->tensors[i] = s->weights.tensors[i];
         s->tensors[i].owned = false;
@@ -315,6 +318,7 @@ static session_span *spans_of(const session *s, const plan_step *step) {
 typedef struct step_run {
     const session *session;
     const plan_step *step;
+    plan_kernel run;
     session_span *spans; /* NULL: nobody asks */
     int64_t units;
 } step_run;
@@ -325,13 +329,21 @@ static void run_chunk(void *user, size_t worker, size_t chunk) {
     int64_t begin = (int64_t)chunk * r->step->grain, end = begin + r->step->grain;
     if (end > r->units) end = r->units;
     if (r->spans && r->spans[worker].begin_ns == 0) r->spans[worker].begin_ns = now_ns();
-    r->step->run(s->operands, s->dims, begin, end, s->scratch + (int64_t)worker * s->scratch_bytes);
+    r->run(s->operands, s->dims, begin, end, s->scratch + (int64_t)worker * s->scratch_bytes);
     if (r->spans) r->spans[worker].end_ns = now_ns();
+}
+
+static plan_kernel kernel_of(const plan_step *step) {
+    if (step->run) return step->run;
+    switch (step->library) {
+    case LIBRARY_BLAS_LINEAR: return blas_linear_tiles;
+    default: return NULL;
+    }
 }
 
 static void run_kernel(session *s, const plan_step *step) {
     int64_t work = dim_eval(step->work, binding_of(s)), units = (work + step->work_per_unit - 1) / step->work_per_unit;
-    step_run run = {s, step, s->profile ? spans_of(s, step) : NULL, units};
+    step_run run = {s, step, kernel_of(step), s->profile ? spans_of(s, step) : NULL, units};
     for (uint32_t i = 0; i < step->n_buffers; i++)
         s->operands[i] = step->buffers[i] == UINT32_MAX ? NULL : s->pointers[step->buffers[i]];
     for (uint32_t i = 0; i < step->n_dims; i++) s->dims[i] = dim_eval(step->dims[i], binding_of(s));
@@ -401,7 +413,7 @@ static pofac_status run_evaluator(session *s, const plan_step *step, const diag_
 }
 
 static pofac_status run_step(session *s, const plan_step *step, const diag_sink *sink) {
-    if (!step->run) return run_evaluator(s, step, sink);
+    if (plan_step_is_evaluator(step)) return run_evaluator(s, step, sink);
     run_kernel(s, step);
     return POFAC_OK;
 }
@@ -414,7 +426,7 @@ static pofac_status profile_step(session *s, size_t i, const diag_sink *sink) {
     int64_t start = now_ns();
     TRY(run_step(s, step, sink));
     int64_t end = now_ns();
-    if (!step->run) spans[0] = (session_span){start, end};
+    if (plan_step_is_evaluator(step)) spans[0] = (session_span){start, end};
     s->times_ns[i] += end - start;
     return POFAC_OK;
 }

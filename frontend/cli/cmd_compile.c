@@ -59,7 +59,7 @@ static pofac_status summarize(const command_input *in, ir_module *m, const road_
     else module_destroy(m);
     if (status != POFAC_OK) return status;
     size_t evaluators = 0;
-    for (size_t i = 0; i < p->n_steps; i++) evaluators += p->steps[i].run == NULL;
+    for (size_t i = 0; i < p->n_steps; i++) evaluators += plan_step_is_evaluator(&p->steps[i]);
     printf("target    %s\nsteps     %zu, %zu of them by reference evaluators\nkernels   %u distinct, %u from the object cache\n",
            p->target, p->n_steps, evaluators, p->n_kernels, p->n_kernels_cached);
     printf("code      %zu bytes\nslots     %u\ncompiled  in %.1f ms\n\n", p->code_bytes, p->n_slots, p->compile_seconds * 1e3);

@@ -111,7 +111,7 @@ static pofac_status optimize(ir_module *module, const diag_sink *sink, ir_module
 static pofac_status find_step(trial *t) {
     for (t->step = 0; t->step < t->plan->n_steps; t->step++) {
         const plan_step *step = &t->plan->steps[t->step];
-        if (t->plan->graph->nodes.data[step->node].op == OP_linear) return step->run ? POFAC_OK : POFAC_ERR_USAGE;
+        if (t->plan->graph->nodes.data[step->node].op == OP_linear) return plan_step_is_evaluator(step) ? POFAC_ERR_USAGE : POFAC_OK;
     }
     return POFAC_ERR_USAGE;
 }

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codegen/kernel.h"
 #include "codegen/target.h"
 #include "ir/text.h"
 
@@ -131,7 +132,7 @@ static void kernels_call_nothing_on_any_target(void **state) {
         for (size_t k = 0; cg_kernel_row(k); k++) {
             char symbol[64];
             snprintf(symbol, sizeof symbol, "\n%s_", cg_kernel_row(k)->name);
-            if (!strstr(assembly.data, symbol))
+            if (kernel_rows[k].emit && !strstr(assembly.data, symbol))
                 fail_msg("%s: the graph of this test has no kernel %s", isa, cg_kernel_row(k)->name);
         }
         want_no_word(assembly.data, isa, "\tcall");

@@ -97,6 +97,36 @@ static void check_linear(int64_t T, int64_t N, int64_t K, int W, const char *tai
     finish(&f, "linear", linear_bound(K) * (strcmp(tail, "norm") == 0 ? 10 : 1) + 1e-6, 3e-6);
 }
 
+/* By the library, whose sums have no blocks of their own: any order of K additions. What is fused with it runs by itself. */
+static void check_blas_linear(int64_t T, int64_t N, int64_t K, int W, bool bias) {
+    fixture f = begin();
+    kernel_case_reals(&f.inputs, "x", 2, DIMS(T, K));
+    kernel_case_reals(&f.state, "w", 2, DIMS(N, K));
+    kernel_case_reals(&f.state, "b", 1, DIMS(N));
+    strbuf_printf(&f.text,
+                  "graph @g (T <= 4096) {\n"
+                  "  %%1 = input {name = \"x\"} : f32[T,%lld]\n"
+                  "  %%2 = state {name = \"w\"} : f32[%lld,%lld]\n"
+                  "  %%3 = state {name = \"b\"} : f32[%lld]\n"
+                  "  %%4 = relayout %%1 : f32[T,%lld] tiles<%d>\n"
+                  "  %%5 = linear %%4, %%2%s {group = 1, variant = \"blas_linear tile=%d\"} : f32[T,%lld] tiles<%d>\n"
+                  "  %%6 = tanh %%5 {group = 1} : f32[T,%lld] tiles<%d>\n"
+                  "  %%7 = relayout %%6 : f32[T,%lld]\n"
+                  "  return \"y\" = %%7\n}\n",
+                  (long long)K, (long long)N, (long long)K, (long long)N, (long long)K, W, bias ? ", %3" : "", W, (long long)N, W,
+                  (long long)N, W, (long long)N);
+    finish(&f, "blas_linear", 12 * 6e-8 / 3 * (double)K + 1e-6, 3e-6);
+}
+
+static void linear_by_the_library(void **state) {
+    (void)state;
+    check_blas_linear(1, 1, 1, 16, true);
+    check_blas_linear(17, 5, 9, 16, false);
+    check_blas_linear(40, 100, 33, 32, true);
+    check_blas_linear(65, 1600, 40, 64, true); /* three blocks of rows */
+    check_blas_linear(130, 768, 64, 32, false);
+}
+
 static void linear_of_odd_sizes(void **state) {
     (void)state;
     static const int64_t sizes[][3] = {{1, 1, 1},   {1, 2, 7},    {5, 3, 5},    {31, 13, 17}, {32, 12, 8},  {33, 25, 31},
@@ -580,14 +610,24 @@ static void kept_and_scattered_rows(void **state) {
 
 /* ---- the table ---- */
 
-static const char *const tested[] = {"linear",        "sparse_linear" /* test_kernel_sparse_linear.c */,
-                                     "attention",     "layer_norm",
-                                     "embedding",     "elementwise",
-                                     "relayout",      "gather_rows",
-                                     "slice",         "reshape",
-                                     "cast",          "padded_offsets",
-                                     "row_positions", "first_rows",
-                                     "kept_rows",     "scatter_rows"};
+static const char *const tested[] = {"linear",
+                                     "blas_linear",
+                                     "sparse_linear" /* test_kernel_sparse_linear.c */,
+                                     "sparse_weight_gradient" /* test_gradient_kernels.c */,
+                                     "attention",
+                                     "layer_norm",
+                                     "embedding",
+                                     "elementwise",
+                                     "relayout",
+                                     "gather_rows",
+                                     "slice",
+                                     "reshape",
+                                     "cast",
+                                     "padded_offsets",
+                                     "row_positions",
+                                     "first_rows",
+                                     "kept_rows",
+                                     "scatter_rows"};
 
 static void every_row_has_a_test(void **state) {
     (void)state;
@@ -601,6 +641,7 @@ static void every_row_has_a_test(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(linear_by_the_library),
         cmocka_unit_test(linear_of_odd_sizes),
         cmocka_unit_test(linear_of_bert_sizes),
         cmocka_unit_test(linear_of_few_tokens),
