@@ -28,7 +28,6 @@
 #define MAX_VECTORS 4     /* of x that a pass goes through */
 #define MAX_ROWS 16       /* of a block */
 #define MAX_SUMS 32       /* vectors: chains, rows, vectors of x */
-#define SUMS_IN_FLIGHT 8  /* two multiply-adds a cycle times their latency of four */
 #define STREAM_AHEAD 1024 /* bytes of offsets and values that are fetched ahead where one vector of x passes */
 
 typedef struct sparse_shape {
@@ -38,6 +37,7 @@ typedef struct sparse_shape {
     unsigned vectors; /* of a pass, at most */
     bool quad;
     unsigned ahead;
+    unsigned chains; /* of sums: alike for any number of vectors, so that a token's bits do not depend on what stands beside it */
 } sparse_shape;
 
 /* The product that a node is. */
@@ -115,6 +115,9 @@ static bool choose_shape(const cg_kernel *k, const cg_target *t, const sparse_pr
     s->unroll = (unsigned)kernel_option(k, "unroll", 0);
     s->quad = kernel_option(k, "weights", sparse_default_quad(t)) == 1;
     s->ahead = (unsigned)kernel_option(k, "ahead", 2);
+    const unsigned steps = s->unroll ? s->unroll : sparse_default_unroll(l->kind, s->vectors);
+    for (s->chains = 1; 2 * s->chains * R * s->vectors <= t->vector_registers / 2 && 2 * s->chains <= steps * (is_n_m ? keep : 1);)
+        s->chains *= 2;
     return s->vectors > 0 && (!s->quad || sparse_can_quad(t));
 }
 
@@ -140,6 +143,7 @@ bool describe_sparse_linear(const cg_group *g, const cg_target *target, cg_kerne
     kernel_set(k, "vectors", s.vectors);
     kernel_set(k, "quad", s.quad);
     kernel_set(k, "ahead", s.ahead);
+    kernel_set(k, "chains", s.chains);
     kernel_set(k, "in_rows", p.in_rows);
     kernel_set(k, "bias", p.bias != IR_NO_VALUE);
     kernel_computed(k, n->first_result);
@@ -164,7 +168,7 @@ bool describe_sparse_linear(const cg_group *g, const cg_target *target, cg_kerne
 typedef struct sparse_code {
     int64_t W;
     unsigned kind, R, C, keep, of; /* R and C: 1 where entries are not blocks */
-    unsigned unroll, vectors, lanes, ahead;
+    unsigned unroll, vectors, lanes, ahead, chains;
     bool quad, in_rows;
     cg_val N, K, x, bias, scratch;
     cg_val segments, buckets, rows, firsts, offsets, values; /* of the index, and the values */
@@ -373,7 +377,7 @@ static void emit_clear(emitter *e, const sparse_pass *p, cg_val n_rows) {
 static void emit_pass(emitter *e, const sparse_code *c, const sparse_unit *u, unsigned vectors, cg_val part) {
     sparse_pass p = {.code = c, .vectors = vectors, .sums = em_at(e, c->scratch, part)};
     p.unroll = c->unroll ? c->unroll : sparse_default_unroll(c->kind, vectors);
-    for (p.chains = 1; p.chains * c->R * vectors < SUMS_IN_FLIGHT && p.chains < p.unroll * places_per_step(c);) p.chains *= 2;
+    p.chains = c->chains;
     cg_val n_lines = em_mul_int(e, em_div_int_up(e, u->n_rows, c->R), c->R);
     emit_clear(e, &p, n_lines);
     cg_val x = em_at(e, em_index(e, c->x, em_mul(e, u->tile, c->K), 4 * c->W), part);
@@ -415,6 +419,7 @@ static void load_code(emitter *e, const cg_kernel *k, sparse_code *c) {
                        .quad = kernel_get(k, "quad"),
                        .in_rows = kernel_get(k, "in_rows"),
                        .ahead = (unsigned)kernel_get(k, "ahead"),
+                       .chains = (unsigned)kernel_get(k, "chains"),
                        .scratch = em_scratch(e),
                        .N = em_dim(e, 1),
                        .K = em_dim(e, 2)};

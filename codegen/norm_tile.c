@@ -169,12 +169,12 @@ static void store_rows(emitter *e, const norm_code *c, const cg_kernel *k, const
     }
 }
 
-/* Lanes [0, end) of the tile, `vectors` vectors at a time. */
+/* Lanes [0, end) of the tile, `vectors` vectors at a time. Sums are cut alike for any number of vectors, so that a token's bits do not
+ * depend on what stands beside it. */
 static void emit_parts(emitter *e, const cg_kernel *k, const norm_code *tile, cg_val x, cg_val y, cg_val t, unsigned vectors,
                        cg_val end) {
     norm_code c = *tile;
     c.vectors = vectors;
-    c.unroll = MAX_SUMS / vectors;
     em_loop parts;
     em_loop_begin(e, &parts, em_int(e, 0), end, (int64_t)(c.lanes * vectors), NULL, 0);
     c.part = em_mul_int(e, parts.index, 4);
@@ -204,6 +204,7 @@ void norm_tile_emit(emitter *e, const cg_kernel *k, const cg_val *operand, cg_va
     c.lanes = tile_lanes(e->lanes, c.W);
     c.at = em_mul_int(e, t, 4 * c.E * c.W);
     unsigned vectors = tile_vectors(c.lanes, c.W, MAX_VECTORS);
+    c.unroll = MAX_SUMS / vectors;
     c.offsets = em_stack(e, 4 * (int64_t)(c.lanes * vectors) * MAX_BLOCKS, 4 * c.lanes);
     if (c.W == c.lanes) {
         emit_parts(e, k, &c, x, y, t, 1, em_int(e, c.W));
