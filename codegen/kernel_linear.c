@@ -158,30 +158,28 @@ static void emit_panels(emitter *e, const linear_code *c, const linear_unit *u, 
     em_loop_end(e, &panels, NULL);
 }
 
-/* One vector of tokens is all there is: two panels at a time keep the multipliers busy while each weight is read once. Panels
- * [0, end), an even number. */
-static void emit_panel_pairs(emitter *e, const linear_code *c, const linear_unit *u, const linear_pass *p, cg_val end) {
-    gemm_block g = make_block(c, 2, 1);
+/* One vector of tokens is all there is, so each weight is used once: as many panels at a time as registers allow. Panels [0, end). */
+static void emit_panels_of_one(emitter *e, const linear_code *c, const linear_unit *u, const linear_pass *p, unsigned at_once,
+                               cg_val end) {
+    gemm_block g = make_block(c, at_once, 1);
     const int64_t round_bytes = 4 * (int64_t)g.unroll * c->panel;
     g.prefetch_step = em_int(e, round_bytes);
     g.prefetch_lines = (unsigned)((round_bytes + 63) / 64);
     cg_val x = em_index(e, u->x, p->k0, 4 * c->W);
     em_loop panels;
-    em_loop_begin(e, &panels, em_int(e, 0), end, 2, NULL, 0);
+    em_loop_begin(e, &panels, em_int(e, 0), end, at_once, NULL, 0);
     cg_val w = panel_weights(e, c, u, p, panels.index);
-    g.prefetch = em_at_int(e, w, 2 * g.panel_step);
+    g.prefetch = em_at_int(e, w, (int64_t)at_once * g.panel_step);
     emit_block(e, c, p, &g, x, w, em_index(e, c->scratch, panels.index, 4 * c->panel * c->W));
     em_loop_end(e, &panels, NULL);
 }
 
 static void emit_k_block(emitter *e, const linear_code *c, const linear_unit *u, const linear_pass *p) {
-    cg_val first = em_int(e, 0);
-    if (c->rows > c->panel) {
-        cg_val is_one = em_and(e, em_equal(e, u->n_tiles, em_int(e, 1)), em_equal(e, u->live, em_int(e, c->lanes)));
-        cg_val even = em_sub(e, u->n_panels, em_rem_int(e, u->n_panels, 2));
-        first = em_select(e, is_one, even, first);
-        emit_panel_pairs(e, c, u, p, first);
-    }
+    const unsigned at_once = e->target->vector_registers >= 32 && c->rows > c->panel ? 2 : 1;
+    cg_val is_one = em_and(e, em_equal(e, u->n_tiles, em_int(e, 1)), em_equal(e, u->live, em_int(e, c->lanes)));
+    cg_val whole = em_sub(e, u->n_panels, em_rem_int(e, u->n_panels, at_once));
+    cg_val first = em_select(e, is_one, whole, em_int(e, 0));
+    emit_panels_of_one(e, c, u, p, at_once, first);
     emit_panels(e, c, u, p, first);
 }
 

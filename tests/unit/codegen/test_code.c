@@ -229,17 +229,32 @@ static size_t count(span s, const char *word) {
     return n;
 }
 
-/* The loop body with most of `word`: from a label to the jump back to it, without labels between. */
+/* The loop body that starts with the label of a line: up to the jump back to it, without labels between; empty when it is none. */
+static span inner_loop_at(const char *line) {
+    char label[32];
+    snprintf(label, sizeof label, "\t%.*s\n", (int)strcspn(line, ":"), line);
+    const char *next = strstr(line + 1, "\n.LBB"), *jump = strstr(line, label);
+    return (span){line, !jump || (next && jump > next) ? line : jump};
+}
+
+/* The one with most of `word`. */
 static span inner_loop(const char *assembly, const char *word) {
     span best = {assembly, assembly};
     for (const char *line = assembly; line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
         if (strncmp(line, ".LBB", 4) != 0) continue;
-        char label[32];
-        snprintf(label, sizeof label, "\t%.*s\n", (int)strcspn(line, ":"), line);
-        const char *next = strstr(line + 1, "\n.LBB"), *jump = strstr(line, label);
-        if (!jump || (next && jump > next)) continue;
-        span s = {line, jump};
+        span s = inner_loop_at(line);
         if (count(s, word) > count(best, word)) best = s;
+    }
+    return best;
+}
+
+/* Among such loops with exactly n of `other`. */
+static span inner_loop_with(const char *assembly, const char *word, const char *other, size_t n) {
+    span best = {assembly, assembly};
+    for (const char *line = assembly; line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+        if (strncmp(line, ".LBB", 4) != 0) continue;
+        span s = inner_loop_at(line);
+        if (count(s, other) == n && count(s, word) > count(best, word)) best = s;
     }
     return best;
 }
@@ -254,18 +269,24 @@ static void want_count(const char *isa, span loop, const char *word, size_t want
 static void linear_keeps_sums_in_registers(void **state) {
     (void)state;
     static const struct {
-        const char *isa, *multiply, *broadcast, *stack;
-        size_t rows;
-    } cases[] = {{"avx2", "vfmadd", "vbroadcastss", "(%rsp", 6},
-                 {"avx512", "vfmadd", "vbroadcastss", "(%rsp", 12},
-                 {"x86-64", "mulps", "shufps", "(%rsp", 4}};
+        const char *isa, *multiply, *broadcast, *single, *stack; /* single: how a broadcast for one vector reads */
+        size_t rows, panels;                                     /* beside one vector of tokens */
+    } cases[] = {{"avx2", "vfmadd", "vbroadcastss", "vbroadcastss", "(%rsp", 6, 1},
+                 {"avx512", "vfmadd", "vbroadcastss", "{1to16}", "(%rsp", 12, 2},
+                 {"x86-64", "mulps", "shufps", "shufps", "(%rsp", 4, 1}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         strbuf assembly = emit(linear_kernel, cases[i].isa, CG_EMIT_ASM);
-        span loop = inner_loop(assembly.data, cases[i].broadcast);
-        want_count(cases[i].isa, loop, cases[i].multiply, 4 * cases[i].rows * 2); /* 4 rounds of k, rows times 2 vectors */
-        want_count(cases[i].isa, loop, cases[i].broadcast, 4 * cases[i].rows);    /* each weight is broadcast once */
+        /* 4 rounds of k: a panel with two vectors of tokens; and panels with one, which fetches as many lines as it reads of
+         * weights. Each weight is broadcast once. */
+        const size_t weights = 4 * cases[i].rows, lines = cases[i].panels * ((4 * weights + 63) / 64);
+        span loop = inner_loop_with(assembly.data, cases[i].multiply, "prefetch", 1);
+        want_count(cases[i].isa, loop, cases[i].multiply, 2 * weights);
+        want_count(cases[i].isa, loop, cases[i].broadcast, weights);
         want_count(cases[i].isa, loop, cases[i].stack, 0);
-        want_count(cases[i].isa, loop, "prefetch", 1);
+        loop = inner_loop_with(assembly.data, cases[i].single, cases[i].multiply, cases[i].panels * weights);
+        want_count(cases[i].isa, loop, "prefetch", lines);
+        want_count(cases[i].isa, loop, cases[i].single, cases[i].panels * weights);
+        want_count(cases[i].isa, loop, cases[i].stack, 0);
         strbuf_free(&assembly);
     }
 }
