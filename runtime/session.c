@@ -347,7 +347,7 @@ static void run_kernel(session *s, const plan_step *step) {
     for (uint32_t i = 0; i < step->n_buffers; i++)
         s->operands[i] = step->buffers[i] == UINT32_MAX ? NULL : s->pointers[step->buffers[i]];
     for (uint32_t i = 0; i < step->n_dims; i++) s->dims[i] = dim_eval(step->dims[i], binding_of(s));
-    thread_pool_run(s->pool, run_chunk, &run, (size_t)((units + step->grain - 1) / step->grain));
+    thread_pool_run_in_series(s->pool, run_chunk, &run, (size_t)((units + step->grain - 1) / step->grain));
 }
 
 /* The tensor that a buffer holds, in rows. */
@@ -437,10 +437,12 @@ pofac_status session_run(session *s, const tensor_source *inputs, const diag_sin
     TRY(bind_symbols(s, inputs, sink));
     TRY(check_ranges(s, sink));
     TRY(make_room(s, sink));
-    for (size_t i = 0; i < s->plan->n_steps; i++)
-        TRY(s->profile ? profile_step(s, i, sink) : run_step(s, &s->plan->steps[i], sink));
-    s->ran = true;
-    return POFAC_OK;
+    pofac_status status = POFAC_OK;
+    for (size_t i = 0; status == POFAC_OK && i < s->plan->n_steps; i++)
+        status = s->profile ? profile_step(s, i, sink) : run_step(s, &s->plan->steps[i], sink);
+    thread_pool_rest(s->pool);
+    s->ran = status == POFAC_OK;
+    return status;
 }
 
 pofac_status session_output(const session *s, const char *name, const diag_sink *sink, ir_tensor *out) {

@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,13 +196,27 @@ static void draw_chunks(void *context, size_t worker) {
     TSAN_RELEASE(d);
 }
 
-void thread_pool_run(thread_pool *p, thread_pool_task task, void *user, size_t n) {
+static void run(thread_pool *p, thread_pool_task task, void *user, size_t n, uint32_t flags) {
     draw d = {.task = task, .user = user, .n = n};
     atomic_init(&d.next, 0);
     size_t workers = thread_pool_threads(p);
     if (n < workers) workers = n;
     TSAN_RELEASE(&d);
-    pthreadpool_parallelize_1d(p->workers, draw_chunks, &d, workers,
-                               PTHREADPOOL_FLAG_DISABLE_DENORMALS | PTHREADPOOL_FLAG_YIELD_WORKERS);
+    pthreadpool_parallelize_1d(p->workers, draw_chunks, &d, workers, PTHREADPOOL_FLAG_DISABLE_DENORMALS | flags);
     TSAN_ACQUIRE(&d);
 }
+
+void thread_pool_run(thread_pool *p, thread_pool_task task, void *user, size_t n) {
+    run(p, task, user, n, PTHREADPOOL_FLAG_YIELD_WORKERS);
+}
+
+void thread_pool_run_in_series(thread_pool *p, thread_pool_task task, void *user, size_t n) { run(p, task, user, n, 0); }
+
+static void do_nothing(void *user, size_t worker, size_t chunk) {
+    (void)user;
+    (void)worker;
+    (void)chunk;
+}
+
+/* What workers do after a run is a flag of that run. */
+void thread_pool_rest(thread_pool *p) { thread_pool_run(p, do_nothing, NULL, thread_pool_threads(p)); }
