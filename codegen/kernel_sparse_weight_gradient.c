@@ -21,8 +21,9 @@
 
 #define BATCH 8 /* entries that are summed at a time */
 #define WANTED_UNITS 16
-#define BIAS_ROWS 64 /* of dy per unit of db */
-#define ROW_AHEAD 2  /* visits ahead whose row of dy is fetched; the index has 8 more than there are */
+#define BIAS_ROWS 64         /* of dy per unit of db */
+#define NEXT_BLOCK_BYTES 128 /* of the next tile's block of x that a visit fetches */
+#define ROW_AHEAD 2          /* visits ahead whose row of dy is fetched; the index has 8 more than there are */
 
 typedef struct gradient_shape {
     int64_t N, K, W, k_block, rows;
@@ -177,8 +178,8 @@ typedef struct gradient_unit {
     cg_val rows, firsts, offsets; /* of the first visit */
 } gradient_unit;
 
-/* Where the walk is: [ROWS], [OFFSETS], [SUMS] as carried by loops. */
-enum { ROWS, OFFSETS, SUMS, N_PLACES };
+/* Where the walk is, as carried by loops; NEXT_BLOCK: in the next tile's block of x, which is fetched meanwhile. */
+enum { ROWS, OFFSETS, SUMS, NEXT_BLOCK, N_PLACES };
 
 static cg_val load_u16(emitter *e, cg_val at) { return em_load_unsigned(e, 2, at); }
 
@@ -195,14 +196,24 @@ static void emit_batch(emitter *e, const gradient_code *c, cg_val x, const cg_va
     add_sums(e, sum, count, sums);
 }
 
+/* While a visit of `row` runs, a later visit's row of dy is fetched into L1; into L2, what the next tile needs: its row of dy, and a part
+ * of its block of x. */
+static void fetch_later(emitter *e, const gradient_code *c, cg_val dy, cg_val row, const cg_val at[N_PLACES]) {
+    cg_val later = em_index(e, dy, load_u16(e, em_at_int(e, at[ROWS], 2 * ROW_AHEAD)), 4 * c->s.W);
+    cg_val next_tile = em_at_int(e, row, 4 * c->s.N * c->s.W);
+    for (int64_t line = 0; line < 4 * (int64_t)(c->vectors * c->lanes); line += 64) {
+        em_prefetch_near(e, em_at_int(e, later, line));
+        em_prefetch(e, em_at_int(e, next_tile, line));
+    }
+    for (int64_t line = 0; line < NEXT_BLOCK_BYTES; line += 64) em_prefetch(e, em_at_int(e, at[NEXT_BLOCK], line));
+}
+
 /* One visit: a row of dy and its entries. Moves `at` behind it. */
 static void emit_visit(emitter *e, const gradient_code *c, cg_val x, cg_val dy, cg_val entries, cg_val at[N_PLACES]) {
-    const int64_t row_bytes = 4 * c->s.W;
-    cg_val row = em_index(e, dy, load_u16(e, at[ROWS]), row_bytes), held[EM_MAX_CARRIED];
-    cg_val next = em_index(e, dy, load_u16(e, em_at_int(e, at[ROWS], 2 * ROW_AHEAD)), row_bytes);
+    cg_val row = em_index(e, dy, load_u16(e, at[ROWS]), 4 * c->s.W), held[EM_MAX_CARRIED];
     for (unsigned v = 0; v < c->vectors; v++)
         held[v] = em_load(e, c->lanes, em_at_int(e, row, 4 * (int64_t)(v * c->lanes)), 4 * c->lanes);
-    for (int64_t line = 0; line < 4 * (int64_t)(c->vectors * c->lanes); line += 64) em_prefetch_near(e, em_at_int(e, next, line));
+    fetch_later(e, c, dy, row, at);
     em_loop batches;
     em_switch rest;
     cg_val inner[] = {at[OFFSETS], at[SUMS]};
@@ -220,6 +231,7 @@ static void emit_visit(emitter *e, const gradient_code *c, cg_val x, cg_val dy, 
     at[ROWS] = em_at_int(e, at[ROWS], 2);
     at[OFFSETS] = em_index(e, at[OFFSETS], entries, 2);
     at[SUMS] = em_index(e, at[SUMS], em_div_int_up(e, entries, BATCH), 4 * BATCH);
+    at[NEXT_BLOCK] = em_at_int(e, at[NEXT_BLOCK], NEXT_BLOCK_BYTES);
 }
 
 /* Loops over the visits of the unit, in which at[] is the place and *entries their number; visits_end gets the next place. */
@@ -273,7 +285,7 @@ static void emit_tiles(emitter *e, const gradient_code *c, const gradient_unit *
     x = em_select(e, is_short, c->block_copy, x);
     dy = em_select(e, is_short, c->row_copy, dy);
     em_loop_begin(e, &parts, em_int(e, 0), em_int(e, 4 * W), part_bytes, NULL, 0);
-    cg_val at[N_PLACES] = {u->rows, u->offsets, c->sums};
+    cg_val at[N_PLACES] = {u->rows, u->offsets, c->sums, em_at_int(e, x, 4 * c->s.K * W)};
     visit_loops l;
     visits_begin(e, c, u, &l, at);
     emit_visit(e, c, em_at(e, x, parts.index), em_at(e, dy, parts.index), l.entries, at);
@@ -284,7 +296,7 @@ static void emit_tiles(emitter *e, const gradient_code *c, const gradient_unit *
 
 /* The sums to their places in dw. */
 static void emit_results(emitter *e, const gradient_code *c, const gradient_unit *u) {
-    cg_val at[N_PLACES] = {u->firsts, u->offsets, c->sums};
+    cg_val at[N_PLACES] = {u->firsts, u->offsets, c->sums, c->sums};
     visit_loops l;
     visits_begin(e, c, u, &l, at);
     cg_val to = em_index(e, c->dw, em_load_unsigned(e, 4, at[ROWS]), 4);

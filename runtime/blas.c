@@ -10,6 +10,19 @@ void blas_linear(const float *x, const float *w, int64_t rows, int64_t n, int64_
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)n, (int)k, 1.0f, x, (int)k, w, (int)k, 0.0f, y, (int)n);
 }
 
+void blas_linear_input_gradient(const float *dy, const float *w, int64_t rows, int64_t n, int64_t k, float *dx) {
+    openblas_set_num_threads(1);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)k, (int)n, 1.0f, dy, (int)n, w, (int)k, 0.0f, dx,
+                (int)k);
+}
+
+void blas_linear_weight_gradient(const float *x, const float *dy, int64_t rows, int64_t n, int64_t k, int64_t first, int64_t count,
+                                 float *dw) {
+    openblas_set_num_threads(1);
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)count, (int)k, (int)rows, 1.0f, dy + first, (int)n, x, (int)k, 0.0f,
+                dw, (int)k);
+}
+
 void blas_begin(void) { openblas_set_num_threads(1); }
 
 void blas_linear_tiles(void *const *buffers, const int64_t *dims, int64_t begin, int64_t end, void *scratch) {

@@ -11,6 +11,11 @@
 /* Y [R,N] = X [R,K] * W [N,K]^T, all row-major and packed. */
 void blas_linear(const float *x, const float *w, int64_t rows, int64_t n, int64_t k, float *y);
 
+/* Its two gradients: dX [R,K] = dY [R,N] * W [N,K]; rows [first, first + count) of dW [N,K] = dY^T * X [R,K], into dw [count,K]. */
+void blas_linear_input_gradient(const float *dy, const float *w, int64_t rows, int64_t n, int64_t k, float *dx);
+void blas_linear_weight_gradient(const float *x, const float *dy, int64_t rows, int64_t n, int64_t k, int64_t first, int64_t count,
+                                 float *dw);
+
 /* Before any number of threads call the next one: each call is to stay on its thread. */
 void blas_begin(void);
 

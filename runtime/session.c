@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "ir/binding.h"
@@ -20,6 +21,7 @@
 #include "runtime/bound_weights.h"
 
 #define ALIGNMENT 64
+#define HUGE_PAGE ((int64_t)1 << 21) /* of activations, which kernels reach in an order that misses in the table of small pages */
 
 /* An input whose numbers index a table: what embeddings of the plan ask of it. */
 typedef struct index_range {
@@ -258,8 +260,10 @@ static pofac_status grow(char **memory, int64_t *have, int64_t want, const char 
     *memory = NULL;
     *have = 0;
     void *block;
-    if (posix_memalign(&block, ALIGNMENT, (size_t)want) != 0)
+    const bool is_large = want >= 4 * HUGE_PAGE;
+    if (posix_memalign(&block, is_large ? HUGE_PAGE : ALIGNMENT, (size_t)want) != 0)
         return diag_error(sink, POFAC_ERR_RUNTIME, NULL, "out of memory: %lld bytes of %s for this batch", (long long)want, what);
+    if (is_large) (void)madvise(block, (size_t)want / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* else small pages do */
     *memory = block;
     *have = want;
     return POFAC_OK;
