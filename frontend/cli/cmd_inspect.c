@@ -25,8 +25,11 @@ static pofac_status print_json(const diag_sink *sink, const loaded_model *m, con
         const inspect_row *row = &r->rows[i];
         strbuf_puts(&text, i ? ", {\"name\": " : "{\"name\": ");
         put_text(&text, row->name);
-        strbuf_printf(&text, ", \"shape\": %s, \"dtype\": \"%s\", \"sparsity\": %.6f, \"bytes\": %lld, \"kernel\": ", row->shape,
-                      row->dtype, share(row->zeros, row->elements), (long long)row->bytes);
+        strbuf_printf(
+            &text, ", \"shape\": %s, \"dtype\": \"%s\", \"sparsity\": %.6f, \"bytes\": %lld, \"memory_bytes\": %lld, \"layout\": ",
+            row->shape, row->dtype, share(row->zeros, row->elements), (long long)row->bytes, (long long)row->memory_bytes);
+        put_text(&text, row->layout);
+        strbuf_puts(&text, ", \"kernel\": ");
         put_text(&text, row->kernel);
         strbuf_putc(&text, '}');
     }
@@ -49,12 +52,15 @@ static void print_text(const loaded_model *m, const inspect_result *r) {
     printf("%s, %lld layers, hidden %lld, %lld heads, intermediate %lld, vocabulary %lld; head %s\ntarget %s\n\n",
            model_arch_name(s->arch), (long long)s->num_hidden_layers, (long long)s->hidden_size, (long long)s->num_attention_heads,
            (long long)s->intermediate_size, (long long)s->vocab_size, model_head_name(s->head), r->target);
-    printf("%-*s %-14s %8s %-5s %12s  %s\n", (int)width, "parameter", "shape", "zeros", "dtype", "bytes", "kernel");
+    printf("%-*s %-14s %8s %-5s %12s %9s  %-28s %s\n", (int)width, "parameter", "shape", "zeros", "dtype", "bytes", "in memory",
+           "layout", "kernel");
     for (size_t i = 0; i < r->n_rows; i++) {
         const inspect_row *row = &r->rows[i];
-        printf("%-*s %-14s %7.2f%% %-5s %12lld  %s\n", (int)width, row->name, row->shape, 100.0 * share(row->zeros, row->elements),
-               row->dtype, (long long)row->bytes, row->kernel);
+        printf("%-*s %-14s %7.2f%% %-5s %12lld %9.2f  %-28s %s\n", (int)width, row->name, row->shape,
+               100.0 * share(row->zeros, row->elements), row->dtype, (long long)row->bytes, share(row->memory_bytes, row->elements),
+               row->layout, row->kernel);
     }
+    printf("\nin memory: bytes per element as kernels read it, positions of non-zeros included\n");
     printf("\ntotal: %lld parameters, %.2f%% zeros, %lld bytes; weights of linear layers: %lld, %.2f%% zeros\n",
            (long long)r->elements, 100.0 * share(r->zeros, r->elements), (long long)r->bytes, (long long)r->linear_elements,
            100.0 * share(r->linear_zeros, r->linear_elements));

@@ -4,6 +4,10 @@
 #include <string.h>
 
 #include "ir/op.h"
+#include "runtime/packing.h"
+#include "runtime/pattern_state.h"
+#include "runtime/sparse_packing.h"
+#include "runtime/weight_memory.h"
 
 /* The step of the plan that reads parameter `name`. */
 static const char *kernel_of(const plan *p, const char *name) {
@@ -33,33 +37,117 @@ static bool is_known(const inspect_result *r, const char *name) {
     return false;
 }
 
-static pofac_status inspect_parameter(const plan *p, const ir_node *leaf, const tensor_source *state, arena *a,
-                                      const diag_sink *sink, inspect_row *row) {
-    ir_tensor t;
-    const char *name = node_string(leaf, "name");
-    TRY(state->get(state->user, name, sink, &t));
-    strbuf shape = STRBUF_INIT;
-    for (uint32_t i = 0; i < t.rank; i++) strbuf_printf(&shape, "%s%lld", i ? "," : "", (long long)t.dims[i]);
-    *row = (inspect_row){
-        .name = arena_strdup(a, name), .shape = arena_printf(a, "[%s]", strbuf_str(&shape)), .dtype = dtype_name(t.dtype)};
-    strbuf_free(&shape);
-    row->kernel = arena_strdup(a, kernel_of(p, name));
-    row->elements = tensor_elements(&t);
-    row->zeros = tensor_count_zeros(&t);
-    row->bytes = (int64_t)tensor_bytes(&t);
-    row->prunable = is_linear_weight(p->graph, name);
-    return row->name && row->shape && row->kernel ? POFAC_OK : diag_out_of_memory(sink);
+/* What all parameters are inspected with. */
+typedef struct inspection {
+    const plan *plan;
+    const tensor_source *state;
+    pattern_state *patterns;
+    thread_pool *pool;
+    arena *a;
+    const diag_sink *sink;
+} inspection;
+
+/* ---- in memory ---- */
+
+static const char *layout_text(const plan_buffer *b, arena *a) {
+    if (b->packing == PACKING_SPARSE_VALUES)
+        return arena_printf(a, "%s k_block=%u rows=%u", sparse_layout_name((sparse_layout_kind)b->sparse.kind), b->sparse.k_block,
+                            b->sparse.row_group);
+    if (b->packing_parameter) return arena_printf(a, "%s %u", plan_packing_name(b->packing), b->packing_parameter);
+    return plan_packing_name(b->packing);
 }
 
-static pofac_status inspect_plan(loaded_model *model, const plan *p, arena *a, const diag_sink *sink, inspect_result *out) {
-    const ir_graph *g = p->graph;
-    out->rows = ARENA_ARRAY(a, inspect_row, g->nodes.size + 1);
-    out->target = arena_strdup(a, p->target);
-    if (!out->rows || !out->target) return diag_out_of_memory(sink);
+/* Bytes of index or values of a sparse weight: packed as a session packs them, to see. */
+static pofac_status sparse_bytes(const inspection *in, const plan_buffer *b, const ir_tensor *weight, int64_t *out) {
+    ir_tensor pattern;
+    sparse_header *index = NULL;
+    float *values = NULL;
+    TRY(pattern_state_pattern(in->patterns, b->name, in->state, in->sink, &pattern));
+    if (b->packing == PACKING_SPARSE_INDEX) {
+        TRY(sparse_index_make(&b->sparse, pattern.pattern, b->name, in->pool, in->sink, &index));
+        *out = index->bytes;
+        weight_memory_give(index, (size_t)*out);
+    } else {
+        TRY(sparse_values_make(&b->sparse, pattern.pattern, weight, b->name, in->pool, in->sink, &values, out));
+        weight_memory_give(values, (size_t)*out);
+    }
+    return POFAC_OK;
+}
+
+/* Adds what a buffer of the parameter takes to the row. */
+static pofac_status inspect_buffer(const inspection *in, const plan_buffer *b, const ir_tensor *t, inspect_row *row) {
+    int64_t bytes = 0;
+    const bool positions = b->type->kind == TYPE_PATTERN;
+    if (!positions || b->packing == PACKING_SPARSE_INDEX) {
+        if (b->packing == PACKING_SPARSE_INDEX || b->packing == PACKING_SPARSE_VALUES) TRY(sparse_bytes(in, b, t, &bytes));
+        else if (b->packing == PACKING_PANELS && t->rank == 2)
+            bytes = packing_bytes(b->packing, b->packing_parameter, t->dims[0], t->dims[1]);
+        else bytes = tensor_elements(t) * (int64_t)dtype_bits(b->type->dtype) / 8;
+    }
+    row->memory_bytes += bytes;
+    if (!positions && !row->layout) row->layout = layout_text(b, in->a);
+    return positions || row->layout ? POFAC_OK : diag_out_of_memory(in->sink);
+}
+
+/* Buffers with the same content and packing are one in memory. */
+static bool is_twin(const plan *p, size_t i) {
+    const plan_buffer *b = &p->buffers[i];
+    for (size_t k = 0; k < i; k++) {
+        const plan_buffer *o = &p->buffers[k];
+        if (o->kind == b->kind && o->type->kind == b->type->kind && o->packing == b->packing &&
+            o->packing_parameter == b->packing_parameter && sparse_layout_equal(&o->sparse, &b->sparse) &&
+            strcmp(o->name, b->name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static pofac_status inspect_memory(const inspection *in, const ir_tensor *t, inspect_row *row) {
+    for (size_t i = 0; i < in->plan->n_buffers; i++) {
+        const plan_buffer *b = &in->plan->buffers[i];
+        if (b->kind != PLAN_STATE || strcmp(b->name, row->name) != 0 || is_twin(in->plan, i)) continue;
+        TRY(inspect_buffer(in, b, t, row));
+    }
+    if (!row->layout) row->layout = "-";
+    return POFAC_OK;
+}
+
+/* ---- parameters ---- */
+
+static pofac_status inspect_tensor(const inspection *in, const char *name, const ir_tensor *t, inspect_row *row) {
+    strbuf shape = STRBUF_INIT;
+    for (uint32_t i = 0; i < t->rank; i++) strbuf_printf(&shape, "%s%lld", i ? "," : "", (long long)t->dims[i]);
+    *row = (inspect_row){
+        .name = arena_strdup(in->a, name), .shape = arena_printf(in->a, "[%s]", strbuf_str(&shape)), .dtype = dtype_name(t->dtype)};
+    strbuf_free(&shape);
+    row->kernel = arena_strdup(in->a, kernel_of(in->plan, name));
+    row->elements = tensor_elements(t);
+    row->zeros = tensor_count_zeros(t);
+    row->bytes = (int64_t)tensor_bytes(t);
+    row->prunable = is_linear_weight(in->plan->graph, name);
+    if (!row->name || !row->shape || !row->kernel) return diag_out_of_memory(in->sink);
+    return inspect_memory(in, t, row);
+}
+
+static pofac_status inspect_parameter(const inspection *in, const ir_node *leaf, inspect_row *row) {
+    ir_tensor t;
+    const char *name = node_string(leaf, "name");
+    TRY(in->state->get(in->state->user, name, in->sink, &t));
+    pofac_status status = inspect_tensor(in, name, &t, row);
+    pattern_state_release(in->patterns, name);
+    tensor_source_release(in->state, name);
+    return status;
+}
+
+static pofac_status inspect_plan(const inspection *in, inspect_result *out) {
+    const ir_graph *g = in->plan->graph;
+    out->rows = ARENA_ARRAY(in->a, inspect_row, g->nodes.size + 1);
+    out->target = arena_strdup(in->a, in->plan->target);
+    if (!out->rows || !out->target) return diag_out_of_memory(in->sink);
     for (size_t i = 0; i < g->nodes.size; i++) {
         if (g->nodes.data[i].op != OP_state || is_known(out, node_string(&g->nodes.data[i], "name"))) continue;
         inspect_row *row = &out->rows[out->n_rows];
-        TRY(inspect_parameter(p, &g->nodes.data[i], loaded_model_state(model), a, sink, row));
+        TRY(inspect_parameter(in, &g->nodes.data[i], row));
         out->n_rows++;
         out->elements += row->elements;
         out->zeros += row->zeros;
@@ -78,7 +166,11 @@ pofac_status inspect_model(loaded_model *model, const road_options *road, arena 
     TRY(road_build(model, road, sink, &m));
     TRY(road_optimize(model, m, road, sink, &m));
     TRY(cg_compile(m, ROAD_GRAPH, &codegen, sink, &p));
-    pofac_status status = inspect_plan(model, p, a, sink, out);
+    inspection in = {.plan = p, .state = loaded_model_state(model), .patterns = pattern_state_create(), .a = a, .sink = sink};
+    pofac_status status = in.patterns ? thread_pool_create(road->threads, sink, &in.pool) : diag_out_of_memory(sink);
+    if (status == POFAC_OK) status = inspect_plan(&in, out);
+    thread_pool_destroy(in.pool);
+    pattern_state_destroy(in.patterns);
     plan_destroy(p);
     return status;
 }

@@ -8,8 +8,10 @@ typedef struct inspect_row {
     const char *name, *shape; /* shape: "[768,768]" */
     const char *dtype;
     const char *kernel; /* variant of the first step that reads it, or "-" */
+    const char *layout; /* in memory, as kernels read it: "stream k_block=128 rows=768", "panels 8", "rows" */
     int64_t elements, zeros, bytes;
-    bool prunable; /* weight of a linear layer */
+    int64_t memory_bytes; /* of all that kernels read of it, the index of a sparse weight included */
+    bool prunable;        /* weight of a linear layer */
 } inspect_row;
 
 typedef struct inspect_result {

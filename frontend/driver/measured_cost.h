@@ -33,7 +33,7 @@ typedef struct measured_cost_options {
     double budget_seconds;     /* of all measurements of one choice; 0: MEASURED_SECONDS */
 } measured_cost_options;
 
-#define MEASURED_SECONDS 1.5
+#define MEASURED_SECONDS 1.0
 
 POFAC_MUST_USE pofac_status measured_cost_create(const measured_cost_options *options, const diag_sink *sink, measured_cost **out);
 void measured_cost_destroy(measured_cost *m); /* NULL is fine */

@@ -110,7 +110,7 @@ wants_status 0
 wants_quiet err
 head -n 1 out | grep -qx 'bert, 2 layers, hidden 64, 4 heads, intermediate 128, vocabulary [0-9]*; head sequence-classification' ||
     fail "$last: $(head -n 1 out)"
-grep -qE '^bert\.encoder\.layer\.1\.output\.dense\.weight +\[64,128\] +100\.00% f32 +32768  sparse_linear W=' out ||
+grep -qE '^bert\.encoder\.layer\.1\.output\.dense\.weight +\[64,128\] +100\.00% f32 +32768 +[0-9.]+  stream k_block=[0-9]+ rows=[0-9]+ +sparse_linear W=' out ||
     fail "$last: $(grep layer.1.output.dense.weight out)"
 [ "$(grep -c '^bert\.\|^classifier\.' out)" = 41 ] || fail "$last: $(grep -c '^bert\.\|^classifier\.' out) parameters, wanted 41"
 run inspect demo --json

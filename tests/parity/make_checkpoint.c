@@ -1,7 +1,9 @@
 /*
  * Writes the weights of a model that has none: drawn from the seed, as `pofac bench` draws them, in a safetensors file of any float dtype.
  *
- *   make_checkpoint MODEL OUT [DTYPE]
+ *   make_checkpoint MODEL OUT [DTYPE [ZEROS]]
+ *
+ * ZEROS percent of the elements of each matrix of the encoder, drawn as well, are 0.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +12,7 @@
 #include "frontend/checkpoint/safetensors.h"
 #include "frontend/driver/road.h"
 #include "ir/op.h"
+#include "ir/support/rng.h"
 
 static void print_diag(void *user, const diag *d) {
     strbuf text = STRBUF_INIT;
@@ -25,23 +28,27 @@ typedef struct drawn {
     const diag_sink *sink;
     ir_tensor tensor;
     ir_dtype dtype;
+    uint64_t zeros; /* percent */
 } drawn;
 
 static pofac_status fill(void *user, int64_t first, int64_t count, void *out) {
     drawn *d = user;
     ir_tensor to = tensor_view(d->dtype, 1, &count, out);
     double run[256];
+    const rng_key key = rng_key_make(0, d->name);
     if (first == 0) TRY(d->state->get(d->state->user, d->name, d->sink, &d->tensor));
     for (int64_t i = 0; i < count; i += 256) {
         int64_t n = count - i < 256 ? count - i : 256;
         tensor_get_run(&d->tensor, first + i, n, run);
+        for (int64_t k = 0; k < n; k++)
+            if (rng_below(key, (uint64_t)(first + i + k), 100) < d->zeros) run[k] = 0;
         tensor_set_run(&to, i, n, run);
     }
     if (first + count == tensor_elements(&d->tensor)) tensor_source_release(d->state, d->name);
     return POFAC_OK;
 }
 
-static pofac_status write_parameters(loaded_model *model, const ir_graph *g, ir_dtype dtype, const char *path,
+static pofac_status write_parameters(loaded_model *model, const ir_graph *g, ir_dtype dtype, uint64_t zeros, const char *path,
                                      const diag_sink *sink) {
     const size_t most = g->nodes.size + 1;
     safetensors_item *items = calloc(most, sizeof *items);
@@ -52,7 +59,8 @@ static pofac_status write_parameters(loaded_model *model, const ir_graph *g, ir_
         const ir_node *node = &g->nodes.data[i];
         if (node->op != OP_state) continue;
         const ir_type *type = graph_type(g, node->first_result);
-        parameters[n] = (drawn){loaded_model_state(model), node_string(node, "name"), sink, {0}, dtype};
+        parameters[n] = (drawn){loaded_model_state(model), node_string(node, "name"), sink, {0}, dtype, 0};
+        if (type->rank == 2 && strstr(parameters[n].name, "encoder.")) parameters[n].zeros = zeros;
         items[n] = (safetensors_item){
             .name = parameters[n].name, .dtype = dtype, .rank = type->rank, .fill = fill, .user = &parameters[n]};
         for (uint32_t d = 0; d < type->rank; d++) items[n].dims[d] = dim_eval(type->dims[d], (ir_binding){NULL, 0});
@@ -69,16 +77,17 @@ static pofac_status write_parameters(loaded_model *model, const ir_graph *g, ir_
 int main(int argc, char **argv) {
     const diag_sink sink = {print_diag, stderr};
     ir_dtype dtype = IR_F32;
+    const uint64_t zeros = argc == 5 ? strtoull(argv[4], NULL, 10) : 0;
     loaded_model *model = NULL;
     ir_module *module = NULL;
-    if (argc < 3 || argc > 4 ||
-        (argc == 4 && (!dtype_parse(argv[3], strlen(argv[3]), &dtype) || dtype_class(dtype) != DTYPE_FLOAT))) {
-        fprintf(stderr, "usage: make_checkpoint MODEL OUT [f64|f32|f16|bf16]\n");
+    if (argc < 3 || argc > 5 ||
+        (argc >= 4 && (!dtype_parse(argv[3], strlen(argv[3]), &dtype) || dtype_class(dtype) != DTYPE_FLOAT))) {
+        fprintf(stderr, "usage: make_checkpoint MODEL OUT [f64|f32|f16|bf16 [ZEROS]]\n");
         return 2;
     }
     pofac_status status = loaded_model_open(argv[1], &(loaded_model_options){.seed = 42}, &sink, &model);
     if (status == POFAC_OK) status = road_build(model, &(road_options){0}, &sink, &module);
-    if (status == POFAC_OK) status = write_parameters(model, module_find_graph(module, ROAD_GRAPH), dtype, argv[2], &sink);
+    if (status == POFAC_OK) status = write_parameters(model, module_find_graph(module, ROAD_GRAPH), dtype, zeros, argv[2], &sink);
     module_destroy(module);
     loaded_model_close(model);
     return (int)status;

@@ -66,6 +66,11 @@ static void rows_of_parameters(void **state) {
             assert_false(bias->prunable);
             assert_string_equal(bias->shape, "[33]");
             assert_int_equal(bias->zeros, 11);
+            if (p == 0) assert_int_equal(strncmp(up->layout, "panels ", 7), 0);
+            else assert_string_equal(up->layout, "rows");
+            assert_in_range(up->memory_bytes, 48 * 32 * 4, 2 * 48 * 32 * 4); /* panels are padded */
+            assert_string_equal(bias->layout, "rows");
+            assert_int_equal(bias->memory_bytes, 33 * 4);
             int64_t elements = 0, zeros = 0, bytes = 0, linear = 0, linear_zeros = 0;
             for (size_t i = 0; i < r.n_rows; i++) {
                 const inspect_row *row = &r.rows[i];
