@@ -3,13 +3,12 @@
  * the order of ir/sparse_layout.h. Its input gradient likewise: the product with the transposed weight, whose [N,K] is the pattern's
  * [K,N].
  *
- * One unit is a group of rows of the weight with one tile. Its sums lie in scratch, [row_group][W], in L2; a block of x, [k_block][W],
- * lies in L1 while all visits of the block pass: a visit loads a row's sums, adds its entries and stores the sums, and meanwhile the
+ * One unit is a group of rows of the weight with one tile. Its sums, [row_group][W], lie where the result goes, or in scratch, and stay
+ * in L2; they start as the bias. A block of x, [k_block][W], lies in L1 while all visits of the block pass: a visit loads a row's sums, adds its entries and stores the sums, and meanwhile the
  * sums of a later visit are fetched. For each entry the vectors of x at its column are operands in memory of multiply-adds with the
  * broadcast weight. All visits of a bucket have the same number of entries n: the loop over n / U rounds of U entries and the code
  * of the n % U remaining ones, of which there are U copies, are chosen once for the bucket. Sums of one visit run in chains of their
- * own, so that two multiply-adds a cycle need not wait for each other. Then bias and elementwise work run over the sums, and the
- * results are written once.
+ * own, so that two multiply-adds a cycle need not wait for each other. Then elementwise work runs over the sums.
  *
  * The last tile may have few rows: the code for each number of vectors that hold any is a copy of its own, and the others are not
  * touched. Shapes, and how many groups and blocks there are, come from dims and header, so that layers share code.
@@ -26,8 +25,8 @@
 #include "codegen/sparse_defaults.h"
 
 #define MAX_VECTORS 4     /* of x that a pass goes through */
-#define MAX_ROWS 16       /* of a block */
 #define MAX_SUMS 32       /* vectors: chains, rows, vectors of x */
+#define SUMS_IN_FLIGHT 8  /* two multiply-adds a cycle times their latency of four */
 #define STREAM_AHEAD 1024 /* bytes of offsets and values that are fetched ahead where one vector of x passes */
 
 typedef struct sparse_shape {
@@ -35,8 +34,8 @@ typedef struct sparse_shape {
     sparse_layout layout;
     unsigned unroll;  /* steps: entries, or groups of M; 0: by the number of vectors */
     unsigned vectors; /* of a pass, at most */
-    bool quad;
-    unsigned ahead;
+    unsigned shuffled, ahead;
+    bool packed_offsets;
     unsigned chains; /* of sums: alike for any number of vectors, so that a token's bits do not depend on what stands beside it */
 } sparse_shape;
 
@@ -87,6 +86,22 @@ static unsigned choose_vectors(const cg_target *t, int64_t rows) {
     return vectors;
 }
 
+/*
+ * Chains of sums: as many as keep the multiply-adds busy when all vectors pass, and a divisor of every round's steps, so that an entry
+ * goes to the same chain however many vectors pass.
+ */
+static unsigned choose_chains(const sparse_shape *s) {
+    const sparse_layout *l = &s->layout;
+    const unsigned places = l->kind == SPARSE_N_M ? l->keep : 1;
+    unsigned chains = 1;
+    for (bool divides = true; divides && chains * l->block_rows * s->vectors < SUMS_IN_FLIGHT;) {
+        for (unsigned v = 1; v <= s->vectors; v++)
+            divides &= (s->unroll ? s->unroll : sparse_default_unroll(l->kind, v, s->vectors)) * places % (2 * chains) == 0;
+        if (divides) chains *= 2;
+    }
+    return chains;
+}
+
 static bool choose_shape(const cg_kernel *k, const cg_target *t, const sparse_product *p, sparse_shape *s) {
     sparse_layout *l = &s->layout;
     const int64_t kind = SPARSE_STREAM + kernel_option(k, "layout", 0), R = kernel_option(k, "block_rows", 1),
@@ -111,14 +126,24 @@ static bool choose_shape(const cg_kernel *k, const cg_target *t, const sparse_pr
                          .of = (uint8_t)of};
     l->transposed = p->transposed;
     if (p->in_rows && kind != SPARSE_STREAM) return false;
+    const unsigned lanes = tile_lanes(t->vector_bytes / 4, s->W);
     s->vectors = choose_vectors(t, R);
+    if (s->vectors * lanes > s->W) s->vectors = (unsigned)(s->W / lanes);
     s->unroll = (unsigned)kernel_option(k, "unroll", 0);
-    s->quad = kernel_option(k, "weights", sparse_default_quad(t)) == 1;
-    s->ahead = (unsigned)kernel_option(k, "ahead", 2);
-    const unsigned steps = s->unroll ? s->unroll : sparse_default_unroll(l->kind, s->vectors);
-    for (s->chains = 1; 2 * s->chains * R * s->vectors <= t->vector_registers / 2 && 2 * s->chains <= steps * (is_n_m ? keep : 1);)
-        s->chains *= 2;
-    return s->vectors > 0 && (!s->quad || sparse_can_quad(t));
+    /* what the target cannot do is left out: a variant may have been measured elsewhere */
+    if (sparse_can_shuffle(t)) s->shuffled = (unsigned)kernel_option(k, "shuffled", sparse_default_shuffled(t));
+    if (sparse_can_pack_offsets(t)) s->packed_offsets = kernel_option(k, "offsets", 1) == 1;
+    s->ahead = (unsigned)kernel_option(k, "ahead", sparse_default_ahead(t));
+    if (s->vectors == 0) return false;
+    s->chains = choose_chains(s);
+    return true;
+}
+
+/* Can the sums lie where the first result goes? Not if other rows of it are read as inputs, or the last block of rows ends past it. */
+static bool works_in_place(const cg_kernel *k, const sparse_shape *s) {
+    for (unsigned i = 0; i < k->expression.n_inputs; i++)
+        if (k->expression.inputs[i].source == SOURCE_FULL) return false;
+    return s->N % s->layout.block_rows == 0;
 }
 
 bool describe_sparse_linear(const cg_group *g, const cg_target *target, cg_kernel *k) {
@@ -141,13 +166,16 @@ bool describe_sparse_linear(const cg_group *g, const cg_target *target, cg_kerne
     kernel_set(k, "of", s.layout.of);
     kernel_set(k, "unroll", s.unroll);
     kernel_set(k, "vectors", s.vectors);
-    kernel_set(k, "quad", s.quad);
+    kernel_set(k, "shuffled", s.shuffled);
+    kernel_set(k, "packed_offsets", s.packed_offsets);
     kernel_set(k, "ahead", s.ahead);
     kernel_set(k, "chains", s.chains);
     kernel_set(k, "in_rows", p.in_rows);
     kernel_set(k, "bias", p.bias != IR_NO_VALUE);
     kernel_computed(k, n->first_result);
     if (!kernel_express(k, g, 1, y) || k->expression.n_stores == 0) return false;
+    const bool in_place = works_in_place(k, &s);
+    kernel_set(k, "in_place", in_place);
 
     /* groups * ceil(R / W) units: the quotient below is that or up to `groups` more, which do nothing */
     bool ok = true, fits;
@@ -158,7 +186,7 @@ bool describe_sparse_linear(const cg_group *g, const cg_target *target, cg_kerne
     kernel_dim(k, dim_const(s.K));
     k->work_per_unit = s.W;
     k->work = kernel_scaled(dim_add(R, s.W - 1), n_groups, 0, &ok);
-    k->scratch_bytes = dim_const(4 * s.layout.row_group * s.W);
+    k->scratch_bytes = dim_const(in_place ? 0 : 4 * s.layout.row_group * s.W);
     ir_dim products = dim_mul(R, graph_type(g->graph, p.values)->dims[0], &fits);
     k->flops = fits ? kernel_scaled(products, 2, 0, NULL) : dim_const(0);
     k->bytes = kernel_scaled(R, 4 * (s.N + s.K), 0, NULL);
@@ -168,9 +196,10 @@ bool describe_sparse_linear(const cg_group *g, const cg_target *target, cg_kerne
 typedef struct sparse_code {
     int64_t W;
     unsigned kind, R, C, keep, of; /* R and C: 1 where entries are not blocks */
-    unsigned unroll, vectors, lanes, ahead, chains;
-    bool quad, in_rows;
-    cg_val N, K, x, bias, scratch;
+    unsigned unroll, vectors, lanes, shuffled, ahead, chains;
+    bool packed_offsets, in_rows;
+    cg_val N, K, x, bias;
+    cg_val result; /* where sums lie in place, [ceil(R/W)][N][W]; or NULL, and they lie in scratch */
     cg_val segments, buckets, rows, firsts, offsets, values; /* of the index, and the values */
     cg_val n_groups, n_k_blocks, k_block, row_group;
     cg_val operand[KERNEL_MAX_OPERANDS];
@@ -201,16 +230,15 @@ static unsigned n_sums(const sparse_pass *p) { return p->chains * p->code->R * p
 static cg_val weight(emitter *e, const sparse_pass *p, const sparse_place *at, cg_val quad, unsigned i, unsigned column,
                      unsigned row) {
     const sparse_code *c = p->code;
-    if (quad) return em_lane_splat(e, quad, i % 4, c->lanes);
+    if (quad && i % 4 >= 4 - c->shuffled) return em_quad_splat(e, quad, i % 4, c->lanes);
     return em_load_splat(e, c->lanes, em_at_int(e, at->values, 4 * (int64_t)((i * c->C + column) * c->R + row)));
 }
 
-/* Adds entry i behind the place to chain `chain`. x: where the entry's offset counts from. */
-static void emit_entry(emitter *e, const sparse_pass *p, const sparse_place *at, cg_val x, unsigned i, cg_val quad, unsigned chain,
-                       cg_val sum[MAX_SUMS]) {
+/* Adds entry i behind the place to chain `chain`. x: where the entry's offset counts from; offset: of the entry. */
+static void emit_entry(emitter *e, const sparse_pass *p, const sparse_place *at, cg_val x, cg_val offset, unsigned i, cg_val quad,
+                       unsigned chain, cg_val sum[MAX_SUMS]) {
     const sparse_code *c = p->code;
     const unsigned align = 4 * c->lanes;
-    cg_val offset = em_load_unsigned(e, (unsigned)offset_bytes(c), em_at_int(e, at->offsets, i * offset_bytes(c)));
     cg_val column = em_at(e, x, em_mul_int(e, offset, 8));
     for (unsigned j = 0; j < c->C; j++) {
         cg_val vector[MAX_VECTORS];
@@ -223,15 +251,26 @@ static void emit_entry(emitter *e, const sparse_pass *p, const sparse_place *at,
     }
 }
 
+/* Offset of entry i behind the place, of n that are read together. *four: the offsets of entries i / 4 * 4 to i / 4 * 4 + 3. */
+static cg_val offset_of(emitter *e, const sparse_code *c, const sparse_place *at, unsigned i, unsigned n, cg_val *four) {
+    const int64_t bytes = offset_bytes(c);
+    if (!c->packed_offsets || bytes != 2 || i / 4 * 4 + 1 >= n) /* one alone */
+        return em_load_unsigned(e, (unsigned)bytes, em_at_int(e, at->offsets, i * bytes));
+    if (i % 4 == 0) *four = em_load_packed(e, 8, em_at_int(e, at->offsets, i * bytes), 2);
+    return em_packed(e, *four, i % 4, 2);
+}
+
 /* `n` steps from the place on. */
 static void emit_steps(emitter *e, const sparse_pass *p, const sparse_place *at, unsigned n, cg_val sum[MAX_SUMS]) {
     const sparse_code *c = p->code;
     const unsigned places = places_per_step(c);
-    cg_val quad = NULL;
+    cg_val quad = NULL, four = NULL;
     for (unsigned i = 0; i < n * places; i++) {
         cg_val x = em_at_int(e, at->x, c->kind == SPARSE_N_M ? 4 * (int64_t)(i / places * c->of) * c->W : 0);
-        if (c->quad && i % 4 == 0) quad = i + 4 <= n * places ? em_load_opaque(e, 4, em_at_int(e, at->values, 4 * i)) : NULL;
-        emit_entry(e, p, at, x, i, quad, i % p->chains, sum);
+        if (c->shuffled && c->kind != SPARSE_BLOCKS && i % 4 == 0)
+            quad = i + 4 <= n * places ? em_load_quad(e, c->lanes == 16 ? 16 : 4, em_at_int(e, at->values, 4 * i)) : NULL;
+        cg_val offset = offset_of(e, c, at, i, n * places, &four);
+        emit_entry(e, p, at, x, offset, i, quad, i % p->chains, sum);
     }
 }
 
@@ -361,25 +400,26 @@ static void emit_segment(emitter *e, const sparse_pass *p, cg_val number) {
 typedef struct sparse_unit {
     cg_val tile, group;
     cg_val row0, n_rows; /* of weight */
+    cg_val first;        /* row of W numbers where the results start */
+    cg_val sums;         /* [row_group][W] */
 } sparse_unit;
 
-static void emit_clear(emitter *e, const sparse_pass *p, cg_val n_rows) {
+/* Sums start as the bias, or 0; rows of the last block past the matrix as anything. */
+static void emit_start(emitter *e, const sparse_pass *p, const sparse_unit *u) {
     const sparse_code *c = p->code;
     em_loop rows;
-    em_loop_begin(e, &rows, em_int(e, 0), n_rows, 1, NULL, 0);
-    cg_val to = em_index(e, p->sums, rows.index, 4 * c->W);
-    for (unsigned v = 0; v < p->vectors; v++)
-        em_store(e, em_const(e, c->lanes, 0), em_at_int(e, to, 4 * (int64_t)(v * c->lanes)), 4 * c->lanes);
+    em_loop_begin(e, &rows, em_int(e, 0), u->n_rows, 1, NULL, 0);
+    cg_val to = em_index(e, p->sums, rows.index, 4 * c->W), start = em_const(e, c->lanes, 0);
+    if (c->bias) start = em_load_splat(e, c->lanes, em_index(e, c->bias, em_add(e, u->row0, rows.index), 4));
+    for (unsigned v = 0; v < p->vectors; v++) em_store(e, start, em_at_int(e, to, 4 * (int64_t)(v * c->lanes)), 4 * c->lanes);
     em_loop_end(e, &rows, NULL);
 }
 
 /* Sums of the unit for `vectors` vectors of its tile, from byte `part` of each row of the tile on. */
 static void emit_pass(emitter *e, const sparse_code *c, const sparse_unit *u, unsigned vectors, cg_val part) {
-    sparse_pass p = {.code = c, .vectors = vectors, .sums = em_at(e, c->scratch, part)};
-    p.unroll = c->unroll ? c->unroll : sparse_default_unroll(c->kind, vectors);
-    p.chains = c->chains;
-    cg_val n_lines = em_mul_int(e, em_div_int_up(e, u->n_rows, c->R), c->R);
-    emit_clear(e, &p, n_lines);
+    sparse_pass p = {.code = c, .vectors = vectors, .chains = c->chains, .sums = em_at(e, u->sums, part)};
+    p.unroll = c->unroll ? c->unroll : sparse_default_unroll(c->kind, vectors, c->vectors);
+    emit_start(e, &p, u);
     cg_val x = em_at(e, em_index(e, c->x, em_mul(e, u->tile, c->K), 4 * c->W), part);
     em_loop blocks;
     em_loop_begin(e, &blocks, em_int(e, 0), c->n_k_blocks, 1, NULL, 0);
@@ -416,20 +456,20 @@ static void load_code(emitter *e, const cg_kernel *k, sparse_code *c) {
                        .keep = (unsigned)kernel_get(k, "keep"),
                        .of = (unsigned)kernel_get(k, "of"),
                        .unroll = (unsigned)kernel_get(k, "unroll"),
-                       .quad = kernel_get(k, "quad"),
+                       .shuffled = (unsigned)kernel_get(k, "shuffled"),
+                       .packed_offsets = kernel_get(k, "packed_offsets"),
                        .in_rows = kernel_get(k, "in_rows"),
                        .ahead = (unsigned)kernel_get(k, "ahead"),
                        .chains = (unsigned)kernel_get(k, "chains"),
-                       .scratch = em_scratch(e),
                        .N = em_dim(e, 1),
                        .K = em_dim(e, 2)};
     c->lanes = tile_lanes(e->lanes, c->W);
     c->vectors = (unsigned)kernel_get(k, "vectors");
-    if ((int64_t)(c->vectors * c->lanes) > c->W) c->vectors = (unsigned)(c->W / c->lanes);
     kernel_operands(e, k, c->operand);
     c->x = c->operand[0];
     c->values = c->operand[2];
     c->bias = kernel_get(k, "bias") ? c->operand[3] : NULL;
+    c->result = kernel_get(k, "in_place") ? c->operand[k->expression.stores[0].operand] : NULL;
     cg_val h = c->operand[1];
     c->n_groups = header_field(e, h, offsetof(sparse_header, n_groups));
     c->n_k_blocks = header_field(e, h, offsetof(sparse_header, n_k_blocks));
@@ -442,19 +482,28 @@ static void load_code(emitter *e, const cg_kernel *k, sparse_code *c) {
     c->offsets = em_at(e, h, header_field(e, h, offsetof(sparse_header, offsets)));
 }
 
+/* Elementwise work on the sums, and results where they belong. */
+static void emit_results(emitter *e, const cg_kernel *k, const sparse_code *c, const sparse_unit *u, cg_val live) {
+    const cg_expression *x = &k->expression;
+    if (c->result && x->n_ops == 0 && x->n_stores == 1) return; /* they are there */
+    const expression_tile results = {
+        .expression = x, .operand = c->operand, .width = c->W, .lanes = c->lanes, .live = live, .computed = u->sums};
+    expression_emit_tile(e, &results, u->first, u->row0, u->n_rows);
+}
+
 void emit_sparse_linear(emitter *e, const cg_kernel *k) {
     sparse_code c;
     load_code(e, k, &c);
     cg_val R = em_dim(e, 0), n_units = em_mul(e, em_div_int_up(e, R, c.W), c.n_groups);
-    expression_tile results = {
-        .expression = &k->expression, .operand = c.operand, .width = c.W, .lanes = c.lanes, .computed = c.scratch, .bias = c.bias};
     em_loop units;
     em_loop_begin(e, &units, em_begin_unit(e), em_min(e, em_end_unit(e), n_units), 1, NULL, 0);
     sparse_unit u = {.tile = em_div(e, units.index, c.n_groups), .group = em_rem(e, units.index, c.n_groups)};
     u.row0 = em_mul(e, u.group, c.row_group);
     u.n_rows = em_min(e, c.row_group, em_sub(e, c.N, u.row0));
-    results.live = tile_live_lanes(e, R, u.tile, c.W, c.lanes);
-    emit_passes(e, &c, &u, em_div_int(e, results.live, c.lanes));
-    expression_emit_tile(e, &results, em_add(e, em_mul(e, u.tile, c.N), u.row0), u.row0, u.n_rows);
+    u.first = em_add(e, em_mul(e, u.tile, c.N), u.row0);
+    u.sums = c.result ? em_index(e, c.result, u.first, 4 * c.W) : em_scratch(e);
+    cg_val live = tile_live_lanes(e, R, u.tile, c.W, c.lanes);
+    emit_passes(e, &c, &u, em_div_int(e, live, c.lanes));
+    emit_results(e, k, &c, &u, live);
     em_loop_end(e, &units, NULL);
 }

@@ -166,6 +166,16 @@ cg_val em_load_int(emitter *e, ir_dtype dtype, cg_val pointer) {
     return is_signed ? LLVMBuildSExt(e->builder, v, e->i64, "") : LLVMBuildZExt(e->builder, v, e->i64, "");
 }
 
+cg_val em_load_packed(emitter *e, unsigned bytes, cg_val pointer, unsigned each) {
+    cg_val v = load_typed(e, LLVMIntTypeInContext(e->context, 8 * bytes), pointer, each);
+    return bytes < 8 ? LLVMBuildZExt(e->builder, v, e->i64, "") : v;
+}
+
+cg_val em_packed(emitter *e, cg_val packed, unsigned i, unsigned each) {
+    cg_val shifted = i ? LLVMBuildLShr(e->builder, packed, em_int(e, 8 * (int64_t)(i * each)), "") : packed;
+    return LLVMBuildAnd(e->builder, shifted, em_int(e, (INT64_C(1) << (8 * each)) - 1), "");
+}
+
 void em_store_int(emitter *e, ir_dtype dtype, cg_val value, cg_val pointer) {
     cg_val v = dtype == IR_I64 ? value : LLVMBuildTrunc(e->builder, value, int_type(e, dtype), "");
     LLVMSetAlignment(LLVMBuildStore(e->builder, v, pointer), em_dtype_bytes(dtype));
@@ -238,16 +248,20 @@ cg_val em_const(emitter *e, unsigned lanes, double x) { return repeat(LLVMConstR
 
 cg_val em_const_i32(emitter *e, unsigned lanes, int32_t x) { return repeat(LLVMConstInt(e->i32, (unsigned long long)x, 1), lanes); }
 
-cg_val em_load_opaque(emitter *e, unsigned n, cg_val pointer) {
-    LLVMTypeRef type = em_vector_type(e, n), function = LLVMFunctionType(type, &type, 1, 0);
-    cg_val nothing = LLVMGetInlineAsm(function, "", 0, "=x,0", 4, 0, 0, LLVMInlineAsmDialectATT, 0), v = em_load(e, n, pointer, 4);
+cg_val em_load_quad(emitter *e, unsigned lanes, cg_val pointer) {
+    LLVMTypeRef type = em_vector_type(e, lanes), function = LLVMFunctionType(type, &type, 1, 0);
+    cg_val nothing = LLVMGetInlineAsm(function, "", 0, "=v,0", 4, 0, 0, LLVMInlineAsmDialectATT, 0), v = em_load(e, 4, pointer, 4);
+    unsigned repeated[MAX_LANES];
+    for (unsigned i = 0; i < lanes; i++) repeated[i] = i % 4;
+    if (lanes > 4) v = em_shuffle(e, v, v, lanes, repeated);
     return LLVMBuildCall2(e->builder, function, nothing, &v, 1, "");
 }
 
-cg_val em_lane_splat(emitter *e, cg_val vector, unsigned lane, unsigned lanes) {
-    cg_val mask[MAX_LANES];
-    for (unsigned i = 0; i < lanes; i++) mask[i] = LLVMConstInt(e->i32, lane, 0);
-    return LLVMBuildShuffleVector(e->builder, vector, LLVMGetPoison(LLVMTypeOf(vector)), LLVMConstVector(mask, lanes), "");
+cg_val em_quad_splat(emitter *e, cg_val quad, unsigned i, unsigned lanes) {
+    const unsigned n = em_lanes_of(quad);
+    unsigned index[MAX_LANES];
+    for (unsigned l = 0; l < lanes; l++) index[l] = (n == 4 ? 0 : l / 4 * 4) + i; /* within each four where they are repeated */
+    return em_shuffle(e, quad, quad, lanes, index);
 }
 
 cg_val em_shuffle(emitter *e, cg_val a, cg_val b, unsigned lanes, const unsigned *index) {

@@ -74,6 +74,9 @@ cg_val em_opaque(emitter *e, cg_val v);
 
 /* An integer of a dtype (i64, i32, i16, i8, u8, bool) as i64, and back. */
 cg_val em_load_int(emitter *e, ir_dtype dtype, cg_val pointer);
+/* Little-endian numbers of `each` bytes that are loaded together, 8 bytes at most, and number i of them, as i64. */
+cg_val em_load_packed(emitter *e, unsigned bytes, cg_val pointer, unsigned each);
+cg_val em_packed(emitter *e, cg_val packed, unsigned i, unsigned each);
 void em_store_int(emitter *e, ir_dtype dtype, cg_val value, cg_val pointer);
 cg_val em_load_unsigned(emitter *e, unsigned bytes, cg_val pointer); /* of 1, 2 or 4 bytes, as i64 */
 void em_store_float(emitter *e, cg_val value, cg_val pointer);       /* an i64, as f32 */
@@ -91,10 +94,10 @@ cg_val em_load_splat(emitter *e, unsigned lanes, cg_val pointer); /* one f32 in 
 cg_val em_splat(emitter *e, unsigned lanes, cg_val scalar);
 cg_val em_const(emitter *e, unsigned lanes, double x);
 cg_val em_const_i32(emitter *e, unsigned lanes, int32_t x);
-/* `n` numbers at `pointer` in a vector that the code generator cannot see through, so that em_lane_splat shuffles registers instead
- * of loading each number again (kernels-training.md of the project's design, section 4). x86 only. */
-cg_val em_load_opaque(emitter *e, unsigned n, cg_val pointer);
-cg_val em_lane_splat(emitter *e, cg_val vector, unsigned lane, unsigned lanes); /* one lane in all lanes of another vector */
+/* Four numbers at `pointer`, repeated up to `lanes`, in a vector that the code generator cannot see through: em_quad_splat then
+ * shuffles registers instead of loading each number again (kernels-training.md of the project's design, section 4). x86 only. */
+cg_val em_load_quad(emitter *e, unsigned lanes, cg_val pointer);
+cg_val em_quad_splat(emitter *e, cg_val quad, unsigned i, unsigned lanes); /* number i of the four in all lanes */
 cg_val em_shuffle(emitter *e, cg_val a, cg_val b, unsigned lanes, const unsigned *index);
 unsigned em_lanes_of(cg_val vector);
 

@@ -18,15 +18,31 @@ int64_t sparse_default_k_block(int64_t W, int64_t K) {
 
 int64_t sparse_default_rows(int64_t N) { return equal_parts(N, MOST_ROWS); }
 
-unsigned sparse_default_unroll(unsigned kind, unsigned vectors) {
-    if (kind == SPARSE_BLOCKS) return 2;
-    return vectors == 1 ? 8 : 4;
+/* Code for U steps has U (U + 1) / 2 + U^2 of them in a kernel and takes as long to make (U = 8: 30 ms for four vectors, and 2 to 5 %
+ * faster than U = 4, which takes 10), so that tiles which are not full get less of it. */
+unsigned sparse_default_unroll(unsigned kind, unsigned vectors, unsigned most) {
+    if (kind != SPARSE_STREAM) return 2;
+    if (most == 1) return 8;
+    return vectors == most || vectors == 1 ? 4 : 2;
 }
 
-/* Two loads a cycle of whole vectors, of which Zen makes one per weight too many; Intel's broadcasts take a third port. */
-bool sparse_default_quad(const cg_target *t) { return sparse_can_quad(t) && strncmp(t->cpu, "znver", strlen("znver")) == 0; }
+/*
+ * Loads and multiply-adds share the time, two of each a cycle at most: for vectors of 64 bytes a weight's broadcast costs as much as a
+ * load of x, and a shuffle as much as a multiply-add; with three of four shuffled both are busy for 9.5 cycles in four entries of four
+ * vectors. For 32 bytes Intel has a third port for loads, Zen has not.
+ */
+unsigned sparse_default_shuffled(const cg_target *t) {
+    if (!sparse_can_shuffle(t)) return 0;
+    if (t->vector_bytes == 64) return 3;
+    return strncmp(t->cpu, "znver", strlen("znver")) == 0 ? 4 : 0;
+}
 
-bool sparse_can_quad(const cg_target *t) { return strcmp(t->isa, "avx2") == 0; }
+bool sparse_can_shuffle(const cg_target *t) { return strcmp(t->isa, "avx2") == 0 || strcmp(t->isa, "avx512") == 0; }
+
+/* Processors with AVX-512 look 500 instructions ahead themselves, and there a fetch costs as much as a load. */
+unsigned sparse_default_ahead(const cg_target *t) { return t->vector_bytes == 64 ? 0 : 2; }
+
+bool sparse_can_pack_offsets(const cg_target *t) { return strncmp(t->triple, "x86_64", strlen("x86_64")) == 0; }
 
 bool cg_linear_variant(const cg_target *t, int64_t N, int64_t K, bool sparse, size_t i, strbuf *out) {
     const int64_t lanes = t->vector_bytes / 4;
