@@ -93,8 +93,9 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
+[ "$texts_limit" = all ] && texts_limit=
 # shellcheck disable=SC2086 # shapes are split on purpose
-"$build/bench_peer_files" --sparsity="$sparsity" ${texts:+--texts="$texts" --vocab="$vocab"} $([ "$texts_limit" = all ] || echo "--texts_limit=$texts_limit") \
+"$build/bench_peer_files" --sparsity="$sparsity" ${texts:+--texts="$texts" --vocab="$vocab"} ${texts_limit:+--texts_limit="$texts_limit"} \
     --head=sequence-classification "${pofac_model:-examples/bert-base.xml}" "$work" $shapes
 model=$work
 [ -n "$pofac_model" ] && [ "$sparsity" = 0 ] && model=$pofac_model

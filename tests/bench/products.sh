@@ -46,12 +46,12 @@ done
 }
 layers=1
 case $selection in
-short) defaults=(768x768,3072x768,768x3072 90 1,16,128,384) ;;
+short) defaults=("768x768,3072x768,768x3072" 90 "1,16,128,384") ;;
 layers)
-    defaults=(layer 90 1,16,128)
+    defaults=(layer 90 "1,16,128")
     layers=12
     ;;
-all) defaults=(768x768,3072x768,768x3072,1024x1024,4096x1024,1024x4096 50,70,80,85,90,95 1,8,16,128,384,1024,4096) ;;
+all) defaults=("768x768,3072x768,768x3072,1024x1024,4096x1024,1024x4096" "50,70,80,85,90,95" "1,8,16,128,384,1024,4096") ;;
 esac
 grep -m 1 'model name' /proc/cpuinfo | sed 's/.*: //'
 exec "$build/bench_sparse" shapes="${shapes:-${defaults[0]}}" sparsity="${sparsity:-${defaults[1]}}" tokens="${tokens:-${defaults[2]}}" \
