@@ -90,11 +90,13 @@ static unsigned choose_vectors(const cg_target *t, int64_t rows) {
  * Chains of sums: as many as keep the multiply-adds busy when all vectors pass, and a divisor of every round's steps, so that an entry
  * goes to the same chain however many vectors pass.
  */
-static unsigned choose_chains(const sparse_shape *s) {
+static unsigned choose_chains(const cg_target *t, const sparse_shape *s) {
     const sparse_layout *l = &s->layout;
     const unsigned places = l->kind == SPARSE_N_M ? l->keep : 1;
+    /* without multiply-adds an entry takes as long as its sum, and products want the registers */
+    const unsigned in_flight = t->has_fma ? SUMS_IN_FLIGHT : SUMS_IN_FLIGHT / 2;
     unsigned chains = 1;
-    for (bool divides = true; divides && chains * l->block_rows * s->vectors < SUMS_IN_FLIGHT;) {
+    for (bool divides = true; divides && chains * l->block_rows * s->vectors < in_flight;) {
         for (unsigned v = 1; v <= s->vectors; v++)
             divides &= (s->unroll ? s->unroll : sparse_default_unroll(l->kind, v, s->vectors)) * places % (2 * chains) == 0;
         if (divides) chains *= 2;
@@ -135,7 +137,7 @@ static bool choose_shape(const cg_kernel *k, const cg_target *t, const sparse_pr
     if (sparse_can_pack_offsets(t)) s->packed_offsets = kernel_option(k, "offsets", 1) == 1;
     s->ahead = (unsigned)kernel_option(k, "ahead", sparse_default_ahead(t));
     if (s->vectors == 0) return false;
-    s->chains = choose_chains(s);
+    s->chains = choose_chains(t, s);
     return true;
 }
 
@@ -268,7 +270,7 @@ static void emit_steps(emitter *e, const sparse_pass *p, const sparse_place *at,
     for (unsigned i = 0; i < n * places; i++) {
         cg_val x = em_at_int(e, at->x, c->kind == SPARSE_N_M ? 4 * (int64_t)(i / places * c->of) * c->W : 0);
         if (c->shuffled && c->kind != SPARSE_BLOCKS && i % 4 == 0)
-            quad = i + 4 <= n * places ? em_load_quad(e, c->lanes == 16 ? 16 : 4, em_at_int(e, at->values, 4 * i)) : NULL;
+            quad = i + 4 <= n * places ? em_load_quad(e, c->lanes, em_at_int(e, at->values, 4 * i)) : NULL;
         cg_val offset = offset_of(e, c, at, i, n * places, &four);
         emit_entry(e, p, at, x, offset, i, quad, i % p->chains, sum);
     }

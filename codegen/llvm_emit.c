@@ -258,9 +258,8 @@ cg_val em_load_quad(emitter *e, unsigned lanes, cg_val pointer) {
 }
 
 cg_val em_quad_splat(emitter *e, cg_val quad, unsigned i, unsigned lanes) {
-    const unsigned n = em_lanes_of(quad);
     unsigned index[MAX_LANES];
-    for (unsigned l = 0; l < lanes; l++) index[l] = (n == 4 ? 0 : l / 4 * 4) + i; /* within each four where they are repeated */
+    for (unsigned l = 0; l < lanes; l++) index[l] = l / 4 * 4 + i; /* within each four, which no processor takes long for */
     return em_shuffle(e, quad, quad, lanes, index);
 }
 

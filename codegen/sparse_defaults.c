@@ -52,7 +52,7 @@ bool cg_linear_variant(const cg_target *t, int64_t N, int64_t K, bool sparse, si
     const long long tile = (long long)tiles[i % n_tiles];
     if (i >= n_tiles && (sparse || i >= 2 * n_tiles)) return false;
     if (sparse)
-        strbuf_printf(out, "sparse_linear layout=stream tile=%lld k_block=%lld rows=%lld unroll=4", tile,
+        strbuf_printf(out, "sparse_linear layout=stream tile=%lld k_block=%lld rows=%lld", tile,
                       (long long)sparse_default_k_block(tile, K), (long long)sparse_default_rows(N));
     else strbuf_printf(out, i < n_tiles ? "linear tile=%lld" : "blas_linear tile=%lld", tile);
     return true;

@@ -311,6 +311,66 @@ static void weight_gradients_fold_their_loads(void **state) {
     }
 }
 
+/* Lines that have both words. */
+static size_t count_lines(span s, const char *a, const char *b) {
+    size_t n = 0;
+    for (const char *line = s.begin; line < s.end; line += strcspn(line, "\n") + 1) {
+        const span whole = {line, line + strcspn(line, "\n")};
+        n += count(whole, a) > 0 && count(whole, b) > 0;
+    }
+    return n;
+}
+
+/*
+ * One round of a full tile: `products` multiply-adds, of which x is the operand in memory unless an entry is a block of rows, and
+ * nothing but weights and offsets is loaded besides. Nowhere does a vector go to the stack.
+ */
+static void sparse_linears_fold_their_loads(void **state) {
+    (void)state;
+    static const struct {
+        const char *isa, *variant, *multiply;
+        unsigned tile;
+        size_t products, folded, broadcasts, shuffles;
+    } cases[] = {
+        {"avx2", "sparse_linear", "\tvfmadd", 32, 16, 16, 4, 0},
+        {"avx2", "sparse_linear shuffled=4", "\tvfmadd", 32, 16, 16, 0, 4},
+        {"avx512", "sparse_linear", "\tvfmadd", 64, 16, 16, 1, 3},
+        {"avx512", "sparse_linear shuffled=0", "\tvfmadd", 64, 16, 16, 4, 0},
+        {"avx512", "sparse_linear unroll=8", "\tvfmadd", 64, 32, 32, 2, 6},
+        {"x86-64", "sparse_linear", "\tmulps\t", 16, 16, 4, 0, 4},
+        {"avx2", "sparse_linear layout=n_m keep=2 of=4", "\tvfmadd", 32, 16, 16, 4, 0},
+        {"avx512", "sparse_linear layout=n_m keep=2 of=4", "\tvfmadd", 64, 16, 16, 1, 3},
+        {"avx2", "sparse_linear layout=blocks block_rows=4", "\tvfmadd", 32, 16, 0, 8, 0},
+        {"avx512", "sparse_linear layout=blocks block_rows=4", "\tvfmadd", 64, 32, 0, 8, 0},
+        {"avx512", "sparse_linear layout=blocks block_rows=4 block_columns=4 unroll=1", "\tvfmadd", 64, 64, 0, 16, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[800], what[120];
+        snprintf(what, sizeof what, "%s, %s", cases[i].isa, cases[i].variant);
+        snprintf(text, sizeof text,
+                 "graph @g (T <= 4096) {\n"
+                 "  %%1 = input {name = \"x\"} : f32[T,768] tiles<%u>\n"
+                 "  %%2 = pattern {name = \"w\"} : pattern[768,768]\n"
+                 "  %%3 = state {name = \"w\"} : f32[nnz(%%2)]\n"
+                 "  %%4 = state {name = \"b\"} : f32[768]\n"
+                 "  %%5 = linear %%1, %%3, %%4, %%2 {variant = \"%s\"} : f32[T,768] tiles<%u>\n"
+                 "  return \"y\" = %%5\n"
+                 "}\n",
+                 cases[i].tile, cases[i].variant, cases[i].tile);
+        strbuf assembly = emit(text, cases[i].isa, CG_EMIT_ASM);
+        const span all = {assembly.data, assembly.data + assembly.size}, loop = inner_loop(assembly.data, cases[i].multiply);
+        want_count(what, loop, cases[i].multiply, cases[i].products);
+        if (count_lines(loop, cases[i].multiply, "(%") != cases[i].folded)
+            fail_msg("%s: %zu loads of x in multiply-adds, wanted %zu:\n%.*s", what, count_lines(loop, cases[i].multiply, "(%"),
+                     cases[i].folded, (int)(loop.end - loop.begin), loop.begin);
+        if (cases[i].broadcasts) want_count(what, loop, "\tvbroadcastss\t", cases[i].broadcasts);
+        want_count(what, loop, "shufps\t", cases[i].shuffles);
+        want_count(what, loop, "(%rsp", 0);
+        if (count_lines(all, "mm", "(%rsp")) fail_msg("%s: a vector goes to the stack:\n%s", what, assembly.data);
+        strbuf_free(&assembly);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kernels_call_nothing_on_any_target),
@@ -318,6 +378,7 @@ int main(void) {
         cmocka_unit_test(facts_stand_in_the_text),
         cmocka_unit_test(linear_keeps_sums_in_registers),
         cmocka_unit_test(weight_gradients_fold_their_loads),
+        cmocka_unit_test(sparse_linears_fold_their_loads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
