@@ -20,7 +20,7 @@
 #   --shapes="1x128 ..."    sequences x tokens; default 1, 8 x 128 and 1 x 384; none: texts alone
 #   --texts=FILE            texts, one per line before a tab; default SST-2's dev.tsv in ../shared; none: shapes alone
 #   --vocab=FILE            the vocabulary for them, default bert-base-uncased's in ../shared
-#   --texts_limit=N         the first N texts alone, default 128; all: every text
+#   --texts_limit=N         the first N texts alone, default 64; all: every text
 #   --rounds=N              turns that each engine takes for a shape, default 9
 #   --seconds=S             end the rounds of a shape, but not before the third, after S seconds; default 600
 #   --times=FILE            append each turn's time to this file
@@ -40,7 +40,7 @@ shapes="1x128 8x128 1x384"
 shared=${POFAC_SHARED:-../shared}
 texts=$shared/data/glue/SST-2/dev.tsv
 vocab=$shared/data/vocab/bert-base-uncased-vocab.txt
-texts_limit=128
+texts_limit=64
 rounds=9
 seconds=600
 times=

@@ -14,6 +14,7 @@
 #   --shapes=NxK,...   --sparsity=PERCENT,...   --tokens=N,...   instead of those above
 #   --peers=NAME,...   of OpenBLAS, oneDNN, LIBXSMM, C (pofac's kernel in C with intrinsics); default all
 #   --isa=avx2         for pofac and all peers
+#   --tile=W --variant=TEXT      of pofac's kernel, instead of its own choice (codegen/variants.def)
 set -euo pipefail
 export LC_ALL=C.UTF-8
 cd "$(dirname "$0")/../.."
@@ -27,10 +28,12 @@ sparsity=
 tokens=
 peers=
 isa=
+tile=
+variant=
 for option; do
     case $option in
     short | layers | all) selection=$option ;;
-    --build=* | --threads=* | --rounds=* | --shapes=* | --sparsity=* | --tokens=* | --peers=* | --isa=*)
+    --build=* | --threads=* | --rounds=* | --shapes=* | --sparsity=* | --tokens=* | --peers=* | --isa=* | --tile=* | --variant=*)
         name=${option%%=*}
         printf -v "${name#--}" %s "${option#*=}"
         ;;
@@ -55,4 +58,5 @@ all) defaults=("768x768,3072x768,768x3072,1024x1024,4096x1024,1024x4096" "50,70,
 esac
 grep -m 1 'model name' /proc/cpuinfo | sed 's/.*: //'
 exec "$build/bench_sparse" shapes="${shapes:-${defaults[0]}}" sparsity="${sparsity:-${defaults[1]}}" tokens="${tokens:-${defaults[2]}}" \
-    layers=$layers threads="$threads" rounds="$rounds" ${peers:+peers="$peers"} ${isa:+isa="$isa"}
+    layers=$layers threads="$threads" rounds="$rounds" ${peers:+peers="$peers"} ${isa:+isa="$isa"} ${tile:+tile="$tile"} \
+    ${variant:+variant="$variant"}
