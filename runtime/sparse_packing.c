@@ -177,8 +177,15 @@ static void put_stream(const group_walk *w, int64_t line) {
     const uint32_t step = j->layout->tile / 2;
     if (j->offsets)
         for (int64_t i = 0; i < n; i++) j->offsets[e + i] = (uint16_t)((uint32_t)(column[begin + i] - w->k0) * step);
-    if (j->values || j->places)
+    const bool plain = j->values && !j->origin && j->given->dtype == IR_F32;
+    if (plain && j->given->rank == 2) {
+        const float *from = (const float *)j->given->data + (w->row0 + line) * j->pattern->n_columns;
+        for (int64_t i = 0; i < n; i++) j->values[e + i] = from[column[begin + i]];
+    } else if (plain) {
+        memcpy(j->values + e, (const float *)j->given->data + begin, (size_t)n * sizeof(float));
+    } else if (j->values || j->places) {
         for (int64_t i = 0; i < n; i++) put_value(j, e + i, w->row0 + line, begin + i);
+    }
 }
 
 static void put_places(const group_walk *w, int64_t line) {
