@@ -19,6 +19,9 @@
 #define GRAPH "linear"
 #define LEAST_ROUNDS 5
 #define MOST_ROUNDS 24
+#define FAIR_ROUNDS 2 /* for all, lest one that was interrupted is taken for slow */
+#define HOPELESS 2.0  /* times the fastest: not measured further */
+#define ABSURD 30.0   /* not even in those rounds */
 
 /* ---- what all candidates read ---- */
 
@@ -111,7 +114,8 @@ static pofac_status optimize(ir_module *module, const diag_sink *sink, ir_module
 static pofac_status find_step(trial *t) {
     for (t->step = 0; t->step < t->plan->n_steps; t->step++) {
         const plan_step *step = &t->plan->steps[t->step];
-        if (t->plan->graph->nodes.data[step->node].op == OP_linear) return plan_step_is_evaluator(step) ? POFAC_ERR_USAGE : POFAC_OK;
+        if (t->plan->graph->nodes.data[step->node].op == OP_linear)
+            return plan_step_is_evaluator(step) ? POFAC_ERR_USAGE : POFAC_OK;
     }
     return POFAC_ERR_USAGE;
 }
@@ -128,8 +132,7 @@ static pofac_status trial_begin(ir_context *c, const cg_options *options, const 
     TRY(optimize(m, NULL, &m));
     TRY(cg_compile(m, GRAPH, options, NULL, &t->plan));
     TRY(find_step(t));
-    TRY(session_create(t->plan, data, pool, NULL, &t->session));
-    return session_run(t->session, data, NULL); /* makes room, and warms up */
+    return session_create(t->plan, data, pool, NULL, &t->session);
 }
 
 static void trial_end(trial *t) {
@@ -153,10 +156,18 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static double least_seconds(const kernel_candidate *c, size_t n) {
+    double least = 0;
+    for (size_t i = 0; i < n; i++)
+        if (c[i].seconds > 0 && (least <= 0 || c[i].seconds < least)) least = c[i].seconds;
+    return least;
+}
+
 static void run_rounds(const trial *trials, const tensor_source *data, double end, kernel_candidate *c, size_t n) {
     for (int round = 0; round < MOST_ROUNDS && (round < LEAST_ROUNDS || now() < end); round++) {
+        const double hopeless = (round < FAIR_ROUNDS ? ABSURD : HOPELESS) * least_seconds(c, n);
         for (size_t i = 0; i < n; i++) {
-            if (!trials[i].session) continue;
+            if (!trials[i].session || c[i].seconds > hopeless) continue;
             double seconds = trial_run(&trials[i], data);
             if (seconds > 0 && (c[i].seconds <= 0 || seconds < c[i].seconds)) c[i].seconds = seconds;
         }
@@ -175,7 +186,8 @@ static pofac_status time_candidates(void *user, const kernel_question *q, double
     if (status == POFAC_OK) status = thread_pool_create(1, sink, &pool);
     for (size_t i = 0; i < n && status == POFAC_OK; i++) {
         c[i].seconds = 0;
-        if (trial_begin(context, user, q, &c[i], &data, pool, &trials[i]) != POFAC_OK) trial_end(&trials[i]);
+        if (trial_begin(context, user, q, &c[i], &data, pool, &trials[i]) == POFAC_OK) c[i].seconds = trial_run(&trials[i], &data);
+        else trial_end(&trials[i]);
     }
     if (status == POFAC_OK) run_rounds(trials, &data, end, c, n);
     for (size_t i = 0; trials && i < n; i++) trial_end(&trials[i]);

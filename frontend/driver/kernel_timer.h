@@ -26,7 +26,7 @@ typedef struct kernel_timer {
 /*
  * The clock itself, with `options` (a cg_options that outlives it): one thread, kernels alone without conversions of layouts around
  * them. Candidates take turns, so that each finds caches as the others leave them, which is how a layer finds them, and slow spells of
- * the machine hit all; the fastest of at least 5 rounds counts.
+ * the machine hit all; the fastest of at least 5 rounds counts. What takes several times as long as another does not stay for all rounds.
  */
 kernel_timer kernel_timer_on(const cg_options *options);
 

@@ -295,7 +295,7 @@ static void zeros_are_counted(void **state) {
                 tensor_set(&t, i, values[which]);
                 wanted += which < 2;
             }
-            memcpy(room + 1, t.data, tensor_bytes(&t));
+            if (sizes[s]) memcpy(room + 1, t.data, tensor_bytes(&t));
             const ir_tensor shifted = tensor_view(dtypes[d], 1, &sizes[s], room + 1);
             assert_int_equal(tensor_count_zeros(&t), wanted);
             assert_int_equal(tensor_count_zeros(&shifted), wanted);
