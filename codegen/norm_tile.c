@@ -81,7 +81,7 @@ static void add_up(emitter *e, const norm_code *c, const cg_val *mean, cg_val be
 /* total[v]: the sum over `count` features from `begin`. */
 static void emit_total(emitter *e, const norm_code *c, const cg_val *mean, cg_val begin, int64_t count, cg_val total[MAX_SUMS]) {
     int64_t whole = count - count % c->unroll;
-    cg_val sum[MAX_SUMS], middle = em_add_int(e, begin, whole);
+    cg_val sum[MAX_SUMS] = {NULL}, middle = em_add_int(e, begin, whole);
     for (unsigned i = 0; i < c->vectors * c->unroll; i++) sum[i] = em_const(e, c->lanes, 0);
     if (whole > 0) add_up(e, c, mean, begin, middle, c->unroll, sum);
     if (whole < count) add_up(e, c, mean, middle, em_add_int(e, begin, count), 1, sum);
