@@ -95,6 +95,12 @@ unsigned kernel_operand(cg_kernel *k, ir_value value);
 unsigned kernel_packed_operand(cg_kernel *k, ir_value value, plan_packing packing, uint32_t parameter);
 /* PACKING_SPARSE_INDEX of a pattern, or PACKING_SPARSE_VALUES of its non-zeros. */
 unsigned kernel_sparse_operand(cg_kernel *k, ir_value value, plan_packing packing, const sparse_layout *layout);
+/* Is the value state that no run replaces? Its packed forms are made once; other values' by a step before their reader. */
+bool kernel_keeps_state(const ir_graph *g, ir_value v);
+/* That step, for an operand of PACKING_SPARSE_VALUES; false when its layout has places that cannot be counted beforehand. */
+bool kernel_pack_values(const ir_graph *g, const cg_operand *values, cg_kernel *k);
+/* What it makes: the type of the packed form. NULL when memory is short. */
+const ir_type *kernel_packed_type(const ir_graph *g, ir_value v);
 unsigned kernel_dim(cg_kernel *k, ir_dim dim);
 void kernel_set(cg_kernel *k, const char *name, int64_t value);
 void kernel_set_real(cg_kernel *k, const char *name, double value);

@@ -13,14 +13,8 @@
  * The last tile may have few rows: the code for each number of vectors that hold any is a copy of its own, and the others are not
  * touched. Shapes, and how many groups and blocks there are, come from dims and header, so that layers share code.
  *
- * Values that stay as they are come in the order of the index. Values that a graph makes (training changes them in each step) are
- * read as they are, ordered by the rows of the weight at hand, in which a visit's entries follow each other as well: only where they
- * start is read with the visit (`firsts`). An input gradient wants them by column then (transpose_values).
- *
  * operands: x, index, values, [bias], what the expression reads, what it stores. dims: R, N, K.
  */
-#include <string.h>
-
 #include "codegen/kernel.h"
 #include "codegen/sparse_defaults.h"
 
@@ -42,41 +36,23 @@ typedef struct sparse_shape {
 /* The product that a node is. */
 typedef struct sparse_product {
     ir_value x, values, bias, pattern; /* bias: IR_NO_VALUE where there is none */
-    bool transposed;
-    bool in_rows; /* values ordered by the rows of the matrix at hand, not by its index */
+    bool transposed, fixed;            /* fixed: the values stay from run to run */
 } sparse_product;
-
-/* State whose content the graph does not replace. */
-static bool is_fixed_state(const ir_graph *g, ir_value v) {
-    const ir_node *n = graph_node_of(g, v);
-    if (n->op != OP_state) return false;
-    for (size_t i = 0; i < g->outputs.size; i++)
-        if (strcmp(g->outputs.data[i].name, node_string(n, "name")) == 0) return false;
-    return true;
-}
 
 static bool find_product(const cg_group *g, const ir_node *n, sparse_product *p) {
     const ir_graph *graph = g->graph;
-    bool by_column = false;
-    if (n->op == OP_linear) {
-        *p = (sparse_product){.bias = node_input(n, 2), .pattern = node_input(n, 3)};
-    } else if (n->op == OP_linear_input_gradient) {
-        *p = (sparse_product){.pattern = node_input(n, 2), .transposed = true};
-        by_column = node_string(n, "order")[0] == 'c';
-    } else {
-        return false;
-    }
+    if (n->op == OP_linear) *p = (sparse_product){.bias = node_input(n, 2), .pattern = node_input(n, 3)};
+    else if (n->op == OP_linear_input_gradient) *p = (sparse_product){.pattern = node_input(n, 2), .transposed = true};
+    else return false;
     if (!p->pattern) return false;
     p->x = n->inputs[0];
     p->values = n->inputs[1];
+    p->fixed = kernel_keeps_state(graph, p->values);
     const ir_type *pattern = graph_type(graph, p->pattern), *w = graph_type(graph, p->values);
     int64_t rows, columns;
-    p->in_rows = by_column || !is_fixed_state(graph, p->values);
-    return p->transposed == by_column || !p->in_rows
-               ? is_f32_tiles(graph_type(graph, p->x)) && w->rank == 1 && w->dtype == IR_F32 &&
-                     dim_is_const(pattern->dims[0], &rows) && dim_is_const(pattern->dims[1], &columns) && rows > 0 && columns > 0 &&
-                     graph_node_of(graph, p->pattern)->op == OP_pattern
-               : false;
+    return is_f32_tiles(graph_type(graph, p->x)) && w->rank == 1 && w->dtype == IR_F32 && dim_is_const(pattern->dims[0], &rows) &&
+           dim_is_const(pattern->dims[1], &columns) && rows > 0 && columns > 0 &&
+           graph_node_of(graph, p->pattern)->op == OP_pattern;
 }
 
 /* Vectors side by side that leave room for the sums of R rows, x, and a weight. */
@@ -127,7 +103,7 @@ static bool choose_shape(const cg_kernel *k, const cg_target *t, const sparse_pr
                          .keep = (uint8_t)keep,
                          .of = (uint8_t)of};
     l->transposed = p->transposed;
-    if (p->in_rows && kind != SPARSE_STREAM) return false;
+    if (!p->fixed && kind != SPARSE_STREAM) return false; /* whose number of places is known beforehand */
     const unsigned lanes = tile_lanes(t->vector_bytes / 4, s->W);
     s->vectors = choose_vectors(t, R);
     if (s->vectors * lanes > s->W) s->vectors = (unsigned)(s->W / lanes);
@@ -157,8 +133,7 @@ bool describe_sparse_linear(const cg_group *g, const cg_target *target, cg_kerne
     if (s.W > 1024 || !choose_shape(k, target, &p, &s)) return false;
     kernel_operand(k, p.x);
     kernel_sparse_operand(k, p.pattern, PACKING_SPARSE_INDEX, &s.layout);
-    if (p.in_rows) kernel_operand(k, p.values);
-    else kernel_sparse_operand(k, p.values, PACKING_SPARSE_VALUES, &s.layout);
+    kernel_sparse_operand(k, p.values, PACKING_SPARSE_VALUES, &s.layout);
     if (p.bias) kernel_operand(k, p.bias);
     kernel_set(k, "W", s.W);
     kernel_set(k, "layout", s.layout.kind);
@@ -172,7 +147,6 @@ bool describe_sparse_linear(const cg_group *g, const cg_target *target, cg_kerne
     kernel_set(k, "packed_offsets", s.packed_offsets);
     kernel_set(k, "ahead", s.ahead);
     kernel_set(k, "chains", s.chains);
-    kernel_set(k, "in_rows", p.in_rows);
     kernel_set(k, "bias", p.bias != IR_NO_VALUE);
     kernel_computed(k, n->first_result);
     if (!kernel_express(k, g, 1, y) || k->expression.n_stores == 0) return false;
@@ -199,10 +173,10 @@ typedef struct sparse_code {
     int64_t W;
     unsigned kind, R, C, keep, of; /* R and C: 1 where entries are not blocks */
     unsigned unroll, vectors, lanes, shuffled, ahead, chains;
-    bool packed_offsets, in_rows;
+    bool packed_offsets;
     cg_val N, K, x, bias;
     cg_val result; /* where sums lie in place, [ceil(R/W)][N][W]; or NULL, and they lie in scratch */
-    cg_val segments, buckets, rows, firsts, offsets, values; /* of the index, and the values */
+    cg_val segments, buckets, rows, offsets, values; /* of the index, and the values */
     cg_val n_groups, n_k_blocks, k_block, row_group;
     cg_val operand[KERNEL_MAX_OPERANDS];
 } sparse_code;
@@ -215,7 +189,7 @@ typedef struct sparse_pass {
     cg_val sums; /* [row_group][W], likewise */
 } sparse_pass;
 
-/* Where a visit stands in the streams. Between visits, values in rows stand where the next visit's first is told. */
+/* Where a visit stands in the streams. */
 typedef struct sparse_place {
     cg_val offsets, values, x;
 } sparse_place;
@@ -353,10 +327,8 @@ static void emit_visits(emitter *e, const sparse_pass *p, const sparse_place *at
     const cg_val state[] = {rows, at->offsets, at->values};
     em_loop_begin(e, &visits, em_int(e, 0), n_visits, 1, state, 3);
     sparse_place here = {visits.carried[1], visits.carried[2], at->x};
-    if (p->code->in_rows) here.values = em_index(e, p->code->values, em_load_unsigned(e, 4, here.values), 4);
     emit_visit(e, p, &here, visits.carried[0], rounds, rest);
-    cg_val values = p->code->in_rows ? em_at_int(e, visits.carried[2], 4) : here.values;
-    em_loop_end(e, &visits, (cg_val[]){em_at_int(e, visits.carried[0], 2), here.offsets, values});
+    em_loop_end(e, &visits, (cg_val[]){em_at_int(e, visits.carried[0], 2), here.offsets, here.values});
 }
 
 /* The copy of the visits' code for the bucket's remainder. */
@@ -383,7 +355,7 @@ static void emit_segment(emitter *e, const sparse_pass *p, cg_val number) {
     cg_val visit = em_load_unsigned(e, 4, em_at_int(e, segment, offsetof(sparse_segment, visit)));
     cg_val entry = em_load_unsigned(e, 4, em_at_int(e, segment, offsetof(sparse_segment, entry)));
     const cg_val state[] = {em_index(e, c->rows, visit, 2), em_index(e, c->offsets, entry, offset_bytes(c)),
-                            c->in_rows ? em_index(e, c->firsts, visit, 4) : em_index(e, c->values, entry, 4 * c->R * c->C)};
+                            em_index(e, c->values, entry, 4 * c->R * c->C)};
     em_loop buckets;
     em_loop_begin(e, &buckets, begin, end, 1, state, 3);
     cg_val bucket = em_index(e, c->buckets, buckets.index, sizeof(sparse_bucket));
@@ -393,7 +365,6 @@ static void emit_segment(emitter *e, const sparse_pass *p, cg_val number) {
     cg_val steps = em_div_int(e, entries, places_per_step(c)), rows = buckets.carried[0];
     emit_bucket(e, p, &at, rows, n_visits, steps);
     sparse_place next = advance(e, c, &at, em_mul(e, steps, n_visits));
-    if (c->in_rows) next.values = em_index(e, at.values, n_visits, 4);
     em_loop_end(e, &buckets, (cg_val[]){em_index(e, rows, n_visits, 2), next.offsets, next.values});
 }
 
@@ -460,7 +431,6 @@ static void load_code(emitter *e, const cg_kernel *k, sparse_code *c) {
                        .unroll = (unsigned)kernel_get(k, "unroll"),
                        .shuffled = (unsigned)kernel_get(k, "shuffled"),
                        .packed_offsets = kernel_get(k, "packed_offsets"),
-                       .in_rows = kernel_get(k, "in_rows"),
                        .ahead = (unsigned)kernel_get(k, "ahead"),
                        .chains = (unsigned)kernel_get(k, "chains"),
                        .N = em_dim(e, 1),
@@ -480,7 +450,6 @@ static void load_code(emitter *e, const cg_kernel *k, sparse_code *c) {
     c->segments = em_at(e, h, header_field(e, h, offsetof(sparse_header, segments)));
     c->buckets = em_at(e, h, header_field(e, h, offsetof(sparse_header, buckets)));
     c->rows = em_at(e, h, header_field(e, h, offsetof(sparse_header, rows)));
-    c->firsts = em_at(e, h, header_field(e, h, offsetof(sparse_header, firsts)));
     c->offsets = em_at(e, h, header_field(e, h, offsetof(sparse_header, offsets)));
 }
 

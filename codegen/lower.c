@@ -6,7 +6,8 @@
  * and then the rest in the same way; what no row takes alone runs through its evaluator.
  *
  * Memory: attribute `slot` (pass plan-memory). Values without a slot that are needed nevertheless (plan-memory was not run, or a
- * group was cut) get one of their own. A reshape that shares its input's slot is no step.
+ * group was cut) get one of their own. Non-zeros that a run changes are put in the order that a kernel wants by a step before it, in
+ * memory that nobody else uses. A reshape that shares its input's slot is no step.
  */
 #include "codegen/lower.h"
 
@@ -78,14 +79,25 @@ static const char *buffer_name(const ir_node *n) {
     return op_has(n->op, TRAIT_LEAF) ? node_string(n, "name") : NULL;
 }
 
-uint32_t lower_buffer(lowering *l, const cg_operand *operand) {
-    const ir_value v = operand->value;
+static uint32_t find_buffer(const lowering *l, const cg_operand *operand) {
     for (size_t i = 0; i < l->buffers.size; i++) {
         const plan_buffer *b = &l->buffers.data[i];
-        if (b->value == v && b->packing == operand->packing && b->packing_parameter == operand->packing_parameter &&
+        if (b->value == operand->value && b->packing == operand->packing && b->packing_parameter == operand->packing_parameter &&
             sparse_layout_equal(&b->sparse, &operand->sparse))
             return (uint32_t)i;
     }
+    return UINT32_MAX;
+}
+
+/* Is the operand a packed form that a step of the plan makes? */
+static bool is_packed_by_step(const lowering *l, const cg_operand *operand) {
+    return operand->packing == PACKING_SPARSE_VALUES && !kernel_keeps_state(l->graph, operand->value);
+}
+
+uint32_t lower_buffer(lowering *l, const cg_operand *operand) {
+    const ir_value v = operand->value;
+    uint32_t found = find_buffer(l, operand);
+    if (found != UINT32_MAX) return found;
     const ir_node *n = graph_node_of(l->graph, v);
     plan_buffer b = {.kind = buffer_kind(n->op),
                      .name = buffer_name(n),
@@ -94,7 +106,13 @@ uint32_t lower_buffer(lowering *l, const cg_operand *operand) {
                      .packing = operand->packing,
                      .packing_parameter = operand->packing_parameter,
                      .sparse = operand->sparse};
-    if (b.kind == PLAN_SLOT) {
+    if (is_packed_by_step(l, operand)) {
+        b.kind = PLAN_SLOT;
+        b.name = NULL;
+        b.type = kernel_packed_type(l->graph, v);
+        b.slot = l->n_slots++;
+        if (!b.type) return UINT32_MAX;
+    } else if (b.kind == PLAN_SLOT) {
         if (l->slot[v] < 0) l->slot[v] = l->n_slots++;
         b.slot = (uint32_t)l->slot[v];
     }
@@ -161,7 +179,7 @@ static pofac_status copy_variant(lowering *l, const cg_kernel *k, const char **o
     return *out ? POFAC_OK : diag_out_of_memory(l->sink);
 }
 
-static pofac_status add_kernel_step(lowering *l, const cg_group *g, const cg_kernel *k) {
+static pofac_status add_described_step(lowering *l, const cg_group *g, const cg_kernel *k) {
     uint32_t index = NO_KERNEL;
     const char *variant;
     if (kernel_rows[k->row].emit) {
@@ -194,6 +212,19 @@ static pofac_status add_kernel_step(lowering *l, const cg_group *g, const cg_ker
                       .flops = k->flops,
                       .bytes = k->bytes};
     return add_step(l, step, index);
+}
+
+/* The kernel, behind the steps that pack values for it. */
+static pofac_status add_kernel_step(lowering *l, const cg_group *g, const cg_kernel *k) {
+    for (unsigned i = 0; i < k->n_operands; i++) {
+        cg_kernel packing;
+        if (!is_packed_by_step(l, &k->operands[i]) || find_buffer(l, &k->operands[i]) != UINT32_MAX) continue;
+        if (!kernel_pack_values(l->graph, &k->operands[i], &packing))
+            return diag_error(l->sink, POFAC_ERR_INPUT, NULL, "%s: its non-zeros change, which their sparse layout does not allow",
+                              kernel_rows[k->row].name);
+        TRY(add_described_step(l, g, &packing));
+    }
+    return add_described_step(l, g, k);
 }
 
 static diag_place place_of(const ir_node *n) {

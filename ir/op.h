@@ -127,7 +127,6 @@ pofac_status eval_linear(const ir_eval *e);
 pofac_status eval_layer_norm(const ir_eval *e);
 pofac_status eval_linear_input_gradient(const ir_eval *e);
 pofac_status eval_linear_weight_gradient(const ir_eval *e);
-pofac_status eval_transpose_values(const ir_eval *e);
 pofac_status eval_attention(const ir_eval *e);
 pofac_status eval_cross_entropy(const ir_eval *e);
 pofac_status eval_mean_squared_error(const ir_eval *e);

@@ -26,7 +26,7 @@
  *   uint16 / uint8 offsets [n_entries + 64]        bytes / 8 from the block's first column to the entry's column in a tile: (column -
  *                                                  block's first) * tile * 4 / 8; N_M: uint8, from the first column of the group of M
  *
- * The values, another: f32 [n_entries][C][R], 16 zeros behind them.
+ * The values, another: f32 [n_entries][C][R], SPARSE_VALUES_BEHIND zeros behind them.
  *
  * Limits: (k_block - 1) * tile / 2 < 2^16 (N_M: (M - 1) * tile / 2 < 2^8), tile even, k_block a multiple of C and M, row_group of R;
  * fewer than 2^32 non-zeros and bytes of index.
@@ -36,6 +36,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#define SPARSE_VALUES_BEHIND 16
 
 typedef enum sparse_layout_kind {
     SPARSE_NONE,
@@ -47,8 +49,8 @@ typedef enum sparse_layout_kind {
 
 /* No padding: compared as bytes. All zero: none. */
 typedef struct sparse_layout {
-    uint16_t kind; /* sparse_layout_kind */
-    uint16_t tile; /* W, tokens side by side of the activations */
+    uint16_t kind;                     /* sparse_layout_kind */
+    uint16_t tile;                     /* W, tokens side by side of the activations */
     uint16_t k_block, row_group;       /* columns, rows of the matrix */
     uint8_t block_rows, block_columns; /* R, C: 1, 1 but for BLOCKS */
     uint8_t keep, of;                  /* N, M of N_M, else 0 */

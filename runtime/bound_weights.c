@@ -188,12 +188,12 @@ static pofac_status bind_pattern(const binder *b, size_t index) {
     if (buffer->packing == PACKING_NONE) return POFAC_OK;
     sparse_header *header;
     uint32_t *order;
-    int64_t bytes;
+    int64_t n_places;
     const ir_pattern *pattern = t->pattern;
     *t = (ir_tensor){0}; /* no evaluator sees it */
-    if (buffer->packing == PACKING_COLUMN_ORDER) {
-        TRY(sparse_column_order_make(pattern, buffer->name, b->sink, &order, &bytes));
-        own_memory(b, index, order, (size_t)bytes);
+    if (buffer->packing == PACKING_SPARSE_ORDER) {
+        TRY(sparse_order_make(&buffer->sparse, pattern, buffer->name, b->pool, b->sink, &order, &n_places));
+        own_memory(b, index, order, (size_t)n_places * sizeof *order);
         return POFAC_OK;
     }
     TRY(sparse_index_make(&buffer->sparse, pattern, buffer->name, b->pool, b->sink, &header));

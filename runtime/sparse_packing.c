@@ -13,10 +13,10 @@
 
 #include "runtime/weight_memory.h"
 
-#define ALIGNMENT 64      /* of the parts of an index */
-#define ROWS_BEHIND 8     /* numbers that stand behind rows and firsts, */
-#define OFFSETS_BEHIND 64 /* offsets, */
-#define VALUES_BEHIND 16  /* and values: kernels look ahead */
+#define ALIGNMENT 64                       /* of the parts of an index */
+#define ROWS_BEHIND 8                      /* numbers that stand behind rows and firsts, */
+#define OFFSETS_BEHIND 64                  /* offsets, */
+#define VALUES_BEHIND SPARSE_VALUES_BEHIND /* and values: kernels look ahead */
 
 /* Counts of a part, or where the next one starts. */
 typedef struct extent {
@@ -519,26 +519,5 @@ pofac_status sparse_order_make(const sparse_layout *layout, const ir_pattern *pa
     pofac_status status = pack(&job, pattern, name, pool, sink, write_order, &memory);
     *out = memory;
     *n = status == POFAC_OK ? n_places(&job) : 0;
-    return status;
-}
-
-pofac_status sparse_column_order_make(const ir_pattern *pattern, const char *name, const diag_sink *sink, uint32_t **out,
-                                      int64_t *n_bytes) {
-    transposed turned = {.row_start = NULL};
-    void *memory = NULL;
-    *out = NULL;
-    *n_bytes = 0;
-    if (pattern->nnz > UINT32_MAX)
-        return diag_error(sink, POFAC_ERR_INPUT, NULL, "%s has %lld non-zeros, wanted less than 2^32", name,
-                          (long long)pattern->nnz);
-    const int64_t bytes = (pattern->nnz > 0 ? pattern->nnz : 1) * (int64_t)sizeof **out;
-    pofac_status status = transpose(pattern, sink, &turned);
-    if (status == POFAC_OK) status = allocate(bytes, 0, sink, &memory);
-    if (status == POFAC_OK) {
-        memcpy(memory, turned.origin, (size_t)pattern->nnz * sizeof **out);
-        *out = memory;
-        *n_bytes = bytes;
-    }
-    transposed_free(&turned);
     return status;
 }

@@ -30,8 +30,4 @@ POFAC_MUST_USE pofac_status sparse_values_make(const sparse_layout *layout, cons
 POFAC_MUST_USE pofac_status sparse_order_make(const sparse_layout *layout, const ir_pattern *pattern, const char *name,
                                               thread_pool *pool, const diag_sink *sink, uint32_t **out, int64_t *n);
 
-/* For each non-zero, ordered by column and then row, its number in the pattern's order; *n_bytes of them. */
-POFAC_MUST_USE pofac_status sparse_column_order_make(const ir_pattern *pattern, const char *name, const diag_sink *sink,
-                                                     uint32_t **out, int64_t *n_bytes);
-
 #endif

@@ -1,5 +1,5 @@
 /*
- * Gradients of linear with respect to its input and its weight, and the order of non-zeros that the former reads.
+ * Gradients of linear with respect to its input and its weight.
  *
  * With y = x W^T + b and dy the gradient of a loss with respect to y: dx = dy W; dW = dy^T x, of a sparse weight at the positions
  * of its pattern alone (a sampled product); db = the sums of the columns of dy. An element of dx is summed in the order of the rows
@@ -11,11 +11,6 @@
 #include "ir/ops/operands.h"
 
 /* ---- shapes ---- */
-
-static pofac_status want_pattern(const ir_infer *in, const ir_type *t, const char *wanted) {
-    if (t->kind == TYPE_PATTERN) return POFAC_OK;
-    return infer_error(in, "pattern is %s, wanted %s", type_text_of(in, t).text, wanted);
-}
 
 /* f32[nnz(%p)] for the pattern that is input number i; NULL when memory is short. */
 static const ir_type *non_zeros_type(const ir_infer *in, ir_dtype dtype, uint32_t i) {
@@ -68,39 +63,7 @@ pofac_status infer_linear_weight_gradient(ir_infer *in) {
     return infer_result(in, 1, type_tensor(in->context, x->dtype, 1, dims));
 }
 
-pofac_status infer_transpose_values(ir_infer *in) {
-    const ir_type *values = in->input[0];
-    TRY(want_rank(in, values, "values", 1, "the non-zeros of a pattern"));
-    TRY(want_pattern(in, in->input[1], "a pattern"));
-    TRY(want_type(in, values, "values", non_zeros_type(in, values->dtype, 1)));
-    return infer_result(in, 0, values);
-}
-
 /* ---- values ---- */
-
-/* place[i]: where non-zero i stands when the non-zeros are ordered by column, then row; NULL when memory is short. */
-static int64_t *column_order(const ir_pattern *p) {
-    int64_t *place = calloc((size_t)p->nnz + 1, sizeof *place), *next = calloc((size_t)p->n_columns + 1, sizeof *next);
-    if (place && next) {
-        for (int64_t i = 0; i < p->nnz; i++) next[p->column[i] + 1]++;
-        for (int64_t k = 0; k < p->n_columns; k++) next[k + 1] += next[k];
-        for (int64_t i = 0; i < p->nnz; i++) place[i] = next[p->column[i]]++;
-    } else {
-        free(place);
-        place = NULL;
-    }
-    free(next);
-    return place;
-}
-
-pofac_status eval_transpose_values(const ir_eval *e) {
-    const ir_tensor *values = e->input[0];
-    int64_t *place = column_order(e->input[1]->pattern);
-    if (!place) return diag_out_of_memory(e->sink);
-    for (int64_t i = 0; i < values->dims[0]; i++) copy_elements(e->result[0], place[i], values, i, 1);
-    free(place);
-    return POFAC_OK;
-}
 
 #define ROWS 16 /* rows of dy per block */
 
@@ -112,26 +75,14 @@ static void spread(const double *weights, const int32_t *columns, int64_t n, con
     }
 }
 
-/* The weights in the order of the pattern's rows, as doubles. */
-static pofac_status read_weights(const ir_eval *e, const ir_pattern *pattern, double *out) {
-    const ir_tensor *weight = e->input[1];
-    int64_t n = tensor_elements(weight);
-    tensor_get_run(weight, 0, n, out);
-    if (!pattern || node_string(e->node, "order")[0] != 'c') return POFAC_OK;
-    int64_t *place = column_order(pattern);
-    if (!place) return diag_out_of_memory(e->sink);
-    for (int64_t i = 0; i < n; i++) out[i] = tensor_get(weight, place[i]);
-    free(place);
-    return POFAC_OK;
-}
-
 pofac_status eval_linear_input_gradient(const ir_eval *e) {
     const ir_tensor *dy = e->input[0], *sparse = eval_input(e, 2);
     const ir_pattern *pattern = sparse ? sparse->pattern : NULL;
     int64_t n_rows = dy->dims[0], N = dy->dims[1], K = e->result[0]->dims[1];
     double *weight = alloc_doubles(tensor_elements(e->input[1]), 1), *block = alloc_doubles(N, ROWS), *sum = alloc_doubles(K, ROWS),
            *row = alloc_doubles(K, 1);
-    pofac_status status = weight && block && sum && row ? read_weights(e, pattern, weight) : diag_out_of_memory(e->sink);
+    pofac_status status = weight && block && sum && row ? POFAC_OK : diag_out_of_memory(e->sink);
+    if (status == POFAC_OK) tensor_get_run(e->input[1], 0, tensor_elements(e->input[1]), weight);
     for (int64_t first = 0; status == POFAC_OK && first < n_rows; first += ROWS) {
         int64_t n_block = n_rows - first < ROWS ? n_rows - first : ROWS;
         tensor_get_run(dy, first * N, n_block * N, block);

@@ -111,15 +111,13 @@ static plan *compile(const settings *s) {
         "  %%10 = relayout %%2 : f32[T,%1$d] tiles<%3$d>\n"
         "  %%11 = linear %%9, %%5, %%7, %%3 {variant = \"%4$s\"} : f32[T,%2$d] tiles<%3$d>\n"
         "  %%12 = linear %%11, %%6, %%8, %%4 {variant = \"%4$s\"} : f32[T,%1$d] tiles<%3$d>\n"
-        "  %%13 = transpose_values %%6, %%4 : f32[nnz(%%4)]\n"
-        "  %%14 = linear_input_gradient %%10, %%13, %%4 {order = \"columns\", variant = \"%4$s\"} : f32[T,%2$d] tiles<%3$d>\n"
-        "  %%15:2 = linear_weight_gradient %%11, %%10, %%4 {variant = \"%5$s\"} : f32[nnz(%%4)], f32[%1$d]\n"
-        "  %%16 = transpose_values %%5, %%3 : f32[nnz(%%3)]\n"
-        "  %%17 = linear_input_gradient %%14, %%16, %%3 {order = \"columns\", variant = \"%4$s\"} : f32[T,%1$d] tiles<%3$d>\n"
-        "  %%18:2 = linear_weight_gradient %%9, %%14, %%3 {variant = \"%5$s\"} : f32[nnz(%%3)], f32[%2$d]\n"
-        "  %%19 = relayout %%12 : f32[T,%1$d]\n"
-        "  %%20 = relayout %%17 : f32[T,%1$d]\n"
-        "  return \"y\" = %%19, \"dx\" = %%20, \"w1\" = %%18, \"db1\" = %%18#1, \"w2\" = %%15, \"db2\" = %%15#1\n"
+        "  %%13 = linear_input_gradient %%10, %%6, %%4 {variant = \"%4$s\"} : f32[T,%2$d] tiles<%3$d>\n"
+        "  %%14:2 = linear_weight_gradient %%11, %%10, %%4 {variant = \"%5$s\"} : f32[nnz(%%4)], f32[%1$d]\n"
+        "  %%15 = linear_input_gradient %%13, %%5, %%3 {variant = \"%4$s\"} : f32[T,%1$d] tiles<%3$d>\n"
+        "  %%16:2 = linear_weight_gradient %%9, %%13, %%3 {variant = \"%5$s\"} : f32[nnz(%%3)], f32[%2$d]\n"
+        "  %%17 = relayout %%12 : f32[T,%1$d]\n"
+        "  %%18 = relayout %%15 : f32[T,%1$d]\n"
+        "  return \"y\" = %%17, \"dx\" = %%18, \"w1\" = %%16, \"db1\" = %%16#1, \"w2\" = %%14, \"db2\" = %%14#1\n"
         "}\n";
     char text[4096];
     plan *p = NULL;
@@ -140,11 +138,11 @@ static double now(const pair *p) { return clock_seconds(p->n_threads == 1 ? CLOC
 enum { FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT, ORDER, OTHER, N_PARTS };
 
 static int part_of(const pair *p, size_t step) {
+    if (strcmp(p->plan->steps[step].kernel, "sparse_values") == 0) return ORDER;
     switch (p->plan->graph->nodes.data[p->plan->steps[step].node].op) {
     case OP_linear: return FORWARD;
     case OP_linear_input_gradient: return INPUT_GRADIENT;
     case OP_linear_weight_gradient: return WEIGHT_GRADIENT;
-    case OP_transpose_values: return ORDER;
     default: return OTHER;
     }
 }

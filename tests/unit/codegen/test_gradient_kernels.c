@@ -157,60 +157,50 @@ static void one_of_the_two_sums(void **unused) {
  */
 static double input_gradient_bound(const shape *s) { return 6 * 2 * 0.67 * (double)s->N * 0x1p-24 + 1e-6; }
 
-/* From fixed values, which are packed in order; from values that change, by way of transpose_values; and the forward product with
- * values that change. The output named like the state says that they do. */
-static void check_sparse_input_gradient(const shape *s, pattern_form form, bool changing, const char *variant) {
+/* Both products with one array of values: of state that stays, which is packed beforehand, or of state that an output replaces, for
+ * which a step does so. */
+static void check_sparse_products(const shape *s, pattern_form form, bool changing, const char *variant) {
     named_tensors state = {.what = "state"};
-    char nodes[1024];
+    char nodes[1024], attributes[128] = "";
     const long long N = s->N, K = s->K;
     add_weight(&state, form, s->N, s->K);
-    if (changing)
-        snprintf(nodes, sizeof nodes,
-                 "  %%8 = pattern {name = \"w\"} : pattern[%lld,%lld]\n"
-                 "  %%9 = state {name = \"w\"} : f32[nnz(%%8)]\n"
-                 "  %%10 = transpose_values %%9, %%8 : f32[nnz(%%8)]\n"
-                 "  %%11 = linear_input_gradient %%7, %%10, %%8 {order = \"columns\"%s%s} : f32[T,%lld] tiles<%d>\n"
-                 "  %%12 = relayout %%11 : f32[T,%lld]\n"
-                 "  %%13 = linear %%6, %%9, _, %%8 : f32[T,%lld] tiles<%d>\n"
-                 "  %%14 = relayout %%13 : f32[T,%lld]\n"
-                 "  return \"dx\" = %%12, \"y\" = %%14, \"w\" = %%10\n",
-                 N, K, variant[0] ? ", variant = " : "", variant, K, s->W, K, N, s->W, N);
-    else
-        snprintf(nodes, sizeof nodes,
-                 "  %%8 = pattern {name = \"w\"} : pattern[%lld,%lld]\n"
-                 "  %%9 = state {name = \"w\"} : f32[nnz(%%8)]\n"
-                 "  %%10 = linear_input_gradient %%7, %%9, %%8%s%s%s : f32[T,%lld] tiles<%d>\n"
-                 "  %%11 = relayout %%10 : f32[T,%lld]\n"
-                 "  %%12 = linear %%6, %%9, _, %%8 : f32[T,%lld] tiles<%d>\n"
-                 "  %%13 = relayout %%12 : f32[T,%lld]\n"
-                 "  return \"dx\" = %%11, \"y\" = %%13\n",
-                 N, K, variant[0] ? " {variant = " : "", variant, variant[0] ? "}" : "", K, s->W, K, N, s->W, N);
+    if (variant) snprintf(attributes, sizeof attributes, " {variant = \"%s\"}", variant);
+    snprintf(nodes, sizeof nodes,
+             "  %%8 = pattern {name = \"w\"} : pattern[%lld,%lld]\n"
+             "  %%9 = state {name = \"w\"} : f32[nnz(%%8)]\n"
+             "  %%10 = linear_input_gradient %%7, %%9, %%8%s : f32[T,%lld] tiles<%d>\n"
+             "  %%11 = relayout %%10 : f32[T,%lld]\n"
+             "  %%12 = linear %%6, %%9, _, %%8 : f32[T,%lld] tiles<%d>\n"
+             "  %%13 = relayout %%12 : f32[T,%lld]\n"
+             "  %%14 = add %%9, %%3 : f32[nnz(%%8)]\n"
+             "  return \"dx\" = %%11, \"y\" = %%13, \"%s\" = %%14\n",
+             N, K, attributes, K, s->W, K, N, s->W, N, changing ? "w" : "w2");
     const shape both = {s->T, s->N > s->K ? s->N : s->K, 0, 0};
-    check(s, &state, "sparse_linear", nodes, input_gradient_bound(&both));
+    check(s, &state, changing ? "sparse_values" : "sparse_linear", nodes, input_gradient_bound(&both));
     named_tensors_free(&state);
 }
 
-static void sparse_input_gradients_of_odd_sizes(void **unused) {
+static void sparse_products_of_odd_sizes(void **unused) {
     (void)unused;
     static const shape shapes[] = {{1, 1, 1, 16}, {3, 5, 2, 4}, {33, 70, 31, 32}, {70, 19, 150, 64}};
     for (size_t i = 0; i < N_OF(shapes); i++)
-        for (size_t f = 0; f < N_OF(every_form); f++) check_sparse_input_gradient(&shapes[i], every_form[f], f % 2 == i % 2, "");
-    for (size_t f = 0; f < N_OF(every_form); f++) check_sparse_input_gradient(&shapes[3], every_form[f], f % 2 == 0, "");
+        for (size_t f = 0; f < N_OF(every_form); f++) check_sparse_products(&shapes[i], every_form[f], f % 2 == i % 2, NULL);
+    for (size_t f = 0; f < N_OF(every_form); f++) check_sparse_products(&shapes[3], every_form[f], f % 2 == 0, NULL);
 }
 
-static void sparse_input_gradients_with_parameters(void **unused) {
+static void sparse_products_with_parameters(void **unused) {
     (void)unused;
     const shape s = {50, 61, 23, 32};
     for (size_t f = 0; f < N_OF(every_form); f++) {
-        check_sparse_input_gradient(&s, every_form[f], true, "\"sparse_linear k_block=7 rows=5 unroll=3\"");
-        check_sparse_input_gradient(&s, every_form[f], false, "\"sparse_linear k_block=16 rows=8\"");
+        check_sparse_products(&s, every_form[f], true, "sparse_linear k_block=7 rows=5 unroll=3");
+        check_sparse_products(&s, every_form[f], false, "sparse_linear k_block=16 rows=8");
     }
 }
 
-static void sparse_input_gradients_of_bert_sizes(void **unused) {
+static void sparse_products_of_bert_sizes(void **unused) {
     (void)unused;
     static const shape shapes[] = {{130, 768, 768, 64}, {40, 3072, 768, 32}};
-    for (size_t i = 0; i < N_OF(shapes); i++) check_sparse_input_gradient(&shapes[i], SHARE_10, i == 0, "");
+    for (size_t i = 0; i < N_OF(shapes); i++) check_sparse_products(&shapes[i], SHARE_10, i == 0, NULL);
 }
 
 int main(void) {
@@ -220,9 +210,9 @@ int main(void) {
         cmocka_unit_test(sparse_weight_gradients_in_blocks_and_groups),
         cmocka_unit_test(sparse_weight_gradients_of_bert_sizes),
         cmocka_unit_test(one_of_the_two_sums),
-        cmocka_unit_test(sparse_input_gradients_of_odd_sizes),
-        cmocka_unit_test(sparse_input_gradients_with_parameters),
-        cmocka_unit_test(sparse_input_gradients_of_bert_sizes),
+        cmocka_unit_test(sparse_products_of_odd_sizes),
+        cmocka_unit_test(sparse_products_with_parameters),
+        cmocka_unit_test(sparse_products_of_bert_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,16 +78,14 @@ static const good_case good_cases[] = {
                             "%4:3 = layer_norm %2, %3, %3 {eps = 0} : f32[T,8] tiles<16>, f32[T], f32[T]\n"},
     {OP_linear_input_gradient, "%1 = input {name = \"dy\"} : f32[T,5]\n %2 = relayout %1 : f32[T,5] tiles<16>\n"
                                "%3 = state {name = \"w\"} : f32[5,8]\n %4 = linear_input_gradient %2, %3 : f32[T,8] tiles<16>\n"},
-    {OP_linear_input_gradient,
-     DY SPARSE "%4 = linear_input_gradient %1, %3, %2 : f32[T,8]\n"
-               "%5 = linear_input_gradient %1, %3, %2 {order = \"columns\", variant = \"v\"} : f32[T,8]\n"},
+    {OP_linear_input_gradient, DY SPARSE "%4 = linear_input_gradient %1, %3, %2 : f32[T,8]\n"
+                                         "%5 = linear_input_gradient %1, %3, %2 {variant = \"v\"} : f32[T,8]\n"},
     {OP_linear_weight_gradient, X "%2 = input {name = \"dy\"} : f32[T,5]\n"
                                   "%3:2 = linear_weight_gradient %1, %2 : f32[5,8], f32[5]\n"},
     {OP_linear_weight_gradient,
      X SPARSE "%4 = input {name = \"dy\"} : f32[T,5]\n %5:2 = linear_weight_gradient %1, %4, %2 : f32[nnz(%2)], f32[5]\n"
               "%6 = relayout %1 : f32[T,8] tiles<8>\n %7 = relayout %4 : f32[T,5] tiles<8>\n"
               "%8:2 = linear_weight_gradient %6, %7, %2 : f32[nnz(%2)], f32[5]\n"},
-    {OP_transpose_values, X SPARSE "%4 = transpose_values %3, %2 : f32[nnz(%2)]\n"},
     {OP_attention, X OFFSETS "%3:2 = attention %1, %1, %1, %2 {heads = 2, scale = 0.5} : f32[T,8], f32[T,2]\n"},
     {OP_attention, X OFFSETS "%3 = input {name = \"q\"} : f32[B,8]\n"
                              "%4:2 = attention %3, %1, %1, %2, _, %2 {heads = 2, scale = 1} : f32[B,8], f32[B,2]\n"},
@@ -260,12 +258,6 @@ static const bad_case bad_cases[] = {
     {OP_linear_weight_gradient,
      X SPARSE "%4 = input {name = \"dy\"} : f32[T,5]\n %5:2 = linear_weight_gradient %1, %4, %3 : f32[5,8], f32[5]\n",
      "linear_weight_gradient: pattern is f32[nnz(%2)], wanted pattern[5,8]"},
-    {OP_transpose_values, X SPARSE "%4 = transpose_values %1, %2 : f32[T,8]\n",
-     "transpose_values: values is f32[T,8], wanted the non-zeros of a pattern"},
-    {OP_transpose_values, X SPARSE "%4 = transpose_values %3, %3 : f32[nnz(%2)]\n",
-     "transpose_values: pattern is f32[nnz(%2)], wanted a pattern"},
-    {OP_transpose_values, X SPARSE "%4 = pattern {name = \"v\"} : pattern[5,8]\n %5 = transpose_values %3, %4 : f32[nnz(%2)]\n",
-     "transpose_values: values is f32[nnz(%2)], wanted f32[nnz(%4)]"},
     {OP_layer_norm, "%1 = input {name = \"x\"} : f32[8]\n %2:3 = layer_norm %1, %1, %1 {eps = 0} : f32[8], f32[], f32[]\n",
      "layer_norm: x is f32[8], wanted [R,E]"},
     {OP_layer_norm, PADDED "%2:3 = layer_norm %1, %1, %1 {eps = 0} : f32[8], f32[], f32[]\n",

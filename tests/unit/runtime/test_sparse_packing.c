@@ -336,34 +336,9 @@ static void what_does_not_fit(void **unused) {
     free_matrix(&m);
 }
 
-static void the_order_of_columns_sorts_by_column_and_row(void **unused) {
-    (void)unused;
-    const double shares[] = {0, 0.01, 0.3, 1};
-    for (size_t d = 0; d < sizeof shares / sizeof shares[0]; d++) {
-        matrix m = make_matrix(37, 23, shares[d], 0, 0, d == 2);
-        uint32_t *order;
-        int64_t n_bytes;
-        assert_int_equal(sparse_column_order_make(&m.pattern, "w", NULL, &order, &n_bytes), POFAC_OK);
-        assert_int_equal(n_bytes, 4 * (m.pattern.nnz > 0 ? m.pattern.nnz : 1));
-        int64_t i = 0;
-        for (int64_t c = 0; c < 23; c++)
-            for (int64_t r = 0; r < 37; r++) {
-                if (m.dense[r * 23 + c] == 0) continue;
-                if (m.values[order[i]] != m.dense[r * 23 + c] || m.column[order[i]] != c || order[i] < m.row_start[r] ||
-                    order[i] >= m.row_start[r + 1])
-                    fail_msg("share %g: place %d has non-zero %u, wanted that of row %d, column %d", shares[d], (int)i,
-                             order[i], (int)r, (int)c);
-                i++;
-            }
-        assert_int_equal(i, m.pattern.nnz);
-        weight_memory_give(order, (size_t)n_bytes);
-        free_matrix(&m);
-    }
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_order_of_columns_sorts_by_column_and_row),
+
         cmocka_unit_test(streams),
         cmocka_unit_test(blocks),
         cmocka_unit_test(n_of_m),
