@@ -179,6 +179,19 @@ static ir_value linear_of(maker *m, ir_value x, int64_t n) {
 
 static void step_linear(maker *m, ir_value x) { keep_value(m, linear_of(m, x, any_width(m))); }
 
+/* Both gradients of a linear. */
+static void step_gradients(maker *m, ir_value x) {
+    int64_t n = any_width(m), k = width_of(m, x);
+    ir_value dy = linear_of(m, x, n), pattern = IR_NO_VALUE, weight;
+    const bool sparse = !m->options->without_sparse && chance(m, 2);
+    weight = sparse ? sparse_weight(m, n, k, &pattern) : state_value(m, "weight", 2, n, k, 1 / sqrt((double)k));
+    const ir_value to_input[3] = {dy, weight, pattern}, to_weight[3] = {x, dy, pattern};
+    keep_value(m, node_add(m->g, OP_linear_input_gradient, to_input, 3, NULL, 0, NULL));
+    ir_value dw = node_add(m->g, OP_linear_weight_gradient, to_weight, 3, NULL, 0, NULL);
+    keep_value(m, dw);
+    keep_value(m, dw + 1);
+}
+
 static ir_value layer_norm_of(maker *m, ir_value x) {
     int64_t n = width_of(m, x);
     ir_value inputs[3] = {x, state_vector(m, "gamma", n), state_vector(m, "beta", n)};
@@ -345,11 +358,11 @@ static void step_squared_error(maker *m, ir_value x) {
 }
 
 static void (*const steps[])(maker *m, ir_value x) = {
-    step_unary,         step_binary,     step_vector,       step_scalar,    step_constants,
-    step_linear,        step_layer_norm, step_attention,    step_linear,    step_slice,
-    step_reshape,       step_cast,       step_relayout,     step_nothing,   step_again,
-    step_again,         step_relayout,   step_attention,    step_positions, step_cross_entropy,
-    step_squared_error, step_first_rows, step_feed_forward, step_kept_rows, step_first_attention,
+    step_unary,           step_binary,        step_vector,        step_scalar,     step_constants,    step_linear,
+    step_layer_norm,      step_attention,     step_linear,        step_slice,      step_reshape,      step_cast,
+    step_relayout,        step_nothing,       step_again,         step_again,      step_relayout,     step_attention,
+    step_positions,       step_cross_entropy, step_squared_error, step_first_rows, step_feed_forward, step_kept_rows,
+    step_first_attention, step_gradients,
 };
 
 /* ---- beginning and end ---- */

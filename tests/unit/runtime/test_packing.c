@@ -158,7 +158,8 @@ static void special_numbers(void **unused) {
 /* Every packing of packings.def is one that the tests above know. */
 static void packings_have_names(void **unused) {
     (void)unused;
-    static const plan_packing tested[] = {PACKING_NONE, PACKING_PANELS, PACKING_SPARSE_INDEX, PACKING_SPARSE_VALUES};
+    static const plan_packing tested[] = {PACKING_NONE, PACKING_PANELS, PACKING_SPARSE_INDEX, PACKING_SPARSE_VALUES,
+                                          PACKING_SPARSE_ORDER};
     assert_int_equal(N_PACKINGS, sizeof tested / sizeof *tested);
     assert_string_equal(plan_packing_name(PACKING_NONE), "rows");
     assert_string_equal(plan_packing_name(PACKING_PANELS), "panels");
