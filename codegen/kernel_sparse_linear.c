@@ -21,7 +21,7 @@
 #define MAX_VECTORS 4     /* of x that a pass goes through */
 #define MAX_SUMS 32       /* vectors: chains, rows, vectors of x */
 #define SUMS_IN_FLIGHT 8  /* two multiply-adds a cycle times their latency of four */
-#define STREAM_AHEAD 1024 /* bytes of offsets and values that are fetched ahead where one vector of x passes */
+#define STREAM_AHEAD 2048 /* bytes of offsets and values that are fetched ahead where one vector of x passes */
 
 typedef struct sparse_shape {
     int64_t N, K, W;
@@ -69,8 +69,9 @@ static unsigned choose_vectors(const cg_target *t, int64_t rows) {
 static unsigned choose_chains(const cg_target *t, const sparse_shape *s) {
     const sparse_layout *l = &s->layout;
     const unsigned places = l->kind == SPARSE_N_M ? l->keep : 1;
-    /* without multiply-adds an entry takes as long as its sum, and products want the registers */
-    const unsigned in_flight = t->has_fma ? SUMS_IN_FLIGHT : SUMS_IN_FLIGHT / 2;
+    /* without multiply-adds an entry takes as long as its sum, and products want the registers; with one vector an entry's loads
+     * take a cycle */
+    const unsigned in_flight = t->has_fma && s->vectors > 1 ? SUMS_IN_FLIGHT : SUMS_IN_FLIGHT / 2;
     unsigned chains = 1;
     for (bool divides = true; divides && chains * l->block_rows * s->vectors < in_flight;) {
         for (unsigned v = 1; v <= s->vectors; v++)
