@@ -4,9 +4,6 @@
  * A run binds the inputs' shapes to the plan's symbols, sizes the arena and the workers' scratch (grown, never shrunk), sets one
  * pointer per buffer, and runs the steps in order, the chunks of a step on the pool. A step without a kernel calls its op's
  * evaluator on tensors that view the same memory.
- *
- * Left out: sparse weights (a pattern's positions and values) reach evaluator steps only; kernels for them come with their
- * packings.
  */
 #include "runtime/session.h"
 
