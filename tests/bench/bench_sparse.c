@@ -25,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -94,9 +95,14 @@ typedef struct peer {
 
 /* ---- memory and numbers ---- */
 
+#define HUGE_PAGE ((size_t)2 << 20)
+
+/* In huge pages where it is large, as a session's activations are. */
 static void *room(size_t bytes) {
-    void *p = aligned_alloc(64, (bytes + 127) / 64 * 64);
+    size_t page = bytes < HUGE_PAGE / 2 ? 64 : HUGE_PAGE, size = (bytes + page) / page * page;
+    void *p = aligned_alloc(page, size);
     if (!p) exit(2);
+    if (page == HUGE_PAGE) (void)madvise(p, size, MADV_HUGEPAGE);
     memset(p, 0, bytes);
     return p;
 }
