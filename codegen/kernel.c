@@ -251,7 +251,8 @@ bool is_f32_tiles(const ir_type *t) {
 
 bool is_dense_tiled_linear(const cg_group *g, const ir_node *n) {
     const ir_graph *graph = g->graph;
-    if (n->op != OP_linear || node_input(n, 3)) return false;
+    if (n->op != OP_linear && n->op != OP_linear_input_gradient) return false;
+    if (node_input(n, n->op == OP_linear ? 3 : 2)) return false; /* a pattern */
     const ir_type *w = graph_type(graph, n->inputs[1]);
     int64_t rows;
     return is_f32_tiles(graph_type(graph, n->inputs[0])) && w->rank == 2 && w->dtype == IR_F32 && w->layout == LAYOUT_ROWS &&

@@ -11,7 +11,7 @@
 bool describe_blas_linear(const cg_group *g, const cg_target *target, cg_kernel *k) {
     const ir_node *n = group_node(g, 0);
     (void)target;
-    if (!k->variant || g->n_nodes != 1 || !is_dense_tiled_linear(g, n)) return false;
+    if (!k->variant || g->n_nodes != 1 || n->op != OP_linear || !is_dense_tiled_linear(g, n)) return false;
     const ir_type *x = graph_type(g->graph, n->inputs[0]), *y = graph_type(g->graph, n->first_result);
     const int64_t N = type_features(y), K = type_features(x), W = x->tile,
                   n_blocks = (N + LIBRARY_BLAS_ROWS - 1) / LIBRARY_BLAS_ROWS;

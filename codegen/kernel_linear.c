@@ -1,5 +1,6 @@
 /*
- * linear [+ elementwise]: y = f(x weight^T + bias), x [R,K] and y [R,N] in tiles<W>, weight in panels of P rows.
+ * linear [+ elementwise]: y = f(x weight^T + bias), x [R,K] and y [R,N] in tiles<W>, weight in panels of P rows. Its input gradient
+ * likewise: the product with the transposed weight, whose [N,K] is the weight's [K,N], in panels of P columns.
  *
  * Work is cut into blocks of weight rows times groups of tiles; one unit takes one block through the tiles of one group. Within it
  * the order is that of Goto and van de Geijn ("Anatomy of High-Performance Matrix Multiplication", 2008) with tokens and features
@@ -44,7 +45,7 @@ bool describe_linear(const cg_group *g, const cg_target *target, cg_kernel *k) {
     n_blocks = (n_panels + per_block - 1) / per_block;
     int64_t k_block = kernel_option(k, "k_block", K_BLOCK), n_k_blocks = (K + k_block - 1) / k_block;
     kernel_operand(k, n->inputs[0]);
-    kernel_packed_operand(k, n->inputs[1], PACKING_PANELS, (uint32_t)panel);
+    kernel_packed_operand(k, n->inputs[1], n->op == OP_linear ? PACKING_PANELS : PACKING_TRANSPOSED_PANELS, (uint32_t)panel);
     if (node_input(n, 2)) kernel_operand(k, node_input(n, 2));
     kernel_set(k, "N", N);
     kernel_set(k, "K", K);

@@ -16,12 +16,12 @@
  */
 #include <stddef.h>
 
+#include "codegen/column_sums.h"
 #include "codegen/kernel.h"
 #include "codegen/sparse_defaults.h"
 
-#define BATCH 8 /* entries that are summed at a time */
+#define BATCH LANE_SUMS /* entries that are summed at a time */
 #define WANTED_UNITS 16
-#define BIAS_ROWS 64         /* of dy per unit of db */
 #define NEXT_BLOCK_BYTES 128 /* of the next tile's block of x that a visit fetches */
 #define ROW_AHEAD 2          /* visits ahead whose row of dy is fetched; the index has 8 more than there are */
 
@@ -37,7 +37,7 @@ static void count_units(gradient_shape *s, bool dw, bool db) {
     s->k_blocks = quotient_up(s->K, s->k_block);
     s->parts = quotient_up(WANTED_UNITS, s->groups * s->k_blocks);
     s->products = dw ? s->groups * s->k_blocks * s->parts : 0;
-    s->biases = db ? quotient_up(s->N, BIAS_ROWS) : 0;
+    s->biases = db ? quotient_up(s->N, COLUMN_SUMS_ROWS) : 0;
 }
 
 static int64_t round_up(int64_t n) { return quotient_up(n, 64) * 64; }
@@ -45,7 +45,8 @@ static int64_t round_up(int64_t n) { return quotient_up(n, 64) * 64; }
 /* Bytes of scratch: the last tile's rows of dy and block of x, the buckets of the part, the sums but for 4 bytes per non-zero. Units
  * of db have less. */
 static int64_t row_copy_bytes(const gradient_shape *s) {
-    return round_up(4 * (s->rows > BIAS_ROWS ? s->rows : BIAS_ROWS + BATCH) * s->W);
+    const int64_t bytes = 4 * s->rows * s->W, others = column_sums_scratch(s->W);
+    return round_up(bytes > others ? bytes : others);
 }
 static int64_t block_copy_bytes(const gradient_shape *s) { return round_up(4 * s->k_block * s->W); }
 static int64_t bucket_bytes(const gradient_shape *s) { return round_up(4 * s->k_block); }
@@ -99,67 +100,6 @@ bool describe_sparse_weight_gradient(const cg_group *g, const cg_target *target,
     return ok;
 }
 
-/* ---- registers: eight sums of vectors -> eight numbers ---- */
-
-/* For two vectors of n lanes: from[half] of each block of four of `a`, then of `b`, interleaved as `pairs` says. */
-static cg_val fold_within(emitter *e, cg_val a, cg_val b, bool pairs) {
-    unsigned n = em_lanes_of(a), low[64], high[64];
-    for (unsigned i = 0; i < n; i += 4) {
-        const unsigned single[] = {i, n + i, i + 1, n + i + 1}, paired[] = {i, i + 1, n + i, n + i + 1};
-        for (unsigned l = 0; l < 4; l++) {
-            low[i + l] = pairs ? paired[l] : single[l];
-            high[i + l] = low[i + l] + 2;
-        }
-    }
-    return em_fadd(e, em_shuffle(e, a, b, n, low), em_shuffle(e, a, b, n, high));
-}
-
-/* Lane l of the result, of four: the sum over the blocks of four of `a`. */
-static cg_val fold_blocks(emitter *e, cg_val a) {
-    for (unsigned n = em_lanes_of(a) / 2; n >= 4; n /= 2) {
-        unsigned low[64], high[64];
-        for (unsigned l = 0; l < n; l++) low[l] = l, high[l] = n + l;
-        a = em_fadd(e, em_shuffle(e, a, a, n, low), em_shuffle(e, a, a, n, high));
-    }
-    return a;
-}
-
-/* The same for two vectors of at least eight lanes: eight lanes, those of `a` and those of `b`. */
-static cg_val fold_two(emitter *e, cg_val a, cg_val b) {
-    unsigned n = em_lanes_of(a), low[64], high[64];
-    for (unsigned l = 0; l < n / 2; l++) {
-        low[l] = l, low[n / 2 + l] = n + l;
-        high[l] = n / 2 + l, high[n / 2 + l] = n + n / 2 + l;
-    }
-    cg_val both = em_fadd(e, em_shuffle(e, a, b, n, low), em_shuffle(e, a, b, n, high)); /* [a | b], half the blocks each */
-    for (; n > 8; n /= 2) {
-        for (unsigned l = 0; l < n / 4; l++) {
-            low[l] = l, low[n / 4 + l] = n / 2 + l;
-            high[l] = n / 4 + l, high[n / 4 + l] = n / 2 + n / 4 + l;
-        }
-        both = em_fadd(e, em_shuffle(e, both, both, n / 2, low), em_shuffle(e, both, both, n / 2, high));
-    }
-    return both;
-}
-
-/* Adds the numbers that the lanes of sum[0, count) add up to, to the numbers at `to`; 8 of them if count > 4, else 4. */
-static void add_sums(emitter *e, cg_val sum[BATCH], unsigned count, cg_val to) {
-    unsigned lanes = em_lanes_of(sum[0]);
-    cg_val quad[2];
-    for (unsigned i = count; i < BATCH; i++) sum[i] = em_const(e, lanes, 0);
-    for (unsigned q = 0; q < 2; q++)
-        quad[q] = fold_within(e, fold_within(e, sum[4 * q], sum[4 * q + 1], false),
-                              fold_within(e, sum[4 * q + 2], sum[4 * q + 3], false), true);
-    if (count > 4 && lanes >= 8) {
-        em_store(e, em_fadd(e, em_load(e, 8, to, 32), fold_two(e, quad[0], quad[1])), to, 32);
-        return;
-    }
-    for (unsigned q = 0; q < (count + 3) / 4; q++) {
-        cg_val at = em_at_int(e, to, 16 * q);
-        em_store(e, em_fadd(e, em_load(e, 4, at, 16), fold_blocks(e, quad[q])), at, 16);
-    }
-}
-
 /* ---- the walk ---- */
 
 typedef struct gradient_code {
@@ -193,7 +133,7 @@ static void emit_batch(emitter *e, const gradient_code *c, cg_val x, const cg_va
             cg_val part = em_load(e, c->lanes, em_at_int(e, entry[i], 4 * (int64_t)(v * c->lanes)), 4 * c->lanes);
             sum[i] = v == 0 ? em_fmul(e, dy[0], part) : em_fma(e, dy[v], part, sum[i]);
         }
-    add_sums(e, sum, count, sums);
+    lane_sums_add(e, sum, count, sums);
 }
 
 /* While a visit of `row` runs, a later visit's row of dy is fetched into L1; into L2, what the next tile needs: its row of dy, and a part
@@ -364,41 +304,6 @@ static void emit_product_unit(emitter *e, const gradient_code *c, cg_val unit) {
     emit_results(e, c, &u);
 }
 
-/* db of BIAS_ROWS rows of W: per row one vector of sums in scratch, then eight rows at a time to numbers. */
-static void emit_bias_unit(emitter *e, const gradient_code *c, cg_val unit) {
-    const int64_t W = c->s.W, step = 4 * (int64_t)c->lanes;
-    cg_val row0 = em_mul_int(e, unit, BIAS_ROWS), n_rows = em_min(e, em_int(e, BIAS_ROWS), em_sub(e, em_int(e, c->s.N), row0));
-    em_loop clear, tiles, rows, vectors, results;
-    em_loop_begin(e, &clear, em_int(e, 0), em_int(e, BIAS_ROWS * step), step, NULL, 0);
-    em_store(e, em_const(e, c->lanes, 0), em_at(e, c->row_copy, clear.index), (unsigned)step);
-    em_loop_end(e, &clear, NULL);
-    em_loop_begin(e, &tiles, em_int(e, 0), c->n_tiles, 1, NULL, 0);
-    cg_val tile = em_index(e, em_index(e, c->dy, tiles.index, 4 * c->s.N * W), row0, 4 * W);
-    cg_val used = em_sub(e, c->n_rows, em_mul_int(e, tiles.index, W));
-    em_loop_begin(e, &rows, em_int(e, 0), n_rows, 1, NULL, 0);
-    cg_val to = em_index(e, c->row_copy, rows.index, step), row = em_index(e, tile, rows.index, 4 * W),
-           sum = em_load(e, c->lanes, to, (unsigned)step);
-    em_loop_begin(e, &vectors, em_int(e, 0), em_int(e, W), c->lanes, &sum, 1);
-    cg_val inside = em_lanes_in_range(e, c->lanes, vectors.index, em_int(e, 0), used);
-    cg_val part = em_load(e, c->lanes, em_index(e, row, vectors.index, 4), (unsigned)step);
-    sum = em_fadd(e, vectors.carried[0], em_select(e, inside, part, em_const(e, c->lanes, 0)));
-    em_loop_end(e, &vectors, &sum);
-    em_store(e, vectors.carried[0], to, (unsigned)step);
-    em_loop_end(e, &rows, NULL);
-    em_loop_end(e, &tiles, NULL);
-    /* rows past N are zeros in scratch, which has room for them */
-    em_loop_begin(e, &results, em_int(e, 0), n_rows, BATCH, NULL, 0);
-    cg_val eight[BATCH];
-    for (unsigned i = 0; i < BATCH; i++)
-        eight[i] = em_load(e, c->lanes, em_index(e, c->row_copy, em_add_int(e, results.index, i), step), (unsigned)step);
-    cg_val room = em_at_int(e, c->row_copy, BIAS_ROWS * step);
-    for (unsigned i = 0; i < BATCH; i += 4) em_store(e, em_const(e, 4, 0), em_at_int(e, room, 4 * i), 16);
-    add_sums(e, eight, BATCH, room);
-    emit_copy(e, em_index(e, c->db, em_add(e, row0, results.index), 4), room,
-              em_min(e, em_int(e, BATCH), em_sub(e, n_rows, results.index)), 4);
-    em_loop_end(e, &results, NULL);
-}
-
 /* Vectors of dy to hold beside the sums of a batch, an address and a product. */
 static unsigned held_vectors(const emitter *e, unsigned lanes, int64_t W) {
     unsigned spare = e->target->vector_registers - BATCH - 2, most = 1;
@@ -436,13 +341,14 @@ void emit_sparse_weight_gradient(emitter *e, const cg_kernel *k) {
     c.buckets = em_at_int(e, c.block_copy, block_copy_bytes(&c.s));
     c.sums = em_at_int(e, c.buckets, bucket_bytes(&c.s));
     read_header(e, &c);
+    const column_sums sums = {c.s.N, c.s.W, c.lanes, c.n_rows, c.dy, c.db, c.row_copy};
     em_loop units;
     em_loop_begin(e, &units, em_begin_unit(e), em_end_unit(e), 1, NULL, 0);
     em_if kind;
     em_if_begin(e, &kind, em_less(e, units.index, em_int(e, c.s.products)));
     if (dw) emit_product_unit(e, &c, units.index);
     em_else(e, &kind);
-    if (db) emit_bias_unit(e, &c, em_add_int(e, units.index, -c.s.products));
+    if (db) column_sums_emit(e, &sums, em_mul_int(e, em_add_int(e, units.index, -c.s.products), COLUMN_SUMS_ROWS));
     em_if_end(e, &kind);
     em_loop_end(e, &units, NULL);
 }

@@ -7,13 +7,14 @@
 #include <string.h>
 
 int64_t packing_bytes(plan_packing packing, uint32_t parameter, int64_t n_rows, int64_t n_columns) {
-    int64_t rows = n_rows, elements, bytes;
-    if (packing == PACKING_PANELS) {
+    const bool transposed = packing == PACKING_TRANSPOSED_PANELS;
+    int64_t rows = transposed ? n_columns : n_rows, others = transposed ? n_rows : n_columns, elements, bytes;
+    if (transposed || packing == PACKING_PANELS) {
         int64_t r = parameter;
-        if (r == 0 || __builtin_add_overflow(n_rows, r - 1, &rows)) return -1;
+        if (r == 0 || __builtin_add_overflow(rows, r - 1, &rows)) return -1;
         rows = rows / r * r;
     }
-    if (__builtin_mul_overflow(rows, n_columns, &elements) || __builtin_mul_overflow(elements, (int64_t)sizeof(float), &bytes))
+    if (__builtin_mul_overflow(rows, others, &elements) || __builtin_mul_overflow(elements, (int64_t)sizeof(float), &bytes))
         return -1;
     return bytes;
 }
@@ -77,10 +78,24 @@ static void pack_panel(void *user, size_t worker, size_t chunk) {
     }
 }
 
+/* One panel of the transposed weight: rows_per_chunk columns side by side for each row. */
+static void pack_transposed_panel(void *user, size_t worker, size_t chunk) {
+    (void)worker;
+    const pack_job *job = user;
+    const int64_t r = job->rows_per_chunk, first = (int64_t)chunk * r, rest = job->n_columns - first, n = rest < r ? rest : r;
+    float *panel = job->out + first * job->n_rows; /* [N][R] */
+    for (int64_t row = 0; row < job->n_rows; row++) {
+        for (int64_t i = 0; i < n; i += PACK_BLOCK)
+            read_run(job->weight, row, first + i, n - i < PACK_BLOCK ? n - i : PACK_BLOCK, panel + row * r + i);
+        for (int64_t i = n; i < r; i++) panel[row * r + i] = 0;
+    }
+}
+
 void packing_make(plan_packing packing, uint32_t parameter, const ir_tensor *weight, thread_pool *pool, float *out) {
     pack_job job = {.weight = weight, .n_rows = weight->dims[0], .n_columns = weight->dims[1], .out = out};
     if (job.n_rows == 0 || job.n_columns == 0) return;
-    job.rows_per_chunk = packing == PACKING_PANELS ? (int64_t)parameter : 64;
-    int64_t chunks = (job.n_rows + job.rows_per_chunk - 1) / job.rows_per_chunk;
-    thread_pool_run(pool, packing == PACKING_PANELS ? pack_panel : pack_rows, &job, (size_t)chunks);
+    const bool transposed = packing == PACKING_TRANSPOSED_PANELS, panels = transposed || packing == PACKING_PANELS;
+    job.rows_per_chunk = panels ? (int64_t)parameter : 64;
+    int64_t rows = transposed ? job.n_columns : job.n_rows, chunks = (rows + job.rows_per_chunk - 1) / job.rows_per_chunk;
+    thread_pool_run(pool, transposed ? pack_transposed_panel : panels ? pack_panel : pack_rows, &job, (size_t)chunks);
 }

@@ -80,7 +80,7 @@ static pofac_status inspect_buffer(const inspection *in, const plan_buffer *b, c
     const bool positions = b->type->kind == TYPE_PATTERN;
     if (!positions || b->packing == PACKING_SPARSE_INDEX) {
         if (b->packing == PACKING_SPARSE_INDEX || b->packing == PACKING_SPARSE_VALUES) TRY(sparse_bytes(in, b, t, &bytes));
-        else if (b->packing == PACKING_PANELS && t->rank == 2)
+        else if ((b->packing == PACKING_PANELS || b->packing == PACKING_TRANSPOSED_PANELS) && t->rank == 2)
             bytes = packing_bytes(b->packing, b->packing_parameter, t->dims[0], t->dims[1]);
         else bytes = tensor_elements(t) * (int64_t)dtype_bits(b->type->dtype) / 8;
     }

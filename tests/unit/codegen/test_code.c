@@ -58,7 +58,9 @@ static const char every_kernel[] =
     "  %35 = linear %16, %34, %5, %32 : f32[B*S,48] tiles<32>\n"
     "  %36 = linear_input_gradient %16, %33, %32 : f32[B*S,48] tiles<32>\n"
     "  %37 = relayout %36 : f32[B*S,48]\n"
-    "  return \"dx\" = %37, \"sparse\" = %35, \"dw\" = %33, \"db\" = %33#1, \"norm\" = %31, \"y\" = %24, \"lse\" = %17#1, "
+    "  %38:2 = linear_weight_gradient %16, %18 : f32[48,48], f32[48]\n"
+    "  return \"dense\" = %38, \"dx\" = %37, \"sparse\" = %35, \"dw\" = %33, \"db\" = %33#1, \"norm\" = %31, \"y\" = %24, \"lse\" "
+    "= %17#1, "
     "\"cast\" = %25, \"mean\" = %15#1, \"ids\" = %28\n"
     "}\n";
 

@@ -203,6 +203,50 @@ static void sparse_products_of_bert_sizes(void **unused) {
     for (size_t i = 0; i < N_OF(shapes); i++) check_sparse_products(&shapes[i], SHARE_10, i == 0, NULL);
 }
 
+/* ---- dense weights ---- */
+
+static void check_dense_gradients(const shape *s, bool wants_dw, bool wants_db) {
+    named_tensors state = {.what = "state"};
+    char nodes[1024];
+    const long long N = s->N, K = s->K;
+    add_weight(&state, FULL, s->N, s->K);
+    snprintf(nodes, sizeof nodes,
+             "  %%8:2 = linear_weight_gradient %%6, %%7 : f32[%lld,%lld], f32[%lld]\n"
+             "  return %s%s%s\n",
+             N, K, N, wants_dw ? "\"dw\" = %8" : "", wants_dw && wants_db ? ", " : "", wants_db ? "\"db\" = %8#1" : "");
+    check(s, &state, "weight_gradient", nodes, weight_gradient_bound(s));
+    snprintf(nodes, sizeof nodes,
+             "  %%8 = state {name = \"w\"} : f32[%lld,%lld]\n"
+             "  %%9 = linear_input_gradient %%7, %%8 : f32[T,%lld] tiles<%d>\n"
+             "  %%10 = relayout %%9 : f32[T,%lld]\n"
+             "  %%11 = relayout %%6 : f32[T,%lld]\n"
+             "  return \"dx\" = %%10, \"x\" = %%11\n",
+             N, K, K, s->W, K, K);
+    check(s, &state, "linear", nodes, input_gradient_bound(s));
+    named_tensors_free(&state);
+}
+
+static void dense_gradients_of_odd_sizes(void **unused) {
+    (void)unused;
+    static const shape shapes[] = {{1, 1, 1, 16},    {3, 5, 2, 4},      {17, 13, 9, 8},
+                                   {33, 70, 31, 32}, {70, 19, 150, 64}, {5, 66, 40, 12}};
+    for (size_t i = 0; i < N_OF(shapes); i++) check_dense_gradients(&shapes[i], i != 1, i != 2);
+}
+
+static void dense_gradients_of_any_number_of_tokens(void **unused) {
+    (void)unused;
+    for (int64_t T = 1; T <= 70; T += T < 8 || T % 16 > 13 || T % 16 < 2 ? 1 : 5) {
+        const shape s = {T, 25, 40, T % 2 ? 32 : 64};
+        check_dense_gradients(&s, true, true);
+    }
+}
+
+static void dense_gradients_of_bert_sizes(void **unused) {
+    (void)unused;
+    static const shape shapes[] = {{300, 100, 768, 64}, {100, 1000, 300, 32}};
+    for (size_t i = 0; i < N_OF(shapes); i++) check_dense_gradients(&shapes[i], true, true);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sparse_weight_gradients_of_odd_sizes),
@@ -213,6 +257,9 @@ int main(void) {
         cmocka_unit_test(sparse_products_of_odd_sizes),
         cmocka_unit_test(sparse_products_with_parameters),
         cmocka_unit_test(sparse_products_of_bert_sizes),
+        cmocka_unit_test(dense_gradients_of_odd_sizes),
+        cmocka_unit_test(dense_gradients_of_any_number_of_tokens),
+        cmocka_unit_test(dense_gradients_of_bert_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

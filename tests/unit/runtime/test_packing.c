@@ -29,6 +29,9 @@ static void bytes_of_packings(void **unused) {
         {PACKING_PANELS, 4, 0, 5, 0},
         {PACKING_PANELS, 4, 5, 0, 0},
         {PACKING_PANELS, 0, 5, 5, -1},
+        {PACKING_TRANSPOSED_PANELS, 4, 5, 3, 80},
+        {PACKING_TRANSPOSED_PANELS, 0, 5, 5, -1},
+        {PACKING_TRANSPOSED_PANELS, 2, 0, INT64_MAX, -1},
         {PACKING_PANELS, UINT32_MAX, 1, 1, 4 * (int64_t)UINT32_MAX},
         {PACKING_PANELS, 2, INT64_MAX, 0, -1},
         {PACKING_PANELS, 16, INT64_C(1) << 31, INT64_C(1) << 31, -1},
@@ -69,6 +72,10 @@ static double element(int64_t i) { return (double)rng_below(rng_key_make(7, "wei
 /* What must stand at `at` of a packed weight. */
 static double wanted_at(plan_packing packing, uint32_t r, int64_t n, int64_t k, int64_t at) {
     if (packing == PACKING_NONE) return element(at);
+    if (packing == PACKING_TRANSPOSED_PANELS) {
+        int64_t first = at / (n * r) * r, row_of = at / r % n, column_of = first + at % r;
+        return column_of < k ? element(row_of * k + column_of) : 0.0;
+    }
     int64_t panel = at / (k * r), column = at / r % k, row = panel * r + at % r;
     return row < n ? element(row * k + column) : 0.0;
 }
@@ -102,7 +109,9 @@ static void packed_weights_equal_plain_loops(void **unused) {
     for (size_t i = 0; i < N * N; i++) {
         check_packing(PACKING_NONE, 0, IR_F32, sizes[i / N], sizes[i % N], 0, 1 + i % 3);
         for (size_t p = 0; p < sizeof panels / sizeof *panels; p++)
-            check_packing(PACKING_PANELS, panels[p], IR_F32, sizes[i / N], sizes[i % N], 0, 1 + p % 3);
+            for (int t = 0; t < 2; t++)
+                check_packing(t ? PACKING_TRANSPOSED_PANELS : PACKING_PANELS, panels[p], IR_F32, sizes[i / N], sizes[i % N], 0,
+                              1 + p % 3);
     }
 }
 
@@ -113,6 +122,7 @@ static void large_weights(void **unused) {
     for (size_t d = 0; d < 4; d++)
         for (int64_t k = 255; k <= 514; k += k == 257 ? 255 : 1) {
             check_packing(PACKING_PANELS, 6, dtypes[d], 13, k, 0, 2);
+            check_packing(PACKING_TRANSPOSED_PANELS, k < 257 ? 6 : 100, dtypes[d], 13, k, 0, 2);
             check_packing(PACKING_NONE, 0, dtypes[d], 130, k, 0, 2);
         }
 }
@@ -131,6 +141,8 @@ static void empty_weights(void **unused) {
     (void)unused;
     check_packing(PACKING_PANELS, 4, IR_F32, 0, 3, 0, 1);
     check_packing(PACKING_PANELS, 4, IR_F32, 3, 0, 0, 1);
+    check_packing(PACKING_TRANSPOSED_PANELS, 4, IR_F32, 3, 0, 0, 1);
+    check_packing(PACKING_TRANSPOSED_PANELS, 4, IR_F32, 0, 3, 0, 1);
     check_packing(PACKING_NONE, 0, IR_F16, 0, 3, 0, 1);
 }
 
@@ -158,8 +170,9 @@ static void special_numbers(void **unused) {
 /* Every packing of packings.def is one that the tests above know. */
 static void packings_have_names(void **unused) {
     (void)unused;
-    static const plan_packing tested[] = {PACKING_NONE, PACKING_PANELS, PACKING_SPARSE_INDEX, PACKING_SPARSE_VALUES,
-                                          PACKING_SPARSE_ORDER};
+    static const plan_packing tested[] = {PACKING_NONE, PACKING_PANELS, PACKING_TRANSPOSED_PANELS,
+                                          /* in test_sparse_packing.c */
+                                          PACKING_SPARSE_INDEX, PACKING_SPARSE_VALUES, PACKING_SPARSE_ORDER};
     assert_int_equal(N_PACKINGS, sizeof tested / sizeof *tested);
     assert_string_equal(plan_packing_name(PACKING_NONE), "rows");
     assert_string_equal(plan_packing_name(PACKING_PANELS), "panels");

@@ -1,0 +1,196 @@
+/*
+ * linear_weight_gradient of a dense weight: dw [N,K] = dy^T x, db = column sums of dy; x [R,K] and dy [R,N] in tiles<W>.
+ *
+ * A unit is a block of rows of dw times a strip of its columns, over all tokens, so that no partial sums meet. For a group of tiles at a
+ * time the strip of x is transposed into scratch, [token][column], and then the register block of gemm_block.h takes panels of rows:
+ * numbers of dy, which stand side by side in a tile, are broadcast, vectors along the columns are multiplied with them, the sum over
+ * the tokens of the group stays in registers and is added to the sums in scratch. In the end these are copied to dw. Columns past K
+ * repeat the last one and are not copied; tokens past R are not counted. Units behind these sum db.
+ *
+ * operands: x, dy, [dw], [db]. dims: R.
+ */
+#include "codegen/column_sums.h"
+#include "codegen/gemm_block.h"
+#include "codegen/transpose.h"
+
+#define STRIP_VECTORS 8  /* of columns of a unit */
+#define MOST_ROWS 768    /* of dw, of a unit: sums of 384 KB with vectors of 16 lanes */
+#define GROUP_TOKENS 256 /* whose strip of x is 128 KB then */
+#define BLOCK_VECTORS 2
+
+typedef struct gradient_shape {
+    int64_t N, K, W, lanes, panel; /* lanes of vectors along the columns; rows of a register block */
+    int64_t strip, strips, rows, blocks, tiles;
+} gradient_shape;
+
+static int64_t parts(int64_t n, int64_t of) { return (n + of - 1) / of; }
+
+/* `rows`: rows that the registers of the target hold; `lanes`: of its vectors. */
+static gradient_shape make_shape(int64_t N, int64_t K, int64_t W, int64_t lanes, int64_t rows) {
+    gradient_shape s = {.N = N, .K = K, .W = W, .lanes = lanes, .panel = rows < N ? rows : N};
+    s.strip = STRIP_VECTORS * lanes;
+    while (s.strip > BLOCK_VECTORS * lanes && s.strip / 2 >= K) s.strip /= 2;
+    s.strips = parts(K, s.strip);
+    s.blocks = parts(N, MOST_ROWS);
+    s.rows = parts(parts(N, s.blocks), s.panel) * s.panel;
+    s.blocks = parts(N, s.rows);
+    s.tiles = W < GROUP_TOKENS ? GROUP_TOKENS / W : 1;
+    return s;
+}
+
+static int64_t strip_bytes(const gradient_shape *s) { return 4 * s->tiles * s->W * s->strip; }
+
+bool describe_weight_gradient(const cg_group *g, const cg_target *target, cg_kernel *k) {
+    const ir_node *n = group_single(g, OP_linear_weight_gradient);
+    if (!n || node_input(n, 2)) return false;
+    const ir_type *x = graph_type(g->graph, n->inputs[0]), *dy = graph_type(g->graph, n->inputs[1]);
+    if (!is_f32_tiles(x) || !is_f32_tiles(dy)) return false;
+    bool wants_dw = g->stored[n->first_result], wants_db = g->stored[n->first_result + 1];
+    gradient_shape s = make_shape(type_features(dy), type_features(x), x->tile, target->vector_bytes / 4, gemm_block_rows(target));
+    const int64_t products = wants_dw ? s.strips * s.blocks : 0, biases = wants_db ? parts(s.N, COLUMN_SUMS_ROWS) : 0;
+    if (kernel_option(k, "tile", s.W) != s.W) return false;
+    kernel_operand(k, n->inputs[0]);
+    kernel_operand(k, n->inputs[1]);
+    if (wants_dw) kernel_operand(k, n->first_result);
+    if (wants_db) kernel_operand(k, n->first_result + 1);
+    kernel_set(k, "N", s.N);
+    kernel_set(k, "K", s.K);
+    kernel_set(k, "W", s.W);
+    kernel_set(k, "dw", wants_dw);
+    kernel_set(k, "db", wants_db);
+    kernel_dim(k, x->dims[0]);
+    k->work = dim_const(products + biases);
+    const int64_t bytes = strip_bytes(&s) + 4 * s.rows * s.strip, others = column_sums_scratch(s.W);
+    k->scratch_bytes = dim_const(bytes > others ? bytes : others);
+    k->flops = kernel_scaled(x->dims[0], 2 * s.N * s.K, 0, NULL);
+    k->bytes = kernel_scaled(x->dims[0], 4 * (s.N + s.K), 4 * s.N * s.K, NULL);
+    return true;
+}
+
+typedef struct gradient_code {
+    gradient_shape s;
+    unsigned tile_lanes; /* of vectors along the tokens */
+    cg_val x, dy, dw, n_rows, n_tiles;
+    cg_val strip, sums; /* scratch */
+} gradient_code;
+
+/* The strip of one tile from column0 on, to [W][strip] at `to`: squares of lanes by lanes are transposed in registers. */
+static void emit_strip(emitter *e, const gradient_code *c, cg_val x, cg_val column0, cg_val to) {
+    const unsigned n = transpose_size(c->tile_lanes, c->s.strip), align = 4 * n;
+    em_loop columns, tokens;
+    em_loop_begin(e, &columns, em_int(e, 0), em_int(e, c->s.strip), n, NULL, 0);
+    em_loop_begin(e, &tokens, em_int(e, 0), em_int(e, c->s.W), n, NULL, 0);
+    cg_val row[TRANSPOSE_MAX];
+    for (unsigned i = 0; i < n; i++) {
+        cg_val column = em_min(e, em_add(e, column0, em_add_int(e, columns.index, i)), em_int(e, c->s.K - 1));
+        row[i] = em_load(e, n, em_at(e, em_index(e, x, column, 4 * c->s.W), em_mul_int(e, tokens.index, 4)), align);
+    }
+    transpose_emit(e, row, n);
+    for (unsigned i = 0; i < n; i++)
+        em_store(e, row[i],
+                 em_at(e, em_index(e, to, em_add_int(e, tokens.index, i), 4 * c->s.strip), em_mul_int(e, columns.index, 4)), align);
+    em_loop_end(e, &tokens, NULL);
+    em_loop_end(e, &columns, NULL);
+}
+
+/* `rows` rows of dw from dy's row on with one part of the strip, summed over the tiles of a group and added to the sums at `out`. */
+static void emit_block(emitter *e, const gradient_code *c, unsigned rows, cg_val x, cg_val dy, cg_val n_tiles, cg_val n_tokens,
+                       cg_val out) {
+    const gradient_shape *s = &c->s;
+    const unsigned lanes = (unsigned)s->lanes, n = rows * BLOCK_VECTORS;
+    const gemm_block g = {.rows = rows,
+                          .vectors = BLOCK_VECTORS,
+                          .lanes = lanes,
+                          .x_step = 4 * s->strip,
+                          .w_step = 4,
+                          .w_row_step = 4 * s->W,
+                          .x_align = 4 * lanes,
+                          .unroll = 4};
+    cg_val sum[GEMM_MAX_SUMS], to[GEMM_MAX_SUMS];
+    for (unsigned i = 0; i < n; i++) {
+        to[i] = em_at_int(e, out, 4 * (i / BLOCK_VECTORS * s->strip + i % BLOCK_VECTORS * lanes));
+        sum[i] = em_const(e, lanes, 0);
+    }
+    em_loop tiles;
+    em_loop_begin(e, &tiles, em_int(e, 0), n_tiles, 1, sum, n);
+    for (unsigned i = 0; i < n; i++) sum[i] = tiles.carried[i];
+    cg_val count = em_min(e, em_int(e, s->W), em_sub(e, n_tokens, em_mul_int(e, tiles.index, s->W)));
+    gemm_block_emit(e, &g, em_index(e, x, tiles.index, 4 * s->W * s->strip), em_index(e, dy, tiles.index, 4 * s->N * s->W), count,
+                    sum);
+    em_loop_end(e, &tiles, sum);
+    for (unsigned i = 0; i < n; i++)
+        em_store(e, em_fadd(e, em_load(e, lanes, to[i], 4 * lanes), tiles.carried[i]), to[i], 4 * lanes);
+}
+
+/* All rows of the unit, panel after panel, with each part of the strip, which stays in L1 meanwhile. */
+static void emit_group(emitter *e, const gradient_code *c, cg_val dy, cg_val n_unit_rows, cg_val n_tiles, cg_val n_tokens) {
+    const gradient_shape *s = &c->s;
+    const int64_t rest = s->N % s->panel;
+    em_loop strips, panels;
+    cg_val whole = em_mul_int(e, em_div_int(e, n_unit_rows, s->panel), s->panel);
+    em_loop_begin(e, &strips, em_int(e, 0), em_int(e, 4 * s->strip), 4 * BLOCK_VECTORS * s->lanes, NULL, 0);
+    cg_val x = em_at(e, c->strip, strips.index), out = em_at(e, c->sums, strips.index);
+    em_loop_begin(e, &panels, em_int(e, 0), whole, s->panel, NULL, 0);
+    emit_block(e, c, (unsigned)s->panel, x, em_index(e, dy, panels.index, 4 * s->W), n_tiles, n_tokens,
+               em_index(e, out, panels.index, 4 * s->strip));
+    em_loop_end(e, &panels, NULL);
+    if (rest > 0) {
+        em_if last;
+        em_if_begin(e, &last, em_less(e, whole, n_unit_rows));
+        emit_block(e, c, (unsigned)rest, x, em_index(e, dy, whole, 4 * s->W), n_tiles, n_tokens,
+                   em_index(e, out, whole, 4 * s->strip));
+        em_if_end(e, &last);
+    }
+    em_loop_end(e, &strips, NULL);
+}
+
+static void emit_product_unit(emitter *e, const gradient_code *c, cg_val unit) {
+    const gradient_shape *s = &c->s;
+    cg_val column0 = em_mul_int(e, em_rem_int(e, unit, s->strips), s->strip),
+           row0 = em_mul_int(e, em_div_int(e, unit, s->strips), s->rows);
+    cg_val n_rows = em_min(e, em_int(e, s->rows), em_sub(e, em_int(e, s->N), row0));
+    cg_val n_columns = em_min(e, em_int(e, s->strip), em_sub(e, em_int(e, s->K), column0));
+    em_loop clear, groups, tiles, rows;
+    em_loop_begin(e, &clear, em_int(e, 0), em_int(e, 4 * s->rows * s->strip), 4 * s->lanes, NULL, 0);
+    em_store(e, em_const(e, (unsigned)s->lanes, 0), em_at(e, c->sums, clear.index), 4 * (unsigned)s->lanes);
+    em_loop_end(e, &clear, NULL);
+    em_loop_begin(e, &groups, em_int(e, 0), c->n_tiles, s->tiles, NULL, 0);
+    cg_val n_tiles = em_min(e, em_int(e, s->tiles), em_sub(e, c->n_tiles, groups.index));
+    cg_val n_tokens = em_sub(e, c->n_rows, em_mul_int(e, groups.index, s->W));
+    em_loop_begin(e, &tiles, em_int(e, 0), n_tiles, 1, NULL, 0);
+    cg_val x = em_index(e, c->x, em_add(e, groups.index, tiles.index), 4 * s->K * s->W);
+    emit_strip(e, c, x, column0, em_index(e, c->strip, tiles.index, 4 * s->W * s->strip));
+    em_loop_end(e, &tiles, NULL);
+    cg_val dy = em_index(e, em_index(e, c->dy, groups.index, 4 * s->N * s->W), row0, 4 * s->W);
+    emit_group(e, c, dy, n_rows, n_tiles, n_tokens);
+    em_loop_end(e, &groups, NULL);
+    em_loop_begin(e, &rows, em_int(e, 0), n_rows, 1, NULL, 0);
+    cg_val to = em_index(e, em_index(e, c->dw, em_add(e, row0, rows.index), 4 * s->K), column0, 4);
+    emit_copy(e, to, em_index(e, c->sums, rows.index, 4 * s->strip), n_columns, 4);
+    em_loop_end(e, &rows, NULL);
+}
+
+void emit_weight_gradient(emitter *e, const cg_kernel *k) {
+    const bool dw = kernel_get(k, "dw"), db = kernel_get(k, "db");
+    gradient_code c = {
+        .s = make_shape(kernel_get(k, "N"), kernel_get(k, "K"), kernel_get(k, "W"), e->lanes, gemm_block_rows(e->target)),
+        .x = em_buffer(e, 0),
+        .dy = em_buffer(e, 1),
+        .n_rows = em_dim(e, 0),
+        .strip = em_scratch(e)};
+    c.tile_lanes = tile_lanes(e->lanes, c.s.W);
+    c.dw = dw ? em_buffer(e, 2) : NULL;
+    c.n_tiles = em_div_int_up(e, c.n_rows, c.s.W);
+    c.sums = em_at_int(e, c.strip, strip_bytes(&c.s));
+    const column_sums sums = {c.s.N, c.s.W, c.tile_lanes, c.n_rows, c.dy, db ? em_buffer(e, dw ? 3 : 2) : NULL, c.strip};
+    const int64_t products = dw ? c.s.strips * c.s.blocks : 0;
+    em_loop units;
+    em_if kind;
+    em_loop_begin(e, &units, em_begin_unit(e), em_end_unit(e), 1, NULL, 0);
+    em_if_begin(e, &kind, em_less(e, units.index, em_int(e, products)));
+    if (dw) emit_product_unit(e, &c, units.index);
+    em_else(e, &kind);
+    if (db) column_sums_emit(e, &sums, em_mul_int(e, em_add_int(e, units.index, -products), COLUMN_SUMS_ROWS));
+    em_if_end(e, &kind);
+    em_loop_end(e, &units, NULL);
+}
