@@ -52,6 +52,7 @@ POFAC_MUST_USE pofac_status cg_jit_debug_parse(const char *text, const diag_sink
 typedef struct cg_options {
     cg_target target;
     const char *cache_dir; /* NULL: no cache. Created (mode 0700) where missing */
+    size_t threads;        /* cg_compile: that compile kernels side by side; 0 and 1: the calling one alone */
     unsigned jit_debug;    /* cg_compile: bits of cg_jit_debug */
     bool isolated;         /* cg_emit: LLVM works in a child process, where what it cannot select ends nothing but that */
 } cg_options;

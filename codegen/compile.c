@@ -7,6 +7,8 @@
  *   jit              objects -> functions
  */
 #include <llvm/Config/llvm-config.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
@@ -22,7 +24,6 @@ typedef struct compilation {
     const cg_options *options;
     const diag_sink *sink;
     lowering low;
-    machine *machine; /* made when the first kernel is not in the cache */
     object_cache *cache;
     jit *jit;
     plan *plan;
@@ -36,54 +37,111 @@ static double seconds_of(clockid_t clock) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static pofac_status compile_kernel(compilation *c, const lowered_kernel *k, strbuf *object) {
-    if (!c->machine) TRY(machine_create(&c->options->target, c->sink, &c->machine));
+/* ---- objects: from the cache, else compiled by several threads, each with a code generator of its own ---- */
+
+#define MOST_COMPILERS 16
+
+typedef struct kernel_object {
+    strbuf bytes;
+    bool cached;
+    double seconds; /* of processor time */
+    pofac_status status;
+} kernel_object;
+
+typedef struct compilers {
+    compilation *c;
+    kernel_object *objects; /* [kernels] */
+    atomic_size_t next;     /* kernel that nobody has taken yet */
+    pthread_mutex_t speaks; /* one thread at a time */
+    diag_sink alone;        /* the caller's, one thread at a time */
+    const diag_sink *sink;  /* NULL: nobody listens */
+} compilers;
+
+static void say_alone(void *user, const diag *d) {
+    compilers *all = user;
+    pthread_mutex_lock(&all->speaks);
+    all->c->sink->emit(all->c->sink->user, d);
+    pthread_mutex_unlock(&all->speaks);
+}
+
+static pofac_status compile_kernel(const compilers *all, machine *m, const lowered_kernel *k, strbuf *object) {
     emitter e;
-    em_begin_module(&e, &c->options->target, k->symbol);
+    em_begin_module(&e, &all->c->options->target, k->symbol);
     lower_emit(&e, k);
-    pofac_status status = machine_generate(c->machine, &e, CG_EMIT_OBJ, c->sink, object);
+    pofac_status status = machine_generate(m, &e, CG_EMIT_OBJ, all->sink, object);
     em_end_module(&e);
-    if (status == POFAC_OK && c->cache) object_cache_put(c->cache, k->key, object->data, object->size);
     return status;
 }
 
-/* The kernel's function; its object comes from the cache where it can. */
-static pofac_status link_kernel(compilation *c, const lowered_kernel *k, plan_code *code, plan_kernel *out) {
-    strbuf object = STRBUF_INIT;
-    pofac_status status = POFAC_OK;
-    double start = seconds_of(CLOCK_THREAD_CPUTIME_ID);
-    *code = (plan_code){.variant = k->variant, .symbol = k->symbol};
-    code->cached = c->cache && object_cache_get(c->cache, k->key, &object);
-    if (!code->cached) {
-        strbuf_clear(&object);
-        status = compile_kernel(c, k, &object);
-        code->compile_seconds = seconds_of(CLOCK_THREAD_CPUTIME_ID) - start;
+static void *compile_some(void *user) {
+    compilers *all = user;
+    const lowering *l = &all->c->low;
+    machine *m = NULL; /* made when the first kernel is not in the cache */
+    for (size_t i; (i = atomic_fetch_add(&all->next, 1)) < l->kernels.size;) {
+        kernel_object *o = &all->objects[i];
+        const double start = seconds_of(CLOCK_THREAD_CPUTIME_ID);
+        if (o->cached) continue;
+        if (!m) o->status = machine_create(&all->c->options->target, all->sink, &m);
+        if (o->status == POFAC_OK) o->status = compile_kernel(all, m, &l->kernels.data[i], &o->bytes);
+        o->seconds = seconds_of(CLOCK_THREAD_CPUTIME_ID) - start;
     }
-    if (status == POFAC_OK) {
-        code->bytes = code_bytes_of(object.data, object.size, k->symbol);
-        code_check_bounds(code, c->sink);
-        status = jit_add(c->jit, object.data, object.size, k->symbol, code->bytes, c->sink, out);
+    machine_destroy(m);
+    return NULL;
+}
+
+/* Fills objects; kernels that failed have a status. The calling thread works too, so that none that starts besides is needed. */
+static void make_objects(compilation *c, kernel_object *objects) {
+    compilers all = {.c = c, .objects = objects, .speaks = PTHREAD_MUTEX_INITIALIZER};
+    size_t missing = 0, n = 0;
+    pthread_t threads[MOST_COMPILERS];
+    all.alone = (diag_sink){.emit = say_alone, .user = &all};
+    all.sink = c->sink ? &all.alone : NULL;
+    for (size_t i = 0; i < c->low.kernels.size; i++) {
+        objects[i] = (kernel_object){.bytes = STRBUF_INIT};
+        objects[i].cached = c->cache && object_cache_get(c->cache, c->low.kernels.data[i].key, &objects[i].bytes);
+        if (!objects[i].cached) strbuf_clear(&objects[i].bytes), missing++;
     }
+    size_t wanted = c->options->threads < missing ? c->options->threads : missing;
+    while (n + 1 < wanted && n < MOST_COMPILERS && pthread_create(&threads[n], NULL, compile_some, &all) == 0) n++;
+    compile_some(&all);
+    for (size_t i = 0; i < n; i++) pthread_join(threads[i], NULL);
+}
+
+/* ---- functions ---- */
+
+static pofac_status link_kernel(compilation *c, const lowered_kernel *k, const kernel_object *o, plan_code *code,
+                                plan_kernel *out) {
+    TRY(o->status);
+    if (!o->cached && c->cache) object_cache_put(c->cache, k->key, o->bytes.data, o->bytes.size);
+    *code = (plan_code){.variant = k->variant, .symbol = k->symbol, .cached = o->cached, .compile_seconds = o->seconds};
+    code->bytes = code_bytes_of(o->bytes.data, o->bytes.size, k->symbol);
+    code_check_bounds(code, c->sink);
     c->plan->n_kernels_cached += code->cached;
     c->plan->code_bytes += code->bytes;
-    strbuf_free(&object);
-    return status;
+    return jit_add(c->jit, o->bytes.data, o->bytes.size, k->symbol, code->bytes, c->sink, out);
 }
 
 static pofac_status link_kernels(compilation *c) {
     lowering *l = &c->low;
-    plan_kernel *functions = ARENA_ARRAY(&c->plan->memory, plan_kernel, l->kernels.size + 1);
-    c->plan->codes = ARENA_ARRAY(&c->plan->memory, plan_code, l->kernels.size + 1);
-    if (!functions || !c->plan->codes) return diag_out_of_memory(c->sink);
+    const size_t n = l->kernels.size;
+    plan_kernel *functions = ARENA_ARRAY(&c->plan->memory, plan_kernel, n + 1);
+    kernel_object *objects = ARENA_ARRAY(&c->plan->memory, kernel_object, n + 1);
+    c->plan->codes = ARENA_ARRAY(&c->plan->memory, plan_code, n + 1);
+    if (!functions || !objects || !c->plan->codes) return diag_out_of_memory(c->sink);
     if (c->options->cache_dir) TRY(object_cache_open(c->options->cache_dir, c->sink, &c->cache));
     TRY(jit_create(c->options->jit_debug, c->sink, &c->jit));
     c->plan->code = c->jit;
     c->plan->free_code = jit_destroy;
-    for (size_t i = 0; i < l->kernels.size; i++) TRY(link_kernel(c, &l->kernels.data[i], &c->plan->codes[i], &functions[i]));
-    for (size_t i = 0; i < l->steps.size; i++)
+    make_objects(c, objects);
+    pofac_status status = POFAC_OK;
+    for (size_t i = 0; i < n; i++) {
+        if (status == POFAC_OK) status = link_kernel(c, &l->kernels.data[i], &objects[i], &c->plan->codes[i], &functions[i]);
+        strbuf_free(&objects[i].bytes);
+    }
+    for (size_t i = 0; i < l->steps.size && status == POFAC_OK; i++)
         if (l->step_kernel.data[i] != NO_KERNEL) l->steps.data[i].run = functions[l->step_kernel.data[i]];
-    c->plan->n_kernels = (uint32_t)l->kernels.size;
-    return POFAC_OK;
+    c->plan->n_kernels = (uint32_t)n;
+    return status;
 }
 
 static pofac_status fill_plan(compilation *c) {
@@ -133,7 +191,6 @@ pofac_status cg_compile(ir_module *module, const char *graph, const cg_options *
     compilation c = {.options = options, .sink = sink, .plan = p};
     pofac_status status = run_compilation(&c, graph);
     lowering_free(&c.low);
-    machine_destroy(c.machine);
     object_cache_close(c.cache);
     if (status != POFAC_OK) {
         plan_destroy(p);

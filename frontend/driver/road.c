@@ -31,6 +31,7 @@ static const char *default_cache_dir(arena *a) {
 pofac_status road_codegen_options(const road_options *options, arena *a, const diag_sink *sink, cg_options *out) {
     *out = (cg_options){0};
     if (!options->no_cache) out->cache_dir = options->cache_dir ? options->cache_dir : default_cache_dir(a);
+    out->threads = options->threads ? options->threads : thread_pool_default_threads();
     TRY(cg_jit_debug_parse(options->jit_debug, sink, &out->jit_debug));
     return cg_target_host(options->isa, a, sink, &out->target);
 }
