@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "ir/binding.h"
@@ -49,6 +50,7 @@ struct session {
     int64_t *times_ns;
     session_span *spans; /* [n_steps][threads] */
     bool profile, ran;
+    bool alone; /* nobody took the processor from the last run: workers may stay awake between steps, which others would pay for */
     session_memory memory;
 };
 
@@ -342,13 +344,20 @@ static plan_kernel kernel_of(const plan_step *step) {
     }
 }
 
+/* How often this thread had to leave a processor to somebody else; -1 when it is not known. */
+static long preemptions(void) {
+    struct rusage use;
+    return getrusage(RUSAGE_THREAD, &use) == 0 ? use.ru_nivcsw : -1;
+}
+
 static void run_kernel(session *s, const plan_step *step) {
     int64_t work = dim_eval(step->work, binding_of(s)), units = (work + step->work_per_unit - 1) / step->work_per_unit;
     step_run run = {s, step, kernel_of(step), s->profile ? spans_of(s, step) : NULL, units};
     for (uint32_t i = 0; i < step->n_buffers; i++)
         s->operands[i] = step->buffers[i] == UINT32_MAX ? NULL : s->pointers[step->buffers[i]];
     for (uint32_t i = 0; i < step->n_dims; i++) s->dims[i] = dim_eval(step->dims[i], binding_of(s));
-    thread_pool_run_in_series(s->pool, run_chunk, &run, (size_t)((units + step->grain - 1) / step->grain));
+    (s->alone ? thread_pool_run_in_series : thread_pool_run)(s->pool, run_chunk, &run,
+                                                             (size_t)((units + step->grain - 1) / step->grain));
 }
 
 /* The tensor that a buffer holds, in rows. */
@@ -439,9 +448,11 @@ pofac_status session_run(session *s, const tensor_source *inputs, const diag_sin
     TRY(check_ranges(s, sink));
     TRY(make_room(s, sink));
     pofac_status status = POFAC_OK;
+    const long preempted = preemptions();
     for (size_t i = 0; status == POFAC_OK && i < s->plan->n_steps; i++)
         status = s->profile ? profile_step(s, i, sink) : run_step(s, &s->plan->steps[i], sink);
-    thread_pool_rest(s->pool);
+    if (s->alone) thread_pool_rest(s->pool);
+    s->alone = preempted >= 0 && preemptions() == preempted;
     s->ran = status == POFAC_OK;
     return status;
 }
