@@ -113,6 +113,9 @@ static pofac_status count_kept(solver *s, const tensor_source *inputs, const ir_
     if (kept > upper)
         return diag_error(s->sink, POFAC_ERR_INPUT, NULL, "input %s keeps %" PRId64 " rows, wanted at most %" PRId64 " for %s",
                           name, kept, upper, symbol_name(s->graph->module->context, symbol));
+    if (s->values[symbol] >= 0 && s->values[symbol] != kept)
+        return diag_error(s->sink, POFAC_ERR_INPUT, NULL, "input %s keeps %" PRId64 " rows, other inputs say that %s is %" PRId64,
+                          name, kept, symbol_name(s->graph->module->context, symbol), s->values[symbol]);
     s->values[symbol] = kept;
     return POFAC_OK;
 }

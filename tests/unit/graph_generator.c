@@ -66,7 +66,7 @@ static const char *new_name(maker *m, const char *what, char text[64]) {
 static void keep_value(maker *m, ir_value v) {
     const ir_type *t = v ? graph_type(m->g, v) : NULL;
     if (!t || t->kind != TYPE_TENSOR || dtype_class(t->dtype) != DTYPE_FLOAT) return;
-    bool pooled = t->rank == 2 && t->dtype == IR_F32 && dim_is_const(t->dims[1], NULL) && !dim_is_const(t->dims[0], NULL);
+    bool pooled = t->rank == 2 && t->dtype == IR_F32 && dim_is_const(t->dims[1], NULL) && dim_equal(t->dims[0], m->tokens);
     if (!(pooled ? VEC_PUSH(&m->pool, v) : VEC_PUSH(&m->others, v))) fail_msg("memory is short");
 }
 
@@ -188,8 +188,7 @@ static void step_gradients(maker *m, ir_value x) {
     const ir_value to_input[3] = {dy, weight, pattern}, to_weight[3] = {x, dy, pattern};
     keep_value(m, node_add(m->g, OP_linear_input_gradient, to_input, 3, NULL, 0, NULL));
     ir_value dw = node_add(m->g, OP_linear_weight_gradient, to_weight, 3, NULL, 0, NULL);
-    keep_value(m, dw);
-    keep_value(m, dw + 1);
+    if (!VEC_PUSH(&m->others, dw) || !VEC_PUSH(&m->others, dw + 1)) fail_msg("memory is short"); /* no rows of tokens */
 }
 
 static ir_value layer_norm_of(maker *m, ir_value x) {

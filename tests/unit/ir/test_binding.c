@@ -130,12 +130,33 @@ static void errors_name_input_found_and_wanted(void **unused) {
     }
 }
 
+/* Rows that a mask keeps, and an input that says how many they are. */
+static void masks_and_inputs_agree(void **unused) {
+    (void)unused;
+    for (int64_t rows = 2; rows < 4; rows++) {
+        named_tensors inputs = {.what = "input"};
+        text_case c;
+        add(&inputs, "mask", IR_I64, 2, 2, 4); /* zeros: the first row of each sequence is kept */
+        add(&inputs, "x", IR_F32, 1, rows, 0);
+        int64_t *values = bind(&c,
+                               "%1 = input {name = \"mask\"} : i64[B,S]\n"
+                               "%2 = input {name = \"x\"} : f32[T]\n"
+                               "%3:2 = kept_rows %1 {rows = \"T\"} : i32[T], i32[B+1]\n"
+                               "return\n",
+                               &inputs);
+        if (rows == 2) assert_int_equal(number_of(&c, values, "T"), 2);
+        else assert_string_equal(strbuf_str(&c.messages), "input mask keeps 2 rows, other inputs say that T is 3");
+        free(values);
+        text_case_end(&c);
+        named_tensors_free(&inputs);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(solves_for_one_unknown),
-        cmocka_unit_test(solves_products_in_any_order),
-        cmocka_unit_test(leaves_what_is_not_told),
-        cmocka_unit_test(errors_name_input_found_and_wanted),
+        cmocka_unit_test(solves_for_one_unknown),  cmocka_unit_test(solves_products_in_any_order),
+        cmocka_unit_test(leaves_what_is_not_told), cmocka_unit_test(errors_name_input_found_and_wanted),
+        cmocka_unit_test(masks_and_inputs_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
