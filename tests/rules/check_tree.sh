@@ -62,6 +62,7 @@ may_include() {
     frontend/driver/*) [[ $to != frontend/cli/* && $to != tests/* ]] ;;
     frontend/cli/*) [[ $to == ir/* || $to == frontend/driver/* || $to == frontend/cli/* ]] ;;
     frontend/api/*) [[ $to == ir/* || $to == frontend/driver/* || $to == frontend/api/* ]] ;;
+    frontend/data/*) [[ $to == ir/* || $to == frontend/text/* || $to == frontend/data/* || $to =~ ^frontend/[^/]*$ ]] ;;
     frontend/*/*) # a reader: ir, its own folder, and the tables in frontend/
         reader=${from#frontend/}
         [[ $to == ir/* || $to == frontend/"${reader%%/*}"/* || $to =~ ^frontend/[^/]*$ ]] ;;
@@ -82,12 +83,13 @@ may_include_foreign() {
     pthreadpool.h) [[ $from == runtime/thread_pool.c ]] ;;
     sanitizer/tsan_interface.h) [[ $from == runtime/thread_pool.c ]] ;;
     xxhash.h) [[ $from == ir/support/hash.c ]] ;;
-    libxml/*) [[ $from == frontend/*xml*.[ch] ]] ;;
-    unicode/*) [[ $from == frontend/text/* ]] ;;
+    libxml/*) [[ $from == frontend/*xml*.[ch] || $from == frontend/data/*dump*.[ch] ]] ;;
+    unicode/*) [[ $from == frontend/text/* || $from == frontend/data/sentences*.[ch] ]] ;;
     jansson.h) # where JSON is read: through json_text.h, or lines of records
         [[ $from == ir/support/json_text.c || $from == frontend/driver/records.c ]] ||
             { [[ $from == frontend/*.c ]] && grep -q '"ir/support/json_text.h"' "$from"; } ;;
-    zlib.h) [[ $from == frontend/checkpoint/* ]] ;;
+    zlib.h) [[ $from == frontend/checkpoint/* || $from == frontend/data/* ]] ;;
+    bzlib.h | zstd.h) [[ $from == frontend/data/* ]] ;;
     pofac.h) [[ $from == examples/* ]] ;;
     sys/*.h | linux/*.h | arpa/*.h | netinet/*.h) true ;;
     assert.h | complex.h | ctype.h | dirent.h | dlfcn.h | errno.h | fcntl.h | fenv.h | float.h | fnmatch.h | ftw.h | getopt.h | glob.h) ;;
