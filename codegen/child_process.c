@@ -18,6 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ir/support/file_map.h"
+
 #define MARK "end"
 #define REASON_BYTES 200 /* of LLVM's first line: it may name a whole expression */
 
@@ -25,21 +27,10 @@ typedef struct child_files {
     int result, report, streams;
 } child_files;
 
-static bool write_all(int fd, const char *bytes, size_t n) {
-    while (n > 0) {
-        ssize_t done = write(fd, bytes, n);
-        if (done < 0 && errno == EINTR) continue;
-        if (done <= 0) return false;
-        bytes += done;
-        n -= (size_t)done;
-    }
-    return true;
-}
-
 /* ---- in the child ---- */
 
 static void end_with_reason(const char *reason) {
-    (void)write_all(STDERR_FILENO, reason, strlen(reason));
+    (void)!fd_write_all(STDERR_FILENO, reason, strlen(reason));
     _exit(1);
 }
 
@@ -65,8 +56,8 @@ _Noreturn static void be_the_child(child_work work, void *user, unsigned seconds
     if (status != POFAC_OK) strbuf_clear(&out);
     strbuf_putc(&report, (char)status);
     strbuf_append(&report, MARK, sizeof MARK);
-    if (strbuf_ok(&report) && write_all(files->result, strbuf_str(&out), out.size))
-        (void)write_all(files->report, strbuf_str(&report), report.size);
+    if (strbuf_ok(&report) && fd_write_all(files->result, strbuf_str(&out), out.size))
+        (void)!fd_write_all(files->report, strbuf_str(&report), report.size);
     _exit(0);
 }
 

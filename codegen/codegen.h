@@ -74,6 +74,15 @@ const cg_row *cg_kernel_row(size_t i);
 const cg_row *cg_target_row(size_t i);
 const cg_row *cg_architecture_row(size_t i);
 
+/* A parameter of a kernel that a variant may set (codegen/variants.def); NULL past the end. */
+typedef struct cg_parameter {
+    const char *kernel, *name;
+    const char *words; /* with blanks between, or NULL: a number */
+    int64_t least, most;
+    const char *meaning;
+} cg_parameter;
+const cg_parameter *cg_variant_row(size_t i);
+
 /*
  * Variants (attribute `variant` of a linear) that are worth measuring for a weight [N,K]: appends number `i`, from 0, the default
  * first; false past the end. `sparse`: of kernels that read the non-zeros alone.

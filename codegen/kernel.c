@@ -228,12 +228,6 @@ const ir_node *group_node(const cg_group *g, size_t i) { return &g->graph->nodes
 
 const ir_node *group_last(const cg_group *g) { return group_node(g, g->n_nodes - 1); }
 
-bool group_has(const cg_group *g, ir_value v) {
-    for (size_t i = 0; i < g->n_nodes; i++)
-        if (g->nodes[i] == g->graph->values.data[v].node) return true;
-    return false;
-}
-
 const ir_node *group_single(const cg_group *g, ir_op op) {
     const ir_node *n = group_node(g, 0);
     return g->n_nodes == 1 && n->op == op ? n : NULL;

@@ -123,7 +123,6 @@ ir_dtype kernel_get_dtype(const cg_kernel *k, const char *name);
 /* ---- about nodes and types ---- */
 const ir_node *group_node(const cg_group *g, size_t i);
 const ir_node *group_last(const cg_group *g);
-bool group_has(const cg_group *g, ir_value v); /* made by a node of the group */
 /* The only node of the group if it is an `op`, else NULL. */
 const ir_node *group_single(const cg_group *g, ir_op op);
 /* f32 [R,E] in tiles with a width that vectors divide and E a number. */

@@ -121,7 +121,6 @@ cg_val em_equal(emitter *e, cg_val a, cg_val b) { return LLVMBuildICmp(e->builde
 
 cg_val em_and(emitter *e, cg_val a, cg_val b) { return LLVMBuildAnd(e->builder, a, b, ""); }
 
-cg_val em_or(emitter *e, cg_val a, cg_val b) { return LLVMBuildOr(e->builder, a, b, ""); }
 
 cg_val em_select(emitter *e, cg_val condition, cg_val a, cg_val b) { return LLVMBuildSelect(e->builder, condition, a, b, ""); }
 

@@ -59,7 +59,6 @@ cg_val em_rem_int(emitter *e, cg_val a, int64_t b);
 cg_val em_less(emitter *e, cg_val a, cg_val b);  /* signed, i1 */
 cg_val em_equal(emitter *e, cg_val a, cg_val b); /* i1 */
 cg_val em_and(emitter *e, cg_val a, cg_val b);
-cg_val em_or(emitter *e, cg_val a, cg_val b);
 cg_val em_select(emitter *e, cg_val condition, cg_val a, cg_val b);
 cg_val em_min(emitter *e, cg_val a, cg_val b); /* signed */
 cg_val em_max(emitter *e, cg_val a, cg_val b);

@@ -133,17 +133,6 @@ bool object_cache_get(const object_cache *c, const char *key, strbuf *out) {
     return found;
 }
 
-static bool write_all(int fd, const char *bytes, size_t n) {
-    while (n > 0) {
-        ssize_t done = write(fd, bytes, n);
-        if (done < 0 && errno == EINTR) continue;
-        if (done <= 0) return false;
-        bytes += done;
-        n -= (size_t)done;
-    }
-    return true;
-}
-
 void object_cache_put(const object_cache *c, const char *key, const void *object, size_t n) {
     strbuf content = STRBUF_INIT, path = STRBUF_INIT, temporary = STRBUF_INIT;
     header h = {.version = OBJECT_CACHE_VERSION, .key_bytes = (uint32_t)strlen(key), .object_bytes = n};
@@ -159,7 +148,7 @@ void object_cache_put(const object_cache *c, const char *key, const void *object
         h.checksum_high = sum.high;
         memcpy(content.data, &h, sizeof h);
         int fd = mkostemp(temporary.data, O_CLOEXEC);
-        bool written = fd >= 0 && write_all(fd, content.data, content.size);
+        bool written = fd >= 0 && fd_write_all(fd, content.data, content.size);
         if (fd >= 0 && close(fd) != 0) written = false;
         if (fd >= 0 && (!written || rename(temporary.data, path.data) != 0)) unlink(temporary.data);
     }

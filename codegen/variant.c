@@ -6,20 +6,16 @@
 
 #include "codegen/kernel.h"
 
-typedef struct variant_param {
-    const char *kernel, *name;
-    const char *words; /* with blanks between, or NULL: a number */
-    int64_t least, most;
-} variant_param;
-
-static const variant_param variant_params[] = {
-#define VARIANT_NUMBER(kernel, name, least, most, meaning) {kernel, name, NULL, least, most},
-#define VARIANT_WORD(kernel, name, words, meaning) {kernel, name, words, 0, 0},
+static const cg_parameter variant_params[] = {
+#define VARIANT_NUMBER(kernel, name, least, most, meaning) {kernel, name, NULL, least, most, meaning},
+#define VARIANT_WORD(kernel, name, words, meaning) {kernel, name, words, 0, 0, meaning},
 #include "codegen/variants.def"
 #undef VARIANT_NUMBER
 #undef VARIANT_WORD
 };
 #define N_VARIANT_PARAMS (sizeof variant_params / sizeof variant_params[0])
+
+const cg_parameter *cg_variant_row(size_t i) { return i < N_VARIANT_PARAMS ? &variant_params[i] : NULL; }
 
 typedef struct word {
     const char *text;
@@ -79,7 +75,7 @@ static pofac_status unknown_param(const parser *p, word name) {
     return status;
 }
 
-static pofac_status parse_word_value(const parser *p, const variant_param *q, word value, int64_t *out) {
+static pofac_status parse_word_value(const parser *p, const cg_parameter *q, word value, int64_t *out) {
     const char *at = q->words;
     *out = 0;
     for (word w = next_word(&at); w.n > 0; w = next_word(&at), ++*out)
@@ -88,7 +84,7 @@ static pofac_status parse_word_value(const parser *p, const variant_param *q, wo
                       (int)value.n, value.text, q->words);
 }
 
-static pofac_status parse_number(const parser *p, const variant_param *q, word value, int64_t *out) {
+static pofac_status parse_number(const parser *p, const cg_parameter *q, word value, int64_t *out) {
     *out = 0;
     bool is_number = value.n > 0 && value.n <= 9;
     for (size_t i = 0; i < value.n && is_number; i++) {
@@ -100,7 +96,7 @@ static pofac_status parse_number(const parser *p, const variant_param *q, word v
                       p->text, q->name, (int)value.n, value.text, (long long)q->least, (long long)q->most);
 }
 
-static const variant_param *find_param(const parser *p, word name) {
+static const cg_parameter *find_param(const parser *p, word name) {
     for (size_t i = 0; i < N_VARIANT_PARAMS; i++)
         if (strcmp(variant_params[i].kernel, kernel_rows[p->out->row].name) == 0 && word_is(name, variant_params[i].name))
             return &variant_params[i];
@@ -113,7 +109,7 @@ static pofac_status parse_param(parser *p, word w) {
         return diag_error(p->sink, POFAC_ERR_INPUT, p->place, "variant \"%s\": found \"%.*s\", wanted NAME=VALUE", p->text,
                           (int)w.n, w.text);
     word name = {w.text, (size_t)(equals - w.text)}, value = {equals + 1, w.n - name.n - 1};
-    const variant_param *q = find_param(p, name);
+    const cg_parameter *q = find_param(p, name);
     if (!q) return unknown_param(p, name);
     if (variant_get(p->out, q->name, -1) >= 0)
         return diag_error(p->sink, POFAC_ERR_INPUT, p->place, "variant \"%s\": %s is given twice", p->text, q->name);

@@ -10,6 +10,7 @@
 #include "frontend/model/xml_table.h"
 #include "ir/op.h"
 #include "ir/plan.h"
+#include "ir/sparse_layout.h"
 #include "passes/pass.h"
 #include "runtime/blas.h"
 
@@ -58,6 +59,23 @@ static void put_kernels(strbuf *out) {
     for (size_t i = 0; cg_kernel_row(i); i++) tables_put(out, cg_kernel_row(i)->name, cg_kernel_row(i)->meaning);
 }
 
+static void put_sparse_layouts(strbuf *out) {
+    for (int k = 0; k < N_SPARSE_LAYOUTS; k++)
+        tables_put(out, sparse_layout_name((sparse_layout_kind)k), sparse_layout_meaning((sparse_layout_kind)k));
+}
+
+static void put_variants(strbuf *out) {
+    const char *kernel = "";
+    for (size_t i = 0; cg_variant_row(i); i++) {
+        const cg_parameter *p = cg_variant_row(i);
+        if (strcmp(p->kernel, kernel) != 0) strbuf_printf(out, "%s\n", kernel = p->kernel);
+        strbuf_printf(out, "  %-22s %s (", p->name, p->meaning);
+        if (p->words) strbuf_puts(out, p->words);
+        else strbuf_printf(out, "%lld to %lld", (long long)p->least, (long long)p->most);
+        strbuf_puts(out, ")\n");
+    }
+}
+
 static void put_targets(strbuf *out) {
     for (size_t i = 0; cg_target_row(i); i++) tables_put(out, cg_target_row(i)->name, cg_target_row(i)->meaning);
 }
@@ -93,7 +111,9 @@ static const table_row rows[] = {
     {"pipelines", "named pipelines", put_pipelines},
     {"dtypes", "element types", put_dtypes},
     {"packings", "how weights lie in memory for kernels", put_packings},
+    {"sparse_layouts", "how the non-zeros of a weight lie in memory", put_sparse_layouts},
     {"kernels", "kernels that code is emitted for", put_kernels},
+    {"variants", "parameters of kernels that --kernel_variant and the IR's `variant` may set", put_variants},
     {"targets", "instruction sets", put_targets},
     {"architectures", "machines that object code can be made for (compile --target)", put_architectures},
     {"heads", "what can stand on top of an encoder", put_heads},

@@ -149,14 +149,7 @@ pofac_status file_writer_open(const char *path, const diag_sink *sink, file_writ
 }
 
 static pofac_status write_out(file_writer *w, const unsigned char *bytes, size_t n) {
-    while (n) {
-        ssize_t written = write(w->fd, bytes, n);
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) return w->status = unwritable(w, errno);
-        bytes += written;
-        n -= (size_t)written;
-    }
-    return POFAC_OK;
+    return fd_write_all(w->fd, bytes, n) ? POFAC_OK : (w->status = unwritable(w, errno));
 }
 
 static pofac_status flush(file_writer *w) {
@@ -218,6 +211,17 @@ pofac_status file_write_all(const char *path, const void *bytes, size_t n, const
     if (status == POFAC_OK) return file_writer_commit(w);
     file_writer_abandon(w);
     return status;
+}
+
+bool fd_write_all(int fd, const void *bytes, size_t n) {
+    for (const unsigned char *at = bytes; n > 0;) {
+        ssize_t written = write(fd, at, n);
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) return false;
+        at += written;
+        n -= (size_t)written;
+    }
+    return true;
 }
 
 bool file_exists(const char *path) {

@@ -31,6 +31,9 @@ POFAC_MUST_USE pofac_status file_writer_commit(file_writer *w); /* frees w in an
 void file_writer_abandon(file_writer *w);                       /* frees w; NULL is fine */
 POFAC_MUST_USE pofac_status file_write_all(const char *path, const void *bytes, size_t n, const diag_sink *sink);
 
+/* Writes all of it, however often the system must be asked; false with errno where it cannot. */
+POFAC_MUST_USE bool fd_write_all(int fd, const void *bytes, size_t n);
+
 bool file_exists(const char *path); /* anything of that name */
 bool file_is_directory(const char *path);
 

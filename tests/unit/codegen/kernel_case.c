@@ -36,6 +36,7 @@ typedef struct run {
     diag_sink sink;
     ir_context *context;
     interp_results expected;
+    int64_t n_compared; /* elements of outputs, in the last session */
 } run;
 
 /*
@@ -136,12 +137,14 @@ static void check_kernels(const run *r, const plan *p) {
 }
 
 static void check_outputs(run *r, const plan *p, session *s, const char *isa) {
+    r->n_compared = 0;
     for (size_t i = 0; i < p->n_outputs; i++) {
         ir_tensor t;
         want(r, session_output(s, p->outputs[i].name, &r->sink, &t), "output");
         char name[160];
         snprintf(name, sizeof name, "%s on %s, %s", p->outputs[i].name, isa, r->test->text);
         assert_tensors_close(name, &t, interp_find(&r->expected, p->outputs[i].name), r->test->absolute, r->test->relative);
+        r->n_compared += tensor_elements(&t);
     }
 }
 
@@ -186,7 +189,7 @@ static void run_on(run *r, const char *isa, size_t n_sessions) {
     unguard(&weights);
 }
 
-void kernel_case_run(const kernel_case *c) {
+int64_t kernel_case_run(const kernel_case *c) {
     run r = {.test = c, .messages = STRBUF_INIT, .context = context_create()};
     r.sink = diag_sink_to_strbuf(&r.messages);
     interpret(&r);
@@ -194,6 +197,7 @@ void kernel_case_run(const kernel_case *c) {
     interp_results_free(&r.expected);
     context_destroy(r.context);
     strbuf_free(&r.messages);
+    return r.n_compared;
 }
 
 ir_tensor *kernel_case_reals(named_tensors *to, const char *name, uint32_t rank, const int64_t *dims) {

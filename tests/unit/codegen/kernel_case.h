@@ -23,9 +23,9 @@ const char *kernel_case_isa(size_t i);
 /*
  * Runs the case for every instruction set of the machine, for the best one with 1 and with 3 threads. Ends the test when a result
  * differs from the interpreter's by more than the bound, when the numbers of threads differ in a bit, or when the wanted kernel is not
- * used. Outputs are in rows.
+ * used. Outputs are in rows. Returns the number of elements that one run compared.
  */
-void kernel_case_run(const kernel_case *c);
+int64_t kernel_case_run(const kernel_case *c);
 
 /* Random numbers in [-1, 1), and integers in [0, bound), under a new name. */
 ir_tensor *kernel_case_reals(named_tensors *to, const char *name, uint32_t rank, const int64_t *dims);

@@ -15,10 +15,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ir/support/file_map.h"
 #include "ir/text.h"
 #include "tests/unit/codegen/kernel_case.h"
 #include "tests/unit/fail_alloc.h"
 #include "tests/unit/graph_generator.h"
+#include "tests/unit/temporary_folder.h"
 
 /* ---- generated graphs ---- */
 
@@ -74,15 +76,20 @@ typedef struct compilation {
     plan *plan;
 } compilation;
 
-static pofac_status compile(compilation *c, const char *text, const char *graph, const char *isa, const char *cache_dir) {
+static pofac_status compile_by(size_t threads, compilation *c, const char *text, const char *graph, const char *isa,
+                               const char *cache_dir) {
     *c = (compilation){.context = context_create(), .memory = ARENA_INIT, .messages = STRBUF_INIT};
     c->sink = diag_sink_to_strbuf(&c->messages);
-    cg_options options = {.cache_dir = cache_dir};
+    cg_options options = {.cache_dir = cache_dir, .threads = threads};
     ir_module *m = NULL;
     pofac_status status = c->context ? cg_target_host(isa, &c->memory, &c->sink, &options.target) : POFAC_ERR_RUNTIME;
     if (status == POFAC_OK) status = text_parse_module(c->context, "test", text, strlen(text), NULL, &c->sink, &m);
     if (status == POFAC_OK) status = cg_compile(m, graph, &options, &c->sink, &c->plan);
     return status;
+}
+
+static pofac_status compile(compilation *c, const char *text, const char *graph, const char *isa, const char *cache_dir) {
+    return compile_by(0, c, text, graph, isa, cache_dir);
 }
 
 static void release(compilation *c) {
@@ -108,17 +115,6 @@ static void equal_groups_share_a_kernel(void **state) {
     release(&c);
 }
 
-static void remove_files(const char *dir) {
-    DIR *d = opendir(dir);
-    for (struct dirent *entry; d && (entry = readdir(d)) != NULL;) {
-        char name[512];
-        snprintf(name, sizeof name, "%s/%s", dir, entry->d_name);
-        unlink(name);
-    }
-    if (d) closedir(d);
-    rmdir(dir);
-}
-
 static void second_compilation_takes_kernels_from_the_cache(void **state) {
     (void)state;
     char dir[] = "/tmp/pofac-compile-XXXXXX";
@@ -132,7 +128,51 @@ static void second_compilation_takes_kernels_from_the_cache(void **state) {
     assert_int_equal(compile(&c, small, "g", "x86-64", dir), POFAC_OK); /* other instruction sets have files of their own */
     assert_int_equal(c.plan->n_kernels_cached, 0);
     release(&c);
-    remove_files(dir);
+    folder_remove(dir);
+}
+
+/* The content of every file of a folder, in the order of names. */
+static void read_folder(const char *dir, strbuf *out) {
+    struct dirent **entries;
+    int n = scandir(dir, &entries, NULL, alphasort);
+    assert_true(n > 0);
+    for (int i = 0; i < n; i++) {
+        char path[512];
+        file_map m;
+        snprintf(path, sizeof path, "%s/%s", dir, entries[i]->d_name);
+        if (entries[i]->d_type == DT_REG) {
+            assert_int_equal(file_map_open(path, NULL, &m), POFAC_OK);
+            strbuf_printf(out, "%s: ", entries[i]->d_name);
+            strbuf_append(out, m.data, m.size_bytes);
+            file_map_close(&m);
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    assert_true(strbuf_ok(out));
+}
+
+/* Several threads that compile side by side make the objects, and the plan, that one makes. */
+static void threads_compile_the_same_objects(void **state) {
+    (void)state;
+    const size_t threads[] = {1, 2, 4};
+    strbuf objects[3] = {STRBUF_INIT, STRBUF_INIT, STRBUF_INIT};
+    for (size_t i = 0; i < 3; i++) {
+        char dir[] = "/tmp/pofac-compile-XXXXXX";
+        assert_non_null(mkdtemp(dir));
+        compilation c;
+        assert_int_equal(compile_by(threads[i], &c, small, "g", NULL, dir), POFAC_OK);
+        assert_int_equal(c.plan->n_kernels, 3);
+        assert_ptr_equal(c.plan->steps[1].run, c.plan->steps[2].run);
+        assert_ptr_not_equal(c.plan->steps[0].run, c.plan->steps[1].run);
+        read_folder(dir, &objects[i]);
+        release(&c);
+        folder_remove(dir);
+        assert_true(objects[i].size > 1000);
+        assert_int_equal(objects[i].size, objects[0].size);
+        assert_memory_equal(objects[i].data, objects[0].data, objects[0].size);
+    }
+    for (size_t i = 0; i < 3; i++) strbuf_free(&objects[i]);
 }
 
 /* ---- memory ---- */
@@ -210,6 +250,7 @@ int main(void) {
         cmocka_unit_test(compiled_graphs_mean_the_same),
         cmocka_unit_test(equal_groups_share_a_kernel),
         cmocka_unit_test(second_compilation_takes_kernels_from_the_cache),
+        cmocka_unit_test(threads_compile_the_same_objects),
         cmocka_unit_test(rounds_leave_memory_flat),
         cmocka_unit_test(failing_allocations),
         cmocka_unit_test(messages),

@@ -40,14 +40,18 @@ static bool is_kept(pattern_form form, int64_t n, int64_t k, int64_t N, int64_t 
     return false;
 }
 
-/* A weight "w" [N,K] of a form; numbers in [-1, 1), never 0 where they are kept. */
-static void add_weight(named_tensors *to, pattern_form form, int64_t N, int64_t K) {
+/* A weight "w" [N,K] of a form; numbers in [-1, 1), never 0 where they are kept. Returns how many are. */
+static int64_t add_weight(named_tensors *to, pattern_form form, int64_t N, int64_t K) {
     ir_tensor *w = named_tensors_add(to, "w", IR_F32, 2, DIMS(N, K));
     rng_key values = rng_key_make(3, "values"), chances = rng_key_make(3, "chances");
+    int64_t nnz = 0;
     for (int64_t i = 0; i < N * K; i++) {
         double value = 2 * rng_uniform(values, (uint64_t)i) - 1;
-        if (is_kept(form, i / K, i % K, N, K, rng_uniform(chances, (uint64_t)i))) tensor_set(w, i, value != 0 ? value : 0.5);
+        if (!is_kept(form, i / K, i % K, N, K, rng_uniform(chances, (uint64_t)i))) continue;
+        tensor_set(w, i, value != 0 ? value : 0.5);
+        nnz++;
     }
+    return nnz;
 }
 
 static const int64_t token_counts[] = {1, 2, 3, 5, 15, 16, 17, 31, 33, 47, 48, 63, 64, 65, 70};
@@ -57,7 +61,8 @@ typedef struct shape {
     int W;
 } shape;
 
-static void check(const shape *s, named_tensors *state, const char *kernel, const char *nodes, double bound) {
+/* `n_results`: the numbers that the outputs of the nodes have together. */
+static void check(const shape *s, named_tensors *state, const char *kernel, const char *nodes, int64_t n_results, double bound) {
     named_tensors inputs = {.what = "input"};
     strbuf text = STRBUF_INIT;
     kernel_case_reals(&inputs, "x", 2, DIMS(s->T, s->K));
@@ -76,7 +81,7 @@ static void check(const shape *s, named_tensors *state, const char *kernel, cons
                   (long long)s->K, (long long)s->N, (long long)s->K, s->W, (long long)s->N, s->W, (long long)s->K, s->W,
                   (long long)s->N, s->W, nodes);
     kernel_case c = {.text = strbuf_str(&text), .kernel = kernel, .inputs = &inputs, .state = state, .absolute = bound};
-    kernel_case_run(&c);
+    assert_int_equal(kernel_case_run(&c), n_results);
     strbuf_free(&text);
     named_tensors_free(&inputs);
 }
@@ -90,13 +95,13 @@ static double weight_gradient_bound(const shape *s) { return 4.0 * (double)s->T 
 static void check_sparse_weight_gradient(const shape *s, pattern_form form, const char *variant) {
     named_tensors state = {.what = "state"};
     char nodes[512];
-    add_weight(&state, form, s->N, s->K);
+    const int64_t nnz = add_weight(&state, form, s->N, s->K);
     snprintf(nodes, sizeof nodes,
              "  %%8 = pattern {name = \"w\"} : pattern[%lld,%lld]\n"
              "  %%9:2 = linear_weight_gradient %%6, %%7, %%8%s : f32[nnz(%%8)], f32[%lld]\n"
              "  return \"dw\" = %%9, \"db\" = %%9#1\n",
              (long long)s->N, (long long)s->K, variant, (long long)s->N);
-    check(s, &state, "sparse_weight_gradient", nodes, weight_gradient_bound(s));
+    check(s, &state, "sparse_weight_gradient", nodes, nnz + s->N, weight_gradient_bound(s));
     named_tensors_free(&state);
 }
 
@@ -140,14 +145,14 @@ static void one_of_the_two_sums(void **unused) {
     named_tensors state = {.what = "state"};
     const shape s = {37, 70, 30, 32};
     const char *const outputs[] = {"\"dw\" = %9", "\"db\" = %9#1"};
-    add_weight(&state, SHARE_50, s.N, s.K);
+    const int64_t nnz = add_weight(&state, SHARE_50, s.N, s.K);
     for (size_t i = 0; i < N_OF(outputs); i++) {
         char nodes[512];
         snprintf(nodes, sizeof nodes,
                  "  %%8 = pattern {name = \"w\"} : pattern[70,30]\n"
                  "  %%9:2 = linear_weight_gradient %%6, %%7, %%8 : f32[nnz(%%8)], f32[70]\n  return %s\n",
                  outputs[i]);
-        check(&s, &state, "sparse_weight_gradient", nodes, weight_gradient_bound(&s));
+        check(&s, &state, "sparse_weight_gradient", nodes, i == 0 ? nnz : s.N, weight_gradient_bound(&s));
     }
     named_tensors_free(&state);
 }
@@ -166,7 +171,7 @@ static void check_sparse_products(const shape *s, pattern_form form, bool changi
     named_tensors state = {.what = "state"};
     char nodes[1024], attributes[128] = "";
     const long long N = s->N, K = s->K;
-    add_weight(&state, form, s->N, s->K);
+    const int64_t nnz = add_weight(&state, form, s->N, s->K);
     if (variant) snprintf(attributes, sizeof attributes, " {variant = \"%s\"}", variant);
     snprintf(nodes, sizeof nodes,
              "  %%8 = pattern {name = \"w\"} : pattern[%lld,%lld]\n"
@@ -179,7 +184,7 @@ static void check_sparse_products(const shape *s, pattern_form form, bool changi
              "  return \"dx\" = %%11, \"y\" = %%13, \"%s\" = %%14\n",
              N, K, attributes, K, s->W, K, N, s->W, N, changing ? "w" : "w2");
     const shape both = {s->T, s->N > s->K ? s->N : s->K, 0, 0};
-    check(s, &state, changing ? "sparse_values" : "sparse_linear", nodes, input_gradient_bound(&both));
+    check(s, &state, changing ? "sparse_values" : "sparse_linear", nodes, s->T * (K + N) + nnz, input_gradient_bound(&both));
     named_tensors_free(&state);
 }
 
@@ -217,7 +222,7 @@ static void check_dense_gradients(const shape *s, bool wants_dw, bool wants_db) 
              "  %%8:2 = linear_weight_gradient %%6, %%7 : f32[%lld,%lld], f32[%lld]\n"
              "  return %s%s%s\n",
              N, K, N, wants_dw ? "\"dw\" = %8" : "", wants_dw && wants_db ? ", " : "", wants_db ? "\"db\" = %8#1" : "");
-    check(s, &state, "weight_gradient", nodes, weight_gradient_bound(s));
+    check(s, &state, "weight_gradient", nodes, (wants_dw ? N * K : 0) + (wants_db ? N : 0), weight_gradient_bound(s));
     snprintf(nodes, sizeof nodes,
              "  %%8 = state {name = \"w\"} : f32[%lld,%lld]\n"
              "  %%9 = linear_input_gradient %%7, %%8 : f32[T,%lld] tiles<%d>\n"
@@ -225,7 +230,7 @@ static void check_dense_gradients(const shape *s, bool wants_dw, bool wants_db) 
              "  %%11 = relayout %%6 : f32[T,%lld]\n"
              "  return \"dx\" = %%10, \"x\" = %%11\n",
              N, K, K, s->W, K, K);
-    check(s, &state, "linear", nodes, input_gradient_bound(s));
+    check(s, &state, "linear", nodes, 2 * s->T * K, input_gradient_bound(s));
     named_tensors_free(&state);
 }
 

@@ -20,6 +20,7 @@
 #include "codegen/object_cache.h"
 #include "ir/support/file_map.h"
 #include "tests/unit/fail_alloc.h"
+#include "tests/unit/temporary_folder.h"
 
 typedef struct fixture {
     char dir[64], cache[96];
@@ -37,21 +38,9 @@ static int set_up(void **state) {
     return 0;
 }
 
-/* Removes the files of a directory, and the directory. */
-static void remove_directory(const char *path) {
-    DIR *d = opendir(path);
-    for (struct dirent *entry; d && (entry = readdir(d)) != NULL;) {
-        char name[512];
-        snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && unlink(name) != 0) remove_directory(name);
-    }
-    if (d) closedir(d);
-    rmdir(path);
-}
-
 static int tear_down(void **state) {
     fixture *f = *state;
-    remove_directory(f->dir);
+    folder_remove(f->dir);
     strbuf_free(&f->messages);
     free(f);
     return 0;

@@ -19,6 +19,7 @@
 #include "frontend/driver/kernel_pins.h"
 #include "frontend/driver/measured_cost.h"
 #include "tests/unit/fail_alloc.h"
+#include "tests/unit/temporary_folder.h"
 
 /* ---- a scripted clock ---- */
 
@@ -78,20 +79,9 @@ static int set_up(void **state) {
     return 0;
 }
 
-static void remove_directory(const char *path) {
-    DIR *d = opendir(path);
-    for (struct dirent *entry; d && (entry = readdir(d)) != NULL;) {
-        char name[512];
-        snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && unlink(name) != 0) remove_directory(name);
-    }
-    if (d) closedir(d);
-    rmdir(path);
-}
-
 static int tear_down(void **state) {
     fixture *f = *state;
-    remove_directory(f->dir);
+    folder_remove(f->dir);
     strbuf_free(&f->messages);
     strbuf_free(&f->questions);
     arena_free(&f->memory);
