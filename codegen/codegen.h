@@ -12,6 +12,7 @@
 #define POFAC_CODEGEN_CODEGEN_H
 
 #include "ir/plan.h"
+#include "ir/zero_structure.h"
 
 /* What code is made for. Strings live in the caller's arena. */
 typedef struct cg_target {
@@ -85,9 +86,10 @@ const cg_parameter *cg_variant_row(size_t i);
 
 /*
  * Variants (attribute `variant` of a linear) that are worth measuring for a weight [N,K]: appends number `i`, from 0, the default
- * first; false past the end. `sparse`: of kernels that read the non-zeros alone.
+ * first; false past the end. `sparse`: of kernels that read the non-zeros alone; with layouts for their structure where they have one.
  */
-bool cg_linear_variant(const cg_target *t, int64_t N, int64_t K, bool sparse, size_t i, strbuf *out);
+bool cg_linear_variant(const cg_target *t, int64_t N, int64_t K, bool sparse, const zero_structure *structure, size_t i,
+                       strbuf *out);
 
 /* The hash of the sources of codegen/: measurements and objects of another one are not this one's. */
 const char *cg_sources_hash(void);

@@ -75,7 +75,8 @@ static unsigned choose_chains(const cg_target *t, const sparse_shape *s) {
     unsigned chains = 1;
     for (bool divides = true; divides && chains * l->block_rows * s->vectors < in_flight;) {
         for (unsigned v = 1; v <= s->vectors; v++)
-            divides &= (s->unroll ? s->unroll : sparse_default_unroll(l->kind, v, s->vectors)) * places % (2 * chains) == 0;
+            divides &=
+                (s->unroll ? s->unroll : sparse_default_unroll(l->kind, l->keep, v, s->vectors)) * places % (2 * chains) == 0;
         if (divides) chains *= 2;
     }
     return chains;
@@ -203,16 +204,23 @@ static unsigned n_sums(const sparse_pass *p) { return p->chains * p->code->R * p
 
 /* ---- entries ---- */
 
-/* Entry i behind the place: its weight in [c][r], in all lanes. */
-static cg_val weight(emitter *e, const sparse_pass *p, const sparse_place *at, cg_val quad, unsigned i, unsigned column,
-                     unsigned row) {
+/* Weights that are read one after the other. */
+typedef struct sparse_weights {
+    unsigned next, n; /* behind the place */
+    cg_val quad;      /* the four of which the next one is, or NULL */
+} sparse_weights;
+
+/* The next weight, in all lanes. Blocks of several rows wait for multiply-adds, which shuffles would only keep from running. */
+static cg_val next_weight(emitter *e, const sparse_pass *p, const sparse_place *at, sparse_weights *w) {
     const sparse_code *c = p->code;
-    if (quad && i % 4 >= 4 - c->shuffled) return em_quad_splat(e, quad, i % 4, c->lanes);
-    return em_load_splat(e, c->lanes, em_at_int(e, at->values, 4 * (int64_t)((i * c->C + column) * c->R + row)));
+    const unsigned i = w->next++;
+    cg_val from = em_at_int(e, at->values, 4 * (int64_t)i);
+    if (i % 4 == 0) w->quad = c->shuffled && c->R == 1 && i + 4 <= w->n ? em_load_quad(e, c->lanes, from) : NULL;
+    return w->quad && i % 4 >= 4 - c->shuffled ? em_quad_splat(e, w->quad, i % 4, c->lanes) : em_load_splat(e, c->lanes, from);
 }
 
-/* Adds entry i behind the place to chain `chain`. x: where the entry's offset counts from; offset: of the entry. */
-static void emit_entry(emitter *e, const sparse_pass *p, const sparse_place *at, cg_val x, cg_val offset, unsigned i, cg_val quad,
+/* Adds the entry of the next weights to chain `chain`. x: where the entry's offset counts from; offset: of the entry. */
+static void emit_entry(emitter *e, const sparse_pass *p, const sparse_place *at, cg_val x, cg_val offset, sparse_weights *weights,
                        unsigned chain, cg_val sum[MAX_SUMS]) {
     const sparse_code *c = p->code;
     const unsigned align = 4 * c->lanes;
@@ -222,7 +230,7 @@ static void emit_entry(emitter *e, const sparse_pass *p, const sparse_place *at,
         for (unsigned v = 0; v < p->vectors; v++)
             vector[v] = em_load(e, c->lanes, em_at_int(e, column, 4 * (int64_t)(j * c->W + v * c->lanes)), align);
         for (unsigned r = 0; r < c->R; r++) {
-            cg_val w = weight(e, p, at, quad, i, j, r), *s = &sum[(chain * c->R + r) * p->vectors];
+            cg_val w = next_weight(e, p, at, weights), *s = &sum[(chain * c->R + r) * p->vectors];
             for (unsigned v = 0; v < p->vectors; v++) s[v] = em_fma(e, vector[v], w, s[v]);
         }
     }
@@ -231,23 +239,22 @@ static void emit_entry(emitter *e, const sparse_pass *p, const sparse_place *at,
 /* Offset of entry i behind the place, of n that are read together. *four: the offsets of entries i / 4 * 4 to i / 4 * 4 + 3. */
 static cg_val offset_of(emitter *e, const sparse_code *c, const sparse_place *at, unsigned i, unsigned n, cg_val *four) {
     const int64_t bytes = offset_bytes(c);
-    if (!c->packed_offsets || bytes != 2 || i / 4 * 4 + 1 >= n) /* one alone */
+    if (!c->packed_offsets || i / 4 * 4 + 1 >= n) /* one alone */
         return em_load_unsigned(e, (unsigned)bytes, em_at_int(e, at->offsets, i * bytes));
-    if (i % 4 == 0) *four = em_load_packed(e, 8, em_at_int(e, at->offsets, i * bytes), 2);
-    return em_packed(e, *four, i % 4, 2);
+    if (i % 4 == 0) *four = em_load_packed(e, 4 * (unsigned)bytes, em_at_int(e, at->offsets, i * bytes), (unsigned)bytes);
+    return em_packed(e, *four, i % 4, (unsigned)bytes);
 }
 
 /* `n` steps from the place on. */
 static void emit_steps(emitter *e, const sparse_pass *p, const sparse_place *at, unsigned n, cg_val sum[MAX_SUMS]) {
     const sparse_code *c = p->code;
     const unsigned places = places_per_step(c);
-    cg_val quad = NULL, four = NULL;
+    sparse_weights weights = {.n = n * places * c->R * c->C};
+    cg_val four = NULL;
     for (unsigned i = 0; i < n * places; i++) {
         cg_val x = em_at_int(e, at->x, c->kind == SPARSE_N_M ? 4 * (int64_t)(i / places * c->of) * c->W : 0);
-        if (c->shuffled && c->kind != SPARSE_BLOCKS && i % 4 == 0)
-            quad = i + 4 <= n * places ? em_load_quad(e, c->lanes, em_at_int(e, at->values, 4 * i)) : NULL;
         cg_val offset = offset_of(e, c, at, i, n * places, &four);
-        emit_entry(e, p, at, x, offset, i, quad, i % p->chains, sum);
+        emit_entry(e, p, at, x, offset, &weights, i % p->chains, sum);
     }
 }
 
@@ -392,7 +399,7 @@ static void emit_start(emitter *e, const sparse_pass *p, const sparse_unit *u) {
 /* Sums of the unit for `vectors` vectors of its tile, from byte `part` of each row of the tile on. */
 static void emit_pass(emitter *e, const sparse_code *c, const sparse_unit *u, unsigned vectors, cg_val part) {
     sparse_pass p = {.code = c, .vectors = vectors, .chains = c->chains, .sums = em_at(e, u->sums, part)};
-    p.unroll = c->unroll ? c->unroll : sparse_default_unroll(c->kind, vectors, c->vectors);
+    p.unroll = c->unroll ? c->unroll : sparse_default_unroll(c->kind, c->keep, vectors, c->vectors);
     emit_start(e, &p, u);
     cg_val x = em_at(e, em_index(e, c->x, em_mul(e, u->tile, c->K), 4 * c->W), part);
     em_loop blocks;

@@ -20,8 +20,8 @@ int64_t sparse_default_rows(int64_t N) { return equal_parts(N, MOST_ROWS); }
 
 /* Code for U steps has U (U + 1) / 2 + U^2 of them in a kernel and takes as long to make (U = 8: 30 ms for four vectors, and 2 to 5 %
  * faster than U = 4, which takes 10), so that tiles which are not full get less of it. */
-unsigned sparse_default_unroll(unsigned kind, unsigned vectors, unsigned most) {
-    if (kind != SPARSE_STREAM) return 2;
+unsigned sparse_default_unroll(unsigned kind, unsigned keep, unsigned vectors, unsigned most) {
+    if (kind != SPARSE_STREAM) return kind == SPARSE_N_M && keep == 1 ? 4 : 2;
     if (most == 1) return 8;
     return vectors == most || vectors == 1 ? 4 : 2;
 }
@@ -44,16 +44,46 @@ unsigned sparse_default_ahead(const cg_target *t) { return t->vector_bytes == 64
 
 bool sparse_can_pack_offsets(const cg_target *t) { return strncmp(t->triple, "x86_64", strlen("x86_64")) == 0; }
 
-bool cg_linear_variant(const cg_target *t, int64_t N, int64_t K, bool sparse, size_t i, strbuf *out) {
+/* Number i of the layouts that may pay for a weight, a stream first; false past the end. */
+static bool layout_candidate(const zero_structure *s, size_t i, sparse_layout *out) {
+    const uint8_t R = s->block_rows, C = s->block_columns, flat = C < 4 ? C : 4;
+    const sparse_layout candidates[] = {
+        {.kind = SPARSE_N_M, .keep = s->keep, .of = s->of},
+        /* a column of weights that share the vectors of x; taller than 8 they leave room for one vector of x alone */
+        {.kind = SPARSE_BLOCKS, .block_rows = R < 8 ? R : 8, .block_columns = 1},
+        {.kind = SPARSE_BLOCKS, .block_rows = 4, .block_columns = 1},
+        /* fewer offsets, which few tokens wait for */
+        {.kind = SPARSE_BLOCKS, .block_rows = R < 4 ? R : 4, .block_columns = flat},
+    };
+    const bool pays[] = {s->of > 0, s->fill && R >= 2, s->fill && R >= 8, s->fill && C >= 2};
+    *out = (sparse_layout){.kind = SPARSE_STREAM};
+    if (i == 0) return true;
+    for (size_t k = 0; k < sizeof pays / sizeof pays[0]; k++) {
+        *out = candidates[k];
+        if (pays[k] && --i == 0) return true;
+    }
+    return false;
+}
+
+static bool sparse_variant(int64_t tile, int64_t N, int64_t K, const zero_structure *structure, size_t i, strbuf *out) {
+    sparse_layout l;
+    if (!layout_candidate(structure, i, &l)) return false;
+    strbuf_printf(out, "sparse_linear layout=%s tile=%lld k_block=%lld rows=%lld", sparse_layout_name((sparse_layout_kind)l.kind),
+                  (long long)tile, (long long)sparse_default_k_block(tile, K), (long long)sparse_default_rows(N));
+    if (l.kind == SPARSE_BLOCKS) strbuf_printf(out, " block_rows=%u block_columns=%u", l.block_rows, l.block_columns);
+    if (l.kind == SPARSE_N_M) strbuf_printf(out, " keep=%u of=%u", l.keep, l.of);
+    return true;
+}
+
+bool cg_linear_variant(const cg_target *t, int64_t N, int64_t K, bool sparse, const zero_structure *structure, size_t i,
+                       strbuf *out) {
     const int64_t lanes = t->vector_bytes / 4;
     /* four vectors a tile for throughput; one or two for few tokens, where a wider tile would be empty */
     const int64_t tiles[] = {lanes >= 16 ? 64 : 32, lanes >= 16 ? 32 : 16, 16};
     const size_t n_tiles = lanes >= 16 ? 3 : 2;
     const long long tile = (long long)tiles[i % n_tiles];
-    if (i >= n_tiles && (sparse || i >= 2 * n_tiles)) return false;
-    if (sparse)
-        strbuf_printf(out, "sparse_linear layout=stream tile=%lld k_block=%lld rows=%lld", tile,
-                      (long long)sparse_default_k_block(tile, K), (long long)sparse_default_rows(N));
-    else strbuf_printf(out, i < n_tiles ? "linear tile=%lld" : "blas_linear tile=%lld", tile);
+    if (sparse) return sparse_variant(tile, N, K, structure, i / n_tiles, out);
+    if (i >= 2 * n_tiles) return false;
+    strbuf_printf(out, i < n_tiles ? "linear tile=%lld" : "blas_linear tile=%lld", tile);
     return true;
 }

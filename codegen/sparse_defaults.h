@@ -12,8 +12,8 @@ int64_t sparse_default_k_block(int64_t W, int64_t K);
 /* Rows of weight per unit of work; the groups are equal. */
 int64_t sparse_default_rows(int64_t N);
 
-/* Steps per round of the inner loop where `vectors` vectors of activations pass, `most` in a full tile. kind: of sparse_layout. */
-unsigned sparse_default_unroll(unsigned kind, unsigned vectors, unsigned most);
+/* Steps per round of the inner loop where `vectors` vectors of activations pass, `most` in a full tile. kind, keep: of sparse_layout. */
+unsigned sparse_default_unroll(unsigned kind, unsigned keep, unsigned vectors, unsigned most);
 
 /* Of every four weights, how many are loaded at once and spread by shuffles; the others are loaded each by a broadcast. And whether
  * the target can shuffle at all. */

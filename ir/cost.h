@@ -6,7 +6,7 @@
 #ifndef POFAC_IR_COST_H
 #define POFAC_IR_COST_H
 
-#include "ir/tensor.h"
+#include "ir/zero_structure.h"
 
 /* One product x [R,K] with a weight [N,K]. */
 typedef struct linear_problem {
@@ -15,6 +15,7 @@ typedef struct linear_problem {
     int64_t n_rows;     /* R that the choice is made for */
     int64_t nnz;        /* non-zeros of the weight; N K where nobody has counted them */
     bool may_be_sparse; /* false: the choice must be a dense one */
+    zero_structure structure; /* of its zeros; none where the choice must be dense */
 } linear_problem;
 
 #define COST_MAX_VARIANT 160

@@ -5,7 +5,7 @@
  *   linear %x, %w, %b                    ->     %v = state {name = "w"} : f32[nnz(%p)]
  *                                               linear %x, %v, %b, %p {variant = "..."}
  *
- * The zeros of the weights that the environment has are counted, and its cost source chooses for all weights of a graph at once: sparse
+ * The zeros of the weights that the environment has are counted, and whether they come in blocks (ir/zero_structure.h); its cost source chooses for all weights of a graph at once: sparse
  * or dense, and the variant, which the node records, so that the text of the graph repeats the choice. Without a cost source a rule
  * on the share of zeros decides (ir/cost.h). Weights that the environment lacks are taken for dense: nobody should make them up just
  * to count zeros. Linears that are sparse or have a variant already are left alone; linears of one weight get one choice, made for the
@@ -107,6 +107,7 @@ static void look_at(const sparsify_state *s, const ir_tensor *t, linear_problem 
     p->nnz = p->N * p->K - tensor_count_zeros(t);
     double zeros = (double)(p->N * p->K - p->nnz), all = (double)p->N * (double)p->K;
     p->may_be_sparse = 100 * zeros >= (double)s->min_sparsity * all;
+    if (p->may_be_sparse) p->structure = zero_structure_find(t);
 }
 
 static pofac_status read_weight(const sparsify_state *s, linear_problem *p) {

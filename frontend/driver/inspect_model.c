@@ -1,6 +1,7 @@
 /* Walking over a model's parameters; see inspect_model.h. */
 #include "frontend/driver/inspect_model.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "ir/op.h"
@@ -49,10 +50,17 @@ typedef struct inspection {
 
 /* ---- in memory ---- */
 
+/* "stream k_block=128 rows=768", "blocks 4x1 k_block=...", "n_m 2:4 k_block=..." */
+static const char *sparse_layout_text(const sparse_layout *l, arena *a) {
+    char entry[24] = "";
+    if (l->kind == SPARSE_BLOCKS) snprintf(entry, sizeof entry, " %ux%u", l->block_rows, l->block_columns);
+    if (l->kind == SPARSE_N_M) snprintf(entry, sizeof entry, " %u:%u", l->keep, l->of);
+    return arena_printf(a, "%s%s k_block=%u rows=%u", sparse_layout_name((sparse_layout_kind)l->kind), entry, l->k_block,
+                        l->row_group);
+}
+
 static const char *layout_text(const plan_buffer *b, arena *a) {
-    if (b->packing == PACKING_SPARSE_VALUES)
-        return arena_printf(a, "%s k_block=%u rows=%u", sparse_layout_name((sparse_layout_kind)b->sparse.kind), b->sparse.k_block,
-                            b->sparse.row_group);
+    if (b->packing == PACKING_SPARSE_VALUES) return sparse_layout_text(&b->sparse, a);
     if (b->packing_parameter) return arena_printf(a, "%s %u", plan_packing_name(b->packing), b->packing_parameter);
     return plan_packing_name(b->packing);
 }

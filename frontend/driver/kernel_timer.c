@@ -37,17 +37,47 @@ static pofac_status get_made_up(void *user, const char *name, const diag_sink *s
     return POFAC_OK;
 }
 
+/* Is the chance of per_mille in 1000 met by a word? */
+static bool is_met(uint32_t word, int64_t per_mille) {
+    return per_mille >= 1000 || word < (uint64_t)per_mille * ((UINT64_C(1) << 32) / 1000);
+}
+
+/* Which of `width` columns, from a multiple of it on, may have non-zeros in R rows, by a word: bit i for column i. */
+static uint32_t draw_columns(const kernel_question *q, uint32_t width, const rng_block *drawn) {
+    const zero_structure *s = &q->structure;
+    const uint32_t all = (1u << width) - 1, kept = (1u << s->keep) - 1;
+    if (s->of == 0) return is_met(drawn->word[0], 1000 * q->per_mille / s->fill) ? all : 0;
+    /* N columns that follow each other, around the end; as many groups are empty as the density wants */
+    const uint32_t first = drawn->word[1] % width;
+    return is_met(drawn->word[0], q->per_mille * s->of / s->keep) ? (kept << first | kept >> (width - first)) & all : 0;
+}
+
+/* Zeros outside of what the structure keeps. */
+static void carve(ir_tensor *weight, const kernel_question *q) {
+    const zero_structure *s = &q->structure;
+    const rng_key key = rng_key_make(0, "structure");
+    const int64_t R = s->fill ? s->block_rows : 1, width = s->of ? s->of : s->block_columns;
+    float *data = weight->data;
+    for (int64_t line = 0; line < q->N; line += R)
+        for (int64_t column = 0; column < q->K; column += width) {
+            const rng_block drawn = rng_philox(key, (uint64_t)(line * q->K + column), 1);
+            const uint32_t kept = draw_columns(q, (uint32_t)width, &drawn);
+            for (int64_t row = line; row < line + R && row < q->N; row++)
+                for (int64_t i = 0; i < width && column + i < q->K; i++)
+                    if (!(kept >> i & 1)) data[row * q->K + column + i] = 0;
+        }
+}
+
 /* Numbers in [-0.5, 0.5), each kept with a chance of per_mille in 1000, else 0. */
 static void fill(ir_tensor *t, const char *name, int64_t per_mille) {
     const rng_key key = rng_key_make(0, name);
-    const uint64_t kept = (uint64_t)per_mille * ((UINT64_C(1) << 32) / 1000);
     float *data = t->data;
     const int64_t n = tensor_elements(t);
     for (int64_t i = 0; i < n; i += 4) {
         const rng_block block = rng_philox(key, (uint64_t)i / 4, 0);
         for (int64_t k = 0; k < 4 && i + k < n; k++) {
             const uint32_t word = block.word[k];
-            if (word < kept || per_mille >= 1000) data[i + k] = ((float)(word & 0xffff) + 0.5f) / 65536.0f - 0.5f;
+            if (is_met(word, per_mille)) data[i + k] = ((float)(word & 0xffff) + 0.5f) / 65536.0f - 0.5f;
         }
     }
 }
@@ -59,7 +89,9 @@ static pofac_status make_up(const kernel_question *q, const diag_sink *sink, mad
         tensor_alloc(IR_F32, 1, &q->N, &out->bias) != POFAC_OK)
         return diag_out_of_memory(sink);
     fill(&out->x, "x", 1000);
-    fill(&out->weight, "w", q->per_mille);
+    const bool structured = q->structure.fill || q->structure.of;
+    fill(&out->weight, "w", !structured ? q->per_mille : q->structure.of ? 1000 : q->structure.fill);
+    if (structured) carve(&out->weight, q);
     fill(&out->bias, "b", 1000);
     return POFAC_OK;
 }

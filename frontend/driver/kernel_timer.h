@@ -8,6 +8,7 @@
 typedef struct kernel_question {
     int64_t N, K, n_rows;
     int64_t per_mille;
+    zero_structure structure; /* in which the places are drawn */
 } kernel_question;
 
 typedef struct kernel_candidate {

@@ -18,6 +18,7 @@
 #define MARGIN 0.95 /* what is not this much faster is not worth leaving the default for */
 #define PREFERRED_TILE 32
 #define MOST_TILES 8
+#define FILL_STEP 50 /* per mille */
 
 struct measured_cost {
     measured_cost_options options;
@@ -97,7 +98,7 @@ static pofac_status add_candidates(choosing *c, question *q, bool sparse) {
     pofac_status status = POFAC_OK;
     for (size_t i = 0; status == POFAC_OK; i++) {
         strbuf_clear(&text);
-        if (!cg_linear_variant(target, q->q.N, q->q.K, sparse, i, &text)) break;
+        if (!cg_linear_variant(target, q->q.N, q->q.K, sparse, &q->q.structure, i, &text)) break;
         const int64_t tile = cost_variant_tile(strbuf_str(&text));
         if (text.size >= COST_MAX_VARIANT || (c->m->options.tile && tile != c->m->options.tile)) continue;
         kernel_candidate *more = ARENA_ARRAY(c->memory, kernel_candidate, q->n_candidates + 1);
@@ -126,6 +127,18 @@ static int64_t density_of(const linear_problem *p) {
     return MEASURED_STEP * (steps < 1 ? 1 : steps > most ? most : steps);
 }
 
+/* Blocks' share of non-zeros in steps. */
+static zero_structure structure_of(const linear_problem *p) {
+    zero_structure s = p->structure;
+    if (!p->may_be_sparse) return (zero_structure){0};
+    s.fill = (uint16_t)((s.fill + FILL_STEP / 2) / FILL_STEP * FILL_STEP);
+    return s;
+}
+
+static bool same_shape(const kernel_question *a, const kernel_question *b) {
+    return a->N == b->N && a->K == b->K && a->n_rows == b->n_rows;
+}
+
 static pofac_status find_questions(choosing *c) {
     c->questions = ARENA_ARRAY(c->memory, question, c->n + 1);
     c->question_of = ARENA_ARRAY(c->memory, size_t, c->n + 1);
@@ -134,11 +147,11 @@ static pofac_status find_questions(choosing *c) {
         const linear_problem *p = &c->problems[i];
         c->question_of[i] = SIZE_MAX;
         if (!is_measured(p)) continue;
-        const kernel_question q = {p->N, p->K, p->n_rows, density_of(p)};
+        const kernel_question q = {p->N, p->K, p->n_rows, density_of(p), structure_of(p)};
         size_t k = 0;
         for (; k < c->n_questions; k++) {
             const kernel_question *o = &c->questions[k].q;
-            if (o->N == q.N && o->K == q.K && o->n_rows == q.n_rows && o->per_mille == q.per_mille) break;
+            if (same_shape(o, &q) && o->per_mille == q.per_mille && zero_structure_equal(&o->structure, &q.structure)) break;
         }
         c->question_of[i] = k;
         if (k < c->n_questions) continue;
@@ -153,8 +166,11 @@ static pofac_status find_questions(choosing *c) {
 
 static void put_key(const measured_cost *m, const kernel_question *q, strbuf *out) {
     const cg_target *t = &m->options.codegen->target;
+    strbuf_puts(out, "pofac linear ");
+    if (q->structure.fill || q->structure.of) zero_structure_print(&q->structure, out);
+    if (q->structure.fill) strbuf_printf(out, " of which %u per mille", q->structure.fill);
     strbuf_printf(out,
-                  "pofac linear N=%" PRId64 " K=%" PRId64 " rows=%" PRId64 " per_mille=%" PRId64
+                  " N=%" PRId64 " K=%" PRId64 " rows=%" PRId64 " per_mille=%" PRId64
                   " target %s %s %s %s codegen %s llvm %s blas %s cpu %s",
                   q->N, q->K, q->n_rows, q->per_mille, t->triple, t->cpu, t->features, t->isa, cg_sources_hash(), cg_llvm_version(),
                   blas_kernels(), m->cpu);
@@ -205,10 +221,6 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static bool same_shape(const kernel_question *a, const kernel_question *b) {
-    return a->N == b->N && a->K == b->K && a->n_rows == b->n_rows;
-}
-
 /* The order of questions of one shape: the densest first, which others can be answered by, then the sparsest, where most is to be won,
  * and so on from both ends; dense weights last. `turn` counts the questions of the shape that were answered. */
 static bool comes_before(const question *a, const question *b, size_t turn) {
@@ -235,12 +247,13 @@ static const kernel_candidate *find_candidate(const question *q, const char *var
     return NULL;
 }
 
-/* Takes the times of the next denser answer of the shape, of any one for a dense weight; false when there is none. */
+/* Takes the times of the next denser answer of the shape and structure, of any one for a dense weight; false when there is none. */
 static bool copy_answer(const choosing *c, question *q) {
     const question *from = NULL;
     for (size_t i = 0; i < c->n_questions; i++) {
         const question *o = &c->questions[i];
-        const bool fits = q->q.per_mille == 1000 || (o->q.per_mille > q->q.per_mille && o->q.per_mille < 1000);
+        const bool fits = q->q.per_mille == 1000 || (o->q.per_mille > q->q.per_mille && o->q.per_mille < 1000 &&
+                                                     zero_structure_equal(&o->q.structure, &q->q.structure));
         if (!o->answered || !same_shape(&o->q, &q->q) || !fits) continue;
         if (!from || o->q.per_mille < from->q.per_mille) from = o;
     }

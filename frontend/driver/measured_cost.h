@@ -1,5 +1,5 @@
 /*
- * The cost source of ir/cost.h that measures: each distinct question (sizes of a weight, its share of non-zeros, tokens) is answered by
+ * The cost source of ir/cost.h that measures: each distinct question (sizes of a weight, its share of non-zeros and their structure, tokens) is answered by
  * a clock once per machine, target and state of codegen/, and from then on by a file.
  *
  * Answers are times of all variants that are worth trying (cg_linear_variant), kept in a directory of private files that are checked when
@@ -10,7 +10,7 @@
  *   the width of the graph is the layout's default, unless the sum over all weights is 5 % smaller for another
  *
  * Weights of less than MEASURED_LEAST elements are not worth the time, and those of more than MEASURED_MOST take too much of it: the
- * rule of ir/cost.h decides. When the time is up, a weight gets the times of the next denser one of its shape, which are kept as its
+ * rule of ir/cost.h decides. When the time is up, a weight gets the times of the next denser one of its shape and structure, which are kept as its
  * own, so that the next run chooses the same; one density of each shape is measured in any case.
  */
 #ifndef POFAC_FRONTEND_MEASURED_COST_H

@@ -6,6 +6,8 @@
  *   isa=avx2           instruction set; default: the machine's best
  *   shapes=768x768     [N]x[K] of weights, with commas; "layer": the six of a layer of BERT-Base, one after the other
  *   sparsity=90        percent of zeros, with commas
+ *   structure=4x1      zeros come in blocks of R x C at multiples of R and C; 2:4: two of every four columns are kept, whatever
+ *                      `sparsity` says; default: one by one
  *   tokens=128         with commas
  *   layers=1           how many weights of different content each shape stands for (12: they do not stay in the caches)
  *   threads=1          of every peer, with commas
@@ -44,9 +46,10 @@
 #define CHECKED 64 /* sums of each product */
 
 typedef struct settings {
-    const char *isa, *shapes, *peers, *variant;
+    const char *isa, *shapes, *peers, *variant, *structure;
     int64_t sparsity[MAX_LIST], tokens[MAX_LIST], thread_counts[MAX_LIST];
     int n_sparsity, n_tokens, n_thread_counts, layers, threads, rounds;
+    int64_t block_rows, block_columns, keep, of; /* of the structure: 1, 1, 0, 0 where there is none */
     int64_t W;
     cg_options options;
     ir_context *context;
@@ -54,6 +57,14 @@ typedef struct settings {
     diag_sink sink;
     double peak; /* operations per second of all threads */
 } settings;
+
+/* A kernel, and a weight as it reads it. */
+typedef struct packed {
+    const plan *plan; /* shared by weights of equal shape */
+    sparse_header *index;
+    float *values;
+    int64_t value_bytes;
+} packed;
 
 /* One weight, in all forms. */
 typedef struct weight {
@@ -66,10 +77,7 @@ typedef struct weight {
     int32_t *column;
     const float *x_tiles;
     float *y_tiles;
-    const plan *plan;
-    sparse_header *index;
-    float *values;
-    int64_t value_bytes;
+    packed chosen, stream;     /* stream: where the chosen kernel reads another layout */
     void *products[MAX_PEERS]; /* of libraries, by peer */
 } weight;
 
@@ -137,14 +145,14 @@ static double quantile(const double *v, int n, double share) {
 
 typedef struct pofac_run {
     const problem *p;
-    const weight *w;
+    const plan_step *step;
     void *buffers[8];
     int64_t dims[4];
 } pofac_run;
 
 static void run_unit(void *user, size_t worker, size_t unit) {
     const pofac_run *r = user;
-    r->w->plan->steps[0].run(r->buffers, r->dims, (int64_t)unit, (int64_t)unit + 1, r->p->scratch + worker * r->p->scratch_bytes);
+    r->step->run(r->buffers, r->dims, (int64_t)unit, (int64_t)unit + 1, r->p->scratch + worker * r->p->scratch_bytes);
 }
 
 static int64_t eval(ir_dim d, int64_t tokens) {
@@ -153,19 +161,25 @@ static int64_t eval(ir_dim d, int64_t tokens) {
     return dim_eval(d, (ir_binding){all, 64});
 }
 
-static void run_pofac(const problem *p, const weight *w) {
-    const plan_step *s = &w->plan->steps[0];
-    pofac_run r = {p, w, {(void *)(uintptr_t)w->x_tiles, w->index, w->values, w->bias, w->y_tiles}, {0}};
+static void run_packed(const problem *p, const weight *w, const packed *k) {
+    const plan_step *s = &k->plan->steps[0];
+    pofac_run r = {p, s, {(void *)(uintptr_t)w->x_tiles, k->index, k->values, w->bias, w->y_tiles}, {0}};
     for (uint32_t i = 0; i < s->n_dims; i++) r.dims[i] = eval(s->dims[i], p->tokens);
     int64_t units = (eval(s->work, p->tokens) + s->work_per_unit - 1) / s->work_per_unit;
     if (p->s->threads == 1) s->run(r.buffers, r.dims, 0, units, p->scratch);
     else thread_pool_run(p->s->pool, run_unit, &r, (size_t)units);
 }
 
+static void run_pofac(const problem *p, const weight *w) { run_packed(p, w, &w->chosen); }
+
 static bool can_always(const problem *p) {
     (void)p;
     return true;
 }
+
+static void run_stream(const problem *p, const weight *w) { run_packed(p, w, &w->stream); }
+
+static bool can_stream(const problem *p) { return p->weights[0].stream.plan != NULL; }
 
 /* ---- C with intrinsics ---- */
 
@@ -175,17 +189,20 @@ static intrinsics_linear intrinsics_of(const settings *s) {
     return NULL;
 }
 
+static const sparse_layout *layout_of(const packed *k) { return &k->plan->buffers[k->plan->steps[0].buffers[1]].sparse; }
+
 static bool can_intrinsics(const problem *p) {
-    const plan_buffer *b = &p->weights[0].plan->buffers[p->weights[0].plan->steps[0].buffers[1]];
-    return p->s->threads == 1 && b->sparse.kind == SPARSE_STREAM && intrinsics_of(p->s);
+    return p->s->threads == 1 && layout_of(&p->weights[0].chosen)->kind == SPARSE_STREAM && intrinsics_of(p->s);
 }
 
 static void run_intrinsics(const problem *p, const weight *w) {
-    intrinsics_of(p->s)(w->index, w->values, w->bias, w->x_tiles, w->y_tiles, p->tokens, w->N, w->K, (float *)p->scratch);
+    intrinsics_of(p->s)(w->chosen.index, w->chosen.values, w->bias, w->x_tiles, w->y_tiles, p->tokens, w->N, w->K,
+                        (float *)p->scratch);
 }
 
 static const peer peers[] = {
-    {"pofac", can_always, run_pofac, NULL}, /* stays first */
+    {"pofac", can_always, run_pofac, NULL},   /* stays first */
+    {"stream", can_stream, run_stream, NULL}, /* pofac's kernel for zeros without structure */
     {"C", can_intrinsics, run_intrinsics, NULL},   {"OpenBLAS", NULL, NULL, &linear_peer_openblas},
 #ifdef HAVE_ONEDNN
     {"oneDNN", NULL, NULL, &linear_peer_onednn},
@@ -222,7 +239,7 @@ static bool make_products(problem *p, size_t k, size_t way) {
 
 /* ---- problems ---- */
 
-static const plan *compile(const settings *s, int64_t N, int64_t K) {
+static const plan *compile(const settings *s, int64_t N, int64_t K, const char *variant_text) {
     ir_module *m = module_create(s->context, &s->sink);
     ir_graph *g = module_add_graph(m, "linear");
     ir_dim x_dims[] = {dim_symbol(graph_declare_symbol(g, "T", 1 << 20)), dim_const(K)}, n = dim_const(N);
@@ -232,23 +249,48 @@ static const plan *compile(const settings *s, int64_t N, int64_t K) {
     ir_dim nnz = dim_symbol(symbol_nnz(s->context, pattern));
     ir_value in[] = {build_leaf(g, OP_input, "x", x_type), build_leaf(g, OP_state, "w", type_tensor(s->context, IR_F32, 1, &nnz)),
                      build_leaf(g, OP_state, "b", type_tensor(s->context, IR_F32, 1, &n)), pattern};
-    const ir_attr variant = {.name = "variant", .kind = ATTR_STRING, .as.s = s->variant};
-    graph_add_output(g, "y", node_add(g, OP_linear, in, 4, &variant, s->variant ? 1 : 0, NULL));
+    const ir_attr variant = {.name = "variant", .kind = ATTR_STRING, .as.s = variant_text};
+    graph_add_output(g, "y", node_add(g, OP_linear, in, 4, &variant, variant_text ? 1 : 0, NULL));
     plan *p = NULL;
     if (cg_compile(m, "linear", &s->options, &s->sink, &p) != POFAC_OK) return NULL;
-    return p;
+    if (p->n_steps == 1 && p->steps[0].run) return p;
+    plan_destroy(p);
+    return NULL;
+}
+
+/* Is the weight's place [row, column] a non-zero? Of N of every M columns, N follow each other, from a place that is drawn. */
+static bool is_kept(const settings *s, const weight *w, double sparsity, rng_key key, int64_t row, int64_t column) {
+    if (s->of) {
+        const int64_t first = (int64_t)(rng_uniform(key, (uint64_t)(row * w->K + column / s->of)) * (double)s->of);
+        return (column % s->of - first + s->of) % s->of < s->keep;
+    }
+    return rng_uniform(key, (uint64_t)(row / s->block_rows * w->K + column / s->block_columns)) >= sparsity;
 }
 
 /* Random non-zeros, of each row about as many. */
-static void make_pattern(weight *w, double sparsity, rng_key key) {
+static void make_pattern(const settings *s, weight *w, double sparsity, rng_key key) {
     w->row_start = room((size_t)(w->N + 1) * sizeof *w->row_start);
     w->column = room((size_t)(w->N * w->K) * sizeof *w->column);
     for (int64_t i = 0; i < w->N * w->K; i++) {
-        if (rng_uniform(key, (uint64_t)i) < sparsity) w->dense[i] = 0;
+        if (!is_kept(s, w, sparsity, key, i / w->K, i % w->K)) w->dense[i] = 0;
         else w->column[w->nnz++] = (int32_t)(i % w->K);
         if (i % w->K == w->K - 1) w->row_start[i / w->K + 1] = w->nnz;
     }
     w->pattern = (ir_pattern){w->N, w->K, w->nnz, w->row_start, w->column};
+}
+
+static bool pack(problem *p, const weight *w, const ir_tensor *dense, packed *k) {
+    const settings *s = p->s;
+    const sparse_layout *layout = layout_of(k);
+    size_t scratch = 4 * (size_t)layout->row_group * (size_t)s->W; /* what C with intrinsics needs; kernels need no more */
+    if (scratch > p->scratch_bytes) p->scratch_bytes = scratch;
+    return sparse_index_make(layout, &w->pattern, "w", s->pool, &s->sink, &k->index) == POFAC_OK &&
+           sparse_values_make(layout, &w->pattern, dense, "w", s->pool, &s->sink, &k->values, &k->value_bytes) == POFAC_OK;
+}
+
+static void free_packed(packed *k) {
+    if (k->index) weight_memory_give(k->index, k->index->bytes);
+    weight_memory_give(k->values, (size_t)k->value_bytes);
 }
 
 static bool make_weight(problem *p, int64_t N, int64_t K, double sparsity) {
@@ -260,10 +302,13 @@ static bool make_weight(problem *p, int64_t N, int64_t K, double sparsity) {
         if (p->weights[i].K == K && (!like || p->weights[i].N == N)) like = &p->weights[i];
     snprintf(name, sizeof name, "w%d", p->n_weights);
     *w = (weight){.N = N, .K = K, .dense = numbers((size_t)(N * K), name), .bias = numbers((size_t)N, "b")};
-    make_pattern(w, sparsity, rng_key_make(4, name));
+    make_pattern(s, w, sparsity, rng_key_make(4, name));
     const int64_t tiles = (p->tokens + s->W - 1) / s->W, dims[] = {N, K};
-    w->plan = like && like->N == N ? like->plan : compile(s, N, K);
-    if (!w->plan || w->plan->n_steps != 1 || !w->plan->steps[0].run) return false;
+    w->chosen.plan = like && like->N == N ? like->chosen.plan : compile(s, N, K, s->variant);
+    p->n_weights++;
+    if (!w->chosen.plan) return false;
+    if (layout_of(&w->chosen)->kind != SPARSE_STREAM)
+        w->stream.plan = like && like->N == N ? like->stream.plan : compile(s, N, K, NULL);
     w->y = room((size_t)(p->tokens * N) * sizeof *w->y);
     w->y_tiles = room((size_t)(tiles * N * s->W) * sizeof *w->y_tiles);
     w->x = like ? like->x : numbers((size_t)(p->tokens * K), "x");
@@ -274,14 +319,9 @@ static bool make_weight(problem *p, int64_t N, int64_t K, double sparsity) {
             for (int64_t k = 0; k < K; k++) x_tiles[(t / s->W * K + k) * s->W + t % s->W] = w->x[t * K + k];
         w->x_tiles = x_tiles;
     }
-    const sparse_layout *layout = &w->plan->buffers[w->plan->steps[0].buffers[1]].sparse;
     const ir_tensor dense = tensor_view(IR_F32, 2, dims, w->dense);
-    size_t scratch = 4 * (size_t)layout->row_group * (size_t)s->W; /* what C with intrinsics needs; kernels need no more */
-    if (scratch > p->scratch_bytes) p->scratch_bytes = scratch;
     p->nnz += (double)w->nnz;
-    p->n_weights++;
-    return sparse_index_make(layout, &w->pattern, "w", s->pool, &s->sink, &w->index) == POFAC_OK &&
-           sparse_values_make(layout, &w->pattern, &dense, "w", s->pool, &s->sink, &w->values, &w->value_bytes) == POFAC_OK;
+    return pack(p, w, &dense, &w->chosen) && (!w->stream.plan || pack(p, w, &dense, &w->stream));
 }
 
 static const int64_t layer_shapes[][2] = {{768, 768}, {768, 768}, {768, 768}, {768, 768}, {3072, 768}, {768, 3072}};
@@ -304,16 +344,19 @@ static void free_problem(problem *p) {
     for (int i = 0; i < p->n_weights; i++) {
         weight *w = &p->weights[i];
         bool own_x = true, own_plan = true;
-        for (int j = 0; j < i; j++) own_x &= p->weights[j].x != w->x, own_plan &= p->weights[j].plan != w->plan;
-        if (w->index) weight_memory_give(w->index, w->index->bytes);
-        weight_memory_give(w->values, (size_t)w->value_bytes);
+        for (int j = 0; j < i; j++) own_x &= p->weights[j].x != w->x, own_plan &= p->weights[j].chosen.plan != w->chosen.plan;
+        free_packed(&w->chosen);
+        free_packed(&w->stream);
         free(w->dense), free(w->bias), free(w->y), free(w->row_start), free(w->column), free(w->y_tiles);
         if (own_x) free((void *)(uintptr_t)w->x), free((void *)(uintptr_t)w->x_tiles);
         w->x = own_x ? w->x : NULL; /* the pointers are compared above */
         if (own_plan) continue;
-        w->plan = NULL;
+        w->chosen.plan = w->stream.plan = NULL;
     }
-    for (int i = 0; i < p->n_weights; i++) plan_destroy((plan *)(uintptr_t)p->weights[i].plan);
+    for (int i = 0; i < p->n_weights; i++) {
+        plan_destroy((plan *)(uintptr_t)p->weights[i].chosen.plan);
+        plan_destroy((plan *)(uintptr_t)p->weights[i].stream.plan);
+    }
     free(p->scratch);
 }
 
@@ -404,10 +447,17 @@ static void print_header(const settings *s) {
     fflush(stdout);
 }
 
-static void print_row(const problem *p, const char *shape, int64_t sparsity, double seconds[][MAX_ROUNDS], const bool *plays) {
+static double density_of(const problem *p) {
+    double all = 0;
+    for (int i = 0; i < p->n_weights; i++) all += (double)p->weights[i].N * (double)p->weights[i].K;
+    return p->nnz / all;
+}
+
+static void print_row(const problem *p, const char *shape, double seconds[][MAX_ROUNDS], const bool *plays) {
     const settings *s = p->s;
     const double flops = 2 * p->nnz * (double)p->tokens, typical = quantile(seconds[0], s->rounds, 0.5);
-    printf("| %s%s | %lld | %lld | %.3f | %.1f | %.0f %% |", shape, s->layers > 1 ? ", distinct layers" : "", (long long)sparsity,
+    printf("| %s%s%s%s | %lld | %lld | %.3f | %.1f | %.0f %% |", shape, s->layers > 1 ? ", distinct layers" : "",
+           s->structure ? " in " : "", s->structure ? s->structure : "", (long long)(100 * (1 - density_of(p)) + 0.5),
            (long long)p->tokens, 1e3 * typical, 1e-9 * flops / typical, 100 * flops / typical / s->peak);
     for (size_t i = 1; i < N_PEERS; i++) {
         double ratio[MAX_ROUNDS];
@@ -424,7 +474,7 @@ static void print_row(const problem *p, const char *shape, int64_t sparsity, dou
     fflush(stdout);
 }
 
-static bool bench(problem *p, const char *shape, int64_t sparsity) {
+static bool bench(problem *p, const char *shape) {
     static double seconds[N_PEERS][MAX_ROUNDS];
     const settings *s = p->s;
     bool plays[N_PEERS];
@@ -442,7 +492,7 @@ static bool bench(problem *p, const char *shape, int64_t sparsity) {
             double t = time_of(p, k, repeat);
             if (r >= 0) seconds[k][r] = t;
         }
-    print_row(p, shape, sparsity, seconds, plays);
+    print_row(p, shape, seconds, plays);
     return true;
 }
 
@@ -454,6 +504,17 @@ static int read_list(const char *text, int64_t *out) {
     return n;
 }
 
+/* "4x1", "2:4" */
+static bool read_structure(settings *s, const char *text) {
+    long long a, b;
+    char between;
+    if (sscanf(text, "%lld%c%lld", &a, &between, &b) != 3 || a < 1 || b < 1) return false;
+    if (between == ':') s->keep = a, s->of = b;
+    else s->block_rows = a, s->block_columns = b;
+    s->structure = text;
+    return between == 'x' || (between == ':' && a <= b);
+}
+
 static bool read_setting(settings *s, char *text) {
     char *value = strchr(text, '=');
     if (!value) return false;
@@ -462,6 +523,7 @@ static bool read_setting(settings *s, char *text) {
     else if (strcmp(text, "shapes") == 0) s->shapes = value;
     else if (strcmp(text, "peers") == 0) s->peers = value;
     else if (strcmp(text, "variant") == 0) s->variant = value;
+    else if (strcmp(text, "structure") == 0) return read_structure(s, value);
     else if (strcmp(text, "sparsity") == 0) s->n_sparsity = read_list(value, s->sparsity);
     else if (strcmp(text, "tokens") == 0) s->n_tokens = read_list(value, s->tokens);
     else if (strcmp(text, "layers") == 0) s->layers = atoi(value);
@@ -522,7 +584,7 @@ static int bench_all(const settings *s) {
             for (int t = 0; t < s->n_tokens; t++) {
                 static problem p;
                 bool made = make_problem(&p, s, name, (double)s->sparsity[i] / 100, s->tokens[t]);
-                if (made) made = bench(&p, name, s->sparsity[i]);
+                if (made) made = bench(&p, name);
                 free_problem(&p);
                 if (!made) return 1;
             }
@@ -552,6 +614,8 @@ int main(int argc, char **argv) {
                   .thread_counts = {1},
                   .n_thread_counts = 1,
                   .rounds = 9,
+                  .block_rows = 1,
+                  .block_columns = 1,
                   .context = context_create(),
                   .sink = diag_sink_to_strbuf(&messages)};
     char *kept[64];
@@ -560,8 +624,8 @@ int main(int argc, char **argv) {
     bool read = true;
     for (int i = 1; i < argc && read; i++) read = read_setting(&s, argv[i]);
     if (!read || s.rounds < 1 || s.rounds > MAX_ROUNDS || s.layers < 1 || s.layers > 24) {
-        fprintf(stderr,
-                "usage: bench_sparse [isa=|shapes=|sparsity=|tokens=|layers=|threads=|rounds=|variant=|tile=|peers=VALUE]...\n");
+        fprintf(stderr, "usage: bench_sparse "
+                        "[isa=|shapes=|sparsity=|structure=|tokens=|layers=|threads=|rounds=|variant=|tile=|peers=VALUE]...\n");
         return 2;
     }
     int failed = 1;

@@ -11,8 +11,9 @@
 #   --build=DIR        where bench_sparse is, default build/release
 #   --threads=1,2      numbers of threads
 #   --rounds=9
+#   --structure=RxC    zeros in blocks, or --structure=N:M: N of every M columns kept; with --variant, beside the kernel for any zeros ("stream")
 #   --shapes=NxK,...   --sparsity=PERCENT,...   --tokens=N,...   instead of those above
-#   --peers=NAME,...   of OpenBLAS, oneDNN, LIBXSMM, C (pofac's kernel in C with intrinsics); default all
+#   --peers=NAME,...   of stream, OpenBLAS, oneDNN, LIBXSMM, C (pofac's kernel in C with intrinsics); default all
 #   --isa=avx2         for pofac and all peers
 #   --tile=W --variant=TEXT      of pofac's kernel, instead of its own choice (codegen/variants.def)
 set -euo pipefail
@@ -30,10 +31,11 @@ peers=
 isa=
 tile=
 variant=
+structure=
 for option; do
     case $option in
     short | layers | all) selection=$option ;;
-    --build=* | --threads=* | --rounds=* | --shapes=* | --sparsity=* | --tokens=* | --peers=* | --isa=* | --tile=* | --variant=*)
+    --build=* | --threads=* | --rounds=* | --shapes=* | --sparsity=* | --tokens=* | --peers=* | --isa=* | --tile=* | --variant=* | --structure=*)
         name=${option%%=*}
         printf -v "${name#--}" %s "${option#*=}"
         ;;
@@ -59,4 +61,4 @@ esac
 grep -m 1 'model name' /proc/cpuinfo | sed 's/.*: //'
 exec "$build/bench_sparse" shapes="${shapes:-${defaults[0]}}" sparsity="${sparsity:-${defaults[1]}}" tokens="${tokens:-${defaults[2]}}" \
     layers=$layers threads="$threads" rounds="$rounds" ${peers:+peers="$peers"} ${isa:+isa="$isa"} ${tile:+tile="$tile"} \
-    ${variant:+variant="$variant"}
+    ${variant:+variant="$variant"} ${structure:+structure="$structure"}

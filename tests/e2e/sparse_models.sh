@@ -3,13 +3,13 @@
 # in the IR, can be pinned, and results are those of the interpreter.
 . "$(dirname "$0")/harness.bash"
 
-# model NAME HIDDEN INTERMEDIATE ZEROS: one layer, with a checkpoint.
+# model NAME HIDDEN INTERMEDIATE ZEROS [STRUCTURE]: one layer, with a checkpoint.
 model() {
     local bert="hidden_size=\"$2\" intermediate_size=\"$3\" num_attention_heads=\"4\" num_hidden_layers=\"1\" vocab_size=\"50\""
     local start="<pofac xmlns=\"urn:pofac:1\"><model name=\"m\" head=\"sequence-classification\" num_labels=\"3\"><bert $bert/>"
     echo "$start</model></pofac>" >drawn.xml
     echo "$start<checkpoint path=\"$1.safetensors\"/></model></pofac>" >"$1.xml"
-    ok "$build_dir/make_checkpoint" drawn.xml "$1.safetensors" f32 "$4"
+    ok "$build_dir/make_checkpoint" drawn.xml "$1.safetensors" f32 "$4" ${5:+"$5"}
 }
 
 ok "$build_dir/make_tensors" in.safetensors input_ids:i64:3,7:2,7,9,11,12,3,0,2,8,3,0,0,0,0,2,6,7,8,9,10,3 \
@@ -94,6 +94,37 @@ for file in cache/costs/*; do printf x >"$file"; done
 run compile large.xml --emit=ir -o second.pir --cache_dir cache
 wants_status 0
 grep -q 'note: measuring' err || fail "$last: damaged files are believed"
+
+# ---- structures ----
+
+# Blocks and N of M are found, measured beside the stream of non-zeros, and read as what measured fastest: that is up to the machine, but the
+# weights are structured enough that their layouts are asked about. Pinned, each runs, and inspect shows it.
+structured() {
+    local name=$1 zeros=$2 structure=$3 variant=$4 layout=$5
+    model "$name" 512 512 "$zeros" "$structure"
+    run compile "$name.xml" --emit=ir -o "$name.pir" --cache_dir "cache-$name"
+    wants_status 0
+    cat "cache-$name"/costs/* >times
+    grep -aq "sparse_linear $variant" times || fail "$name: $variant was not measured"
+    [ "$zeros" -lt 90 ] || [ "$(grep -c 'linear .*variant = "sparse_linear .*tile=' "$name.pir")" = 6 ] || fail "$name: $(grep -c sparse_linear "$name.pir") sparse variants, wanted 6"
+    parity "$name"
+    parity "$name" --kernel_variant="sparse_linear $variant" --tune=off
+    run inspect "$name.xml" --cache_dir cache --kernel_variant="sparse_linear $variant" --tune=off
+    wants_status 0
+    [ "$(grep -c " $layout k_block=" out)" = 6 ] || fail "$last: $(grep encoder out)"
+}
+structured columns 90 4x1 'layout=blocks tile=32 k_block=256 rows=512 block_rows=4 block_columns=1' 'blocks 4x1'
+structured tall 90 16x1 'layout=blocks tile=32 k_block=256 rows=512 block_rows=8 block_columns=1' 'blocks 8x1'
+structured rows 90 1x4 'layout=blocks tile=32 k_block=256 rows=512 block_rows=1 block_columns=4' 'blocks 1x4'
+structured squares 90 4x4 'layout=blocks tile=32 k_block=256 rows=512 block_rows=4 block_columns=4' 'blocks 4x4'
+structured two_of_four 50 2:4 'layout=n_m tile=32 k_block=256 rows=512 keep=2 of=4' 'n_m 2:4'
+structured one_of_eight 50 1:8 'layout=n_m tile=32 k_block=256 rows=512 keep=1 of=8' 'n_m 1:8'
+run compile columns.xml --cache_dir cache-columns --graph_only --print_after=sparsify --print_scope=encoder.layer.0.intermediate.dense
+wants_status 0
+grep -q 'linear .*variant = "sparse_linear layout=' out || fail "$last: no variant is shown"
+run predict large.xml --tensors in.safetensors -o none.safetensors --cache_dir cache --kernel_variant='sparse_linear layout=n_m keep=1 of=4' --tune=off
+wants_status 3
+grep -q ' has more than 1 non-zeros in the 4 columns from ' err || fail "$last: $(cat err)"
 
 # ---- pins ----
 

@@ -49,8 +49,11 @@ static pofac_status scripted(void *user, const kernel_question *q, double budget
     fixture *f = user;
     (void)budget_seconds;
     f->asked++;
-    strbuf_printf(&f->questions, "%lldx%lld %lld %lld; ", (long long)q->N, (long long)q->K, (long long)q->n_rows,
+    strbuf_printf(&f->questions, "%lldx%lld %lld %lld", (long long)q->N, (long long)q->K, (long long)q->n_rows,
                   (long long)q->per_mille);
+    if (q->structure.fill || q->structure.of) strbuf_puts(&f->questions, " ");
+    zero_structure_print(&q->structure, &f->questions);
+    strbuf_puts(&f->questions, "; ");
     if (f->status != POFAC_OK) return diag_error(sink, f->status, NULL, "no clock");
     if (f->slow > 0) usleep((useconds_t)(1e6 * f->slow));
     for (size_t i = 0; i < n; i++) {
@@ -106,7 +109,7 @@ static size_t choose(fixture *f, const measured_cost_options *more, const linear
 /* A weight of 1024 x 1024 with `percent` of zeros. */
 static linear_problem weight(const char *name, int64_t percent) {
     const int64_t all = 1024 * 1024;
-    return (linear_problem){name, 1024, 1024, 128, all * (100 - percent) / 100, percent > 0};
+    return (linear_problem){name, 1024, 1024, 128, all * (100 - percent) / 100, percent > 0, {0}};
 }
 
 static void expect_choice(const char *what, const linear_choice *c, bool sparse, const char *start) {
@@ -161,10 +164,10 @@ static void one_tile_for_all(void **state) {
 /* Small and huge weights; a clock that no variant runs on. */
 static void the_rule_decides_the_rest(void **state) {
     fixture *f = *state;
-    linear_problem p[4] = {{"small", 511, 512, 128, 1000, true},
-                           {"small_dense", 511, 512, 128, 511 * 512, false},
-                           {"huge", 30522, 768, 128, 1000, true},
-                           {"half", 1024, 1024, 128, 600000, true}};
+    linear_problem p[4] = {{"small", 511, 512, 128, 1000, true, {0}},
+                           {"small_dense", 511, 512, 128, 511 * 512, false, {0}},
+                           {"huge", 30522, 768, 128, 1000, true, {0}},
+                           {"half", 1024, 1024, 128, 600000, true, {0}}};
     linear_choice c[4];
     assert_int_equal(choose(f, NULL, p, 3, c), 0);
     assert_int_equal(f->asked, 0);
@@ -193,6 +196,46 @@ static void questions_are_distinct(void **state) {
     assert_non_null(strstr(strbuf_str(&f->questions), "1024x1024 128 25; "));
     assert_non_null(strstr(strbuf_str(&f->questions), "1024x1024 128 1000; "));
     assert_non_null(strstr(strbuf_str(&f->questions), "1024x1024 1 100; "));
+}
+
+/* Structures are questions of their own, with their layouts among the candidates; each density of blocks' elements is rounded. */
+static void structures_have_layouts_of_their_own(void **state) {
+    fixture *f = *state;
+    static const script_row script[] = {{"layout=blocks tile=32 k_block=256 rows=512 block_rows=8 block_columns=1", 1000, 1},
+                                        {"layout=n_m tile=32 k_block=256 rows=512 keep=2 of=4", 1000, 2},
+                                        {"layout=blocks tile=32 k_block=256 rows=512 block_rows=1 block_columns=4", 1000, 3},
+                                        {"layout=blocks tile=32 k_block=256 rows=512 block_rows=4 block_columns=4", 1000, 4},
+                                        {"layout=blocks tile=32 k_block=256 rows=512 block_rows=4 block_columns=1", 1000, 5},
+                                        {"layout=stream tile=32", 1000, 6},
+                                        {"linear", 1000, 9},
+                                        {0}};
+    linear_problem p[6];
+    linear_choice c[6];
+    for (size_t i = 0; i < 6; i++) p[i] = weight("w", 75);
+    p[0].structure = (zero_structure){.block_rows = 16, .block_columns = 1, .fill = 987};
+    p[1].structure = (zero_structure){.block_rows = 16, .block_columns = 1, .fill = 1000};
+    p[2].structure = (zero_structure){.keep = 2, .of = 4};
+    p[3].structure = (zero_structure){.block_rows = 1, .block_columns = 8, .fill = 1000};
+    p[4].structure = (zero_structure){.block_rows = 4, .block_columns = 16, .fill = 1000};
+    f->script = script;
+    choose(f, NULL, p, 6, c);
+    assert_int_equal(f->asked, 5);
+    static const char *const asked[] = {" 16x1; ", " 2:4; ", " 1x8; ", " 4x16; ", "1024x1024 128 250; "};
+    for (size_t i = 0; i < 5; i++) assert_non_null(strstr(strbuf_str(&f->questions), asked[i]));
+    expect_choice("16x1", &c[0], true, "sparse_linear layout=blocks tile=32 k_block=256 rows=512 block_rows=8 block_columns=1");
+    expect_choice("16x1, full", &c[1], true, c[0].variant);
+    expect_choice("2:4", &c[2], true, "sparse_linear layout=n_m tile=32 k_block=256 rows=512 keep=2 of=4");
+    expect_choice("1x8", &c[3], true, "sparse_linear layout=blocks tile=32 k_block=256 rows=512 block_rows=1 block_columns=4");
+    expect_choice("4x16", &c[4], true, "sparse_linear layout=blocks tile=32 k_block=256 rows=512 block_rows=4 block_columns=4");
+    expect_choice("no structure", &c[5], true, "sparse_linear layout=stream tile=32");
+    assert_int_equal(choose(f, NULL, p, 6, c), 0); /* all are kept */
+    expect_choice("2:4, kept", &c[2], true, "sparse_linear layout=n_m");
+    /* a dense kernel that is 5 % faster still wins */
+    static const script_row dense[] = {{"sparse_linear", 1000, 0.96}, {"linear", 1000, 1}, {0}};
+    f->script = dense;
+    choose(f, &(measured_cost_options){.again = true}, p, 3, c);
+    expect_choice("blocks beside dense", &c[0], false, "linear tile=32");
+    expect_choice("N of M beside dense", &c[2], false, "linear tile=32");
 }
 
 /* When the time is up, the next denser answer of the shape holds, on disk as well; each shape is asked about once at least. */
@@ -428,6 +471,7 @@ int main(void) {
         TEST(one_tile_for_all),
         TEST(the_rule_decides_the_rest),
         TEST(questions_are_distinct),
+        TEST(structures_have_layouts_of_their_own),
         TEST(time_is_bounded),
         TEST(errors_of_the_clock_are_errors),
         TEST(answers_are_kept),
