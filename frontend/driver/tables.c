@@ -6,6 +6,7 @@
 #include "codegen/codegen.h"
 #include "frontend/checkpoint/checkpoint.h"
 #include "frontend/checkpoint/tensor_names.h"
+#include "frontend/data/tasks.h"
 #include "frontend/model/model_spec.h"
 #include "frontend/model/xml_table.h"
 #include "ir/op.h"
@@ -119,6 +120,7 @@ static const table_row rows[] = {
     {"heads", "what can stand on top of an encoder", put_heads},
     {"checkpoints", "files of weights that are read", put_checkpoints},
     {"names", "how tensors' names in files become a model's", put_names},
+    {"tasks", "tasks: columns, labels, metrics and splits of their files", tasks_put},
     {"xml", "elements and attributes of XML descriptions", xml_table_list},
 };
 
