@@ -3,8 +3,11 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "ir/support/decimal.h"
 
 /* Equality of option names: '-' and '_' are the same. `n` bytes of `given`. */
 static bool same_name(const char *row, const char *given, size_t n) {
@@ -64,6 +67,9 @@ static pofac_status check_value(const option_row *row, const char *value, const 
     if (row->kind == OPTION_SIZE && (!read_size(value, &size) || size < row->low || size > row->high))
         return diag_error(sink, POFAC_ERR_USAGE, NULL, "--%s is \"%s\", wanted a number of bytes like 512M or 2G", row->name,
                           value);
+    double real;
+    if (row->kind == OPTION_REAL && !(decimal_read(value, strlen(value), &real) && isfinite(real)))
+        return diag_error(sink, POFAC_ERR_USAGE, NULL, "--%s is \"%s\", wanted a number", row->name, value);
     if ((row->kind == OPTION_CHOICE || row->kind == OPTION_FORM) && !is_choice(row->value, value))
         return diag_error(sink, POFAC_ERR_USAGE, NULL, "--%s is \"%s\", wanted %s", row->name, value, row->value);
     if (row->kind == OPTION_FLAG && strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
@@ -142,6 +148,12 @@ const char *option_text(const option_values *o, const char *name) { return value
 int64_t option_whole(const option_values *o, const char *name) {
     const char *value = value_of(o, name);
     return value ? strtoll(value, NULL, 10) : 0;
+}
+
+double option_real(const option_values *o, const char *name) {
+    const char *value = value_of(o, name);
+    double real = 0.0;
+    return value && decimal_read(value, strlen(value), &real) ? real : 0.0;
 }
 
 int64_t option_size(const option_values *o, const char *name) {

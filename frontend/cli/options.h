@@ -19,6 +19,7 @@ typedef enum option_kind {
     OPTION_WHOLE,
     OPTION_CHOICE,
     OPTION_FORM, /* a choice that may be left out: --name is --name=FIRST; another choice follows a '=' */
+    OPTION_REAL, /* a finite decimal number */
     OPTION_SIZE  /* bytes: a whole number with K, M, G or T (powers of 1024) behind it, or without */
 } option_kind;
 
@@ -101,6 +102,7 @@ POFAC_MUST_USE pofac_status options_parse(const option_row *rows, size_t n_rows,
 bool option_flag(const option_values *o, const char *name);
 const char *option_text(const option_values *o, const char *name); /* the fallback, or NULL, when absent */
 int64_t option_whole(const option_values *o, const char *name);    /* 0 when absent without fallback */
+double option_real(const option_values *o, const char *name);      /* likewise */
 int64_t option_size(const option_values *o, const char *name);     /* likewise, in bytes */
 bool option_given(const option_values *o, const char *name);
 

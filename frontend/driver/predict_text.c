@@ -125,8 +125,9 @@ static pofac_status take_answer(text_job *j, const text_sequence *s) {
     if (!answer->fault.output) TRY(text_answer_check(spec, j->tokenizer, &outputs, s, j->sink, &answer->fault));
     if (answer->fault.output) return POFAC_OK;
     if (!is_answering(j)) return text_answer_put(spec, j->tokenizer, &outputs, s, j->options->top_k, j->sink, &answer->text);
-    TRY(text_answer_improve(&outputs, s, j->options->max_answer_length, j->sink, &answer->span));
-    if (answer->waiting == 0) text_answer_put_span(s->record, &answer->span, &answer->text);
+    TRY(text_answer_improve(&outputs, s, &j->options->answers, j->sink, &answer->spans));
+    if (answer->waiting == 0 && !j->options->output)
+        text_answer_put_span(s->record, &answer->spans, &j->options->answers, &answer->text);
     return POFAC_OK;
 }
 
@@ -143,29 +144,39 @@ static pofac_status run_batch(text_job *j, text_sequence *sequences, size_t n) {
     return POFAC_OK;
 }
 
-static pofac_status report_fault(const text_job *j, const text_answer *answer) {
-    const record *r = &j->window.records.data[j->n_written];
-    return diag_error(j->sink, POFAC_ERR_NUMERIC, &(diag_place){.file = record_reader_name(j->reader), .line = (uint32_t)r->line},
-                      "%s: found %s, wanted finite numbers", answer->fault.output, not_finite_name(answer->fault.value));
+static pofac_status report_fault(text_job *j, const text_answer *answer) {
+    const diag_place place = record_reader_place(j->reader, &j->window.records.data[j->n_written], &j->window.memory);
+    return diag_error(j->sink, POFAC_ERR_NUMERIC, &place, "%s: found %s, wanted finite numbers", answer->fault.output,
+                      not_finite_name(answer->fault.value));
 }
 
 static bool is_complete(const text_job *j, size_t i) {
     return i < j->window.answers.size && j->window.answers.data[i].waiting == 0;
 }
 
+/* Adds an answer to what is written. */
+static pofac_status write_answer(text_job *j, size_t i) {
+    text_answer *answer = &j->window.answers.data[i];
+    const record *r = &j->window.records.data[i];
+    if (j->options->output) {
+        const squad_text id = {r->id, strlen(r->id)}, context = {r->pair, r->pair_bytes};
+        return qa_output_put(j->options->output, &id, &context, &answer->spans, j->sink);
+    }
+    if (!strbuf_ok(&answer->text)) return diag_out_of_memory(j->sink);
+    strbuf_append(&j->lines, answer->text.data, answer->text.size);
+    strbuf_putc(&j->lines, '\n');
+    strbuf_free(&answer->text);
+    return POFAC_OK;
+}
+
 /* A record without an answer ends the work when its turn has come. */
 static pofac_status write_complete(text_job *j) {
     strbuf_clear(&j->lines);
     uint64_t n = 0;
-    for (; is_complete(j, j->n_written) && !j->window.answers.data[j->n_written].fault.output; j->n_written++, n++) {
-        text_answer *answer = &j->window.answers.data[j->n_written];
-        if (!strbuf_ok(&answer->text)) return diag_out_of_memory(j->sink);
-        strbuf_append(&j->lines, answer->text.data, answer->text.size);
-        strbuf_putc(&j->lines, '\n');
-        strbuf_free(&answer->text);
-    }
+    for (; is_complete(j, j->n_written) && !j->window.answers.data[j->n_written].fault.output; j->n_written++, n++)
+        TRY(write_answer(j, j->n_written));
     if (!strbuf_ok(&j->lines)) return diag_out_of_memory(j->sink);
-    if (n > 0) TRY(j->write(j->user, strbuf_str(&j->lines), j->lines.size));
+    if (j->lines.size > 0) TRY(j->write(j->user, strbuf_str(&j->lines), j->lines.size));
     j->progress.answers += n;
     return is_complete(j, j->n_written) ? report_fault(j, &j->window.answers.data[j->n_written]) : POFAC_OK;
 }
@@ -173,7 +184,7 @@ static pofac_status write_complete(text_job *j) {
 /* `share` of the window has run, which began and ends at these bytes of the input. */
 static void report_progress(text_job *j, uint64_t begin, uint64_t end, double share) {
     j->progress.bytes = (double)begin + share * (double)(end - begin);
-    j->progress.total_bytes = line_reader_total_bytes(record_reader_lines(j->reader));
+    j->progress.total_bytes = record_reader_total_bytes(j->reader);
     if (j->options->progress) j->options->progress(j->options->progress_user, &j->progress);
 }
 
@@ -191,12 +202,11 @@ static pofac_status run_window(text_job *j, uint64_t begin, uint64_t end) {
 }
 
 static pofac_status run_windows(text_job *j) {
-    const line_reader *lines = record_reader_lines(j->reader);
     for (;;) {
-        uint64_t begin = line_reader_bytes(lines);
+        uint64_t begin = record_reader_bytes(j->reader);
         pofac_status status = text_window_read(&j->window, &j->window_options, j->reader, j->sink);
         if (status == POFAC_ERR_INTERRUPTED) return status;
-        TRY(run_window(j, begin, line_reader_bytes(lines)));
+        TRY(run_window(j, begin, record_reader_bytes(j->reader)));
         if (status != POFAC_OK || j->window.records.size == 0) return status;
     }
 }
@@ -213,6 +223,16 @@ static pofac_status find_max_length(text_job *j) {
     j->window_options.max_length = (size_t)(wanted ? wanted : most);
     if (!wanted && known && known < j->window_options.max_length) j->window_options.max_length = known;
     return POFAC_OK;
+}
+
+static pofac_status prepare_questions(text_job *j) {
+    j->window_options.is_answering = is_answering(j);
+    j->window_options.windows = j->options->windows;
+    j->window_options.windows.max_seq_length = j->window_options.max_length;
+    if (is_answering(j)) return qa_window_options_check(&j->window_options.windows, j->sink);
+    if (!j->options->output) return POFAC_OK;
+    return diag_error(j->sink, POFAC_ERR_USAGE, &(diag_place){.file = loaded_model_path(j->model)},
+                      "found the head %s, wanted question-answering (--head)", model_head_name(loaded_model_spec(j->model)->head));
 }
 
 /* Is there memory for the longest text that may come? */
@@ -234,8 +254,7 @@ static pofac_status prepare(text_job *j, const road_options *road) {
     j->predicts_tokens = spec->head == HEAD_MASKED_LM || spec->head == HEAD_PRETRAINING;
     r.graph.chosen_rows = j->predicts_tokens;
     j->window_options.tokenizer = j->tokenizer;
-    j->window_options.doc_stride = (size_t)j->options->doc_stride;
-    j->window_options.is_answering = is_answering(j);
+    TRY(prepare_questions(j));
     j->window_options.most_records = WINDOW_BATCHES * (size_t)j->options->batch_size;
     TRY(executor_create(j->model, &r, j->options->kind, j->sink, &j->executor));
     executor_watch(j->executor, j->options->stop);
@@ -253,7 +272,7 @@ pofac_status predict_text(loaded_model *model, const road_options *road, const p
                   .user = user,
                   .window = TEXT_WINDOW_INIT,
                   .lines = STRBUF_INIT};
-    line_reader_watch(record_reader_lines(records), options->stop);
+    record_reader_watch(records, options->stop);
     pofac_status status = prepare(&j, road);
     if (status == POFAC_OK) status = run_windows(&j);
     text_window_free(&j.window);

@@ -14,6 +14,8 @@
  * about one length; which texts share a batch changes no bit of their answers. Answers are given out as soon as those of all records
  * before them have been. Input that comes slowly is answered as it comes.
  *
+ * Answers to questions of SQuAD's can go to files in Hugging Face's layout instead (frontend/data/qa_output.h).
+ *
  * A record that is wrong ends the work with an error, after the answers to all records before it; so does one for which the model gives
  * numbers that are not finite (POFAC_ERR_NUMERIC). Texts are cut to the model's
  * length (longest of a pair first); offsets are bytes of the record's text, with "pair": true of its second one.
@@ -21,6 +23,8 @@
 #ifndef POFAC_FRONTEND_PREDICT_TEXT_H
 #define POFAC_FRONTEND_PREDICT_TEXT_H
 
+#include "frontend/data/qa_output.h"
+#include "frontend/data/qa_windows.h"
 #include "frontend/driver/executor.h"
 #include "frontend/driver/records.h"
 
@@ -36,7 +40,9 @@ typedef struct predict_text_options {
     int64_t max_memory;               /* bound for batch_memory_bytes; 0: none */
     int64_t max_seq_length;           /* 0: as much as the model takes */
     int64_t top_k;                    /* candidates of a mask */
-    int64_t doc_stride, max_answer_length;
+    qa_window_options windows;        /* question answering; max_seq_length is taken from above */
+    qa_answer_options answers;
+    qa_output *output; /* question answering: where answers go instead of lines, or NULL */
     executor_kind kind;
     bool report_memory;                                      /* a note says what the largest batch needs, before the first */
     run_profile *profile;                                    /* takes in all runs; may be NULL */

@@ -1,4 +1,4 @@
-/* Reading records line by line; see records.h. Memory grows with the longest line, not with the file. */
+/* Reading records line by line, or question by question; see records.h. Memory grows with the longest line or article, not with the file. */
 #include "frontend/driver/records.h"
 
 #include <jansson.h>
@@ -9,7 +9,8 @@
 #include "ir/support/json_text.h"
 
 struct record_reader {
-    line_reader *lines;
+    line_reader *lines; /* one of the two is NULL */
+    squad_reader *squad;
     record_format format;
 };
 
@@ -30,8 +31,10 @@ pofac_status record_reader_open(const char *path, const char *format, const diag
     r->format = !format                        ? guess_format(path)
                 : strcmp(format, "jsonl") == 0 ? RECORDS_JSONL
                 : strcmp(format, "tsv") == 0   ? RECORDS_TSV
+                : strcmp(format, "squad") == 0 ? RECORDS_SQUAD
                                                : RECORDS_TEXT;
-    pofac_status status = line_reader_open(path, sink, &r->lines);
+    pofac_status status = r->format == RECORDS_SQUAD ? squad_reader_open(path, SQUAD_BAD_ROWS_FAIL, sink, &r->squad)
+                                                     : line_reader_open(path, sink, &r->lines);
     if (status == POFAC_OK) *out = r;
     else free(r);
     return status;
@@ -40,12 +43,32 @@ pofac_status record_reader_open(const char *path, const char *format, const diag
 void record_reader_close(record_reader *r) {
     if (!r) return;
     line_reader_close(r->lines);
+    squad_reader_close(r->squad);
     free(r);
 }
 
-line_reader *record_reader_lines(const record_reader *r) { return r->lines; }
+void record_reader_watch(record_reader *r, interruption *stop) {
+    if (r->lines) line_reader_watch(r->lines, stop);
+}
 
-const char *record_reader_name(const record_reader *r) { return line_reader_name(r->lines); }
+bool record_reader_is_ready(record_reader *r) { return r->squad || line_reader_is_ready(r->lines); }
+
+const char *record_reader_name(const record_reader *r) {
+    return r->squad ? inflated_file_name(squad_reader_file(r->squad)) : line_reader_name(r->lines);
+}
+
+uint64_t record_reader_bytes(const record_reader *r) {
+    return r->squad ? inflated_file_position(squad_reader_file(r->squad)) : line_reader_bytes(r->lines);
+}
+
+int64_t record_reader_total_bytes(const record_reader *r) {
+    return r->squad ? inflated_file_total_bytes(squad_reader_file(r->squad)) : line_reader_total_bytes(r->lines);
+}
+
+diag_place record_reader_place(const record_reader *r, const record *at, arena *a) {
+    const char *name = record_reader_name(r), *with_id = at->id ? arena_printf(a, "%s: question %s", name, at->id) : NULL;
+    return (diag_place){.file = with_id ? with_id : name, .line = (uint32_t)at->line};
+}
 
 POFAC_PRINTF(3, 4)
 static pofac_status line_error(const record_reader *r, const diag_sink *sink, const char *format, ...) {
@@ -134,6 +157,17 @@ static pofac_status parse_object(const record_reader *r, const char *line, size_
     return status;
 }
 
+static pofac_status next_question(record_reader *r, arena *a, const diag_sink *sink, record *out, bool *found) {
+    const squad_question *q;
+    size_t id_bytes;
+    TRY(squad_reader_next(r->squad, sink, &q));
+    *found = q != NULL;
+    if (!q) return POFAC_OK;
+    TRY(take(a, q->question.text, q->question.bytes, sink, &out->text, &out->text_bytes));
+    TRY(take(a, q->context.text, q->context.bytes, sink, &out->pair, &out->pair_bytes));
+    return take(a, q->id.text, q->id.bytes, sink, &out->id, &id_bytes);
+}
+
 static bool is_passed_over(const record_reader *r, const char *line, size_t n) {
     if (r->format == RECORDS_JSONL) return strspn(line, " \t") == n;
     return r->format == RECORDS_TSV && n == 0;
@@ -144,6 +178,7 @@ pofac_status record_reader_next(record_reader *r, arena *a, const diag_sink *sin
     size_t n = 0;
     *found = false;
     *out = (record){0};
+    if (r->squad) return next_question(r, a, sink, out, found);
     do {
         TRY(line_reader_next(r->lines, sink, &line, &n));
     } while (line && is_passed_over(r, line, n));

@@ -301,35 +301,25 @@ pofac_status text_answer_put(const model_spec *spec, const tokenizer *t, const t
     return put_embedding(outputs, s, sink, out);
 }
 
-pofac_status text_answer_improve(const tensor_source *outputs, const text_sequence *s, int64_t max_answer_length,
-                                 const diag_sink *sink, text_span *best) {
+pofac_status text_answer_improve(const tensor_source *outputs, const text_sequence *s, const qa_answer_options *o,
+                                 const diag_sink *sink, qa_answers *answers) {
     ir_tensor starts, ends;
     TRY(outputs->get(outputs->user, "start_logits", sink, &starts));
     TRY(outputs->get(outputs->user, "end_logits", sink, &ends));
-    const float *start = (const float *)starts.data + s->row * starts.dims[1],
-                *end = (const float *)ends.data + s->row * ends.dims[1];
-    size_t first = s->context_first, last = s->encoding.size - 1; /* the closing [SEP] is not context */
-    if (first >= last) return POFAC_OK;
-    const softmax all_starts = softmax_of(start, (int64_t)s->encoding.size), all_ends = softmax_of(end, (int64_t)s->encoding.size);
-    for (size_t i = first; i < last; i++)
-        for (size_t k = i; k < last && k < i + (size_t)max_answer_length; k++) {
-            double logit = (double)start[i] + (double)end[k];
-            bool better = !best->found || logit > best->logit || (logit == best->logit && s->part < best->part);
-            if (isnan(logit) || !better) continue;
-            *best = (text_span){true,
-                                logit,
-                                probability(all_starts, start[i]) * probability(all_ends, end[k]),
-                                s->encoding.tokens[i].begin,
-                                s->encoding.tokens[k].end,
-                                s->part};
-        }
-    return POFAC_OK;
+    const qa_window_logits window = {.input = &s->encoding,
+                                     .window = s->part,
+                                     .context_at = s->context_first,
+                                     .n_context = s->encoding.size - s->context_first - 1, /* the closing [SEP] is not context */
+                                     .start = (const float *)starts.data + s->row * starts.dims[1],
+                                     .end = (const float *)ends.data + s->row * ends.dims[1]};
+    return qa_answers_take(answers, o, &window, sink);
 }
 
-void text_answer_put_span(const record *r, const text_span *span, strbuf *out) {
+void text_answer_put_span(const record *r, const qa_answers *answers, const qa_answer_options *o, strbuf *out) {
+    const qa_span none = {0}, *best = qa_answers_best(answers, o, NULL), *span = best ? best : &none;
     strbuf_puts(out, "{\"answer\": ");
-    strbuf_put_json(out, span->found ? r->pair + span->begin : "", span->found ? span->end - span->begin : 0);
+    strbuf_put_json(out, r->pair + span->begin_byte, span->end_byte - span->begin_byte);
     strbuf_puts(out, ", \"score\": ");
-    put_number(out, span->score);
-    strbuf_printf(out, ", \"begin\": %zu, \"end\": %zu}", span->begin, span->end);
+    put_number(out, span->probability);
+    strbuf_printf(out, ", \"begin\": %zu, \"end\": %zu}", span->begin_byte, span->end_byte);
 }

@@ -2,6 +2,7 @@
 #ifndef POFAC_FRONTEND_TEXT_ANSWER_H
 #define POFAC_FRONTEND_TEXT_ANSWER_H
 
+#include "frontend/data/qa_answers.h"
 #include "frontend/driver/records.h"
 #include "frontend/model/model_spec.h"
 #include "frontend/text/tokenizer.h"
@@ -18,14 +19,6 @@ typedef struct text_sequence {
     int64_t prediction; /* fill-mask: row of prediction_logits [M,V] for its first mask; the others follow */
 } text_sequence;
 
-/* The best span found so far for one record. */
-typedef struct text_span {
-    bool found;
-    double logit, score;
-    size_t begin, end; /* bytes of the context */
-    size_t part;
-} text_span;
-
 /* A number of an output that is none: NaN or infinite. */
 typedef struct text_fault {
     const char *output; /* NULL: there is none */
@@ -40,10 +33,10 @@ POFAC_MUST_USE pofac_status text_answer_check(const model_spec *spec, const toke
 POFAC_MUST_USE pofac_status text_answer_put(const model_spec *spec, const tokenizer *t, const tensor_source *outputs,
                                             const text_sequence *s, int64_t top_k, const diag_sink *sink, strbuf *out);
 
-/* Question answering: lets a window improve the record's span (in whichever order they run), which has at most max_answer_length
- * tokens; appends the finished object. */
-POFAC_MUST_USE pofac_status text_answer_improve(const tensor_source *outputs, const text_sequence *s, int64_t max_answer_length,
-                                                const diag_sink *sink, text_span *best);
-void text_answer_put_span(const record *r, const text_span *span, strbuf *out);
+/* Question answering: lets the spans of a window compete with those of the record's other windows, in whichever order they run; appends
+ * the finished object. */
+POFAC_MUST_USE pofac_status text_answer_improve(const tensor_source *outputs, const text_sequence *s, const qa_answer_options *o,
+                                                const diag_sink *sink, qa_answers *answers);
+void text_answer_put_span(const record *r, const qa_answers *answers, const qa_answer_options *o, strbuf *out);
 
 #endif

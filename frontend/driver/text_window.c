@@ -5,6 +5,7 @@
 #include "frontend/driver/text_window.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define WINDOW_BYTES ((size_t)16 << 20) /* of text */
 
@@ -15,41 +16,37 @@ static pofac_status add_sequence(text_window *w, size_t index, const diag_sink *
     return POFAC_OK;
 }
 
-static diag_place place_of(const record_reader *reader, const record *r) {
-    return (diag_place){.file = record_reader_name(reader), .line = (uint32_t)r->line};
-}
-
-/* Windows [CLS] question [SEP] part of the context [SEP], doc_stride tokens apart, as the reference cuts them: the question is
- * whole, and consecutive windows share (room - doc_stride) tokens. */
+/* The windows of a question's context. */
 static pofac_status add_parts(text_window *w, const text_window_options *o, const record_reader *reader, size_t index,
                               const diag_sink *sink) {
-    size_t n_question = w->first.size, n_context = w->second.size;
-    if (n_question + 4 > o->max_length) {
-        diag_place place = place_of(reader, &w->records.data[index]);
-        return diag_error(sink, POFAC_ERR_INPUT, &place, "the question has %zu tokens, which leaves no room for the context in %zu",
-                          n_question, o->max_length);
-    }
-    size_t room = o->max_length - n_question - 3, stride = o->doc_stride < room ? o->doc_stride : room, first = 0;
-    for (size_t part_number = 0;; part_number++, first += stride) {
-        size_t n = n_context - first < room ? n_context - first : room;
-        encoding part = {n ? w->second.tokens + first : NULL, n, n};
+    const diag_place place = record_reader_place(reader, &w->records.data[index], &w->memory);
+    qa_windows windows;
+    TRY(qa_windows_cut(&o->windows, w->first.size, w->second.size, &place, sink, &windows));
+    for (size_t i = 0; i < windows.count; i++) {
         text_sequence *s;
         TRY(add_sequence(w, index, sink, &s));
-        TRY(tokenizer_build_pair(o->tokenizer, &w->first, &part, o->max_length, sink, &s->encoding));
-        s->context_first = n_question + 2;
-        s->part = part_number;
-        if (first + n >= n_context) return POFAC_OK;
+        TRY(qa_windows_build(&windows, i, o->tokenizer, &w->first, &w->second, sink, &s->encoding));
+        s->context_first = qa_windows_context_at(&windows);
+        s->part = i;
     }
+    return POFAC_OK;
+}
+
+/* Questions about one context follow each other: it is tokenized once. */
+static bool has_context_of_last(const text_window *w, size_t index) {
+    if (index == 0) return false;
+    const record *r = &w->records.data[index], *last = r - 1;
+    return last->pair && last->pair_bytes == r->pair_bytes && memcmp(last->pair, r->pair, r->pair_bytes) == 0;
 }
 
 static pofac_status add_sequences(text_window *w, const text_window_options *o, const record_reader *reader, size_t index,
                                   const diag_sink *sink) {
     const record *r = &w->records.data[index];
     TRY(tokenizer_encode(o->tokenizer, r->text, r->text_bytes, sink, &w->first));
-    if (r->pair) TRY(tokenizer_encode(o->tokenizer, r->pair, r->pair_bytes, sink, &w->second));
+    if (r->pair && !has_context_of_last(w, index)) TRY(tokenizer_encode(o->tokenizer, r->pair, r->pair_bytes, sink, &w->second));
     if (o->is_answering) {
         if (r->pair) return add_parts(w, o, reader, index, sink);
-        diag_place place = place_of(reader, r);
+        const diag_place place = record_reader_place(reader, r, &w->memory);
         return diag_error(
             sink, POFAC_ERR_INPUT, &place,
             "found one text, wanted a question and a context: two TSV columns, or a JSON object with both keys (--format)");
@@ -66,7 +63,7 @@ static pofac_status add_record(text_window *w, const text_window_options *o, con
     size_t index = w->records.size, n_sequences = w->sequences.size;
     if (!VEC_PUSH(&w->records, *r)) return diag_out_of_memory(sink);
     pofac_status status = add_sequences(w, o, reader, index, sink);
-    const text_answer answer = {.waiting = w->sequences.size - n_sequences, .text = STRBUF_INIT};
+    const text_answer answer = {.waiting = w->sequences.size - n_sequences, .spans = QA_ANSWERS_INIT, .text = STRBUF_INIT};
     if (status == POFAC_OK && !VEC_PUSH(&w->answers, answer)) status = diag_out_of_memory(sink);
     if (status == POFAC_OK) return POFAC_OK;
     while (w->sequences.size > n_sequences) encoding_free(&w->sequences.data[--w->sequences.size].encoding);
@@ -76,7 +73,10 @@ static pofac_status add_record(text_window *w, const text_window_options *o, con
 
 static void clear(text_window *w) {
     for (size_t i = 0; i < w->sequences.size; i++) encoding_free(&w->sequences.data[i].encoding);
-    for (size_t i = 0; i < w->answers.size; i++) strbuf_free(&w->answers.data[i].text);
+    for (size_t i = 0; i < w->answers.size; i++) {
+        strbuf_free(&w->answers.data[i].text);
+        qa_answers_free(&w->answers.data[i].spans);
+    }
     w->sequences.size = w->answers.size = w->records.size = 0;
     arena_free(&w->memory);
 }
@@ -86,7 +86,7 @@ static pofac_status read_records(text_window *w, const text_window_options *o, r
     while (w->records.size < o->most_records && w->sequences.size < o->most_records && bytes < WINDOW_BYTES) {
         record r;
         bool found;
-        if (w->records.size > 0 && !line_reader_is_ready(record_reader_lines(reader))) return POFAC_OK;
+        if (w->records.size > 0 && !record_reader_is_ready(reader)) return POFAC_OK;
         TRY(record_reader_next(reader, &w->memory, sink, &r, &found));
         if (!found) return POFAC_OK;
         bytes += r.text_bytes + r.pair_bytes;

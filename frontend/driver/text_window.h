@@ -6,22 +6,23 @@
 #ifndef POFAC_FRONTEND_TEXT_WINDOW_H
 #define POFAC_FRONTEND_TEXT_WINDOW_H
 
+#include "frontend/data/qa_windows.h"
 #include "frontend/driver/text_answer.h"
 #include "ir/support/vector.h"
 
 typedef struct text_answer {
     size_t waiting; /* sequences of the record that have not run */
-    text_span span;
+    qa_answers spans;
     text_fault fault; /* of one of its sequences: there is no answer */
     strbuf text;
 } text_answer;
 
 typedef struct text_window_options {
     const tokenizer *tokenizer;
-    size_t max_length; /* tokens of a sequence */
-    size_t doc_stride;
-    bool is_answering;   /* records are question and context */
-    size_t most_records; /* about as many sequences are read */
+    size_t max_length;         /* tokens of a sequence */
+    bool is_answering;         /* records are question and context */
+    qa_window_options windows; /* of contexts; checked */
+    size_t most_records;       /* about as many sequences are read */
 } text_window_options;
 
 typedef struct text_window {

@@ -109,7 +109,7 @@ for before in 0 1 5 20 60 99; do
     context="$(for _ in $(seq 1 $before); do printf 'the film '; done)great$(for _ in $(seq 1 $after); do printf ' the music'; done)"
     printf '{"question": "which word?", "context": "%s"}\n{"question": "which?", "context": "a good film"}\n' "$context"
 done >questions.jsonl
-for options in "" "--doc_stride 1" "--doc_stride 7 --batch_size 3" "--max_seq_length 9" "--max_seq_length 20 --interpreter" "--doc_stride 1000"; do
+for options in "" "--doc_stride 1" "--doc_stride 7 --batch_size 3" "--max_seq_length 9" "--max_seq_length 20 --interpreter" "--doc_stride 4 --doc_stride_is overlap" "--doc_stride 31"; do
     read -ra words <<<"$options"
     run predict answers questions.jsonl "${words[@]}"
     wants_status 0

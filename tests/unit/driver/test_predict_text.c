@@ -65,8 +65,8 @@ static void begin(predict_case *c, void **state, model_head head) {
     c->options = (predict_text_options){.batch_size = 2,
                                         .batch_tokens = 1000,
                                         .top_k = 2,
-                                        .doc_stride = 3,
-                                        .max_answer_length = 5,
+                                        .windows = {.doc_stride = 3},
+                                        .answers = {.n_best = 1, .max_answer_length = 5},
                                         .progress = note_progress,
                                         .progress_user = c};
     assert_int_equal(loaded_model_open(file_path(state, "model.xml"), &options, &c->sink, &c->model), POFAC_OK);

@@ -300,45 +300,51 @@ static void set_logits(answer_case *c, const double *starts, const double *ends)
     add_output(c, "end_logits", 2, (int64_t[]){1, LENGTH}, ends);
 }
 
-static void improve(answer_case *c, int64_t max_answer_length, text_span *span) {
-    assert_int_equal(text_answer_improve(&c->source, &c->sequence, max_answer_length, NULL, span), POFAC_OK);
+static const qa_answer_options one_answer = {.n_best = 1};
+
+static void improve(answer_case *c, size_t max_answer_length, qa_answers *answers) {
+    const qa_answer_options options = {.n_best = 1, .max_answer_length = max_answer_length};
+    assert_int_equal(text_answer_improve(&c->source, &c->sequence, &options, NULL, answers), POFAC_OK);
 }
 
-static void expect_span(answer_case *c, const text_span *span, const char *wanted) {
+static void expect_span(answer_case *c, const qa_answers *answers, const char *wanted) {
     strbuf_clear(&c->text);
-    text_answer_put_span(&c->record, span, &c->text);
+    text_answer_put_span(&c->record, answers, &one_answer, &c->text);
     assert_string_equal(strbuf_str(&c->text), wanted);
 }
 
 static void spans_lie_in_the_context(void **unused) {
     (void)unused;
     answer_case c;
-    text_span span = {0};
+    qa_answers answers = QA_ANSWERS_INIT;
     begin(&c, HEAD_QUESTION_ANSWERING);
     set_text(&c, "a", " b a  b "); /* [CLS] a [SEP] b a b [SEP] and one place of padding */
     /* the highest logits stand outside: in the question, at [SEP], in the padding */
     set_logits(&c, (double[]){90, 90, 90, 0, 2, 0, 90, 900}, (double[]){90, 90, 90, 0, 0, 1, 90, 900});
-    improve(&c, 30, &span);
-    assert_true(span.found);
-    assert_true(span.logit == 3);
-    assert_int_equal(span.begin, 3);
-    assert_int_equal(span.end, 7);
-    assert_true(span.score > 0 && span.score < 1e-70); /* of all pairs of real tokens; padding does not count */
-    span.score = 0.5;
-    expect_span(&c, &span, "{\"answer\": \"a  b\", \"score\": 0.5, \"begin\": 3, \"end\": 7}");
+    improve(&c, 30, &answers);
+    assert_int_equal(answers.size, 1);
+    assert_true(answers.spans[0].score == 3);
+    assert_int_equal(answers.spans[0].begin_byte, 3);
+    assert_int_equal(answers.spans[0].end_byte, 7);
+    assert_true(answers.spans[0].probability > 0 &&
+                answers.spans[0].probability < 1e-70); /* of all pairs of real tokens; padding does not count */
+    answers.spans[0].probability = 0.5;
+    expect_span(&c, &answers, "{\"answer\": \"a  b\", \"score\": 0.5, \"begin\": 3, \"end\": 7}");
+    qa_answers_free(&answers);
     end(&c);
 }
 
 static void scores_are_of_real_tokens(void **unused) {
     (void)unused;
     answer_case c;
-    text_span span = {0};
+    qa_answers answers = QA_ANSWERS_INIT;
     begin(&c, HEAD_QUESTION_ANSWERING);
     set_text(&c, "a", "b a b");
     set_logits(&c, (double[]){0, 0, 0, 0, 0, 0, 0, 99}, (double[]){0, 0, 0, 0, 0, 0, 0, 99});
-    improve(&c, 30, &span);
-    expect_span(&c, &span,
+    improve(&c, 30, &answers);
+    expect_span(&c, &answers,
                 "{\"answer\": \"b\", \"score\": 0.02040816, \"begin\": 0, \"end\": 1}"); /* 1/49; of equal ones the first */
+    qa_answers_free(&answers);
     end(&c);
 }
 
@@ -349,17 +355,19 @@ static void answers_have_a_longest_length(void **unused) {
     begin(&c, HEAD_QUESTION_ANSWERING);
     set_text(&c, "a", "b a b");
     set_logits(&c, (double[]){0, 0, 0, 5, 3, 0, 0, 0}, (double[]){0, 0, 0, 0, 3, 9, 0, 0});
-    for (int64_t most = 2; most <= 4; most++) {
-        text_span span = {0};
-        improve(&c, most, &span);
-        assert_int_equal(span.end - span.begin, strlen(wanted[most]));
+    for (size_t most = 2; most <= 4; most++) {
+        qa_answers answers = QA_ANSWERS_INIT;
+        improve(&c, most, &answers);
+        assert_int_equal(answers.spans[0].end_byte - answers.spans[0].begin_byte, strlen(wanted[most]));
+        qa_answers_free(&answers);
     }
-    text_span span = {0};
-    improve(&c, 1, &span);
-    assert_true(span.logit == 9); /* the last b alone */
-    span = (text_span){0};
-    improve(&c, INT64_C(1) << 24, &span);
-    assert_true(span.logit == 14);
+    qa_answers answers = QA_ANSWERS_INIT;
+    improve(&c, 1, &answers);
+    assert_true(answers.spans[0].score == 9); /* the last b alone */
+    qa_answers_free(&answers);
+    improve(&c, (size_t)1 << 24, &answers);
+    assert_true(answers.spans[0].score == 14);
+    qa_answers_free(&answers);
     end(&c);
 }
 
@@ -367,14 +375,15 @@ static void answers_have_a_longest_length(void **unused) {
 static void ends_come_after_starts(void **unused) {
     (void)unused;
     answer_case c;
-    text_span span = {0};
+    qa_answers answers = QA_ANSWERS_INIT;
     begin(&c, HEAD_QUESTION_ANSWERING);
     set_text(&c, "a", "b a b");
     set_logits(&c, (double[]){0, 0, 0, 0, 1, 9, 0, 0}, (double[]){0, 0, 0, 9, 2, 0, 0, 0});
-    improve(&c, 30, &span);
-    assert_true(span.logit == 9);
-    assert_int_equal(span.begin, 0);
-    assert_int_equal(span.end, 1);
+    improve(&c, 30, &answers);
+    assert_true(answers.spans[0].score == 9);
+    assert_int_equal(answers.spans[0].begin_byte, 0);
+    assert_int_equal(answers.spans[0].end_byte, 1);
+    qa_answers_free(&answers);
     end(&c);
 }
 
@@ -387,13 +396,15 @@ static void the_best_of_several_parts(void **unused) {
     begin(&c, HEAD_QUESTION_ANSWERING);
     set_text(&c, "a", "b a b");
     for (size_t i = 0; i < 6; i++) {
-        text_span span = {0};
+        qa_answers answers = QA_ANSWERS_INIT;
         for (size_t k = 0; k < 3; k++) {
             c.sequence.part = orders[i][k];
             set_logits(&c, starts[orders[i][k]], none);
-            improve(&c, 30, &span);
+            improve(&c, 30, &answers);
         }
-        if (span.begin != 2 || span.part != 0 || span.logit != 2) fail_msg("order %zu: found the span of part %zu", i, span.part);
+        if (answers.spans[0].begin_byte != 2 || answers.spans[0].window != 0 || answers.spans[0].score != 2)
+            fail_msg("order %zu: found the span of part %zu", i, answers.spans[0].window);
+        qa_answers_free(&answers);
     }
     end(&c);
 }
@@ -403,19 +414,20 @@ static void contexts_without_words_and_logits_without_numbers(void **unused) {
     static const char nothing[] = "{\"answer\": \"\", \"score\": 0, \"begin\": 0, \"end\": 0}";
     static const double none[LENGTH] = {0}, nan[LENGTH] = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
     answer_case c;
-    text_span span = {0};
+    qa_answers answers = QA_ANSWERS_INIT;
     begin(&c, HEAD_QUESTION_ANSWERING);
     set_text(&c, "a", "  ");
     set_logits(&c, none, none);
-    improve(&c, 30, &span);
-    expect_span(&c, &span, nothing);
+    improve(&c, 30, &answers);
+    expect_span(&c, &answers, nothing);
     set_text(&c, "", "");
-    improve(&c, 30, &span);
-    expect_span(&c, &span, nothing);
+    improve(&c, 30, &answers);
+    expect_span(&c, &answers, nothing);
     set_text(&c, "a", "b a b");
     set_logits(&c, nan, none);
-    improve(&c, 30, &span);
-    expect_span(&c, &span, nothing);
+    improve(&c, 30, &answers);
+    expect_span(&c, &answers, nothing);
+    qa_answers_free(&answers);
     end(&c);
 }
 
