@@ -14,6 +14,12 @@
 #include "ir/plan.h"
 #include "ir/zero_structure.h"
 
+/* Parts of processors that emitters ask for; rows of codegen/extensions.def say which instructions they are on each machine. */
+typedef enum cg_extension {
+    CG_DOT_U8S8 = 1,  /* em_dot_u8s8 is one instruction */
+    CG_TILES_U8S8 = 2 /* em_tiles_begin and what follows it exist */
+} cg_extension;
+
 /* What code is made for. Strings live in the caller's arena. */
 typedef struct cg_target {
     const char *triple, *cpu, *features; /* as LLVM names them */
@@ -22,6 +28,7 @@ typedef struct cg_target {
     unsigned vector_registers;           /* of that width: 8, 16 or 32 */
     unsigned pointer_bytes;              /* 4 or 8 */
     bool has_fma;                        /* a fused multiply-add of f32 in hardware */
+    unsigned extensions;                 /* bits of cg_extension */
 } cg_target;
 
 /* The machine that runs this; `isa` NULL or "native", or the name of a row of targets.def that the machine must support
@@ -43,6 +50,8 @@ POFAC_MUST_USE pofac_status cg_target_elsewhere(const char *text, arena *a, cons
 const char *cg_host_cpu(arena *a);
 /* What it lacks for row `i` of targets.def, in `a`: a feature's name, or "architecture"; NULL when it lacks nothing. */
 POFAC_MUST_USE pofac_status cg_host_lacks(size_t i, arena *a, const diag_sink *sink, const char **out);
+/* Likewise for row `i` of extensions.def; "the permission of Linux" for tiles that the operating system refuses to save. */
+POFAC_MUST_USE pofac_status cg_host_lacks_extension(size_t i, arena *a, const diag_sink *sink, const char **out);
 
 /* Who is told of code that is made at run time: perf by /tmp/perf-PID.map, gdb by its interface for such code. */
 typedef enum cg_jit_debug { CG_JIT_PERF = 1, CG_JIT_GDB = 2 } cg_jit_debug;
@@ -74,6 +83,8 @@ typedef struct cg_row {
 const cg_row *cg_kernel_row(size_t i);
 const cg_row *cg_target_row(size_t i);
 const cg_row *cg_architecture_row(size_t i);
+const cg_row *cg_extension_row(size_t i);
+const char *cg_extension_isa(size_t i); /* the row of targets.def that it goes with */
 
 /* A parameter of a kernel that a variant may set (codegen/variants.def); NULL past the end. */
 typedef struct cg_parameter {

@@ -13,6 +13,7 @@
 
 #include "codegen/child_process.h"
 #include "codegen/cross_target.h"
+#include "codegen/dot_product.h"
 #include "codegen/machine.h"
 #include "codegen/target.h"
 
@@ -83,7 +84,14 @@ static pofac_status read_name(const char *text, arena *a, const diag_sink *sink,
         strbuf_printf(&features, "%s%.*s", features.size ? "," : "", (int)length, at);
         at += length;
     }
-    *out = (cg_target){triple, cpu, arena_strdup(a, strbuf_str(&features)), "generic", 16, arch->vector_registers, 8, true};
+    *out = (cg_target){.triple = triple,
+                       .cpu = cpu,
+                       .features = arena_strdup(a, strbuf_str(&features)),
+                       .isa = "generic",
+                       .vector_bytes = 16,
+                       .vector_registers = arch->vector_registers,
+                       .pointer_bytes = 8,
+                       .has_fma = true};
     if (status == POFAC_OK && (!cpu || !out->features || !strbuf_ok(&features))) status = diag_out_of_memory(sink);
     strbuf_free(&features);
     return status;
@@ -236,6 +244,49 @@ static pofac_status not_recognized(const char *text, const cg_target *t, const c
     return status;
 }
 
+/* ---- extensions ---- */
+
+/* scratch[0..] += dot products of scratch with itself; or the same with tiles. */
+static pofac_status use_extension(void *user, const diag_sink *sink, strbuf *out) {
+    const cg_target *t = user;
+    machine *m;
+    emitter e;
+    cross_target_initialize();
+    TRY(machine_create(t, sink, &m));
+    em_begin_module(&e, t, "probe");
+    em_begin_function(&e, "probe");
+    if (t->extensions & CG_TILES_U8S8) {
+        em_tiles_begin(&e);
+        for (unsigned i = 0; i < 3; i++) em_tile_zero(&e, i);
+        em_tile_dot_u8s8(&e, 0, 1, 2);
+        em_tiles_end(&e);
+    } else {
+        cg_val v = em_load_i32(&e, e.lanes, em_scratch(&e), 4);
+        em_store(&e, em_dot_u8s8(&e, v, v, v), em_scratch(&e), 4);
+    }
+    em_end_function(&e);
+    pofac_status status = machine_generate(m, &e, CG_EMIT_ASM, sink, out);
+    em_end_module(&e);
+    machine_destroy(m);
+    return status;
+}
+
+/* LLVM has no list of what a CPU's features are: each extension is tried, in a child that LLVM ends where it is missing. */
+static void find_extensions(cg_target *t) {
+    unsigned found = 0;
+    for (size_t i = 0; cg_extension_row(i); i++) {
+        if (strcmp(cg_extension_isa(i), t->isa) != 0) continue;
+        cg_target with = *t;
+        strbuf assembly = STRBUF_INIT, said = STRBUF_INIT;
+        with.extensions = target_extension_bit(i);
+        if (child_run(use_extension, &with, cg_extension_row(i)->name, PROBE_SECONDS, NULL, &assembly, &said) == POFAC_OK)
+            found |= with.extensions;
+        strbuf_free(&assembly);
+        strbuf_free(&said);
+    }
+    t->extensions = found;
+}
+
 /* ---- the target ---- */
 
 static pofac_status apply(const char *text, const probe *p, const char *said, arena *a, const diag_sink *sink, cg_target *t) {
@@ -246,7 +297,7 @@ static pofac_status apply(const char *text, const probe *p, const char *said, ar
                           8 * p->pointer_bytes);
     t->pointer_bytes = p->pointer_bytes;
     t->has_fma = p->has_fma;
-    (void)target_fit_row(t, p->vector_bytes);
+    if (target_fit_row(t, p->vector_bytes)) find_extensions(t);
     return POFAC_OK;
 }
 

@@ -121,7 +121,6 @@ cg_val em_equal(emitter *e, cg_val a, cg_val b) { return LLVMBuildICmp(e->builde
 
 cg_val em_and(emitter *e, cg_val a, cg_val b) { return LLVMBuildAnd(e->builder, a, b, ""); }
 
-
 cg_val em_select(emitter *e, cg_val condition, cg_val a, cg_val b) { return LLVMBuildSelect(e->builder, condition, a, b, ""); }
 
 cg_val em_min(emitter *e, cg_val a, cg_val b) { return em_select(e, em_less(e, a, b), a, b); }
@@ -202,8 +201,7 @@ void em_store(emitter *e, cg_val value, cg_val pointer, unsigned align) {
     LLVMSetAlignment(LLVMBuildStore(e->builder, value, pointer), align);
 }
 
-static cg_val call_intrinsic(emitter *e, const char *name, LLVMTypeRef *overloads, size_t n_overloads, cg_val *args,
-                             unsigned n_args) {
+cg_val em_intrinsic(emitter *e, const char *name, LLVMTypeRef *overloads, size_t n_overloads, cg_val *args, unsigned n_args) {
     unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
     cg_val f = LLVMGetIntrinsicDeclaration(e->module, id, overloads, n_overloads);
     LLVMTypeRef type = LLVMIntrinsicGetType(e->context, id, overloads, n_overloads);
@@ -213,13 +211,13 @@ static cg_val call_intrinsic(emitter *e, const char *name, LLVMTypeRef *overload
 void em_store_masked(emitter *e, cg_val value, cg_val pointer, cg_val mask, unsigned align) {
     LLVMTypeRef overloads[] = {LLVMTypeOf(value), e->ptr};
     cg_val args[] = {value, pointer, LLVMConstInt(e->i32, align, 0), mask};
-    call_intrinsic(e, "llvm.masked.store", overloads, 2, args, 4);
+    em_intrinsic(e, "llvm.masked.store", overloads, 2, args, 4);
 }
 
 static void prefetch(emitter *e, cg_val pointer, unsigned locality) {
     /* read, locality of 3, data */
     cg_val args[] = {pointer, LLVMConstInt(e->i32, 0, 0), LLVMConstInt(e->i32, locality, 0), LLVMConstInt(e->i32, 1, 0)};
-    call_intrinsic(e, "llvm.prefetch", &e->ptr, 1, args, 4);
+    em_intrinsic(e, "llvm.prefetch", &e->ptr, 1, args, 4);
 }
 
 void em_prefetch(emitter *e, cg_val pointer) { prefetch(e, pointer, 2); }
@@ -278,14 +276,14 @@ cg_val em_fdiv(emitter *e, cg_val a, cg_val b) { return LLVMBuildFDiv(e->builder
 
 cg_val em_fsqrt(emitter *e, cg_val a) {
     LLVMTypeRef type = LLVMTypeOf(a);
-    return call_intrinsic(e, "llvm.sqrt", &type, 1, &a, 1);
+    return em_intrinsic(e, "llvm.sqrt", &type, 1, &a, 1);
 }
 
 cg_val em_fma(emitter *e, cg_val x, cg_val y, cg_val z) {
     if (!e->has_fma) return em_fadd(e, em_fmul(e, x, y), z);
     LLVMTypeRef type = LLVMTypeOf(x);
     cg_val args[] = {x, y, z};
-    return call_intrinsic(e, "llvm.fma", &type, 1, args, 3);
+    return em_intrinsic(e, "llvm.fma", &type, 1, args, 3);
 }
 
 cg_val em_fma_const(emitter *e, cg_val x, cg_val y, double z) { return em_fma(e, x, y, em_const(e, em_lanes_of(x), z)); }
@@ -311,7 +309,7 @@ cg_val em_table(emitter *e, const float table[EM_TABLE_SIZE], cg_val index) {
     for (unsigned i = 0; i < EM_TABLE_SIZE; i++)
         half[i / EM_TABLE_LANES][i % EM_TABLE_LANES] = LLVMConstReal(e->f32, (double)table[i]);
     cg_val args[] = {LLVMConstVector(half[0], EM_TABLE_LANES), index, LLVMConstVector(half[1], EM_TABLE_LANES)};
-    return call_intrinsic(e, "llvm.x86.avx512.vpermi2var.ps.512", NULL, 0, args, 3);
+    return em_intrinsic(e, "llvm.x86.avx512.vpermi2var.ps.512", NULL, 0, args, 3);
 }
 
 cg_val em_lanes_in_range(emitter *e, unsigned lanes, cg_val first, cg_val from, cg_val to) {

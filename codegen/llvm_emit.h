@@ -120,6 +120,9 @@ cg_val em_table(emitter *e, const float table[EM_TABLE_SIZE], cg_val index);
 /* a[l] = first + l as i32 lanes are compared: first + l >= from and first + l < to, a mask */
 cg_val em_lanes_in_range(emitter *e, unsigned lanes, cg_val first, cg_val from, cg_val to);
 
+/* A call of LLVM's intrinsic function. overloads: the types that stand in its name. */
+cg_val em_intrinsic(emitter *e, const char *name, LLVMTypeRef *overloads, size_t n_overloads, cg_val *args, unsigned n_args);
+
 /* ---- control ---- */
 #define EM_MAX_CARRIED 40
 

@@ -150,9 +150,9 @@ static pofac_status add_step(lowering *l, plan_step step, uint32_t kernel) {
 static pofac_status find_kernel(lowering *l, const cg_kernel *k, uint32_t *out) {
     strbuf variant = STRBUF_INIT, key = STRBUF_INIT;
     kernel_variant(k, &variant);
-    strbuf_printf(&key, "pofac %s llvm %s target %s %s %s %s %u %u %s", CODEGEN_SOURCES_HASH, cg_llvm_version(), l->target->triple,
-                  l->target->cpu, l->target->features, l->target->isa, l->target->vector_bytes, l->target->vector_registers,
-                  strbuf_str(&variant));
+    strbuf_printf(&key, "pofac %s llvm %s target %s %s %s %s %u %u %u %s", CODEGEN_SOURCES_HASH, cg_llvm_version(),
+                  l->target->triple, l->target->cpu, l->target->features, l->target->isa, l->target->vector_bytes,
+                  l->target->vector_registers, l->target->extensions, strbuf_str(&variant));
     pofac_status status = strbuf_ok(&key) && strbuf_ok(&variant) ? POFAC_OK : diag_out_of_memory(l->sink);
     size_t i = 0;
     while (status == POFAC_OK && i < l->kernels.size && strcmp(l->kernels.data[i].key, key.data) != 0) i++;

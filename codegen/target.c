@@ -13,6 +13,8 @@
 #include <llvm-c/TargetMachine.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 typedef struct target_row {
     const char *name, *arch, *cpu, *needs;
@@ -38,6 +40,25 @@ const cg_row *cg_target_row(size_t i) {
     return i < N_ROWS ? &table[i] : NULL;
 }
 
+typedef struct extension_row {
+    cg_row row;
+    unsigned bit;
+    const char *isa, *needs;
+} extension_row;
+
+static const extension_row extensions[] = {
+#define EXTENSION(id, name, isa, needs, meaning) {{name, meaning}, CG_##id, isa, needs},
+#include "codegen/extensions.def"
+#undef EXTENSION
+};
+#define N_EXTENSIONS (sizeof extensions / sizeof extensions[0])
+
+const cg_row *cg_extension_row(size_t i) { return i < N_EXTENSIONS ? &extensions[i].row : NULL; }
+
+const char *cg_extension_isa(size_t i) { return extensions[i].isa; }
+
+unsigned target_extension_bit(size_t i) { return extensions[i].bit; }
+
 static void register_backends(void) {
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
@@ -60,7 +81,7 @@ void target_initialize(void) {
 
 /* Is `word` (n bytes) in `list` as "+word"? */
 static bool has_feature(const char *list, const char *word, size_t n) {
-    for (const char *at = list; (at = strstr(at, word)) != NULL; at += n)
+    for (const char *at = list; (at = memmem(at, strlen(at), word, n)) != NULL; at += n)
         if (at > list && at[-1] == '+' && (at[n] == ',' || at[n] == 0)) return true;
     return false;
 }
@@ -85,6 +106,20 @@ static const char *list_features(const char *list, const char *without, const ch
     const char *copy = strbuf_ok(&text) ? arena_strdup(a, strbuf_str(&text)) : NULL;
     strbuf_free(&text);
     return copy;
+}
+
+/* Are all words of `needs` in `features` as "+word"? */
+static bool has_features(const char *features, const char *needs) {
+    for (const char *at = needs; *at; at += strcspn(at, ","), at += *at == ',')
+        if (!has_feature(features, at, strcspn(at, ","))) return false;
+    return true;
+}
+
+unsigned target_extensions(const char *isa, const char *features) {
+    unsigned bits = 0;
+    for (size_t i = 0; i < N_EXTENSIONS; i++)
+        if (strcmp(extensions[i].isa, isa) == 0 && has_features(features, extensions[i].needs)) bits |= extensions[i].bit;
+    return bits;
 }
 
 static bool is_of_arch(const target_row *row, const char *triple) {
@@ -161,7 +196,15 @@ static pofac_status unknown_isa(const char *isa, const diag_sink *sink) {
 }
 
 static cg_target make_target(const target_row *row, const char *triple, const char *cpu, const char *features) {
-    return (cg_target){triple, cpu, features, row->name, row->vector_bytes, row->vector_registers, 8, row->has_fma};
+    return (cg_target){.triple = triple,
+                       .cpu = cpu,
+                       .features = features,
+                       .isa = row->name,
+                       .vector_bytes = row->vector_bytes,
+                       .vector_registers = row->vector_registers,
+                       .pointer_bytes = 8,
+                       .has_fma = row->has_fma,
+                       .extensions = target_extensions(row->name, features)};
 }
 
 static bool is_known(const char *cpu) {
@@ -241,11 +284,24 @@ static pofac_status detect(target_machine *m, arena *a, const diag_sink *sink) {
     return m->triple && m->cpu && m->features ? POFAC_OK : diag_out_of_memory(sink);
 }
 
+/* Linux saves the registers of tiles for processes that have asked for it: arch_prctl(ARCH_REQ_XCOMP_PERM, XTILEDATA), which holds for
+ * all threads from then on (Documentation/arch/x86/xstate.rst). */
+static bool may_use_tiles(void) {
+#ifdef SYS_arch_prctl
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
+    return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+#else
+    return false;
+#endif
+}
+
 pofac_status cg_target_host(const char *isa, arena *a, const diag_sink *sink, cg_target *out) {
     target_machine m;
     *out = (cg_target){0};
     TRY(detect(&m, a, sink));
-    return target_choose(&m, isa, a, sink, out);
+    TRY(target_choose(&m, isa, a, sink, out));
+    if (out->extensions & CG_TILES_U8S8 && !may_use_tiles()) out->extensions &= ~(unsigned)CG_TILES_U8S8;
+    return POFAC_OK;
 }
 
 const char *cg_host_cpu(arena *a) {
@@ -262,6 +318,17 @@ pofac_status cg_host_lacks(size_t i, arena *a, const diag_sink *sink, const char
     }
     const char *missing = missing_features(&rows[i], m.features, a);
     *out = missing && *missing ? missing : NULL;
+    return missing ? POFAC_OK : diag_out_of_memory(sink);
+}
+
+pofac_status cg_host_lacks_extension(size_t i, arena *a, const diag_sink *sink, const char **out) {
+    target_machine m;
+    TRY(detect(&m, a, sink));
+    *out = "architecture";
+    if (!is_of_arch(find_row(extensions[i].isa), m.triple)) return POFAC_OK;
+    const char *missing = list_features(extensions[i].needs, "", m.features, false, a);
+    *out = missing && *missing ? missing : NULL;
+    if (!*out && extensions[i].bit == CG_TILES_U8S8 && !may_use_tiles()) *out = "the permission of Linux";
     return missing ? POFAC_OK : diag_out_of_memory(sink);
 }
 

@@ -23,6 +23,11 @@ POFAC_MUST_USE pofac_status target_choose(const target_machine *m, const char *i
  * */
 POFAC_MUST_USE pofac_status target_of_row(const char *isa, const diag_sink *sink, cg_target *out);
 
+/* Bits of cg_extension: of the rows of extensions.def that go with the instruction set and whose features stand in `features`. */
+unsigned target_extensions(const char *isa, const char *features);
+
+unsigned target_extension_bit(size_t i); /* of row i of extensions.def */
+
 /* Gives the target the best row of its architecture: vectors of at most that many bytes, a fused multiply-add only where the target
  * has one. False when there is none. */
 bool target_fit_row(cg_target *t, unsigned vector_bytes);

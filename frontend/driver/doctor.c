@@ -48,6 +48,21 @@ const char *doctor_bytes(doctor *d, int64_t bytes) {
 
 /* ---- instruction sets ---- */
 
+static pofac_status add_extensions(doctor *d, const cg_target *target, const diag_sink *sink) {
+    for (size_t i = 0; cg_extension_row(i); i++) {
+        const char *lacks = NULL;
+        TRY(cg_host_lacks_extension(i, d->a, sink, &lacks));
+        if (lacks && strcmp(lacks, "architecture") == 0) continue;
+        const bool fits = strcmp(cg_extension_isa(i), target->isa) == 0;
+        doctor_add(d, "cpu", cg_extension_row(i)->name, DOCTOR_FINE, -1,
+                   lacks  ? doctor_text(d, "lacks %s", lacks)
+                   : fits ? "supported"
+                          : doctor_text(d, "supported, goes with %s", cg_extension_isa(i)),
+                   cg_extension_row(i)->meaning);
+    }
+    return POFAC_OK;
+}
+
 static pofac_status add_instruction_sets(doctor *d, const cg_target *target, const diag_sink *sink) {
     for (size_t i = 0; cg_target_row(i); i++) {
         const cg_row *row = cg_target_row(i);
@@ -61,6 +76,7 @@ static pofac_status add_instruction_sets(doctor *d, const cg_target *target, con
                             : "supported",
                    row->meaning);
     }
+    TRY(add_extensions(d, target, sink));
     doctor_add(d, "cpu", "kernels", DOCTOR_FINE, target->vector_bytes,
                doctor_text(d, "%s for %s: vectors of %u bytes, %u registers", target->isa, target->cpu, target->vector_bytes,
                            target->vector_registers),

@@ -81,6 +81,12 @@ static void put_targets(strbuf *out) {
     for (size_t i = 0; cg_target_row(i); i++) tables_put(out, cg_target_row(i)->name, cg_target_row(i)->meaning);
 }
 
+static void put_extensions(strbuf *out) {
+    for (size_t i = 0; cg_extension_row(i); i++)
+        strbuf_printf(out, "%-24s %s (goes with %s)\n", cg_extension_row(i)->name, cg_extension_row(i)->meaning,
+                      cg_extension_isa(i));
+}
+
 static void put_architectures(strbuf *out) {
     for (size_t i = 0; cg_architecture_row(i); i++) tables_put(out, cg_architecture_row(i)->name, cg_architecture_row(i)->meaning);
 }
@@ -116,6 +122,7 @@ static const table_row rows[] = {
     {"kernels", "kernels that code is emitted for", put_kernels},
     {"variants", "parameters of kernels that --kernel_variant and the IR's `variant` may set", put_variants},
     {"targets", "instruction sets", put_targets},
+    {"extensions", "parts of processors beyond instruction sets", put_extensions},
     {"architectures", "machines that object code can be made for (compile --target)", put_architectures},
     {"heads", "what can stand on top of an encoder", put_heads},
     {"checkpoints", "files of weights that are read", put_checkpoints},

@@ -1,0 +1,124 @@
+/*
+ * Products of bytes; see dot_product.h.
+ *
+ * Tiles are named by number, so that emitters assign them, as they do with what they keep in registers; the configuration says once that
+ * all eight are of full size.
+ */
+#include "codegen/dot_product.h"
+
+#include <string.h>
+
+static bool is_x86(const emitter *e) { return strncmp(e->target->triple, "x86_64", strlen("x86_64")) == 0; }
+
+static LLVMTypeRef lanes_type(const emitter *e, unsigned lanes) { return LLVMVectorType(e->i32, lanes); }
+
+cg_val em_load_i32(emitter *e, unsigned lanes, cg_val pointer, unsigned align) {
+    cg_val v = LLVMBuildLoad2(e->builder, lanes_type(e, lanes), pointer, "");
+    LLVMSetAlignment(v, align);
+    return v;
+}
+
+cg_val em_load_splat_i32(emitter *e, unsigned lanes, cg_val pointer) {
+    const unsigned zeros[64] = {0};
+    cg_val one = em_load_i32(e, 1, pointer, 1);
+    return em_shuffle(e, one, one, lanes, zeros);
+}
+
+/* ---- dot products ---- */
+
+static cg_val call(emitter *e, const char *name, cg_val *args, unsigned n) { return em_intrinsic(e, name, NULL, 0, args, n); }
+
+static cg_val dot_x86(emitter *e, cg_val sum, cg_val u, cg_val s, unsigned lanes) {
+    cg_val args[] = {sum, u, s};
+    return call(e,
+                lanes == 16  ? "llvm.x86.avx512.vpdpbusd.512"
+                : lanes == 8 ? "llvm.x86.avx512.vpdpbusd.256"
+                             : "llvm.x86.avx512.vpdpbusd.128",
+                args, 3);
+}
+
+static cg_val dot_arm(emitter *e, cg_val sum, cg_val u, cg_val s) {
+    LLVMTypeRef bytes = LLVMVectorType(e->i8, 16), overloads[] = {lanes_type(e, 4), bytes};
+    cg_val args[] = {sum, LLVMBuildBitCast(e->builder, u, bytes, ""), LLVMBuildBitCast(e->builder, s, bytes, "")};
+    return em_intrinsic(e, "llvm.aarch64.neon.usdot", overloads, 2, args, 3);
+}
+
+/* Lanes of 16 bits in pairs: a[2l] * b[2l] + a[2l + 1] * b[2l + 1]. */
+static cg_val multiply_pairs(emitter *e, cg_val a, cg_val b, unsigned lanes) {
+    cg_val args[] = {a, b};
+    return call(e,
+                lanes == 16  ? "llvm.x86.avx512.pmaddw.d.512"
+                : lanes == 8 ? "llvm.x86.avx2.pmadd.wd"
+                             : "llvm.x86.sse2.pmadd.wd",
+                args, 2);
+}
+
+/* Bytes 0 and 2 of each lane, then 1 and 3, as 16 bits: |u s| <= 255 * 128, and two of them take 17. */
+static cg_val dot_in_halves(emitter *e, cg_val sum, cg_val u, cg_val s, unsigned lanes) {
+    LLVMBuilderRef b = e->builder;
+    LLVMTypeRef halves = LLVMVectorType(e->i16, 2 * lanes);
+    cg_val all[64], low[64];
+    for (unsigned i = 0; i < 2 * lanes; i++) all[i] = LLVMConstInt(e->i16, 8, 0), low[i] = LLVMConstInt(e->i16, 255, 0);
+    cg_val eight = LLVMConstVector(all, 2 * lanes), mask = LLVMConstVector(low, 2 * lanes);
+    cg_val u16 = LLVMBuildBitCast(b, u, halves, ""), s16 = LLVMBuildBitCast(b, s, halves, "");
+    cg_val even =
+        multiply_pairs(e, LLVMBuildAnd(b, u16, mask, ""), LLVMBuildAShr(b, LLVMBuildShl(b, s16, eight, ""), eight, ""), lanes);
+    cg_val odd = multiply_pairs(e, LLVMBuildLShr(b, u16, eight, ""), LLVMBuildAShr(b, s16, eight, ""), lanes);
+    return LLVMBuildAdd(b, sum, LLVMBuildAdd(b, even, odd, ""), "");
+}
+
+static cg_val dot_by_lanes(emitter *e, cg_val sum, cg_val u, cg_val s, unsigned lanes) {
+    LLVMBuilderRef b = e->builder;
+    for (int i = 0; i < 4; i++) {
+        cg_val x = LLVMBuildAnd(b, LLVMBuildLShr(b, u, em_const_i32(e, lanes, 8 * i), ""), em_const_i32(e, lanes, 255), "");
+        cg_val w = LLVMBuildAShr(b, LLVMBuildShl(b, s, em_const_i32(e, lanes, 24 - 8 * i), ""), em_const_i32(e, lanes, 24), "");
+        sum = LLVMBuildAdd(b, sum, LLVMBuildMul(b, x, w, ""), "");
+    }
+    return sum;
+}
+
+cg_val em_dot_u8s8(emitter *e, cg_val sum, cg_val u, cg_val s) {
+    const unsigned lanes = em_lanes_of(sum);
+    const bool whole = lanes == 4 || lanes == 8 || lanes == 16, has_dot = e->target->extensions & CG_DOT_U8S8;
+    if (has_dot && is_x86(e) && whole) return dot_x86(e, sum, u, s, lanes);
+    if (has_dot && !is_x86(e) && lanes == 4) return dot_arm(e, sum, u, s);
+    if (is_x86(e) && whole) return dot_in_halves(e, sum, u, s, lanes);
+    return dot_by_lanes(e, sum, u, s, lanes);
+}
+
+/* ---- tiles ---- */
+
+/* Palette 1, then bytes per row of each tile from 16 on, and rows from 48 on. */
+void em_tiles_begin(emitter *e) {
+    uint8_t bytes[64] = {1};
+    cg_val number[64];
+    for (unsigned t = 0; t < EM_TILES; t++) bytes[16 + 2 * t] = EM_TILE_ROW_BYTES, bytes[48 + t] = EM_TILE_ROWS;
+    for (unsigned i = 0; i < 64; i++) number[i] = LLVMConstInt(e->i8, bytes[i], 0);
+    cg_val configuration = em_stack(e, 64, 64);
+    em_store(e, LLVMConstVector(number, 64), configuration, 64);
+    call(e, "llvm.x86.ldtilecfg", &configuration, 1);
+}
+
+void em_tiles_end(emitter *e) { call(e, "llvm.x86.tilerelease", NULL, 0); }
+
+static cg_val tile_number(const emitter *e, unsigned tile) { return LLVMConstInt(e->i8, tile, 0); }
+
+void em_tile_zero(emitter *e, unsigned tile) {
+    cg_val args[] = {tile_number(e, tile)};
+    call(e, "llvm.x86.tilezero", args, 1);
+}
+
+void em_tile_load(emitter *e, unsigned tile, cg_val pointer, cg_val stride) {
+    cg_val args[] = {tile_number(e, tile), pointer, stride};
+    call(e, "llvm.x86.tileloadd64", args, 3);
+}
+
+void em_tile_store(emitter *e, unsigned tile, cg_val pointer, cg_val stride) {
+    cg_val args[] = {tile_number(e, tile), pointer, stride};
+    call(e, "llvm.x86.tilestored64", args, 3);
+}
+
+void em_tile_dot_u8s8(emitter *e, unsigned sums, unsigned u, unsigned s) {
+    cg_val args[] = {tile_number(e, sums), tile_number(e, u), tile_number(e, s)};
+    call(e, "llvm.x86.tdpbusd", args, 3);
+}

@@ -1,0 +1,38 @@
+/*
+ * Products of unsigned with signed bytes, summed in 32 bits: what integer kernels are made of. Exact on every target: no sum of two
+ * products is squeezed into 16 bits, as vpmaddubsw would do (255 * 127 twice is more than 32767).
+ */
+#ifndef POFAC_CODEGEN_DOT_PRODUCT_H
+#define POFAC_CODEGEN_DOT_PRODUCT_H
+
+#include "codegen/llvm_emit.h"
+
+/* ---- vectors of i32, whose lanes may be read as four bytes each, the lowest first ---- */
+cg_val em_load_i32(emitter *e, unsigned lanes, cg_val pointer, unsigned align); /* em_store stores it */
+cg_val em_load_splat_i32(emitter *e, unsigned lanes, cg_val pointer);           /* four bytes in all lanes */
+
+/*
+ * sum[l] + the sum over the four bytes b of lane l of u.b * s.b, with u unsigned, s signed; modulo 2^32. lanes: 4, or any power of two
+ * up to the target's widest vector. One instruction where the target has CG_DOT_U8S8: vpdpbusd, usdot. On x86 without it the even and the
+ * odd bytes are widened to 16 bits each and go through pmaddwd, whose sums of two fit into 32; elsewhere four multiplications of lanes.
+ */
+cg_val em_dot_u8s8(emitter *e, cg_val sum, cg_val u, cg_val s);
+
+/*
+ * ---- tiles, of targets with CG_TILES_U8S8: eight registers of 16 rows of 64 bytes ----
+ *
+ * A tile of sums is i32 [16][16]. em_tile_dot_u8s8 adds to sums[m][n] the products of u[m][k], u8 [16][64], with s[k/4][4 n + k%4],
+ * s8 [16][64]: four k of a column side by side, as em_dot_u8s8 reads them. Rows are `stride` bytes (a value) apart in memory.
+ * Between begin and end the unit's tiles belong to the function; end leaves them as they were for other code: unused.
+ */
+#define EM_TILES 8
+#define EM_TILE_ROWS 16
+#define EM_TILE_ROW_BYTES 64
+void em_tiles_begin(emitter *e);
+void em_tiles_end(emitter *e);
+void em_tile_zero(emitter *e, unsigned tile);
+void em_tile_load(emitter *e, unsigned tile, cg_val pointer, cg_val stride);
+void em_tile_store(emitter *e, unsigned tile, cg_val pointer, cg_val stride);
+void em_tile_dot_u8s8(emitter *e, unsigned sums, unsigned u, unsigned s); /* three different tiles */
+
+#endif
