@@ -100,6 +100,12 @@ void kernel_computed(cg_kernel *k, ir_value value) {
     x->inputs[x->n_inputs++].value = value;
 }
 
+void kernel_by_block(cg_kernel *k, ir_dim rows, int64_t block_rows, int64_t units) {
+    k->rows = rows;
+    k->block_rows = block_rows;
+    k->block_units = units;
+}
+
 /* Adds an input of the expression that is read from memory. */
 static bool add_input(cg_kernel *k, const cg_group *g, ir_value v, const ir_type *full) {
     cg_expression *x = &k->expression;

@@ -57,6 +57,8 @@ typedef struct cg_kernel {
     unsigned n_dims;
     ir_dim work, scratch_bytes, flops, bytes;
     int64_t work_per_unit, grain;
+    ir_dim rows; /* as in plan_step */
+    int64_t block_rows, block_units;
     const cg_variant *variant; /* what the user or a pass asks of the row, while it describes the group; or NULL */
     bool failed;               /* too many operands or params: the row does not take the group */
 } cg_kernel;
@@ -111,6 +113,8 @@ void kernel_set_dtype(cg_kernel *k, const char *name, ir_dtype value);
  * not fit. */
 bool kernel_express(cg_kernel *k, const cg_group *g, size_t first, const ir_type *full);
 void kernel_computed(cg_kernel *k, ir_value value);
+/* Says that `units` units after one another go through the next `block_rows` of `rows` rows in tiles, and no others of them. */
+void kernel_by_block(cg_kernel *k, ir_dim rows, int64_t block_rows, int64_t units);
 /* dim * scale + offset as a dim; 0 where that is not of its form (estimates), with *ok = false when ok is not NULL. */
 ir_dim kernel_scaled(ir_dim dim, int64_t scale, int64_t offset, bool *ok);
 

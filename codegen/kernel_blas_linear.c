@@ -34,6 +34,7 @@ bool describe_blas_linear(const cg_group *g, const cg_target *target, cg_kernel 
     bool ok = true;
     k->work_per_unit = W;
     k->work = kernel_scaled(dim_add(x->dims[0], W - 1), n_blocks, 0, &ok);
+    kernel_by_block(k, x->dims[0], W, n_blocks);
     k->flops = kernel_scaled(x->dims[0], 2 * N * K, 0, NULL);
     k->bytes = kernel_scaled(x->dims[0], 4 * (N + K), 4 * N * K, NULL);
     return ok;

@@ -34,6 +34,7 @@ bool describe_elementwise(const cg_group *g, const cg_target *target, cg_kernel 
     if (!tiles && !by_feature) return kernel_over_elements(k, t, BLOCK_ELEMENTS);
     k->work = tiles ? t->dims[0] : outer_elements(t, &ok);
     k->work_per_unit = tiles ? (int64_t)t->tile : BLOCK_ROWS;
+    if (tiles) kernel_by_block(k, k->work, t->tile, 1);
     k->bytes = kernel_scaled(k->work, 4 * type_features(t) * k->n_operands, 0, NULL);
     kernel_dim(k, k->work);
     return ok;

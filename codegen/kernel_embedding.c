@@ -79,6 +79,7 @@ bool describe_embedding(const cg_group *g, const cg_target *target, cg_kernel *k
     kernel_dim(k, rows->dims[0]);
     k->work = rows->dims[0];
     k->work_per_unit = tiles ? (int64_t)result->tile : UNIT_ROWS;
+    if (tiles) kernel_by_block(k, k->work, result->tile, 1);
     k->bytes = kernel_scaled(rows->dims[0], 4 * type_features(rows) * (int64_t)(n_tables + 1), 0, NULL);
     return k->expression.n_stores > 0;
 }

@@ -30,6 +30,7 @@ bool describe_layer_norm(const cg_group *g, const cg_target *target, cg_kernel *
     kernel_dim(k, x->dims[0]);
     k->work = x->dims[0];
     k->work_per_unit = x->tile;
+    kernel_by_block(k, k->work, x->tile, 1);
     k->flops = kernel_scaled(x->dims[0], (8 + (int64_t)sum.n_nodes) * type_features(x), 0, NULL);
     k->bytes = kernel_scaled(x->dims[0], (8 + 4 * (int64_t)sum.n_nodes) * type_features(x), 0, NULL);
     return true;

@@ -65,6 +65,7 @@ bool describe_linear(const cg_group *g, const cg_target *target, cg_kernel *k) {
     kernel_dim(k, R);
     k->work_per_unit = group * W;
     k->work = kernel_scaled(dim_add(R, k->work_per_unit - 1), n_blocks, 0, &ok);
+    kernel_by_block(k, R, k->work_per_unit, n_blocks);
     k->scratch_bytes = dim_const(4 * group * per_block * panel * W);
     k->flops = kernel_scaled(R, 2 * N * K, 0, NULL);
     k->bytes = kernel_scaled(R, 4 * (N + K), 4 * N * K, NULL);

@@ -164,6 +164,7 @@ bool describe_sparse_linear(const cg_group *g, const cg_target *target, cg_kerne
     kernel_dim(k, dim_const(s.K));
     k->work_per_unit = s.W;
     k->work = kernel_scaled(dim_add(R, s.W - 1), n_groups, 0, &ok);
+    kernel_by_block(k, R, s.W, n_groups);
     k->scratch_bytes = dim_const(in_place ? 0 : 4 * s.layout.row_group * s.W);
     ir_dim products = dim_mul(R, graph_type(g->graph, p.values)->dims[0], &fits);
     k->flops = fits ? kernel_scaled(products, 2, 0, NULL) : dim_const(0);

@@ -208,6 +208,9 @@ static pofac_status add_described_step(lowering *l, const cg_group *g, const cg_
                       .work = k->work,
                       .work_per_unit = k->work_per_unit,
                       .grain = k->grain,
+                      .rows = k->rows,
+                      .block_rows = k->block_rows,
+                      .block_units = k->block_units,
                       .scratch_bytes = k->scratch_bytes,
                       .flops = k->flops,
                       .bytes = k->bytes};
@@ -349,7 +352,8 @@ pofac_status lower_graph(lowering *l, const ir_graph *g, const cg_target *target
     use_table uses;
     TRY(find_uses(g, memory, sink, &uses));
     TRY(find_slots(l));
-    return lower_groups(l, &uses);
+    TRY(lower_groups(l, &uses));
+    return lower_series(l);
 }
 
 void lowering_free(lowering *l) {

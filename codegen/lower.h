@@ -35,6 +35,9 @@ POFAC_MUST_USE pofac_status lower_graph(lowering *l, const ir_graph *g, const cg
                                         const diag_sink *sink);
 void lowering_free(lowering *l);
 
+/* Finds series among the steps (plan_step.series), and the buffers that live within one (codegen/step_series.c). */
+POFAC_MUST_USE pofac_status lower_series(lowering *l);
+
 /* The index of the buffer that holds an operand, made where missing; UINT32_MAX when memory is short. */
 uint32_t lower_buffer(lowering *l, const cg_operand *operand);
 

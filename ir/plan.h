@@ -6,6 +6,9 @@
  * or, where no kernel exists, the op's reference evaluator. A step's work is cut into units (tiles of rows, heads, ...) and units
  * into chunks of `grain`; chunks may run in any order on any thread, and what a chunk computes does not depend on how many threads
  * there are.
+ *
+ * Steps that work through the same rows, each block of rows on its own, form a series: all of its steps may run for one block before
+ * any runs for another one, and blocks in any order on any thread.
  */
 #ifndef POFAC_IR_PLAN_H
 #define POFAC_IR_PLAN_H
@@ -48,8 +51,10 @@ typedef struct plan_buffer {
     const ir_type *type; /* of that value */
     plan_packing packing;
     uint32_t packing_parameter;
-    sparse_layout sparse; /* of the two sparse packings, else all zero */
-    uint32_t slot;        /* of PLAN_SLOT: buffers of one slot share memory at different times */
+    sparse_layout sparse;     /* of the two sparse packings, else all zero */
+    uint32_t slot;            /* of PLAN_SLOT: buffers of one slot share memory at different times */
+    int64_t series_row_bytes; /* bytes of a row, of a value that only one series makes and reads, as all others of its slot that
+                                 the series touches: each worker may keep a block of its own of it; else 0 */
 } plan_buffer;
 
 typedef struct plan_step {
@@ -66,8 +71,12 @@ typedef struct plan_step {
     ir_dim work;           /* rows, (sequence, head) pairs, ... */
     int64_t work_per_unit; /* units = ceil(work / work_per_unit) */
     int64_t grain;         /* units per chunk, at least 1 */
-    ir_dim scratch_bytes;  /* per running chunk */
-    ir_dim flops;          /* estimates for --profile; 0 when not of ir_dim's form */
+    ir_dim rows;           /* of the values in tiles that it goes through in blocks, where block_rows is not 0: */
+    int64_t block_rows; /* units [b block_units, (b + 1) block_units) read and write only rows [b block_rows, (b + 1) block_rows) */
+    int64_t block_units;  /* of these values */
+    uint32_t series;      /* steps of the series that begins here; 0 or 1: none does */
+    ir_dim scratch_bytes; /* per running chunk */
+    ir_dim flops;         /* estimates for --profile; 0 when not of ir_dim's form */
     ir_dim bytes;
 } plan_step;
 

@@ -7,7 +7,8 @@
  * value lives from its step to the last step that reads it; outputs live to the end. A step's results are placed before its inputs
  * are released, since kernels do not write where they read. A reshape in rows is the same memory as its input: both get one slot.
  * Values that nobody reads, that stay inside a group, or that are leaves have none (-1). Slots are chosen by best fit: the smallest
- * free one that is large enough, else the largest free one, which grows.
+ * free one that is large enough, else the largest free one, which grows. Values in tiles share slots with values of their own type
+ * alone, so that a row of both lies at the same place: then steps can run block of rows by block of rows (plan_step.series).
  *
  * What cannot be run without a copy is an error: a value that is read before its group has run, and state that is overwritten too
  * early. An output named like a state leaf is written into the leaf's own memory, so it is the leaf itself, or a computed value of
@@ -34,6 +35,7 @@ typedef struct memory_plan {
     uint32_t *step; /* of each node: the index of its group's last node */
     life *lives;    /* of each value */
     int64_t *slot_bytes;
+    const ir_type **slot_type; /* of the values that share it, where they are in tiles; else NULL */
     bool *slot_used;
     int64_t n_slots;
 } memory_plan;
@@ -199,11 +201,13 @@ static bool is_better(const memory_plan *p, int64_t a, int64_t b, int64_t bytes)
     return a_bytes >= bytes ? a_bytes < b_bytes : a_bytes > b_bytes;
 }
 
-static int64_t choose_slot(memory_plan *p, int64_t bytes) {
+static int64_t choose_slot(memory_plan *p, const ir_type *type, int64_t bytes) {
+    const ir_type *tiled = type->layout == LAYOUT_TILES ? type : NULL;
     int64_t best = -1;
     for (int64_t s = 0; s < p->n_slots; s++)
-        if (!p->slot_used[s] && (best < 0 || is_better(p, s, best, bytes))) best = s;
+        if (!p->slot_used[s] && p->slot_type[s] == tiled && (best < 0 || is_better(p, s, best, bytes))) best = s;
     if (best < 0) best = p->n_slots++;
+    p->slot_type[best] = tiled;
     if (p->slot_bytes[best] < bytes) p->slot_bytes[best] = bytes;
     p->slot_used[best] = true;
     return best;
@@ -232,8 +236,9 @@ static pofac_status place_values(memory_plan *p) {
     const int64_t *bounds = symbol_bounds(p);
     ir_binding at_bounds = {bounds, context_n_symbols(p->g->module->context) + 1};
     p->slot_bytes = ARENA_ARRAY(&p->memory, int64_t, n_values);
+    p->slot_type = ARENA_ARRAY(&p->memory, const ir_type *, n_values);
     p->slot_used = ARENA_ARRAY(&p->memory, bool, n_values);
-    if (!bounds || !p->slot_bytes || !p->slot_used || !make_lists(p, &births) || !make_lists(p, &deaths))
+    if (!bounds || !p->slot_bytes || !p->slot_type || !p->slot_used || !make_lists(p, &births) || !make_lists(p, &deaths))
         return diag_out_of_memory(p->sink);
     for (ir_value v = (ir_value)n_values; v-- > 1;) { /* pushed backwards, read forwards */
         life *l = &p->lives[v];
@@ -244,7 +249,8 @@ static pofac_status place_values(memory_plan *p) {
         push_value(&deaths, l->dies, v);
     }
     for (size_t step = 0; step < n_steps; step++) {
-        for (ir_value v = births.first[step]; v; v = births.next[v]) p->lives[v].slot = choose_slot(p, p->lives[v].bytes);
+        for (ir_value v = births.first[step]; v; v = births.next[v])
+            p->lives[v].slot = choose_slot(p, graph_type(p->g, v), p->lives[v].bytes);
         for (ir_value v = deaths.first[step]; v; v = deaths.next[v]) p->slot_used[p->lives[v].slot] = false;
     }
     return POFAC_OK;

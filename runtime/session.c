@@ -2,8 +2,8 @@
  * Plan + weights -> runs; see session.h.
  *
  * A run binds the inputs' shapes to the plan's symbols, sizes the arena and the workers' scratch (grown, never shrunk), sets one
- * pointer per buffer, and runs the steps in order, the chunks of a step on the pool. A step without a kernel calls its op's
- * evaluator on tensors that view the same memory.
+ * pointer per buffer, and runs the steps in order, those with kernels on the pool (runtime/step_runner.h). A step without a kernel
+ * calls its op's evaluator on tensors that view the same memory.
  */
 #include "runtime/session.h"
 
@@ -17,6 +17,7 @@
 #include "ir/op.h"
 #include "runtime/blas.h"
 #include "runtime/bound_weights.h"
+#include "runtime/step_runner.h"
 
 #define ALIGNMENT 64
 #define HUGE_PAGE ((int64_t)1 << 21) /* of activations, which kernels reach in an order that misses in the table of small pages */
@@ -41,10 +42,8 @@ struct session {
     int64_t *slot_bytes, *slot_start;
     char *arena;
     char *scratch; /* [threads][scratch_bytes] */
-    int64_t scratch_bytes;
-    void **operands; /* of the step that runs */
-    int64_t *dims;
-    ir_tensor *values;
+    step_runner runner;
+    ir_tensor *values; /* of the evaluator that runs */
     const ir_tensor **evaluator_inputs;
     ir_tensor **evaluator_results;
     int64_t *times_ns;
@@ -117,24 +116,19 @@ static pofac_status check_ranges(const session *s, const diag_sink *sink) {
 
 /* ---- life of a session ---- */
 
-/* Room for the operands of any step. */
-static bool make_operands(session *s) {
+/* Room for the operands of any evaluator. */
+static bool make_values(session *s) {
     const plan *p = s->plan;
-    size_t operands = 1, dims = 1;
+    size_t most = 1;
     for (size_t i = 0; i < p->n_steps; i++) {
-        const plan_step *step = &p->steps[i];
-        const ir_node *node = &p->graph->nodes.data[step->node];
-        size_t values = !plan_step_is_evaluator(step) ? 0 : (size_t)node->n_inputs + node->n_results;
-        if (step->n_buffers > operands) operands = step->n_buffers;
-        if (values > operands) operands = values;
-        if (step->n_dims > dims) dims = step->n_dims;
+        const ir_node *node = &p->graph->nodes.data[p->steps[i].node];
+        size_t values = !plan_step_is_evaluator(&p->steps[i]) ? 0 : (size_t)node->n_inputs + node->n_results;
+        if (values > most) most = values;
     }
-    s->operands = calloc(operands, sizeof *s->operands);
-    s->dims = calloc(dims, sizeof *s->dims);
-    s->values = calloc(operands, sizeof *s->values);
-    s->evaluator_inputs = calloc(operands, sizeof *s->evaluator_inputs);
-    s->evaluator_results = calloc(operands, sizeof *s->evaluator_results);
-    return s->operands && s->dims && s->values && s->evaluator_inputs && s->evaluator_results;
+    s->values = calloc(most, sizeof *s->values);
+    s->evaluator_inputs = calloc(most, sizeof *s->evaluator_inputs);
+    s->evaluator_results = calloc(most, sizeof *s->evaluator_results);
+    return s->values && s->evaluator_inputs && s->evaluator_results;
 }
 
 static bool make_arrays(session *s) {
@@ -149,13 +143,14 @@ static bool make_arrays(session *s) {
     s->times_ns = calloc(p->n_steps + 1, sizeof *s->times_ns);
     s->spans = calloc((p->n_steps + 1) * thread_pool_threads(s->pool), sizeof *s->spans);
     return s->tensors && s->pointers && s->returned && s->binding && s->slot_bytes && s->slot_start && s->times_ns && s->spans &&
-           make_operands(s);
+           make_values(s);
 }
 
 static pofac_status session_build(session *s, const tensor_source *state, const diag_sink *sink) {
     const plan *p = s->plan;
     TRY(bound_weights_make(p, state, s->pool, sink, &s->weights));
     if (!make_arrays(s)) return diag_out_of_memory(sink);
+    TRY(step_runner_make(p, s->pool, sink, &s->runner));
     for (size_t i = 0; i < p->n_outputs; i++) s->returned[p->outputs[i].buffer] = true;
     for (size_t i = 0; i < p->n_steps; i++)
         if (p->steps[i].library == LIBRARY_BLAS_LINEAR) blas_begin();
@@ -192,8 +187,7 @@ void session_destroy(session *s) {
     free(s->binding);
     free(s->slot_bytes);
     free(s->slot_start);
-    free(s->operands);
-    free(s->dims);
+    step_runner_free(&s->runner);
     free(s->values);
     free(s->evaluator_inputs);
     free(s->evaluator_results);
@@ -300,10 +294,11 @@ static pofac_status make_room(session *s, const diag_sink *sink) {
     TRY(count_room(s, binding_of(s), sink, s->slot_bytes, &need));
     TRY(grow(&s->arena, &s->memory.arena_bytes, need.arena_bytes, "activations", sink));
     TRY(grow(&s->scratch, &s->memory.scratch_bytes, need.scratch_bytes, "scratch", sink));
-    s->scratch_bytes = need.scratch_bytes / (int64_t)thread_pool_threads(s->pool);
     for (uint32_t i = 1; i < p->n_slots; i++) s->slot_start[i] = s->slot_start[i - 1] + s->slot_bytes[i - 1];
     for (size_t i = 0; i < p->n_buffers; i++)
         if (p->buffers[i].kind == PLAN_SLOT) s->pointers[i] = s->arena + s->slot_start[p->buffers[i].slot];
+    step_runner_bind(&s->runner, binding_of(s), s->pointers, s->scratch,
+                     need.scratch_bytes / (int64_t)thread_pool_threads(s->pool));
     return POFAC_OK;
 }
 
@@ -313,51 +308,10 @@ static int64_t now_ns(void) {
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* The spans of a step, [threads]. */
-static session_span *spans_of(const session *s, const plan_step *step) {
-    return s->spans + (size_t)(step - s->plan->steps) * thread_pool_threads(s->pool);
-}
-
-typedef struct step_run {
-    const session *session;
-    const plan_step *step;
-    plan_kernel run;
-    session_span *spans; /* NULL: nobody asks */
-    int64_t units;
-} step_run;
-
-static void run_chunk(void *user, size_t worker, size_t chunk) {
-    const step_run *r = user;
-    const session *s = r->session;
-    int64_t begin = (int64_t)chunk * r->step->grain, end = begin + r->step->grain;
-    if (end > r->units) end = r->units;
-    if (r->spans && r->spans[worker].begin_ns == 0) r->spans[worker].begin_ns = now_ns();
-    r->run(s->operands, s->dims, begin, end, s->scratch + (int64_t)worker * s->scratch_bytes);
-    if (r->spans) r->spans[worker].end_ns = now_ns();
-}
-
-static plan_kernel kernel_of(const plan_step *step) {
-    if (step->run) return step->run;
-    switch (step->library) {
-    case LIBRARY_BLAS_LINEAR: return blas_linear_tiles;
-    default: return NULL;
-    }
-}
-
 /* How often this thread had to leave a processor to somebody else; -1 when it is not known. */
 static long preemptions(void) {
     struct rusage use;
     return getrusage(RUSAGE_THREAD, &use) == 0 ? use.ru_nivcsw : -1;
-}
-
-static void run_kernel(session *s, const plan_step *step) {
-    int64_t work = dim_eval(step->work, binding_of(s)), units = (work + step->work_per_unit - 1) / step->work_per_unit;
-    step_run run = {s, step, kernel_of(step), s->profile ? spans_of(s, step) : NULL, units};
-    for (uint32_t i = 0; i < step->n_buffers; i++)
-        s->operands[i] = step->buffers[i] == UINT32_MAX ? NULL : s->pointers[step->buffers[i]];
-    for (uint32_t i = 0; i < step->n_dims; i++) s->dims[i] = dim_eval(step->dims[i], binding_of(s));
-    (s->alone ? thread_pool_run_in_series : thread_pool_run)(s->pool, run_chunk, &run,
-                                                             (size_t)((units + step->grain - 1) / step->grain));
 }
 
 /* The tensor that a buffer holds, in rows. */
@@ -422,22 +376,26 @@ static pofac_status run_evaluator(session *s, const plan_step *step, const diag_
     return status;
 }
 
-static pofac_status run_step(session *s, const plan_step *step, const diag_sink *sink) {
-    if (plan_step_is_evaluator(step)) return run_evaluator(s, step, sink);
-    run_kernel(s, step);
+/* The evaluator of step i, with its times. */
+static pofac_status profile_evaluator(session *s, size_t i, const diag_sink *sink) {
+    session_span *spans = s->spans + i * thread_pool_threads(s->pool);
+    memset(spans, 0, thread_pool_threads(s->pool) * sizeof *spans);
+    int64_t start = now_ns();
+    TRY(run_evaluator(s, &s->plan->steps[i], sink));
+    int64_t end = now_ns();
+    spans[0] = (session_span){start, end};
+    s->times_ns[i] += end - start;
     return POFAC_OK;
 }
 
-/* The same, with its times. */
-static pofac_status profile_step(session *s, size_t i, const diag_sink *sink) {
-    const plan_step *step = &s->plan->steps[i];
-    session_span *spans = spans_of(s, step);
-    memset(spans, 0, thread_pool_threads(s->pool) * sizeof *spans);
-    int64_t start = now_ns();
-    TRY(run_step(s, step, sink));
-    int64_t end = now_ns();
-    if (plan_step_is_evaluator(step)) spans[0] = (session_span){start, end};
-    s->times_ns[i] += end - start;
+/* Runs step i, and with it what is its series; *next is the step behind. */
+static pofac_status run_from(session *s, size_t i, const diag_sink *sink, size_t *next) {
+    const step_times times = {s->times_ns, s->spans};
+    *next = i + 1;
+    if (!plan_step_is_evaluator(&s->plan->steps[i]))
+        *next = i + step_runner_run(&s->runner, i, s->alone, s->profile ? &times : NULL);
+    else if (s->profile) return profile_evaluator(s, i, sink);
+    else return run_evaluator(s, &s->plan->steps[i], sink);
     return POFAC_OK;
 }
 
@@ -449,8 +407,7 @@ pofac_status session_run(session *s, const tensor_source *inputs, const diag_sin
     TRY(make_room(s, sink));
     pofac_status status = POFAC_OK;
     const long preempted = preemptions();
-    for (size_t i = 0; status == POFAC_OK && i < s->plan->n_steps; i++)
-        status = s->profile ? profile_step(s, i, sink) : run_step(s, &s->plan->steps[i], sink);
+    for (size_t i = 0; status == POFAC_OK && i < s->plan->n_steps;) status = run_from(s, i, sink, &i);
     if (s->alone) thread_pool_rest(s->pool);
     s->alone = preempted >= 0 && preemptions() == preempted;
     s->ran = status == POFAC_OK;

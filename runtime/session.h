@@ -36,7 +36,8 @@ void session_profile(session *s, bool on);
 const int64_t *session_times_ns(const session *s);
 
 /* From when to when each worker had chunks of each step in the last run, while profiling was on: [n_steps][threads of the pool], in
- * nanoseconds of CLOCK_MONOTONIC, begin_ns 0 where it had none. A step without a kernel is worker 0's. */
+ * nanoseconds of CLOCK_MONOTONIC, begin_ns 0 where it had none. A step without a kernel is worker 0's. Steps that ran as a series share
+ * its time: their spans stand one behind the other, each as long as its chunks took. */
 typedef struct session_span {
     int64_t begin_ns, end_ns;
 } session_span;

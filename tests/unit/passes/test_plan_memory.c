@@ -23,8 +23,10 @@
 typedef struct player {
     uint64_t seed;
     const ir_graph *g;
-    ir_value holds[MAX_VALUES];   /* of each slot: the value whose content it has, 0: none */
-    ir_value content[MAX_VALUES]; /* of each value: whose content it is, itself or a reshape's source */
+    ir_value holds[MAX_VALUES];       /* of each slot: the value whose content it has, 0: none */
+    ir_value content[MAX_VALUES];     /* of each value: whose content it is, itself or a reshape's source */
+    bool written[MAX_VALUES];         /* of each slot */
+    const ir_type *tiled[MAX_VALUES]; /* of each written slot: the type of its values, where they are in tiles */
     size_t n_slots, n_placed;
 } player;
 
@@ -111,6 +113,12 @@ static void write_result(player *p, const ir_node *n, ir_value v, const bool *re
     if (read[slot] && p->content[v] == v)
         fail_msg("graph %" PRIu64 ": %%%u is written to slot %" PRId64 ", from which its step reads", p->seed,
                  graph_value_number(p->g, v), slot);
+    const ir_type *type = graph_type(p->g, v), *tiled = type->layout == LAYOUT_TILES ? type : NULL;
+    if (p->written[slot] && p->tiled[slot] != tiled)
+        fail_msg("graph %" PRIu64 ": %%%u shares slot %" PRId64 " with a value in tiles of another type", p->seed,
+                 graph_value_number(p->g, v), slot);
+    p->written[slot] = true;
+    p->tiled[slot] = tiled;
     p->holds[slot] = p->content[v];
     if ((size_t)slot + 1 > p->n_slots) p->n_slots = (size_t)slot + 1;
     p->n_placed += p->content[v] == v;
@@ -137,7 +145,8 @@ static void play(player *p, uint64_t seed, const ir_graph *g) {
             fail_msg("graph %" PRIu64 ": the leaf %%%zu has a slot", seed, i + 1);
 }
 
-static void play_generated(const char *pipeline) {
+/* most: slots for a hundred values. */
+static void play_generated(const char *pipeline, size_t most) {
     static player p;
     size_t n_slots = 0, n_placed = 0;
     for (uint64_t seed = 0; seed < N_GRAPHS; seed++) {
@@ -151,22 +160,23 @@ static void play_generated(const char *pipeline) {
         module_destroy(m);
         generated_graph_free(&g);
     }
-    if (2 * n_slots > n_placed) fail_msg("%s: %zu slots for %zu values, wanted at most half as many", pipeline, n_slots, n_placed);
+    if (100 * n_slots > most * n_placed)
+        fail_msg("%s: %zu slots for %zu values, wanted at most %zu %%", pipeline, n_slots, n_placed, most);
 }
 
 static void test_plain_graphs(void **state) {
     (void)state;
-    play_generated("dce,plan-memory");
+    play_generated("dce,plan-memory", 50);
 }
 
 static void test_dead_code(void **state) {
     (void)state;
-    play_generated("plan-memory");
+    play_generated("plan-memory", 50);
 }
 
 static void test_fused_graphs(void **state) {
     (void)state;
-    play_generated("infer");
+    play_generated("infer", 70); /* values in tiles share by type */
 }
 
 /* ---- single graphs ---- */

@@ -21,31 +21,31 @@ graph @infer (B <= 65536, S <= 32) {
   scope "transformer.layer.0.attention.q_lin"
   %16 = state {name = "distilbert.transformer.layer.0.attention.q_lin.weight"} : f32[8,8]
   %17 = state {name = "distilbert.transformer.layer.0.attention.q_lin.bias"} : f32[8]
-  %18 = linear %15, %16, %17 {slot = [2]}                                : f32[B*S,8] tiles<32>
+  %18 = linear %15, %16, %17 {slot = [5]}                                : f32[B*S,8] tiles<32>
   scope "transformer.layer.0.attention.k_lin"
   %19 = state {name = "distilbert.transformer.layer.0.attention.k_lin.weight"} : f32[8,8]
   %20 = state {name = "distilbert.transformer.layer.0.attention.k_lin.bias"} : f32[8]
-  %21 = linear %15, %19, %20 {slot = [3]}                                : f32[B*S,8] tiles<32>
+  %21 = linear %15, %19, %20 {slot = [6]}                                : f32[B*S,8] tiles<32>
   scope "transformer.layer.0.attention.v_lin"
   %22 = state {name = "distilbert.transformer.layer.0.attention.v_lin.weight"} : f32[8,8]
   %23 = state {name = "distilbert.transformer.layer.0.attention.v_lin.bias"} : f32[8]
-  %24 = linear %15, %22, %23 {slot = [5]}                                : f32[B*S,8] tiles<32>
+  %24 = linear %15, %22, %23 {slot = [7]}                                : f32[B*S,8] tiles<32>
   scope "transformer.layer.0.attention"
-  %25:2 = attention %18, %21, %24, %3, %2 {heads = 2, scale = 0.5, slot = [6, -1]} : f32[B*S,8] tiles<32>, f32[B*S,2] tiles<32>
+  %25:2 = attention %18, %21, %24, %3, %2 {heads = 2, scale = 0.5, slot = [8, -1]} : f32[B*S,8] tiles<32>, f32[B*S,2] tiles<32>
   scope "transformer.layer.0.attention.out_lin"
   %26 = state {name = "distilbert.transformer.layer.0.attention.out_lin.weight"} : f32[8,8]
   %27 = state {name = "distilbert.transformer.layer.0.attention.out_lin.bias"} : f32[8]
-  %28 = linear %25, %26, %27 {slot = [2]}                                : f32[B*S,8] tiles<32>
+  %28 = linear %25, %26, %27 {slot = [5]}                                : f32[B*S,8] tiles<32>
   %29 = add %15, %28 {group = 2}                                         : f32[B*S,8] tiles<32>
   scope "transformer.layer.0.sa_layer_norm"
   %30 = state {name = "distilbert.transformer.layer.0.sa_layer_norm.weight"} : f32[8]
   %31 = state {name = "distilbert.transformer.layer.0.sa_layer_norm.bias"} : f32[8]
-  %32:3 = layer_norm %29, %30, %31 {eps = 1e-12, group = 2, slot = [3, -1, -1]} : f32[B*S,8] tiles<32>, f32[B*S], f32[B*S]
+  %32:3 = layer_norm %29, %30, %31 {eps = 1e-12, group = 2, slot = [6, -1, -1]} : f32[B*S,8] tiles<32>, f32[B*S], f32[B*S]
   scope "transformer.layer.0.ffn.lin1"
   %33 = state {name = "distilbert.transformer.layer.0.ffn.lin1.weight"}  : f32[16,8]
   %34 = state {name = "distilbert.transformer.layer.0.ffn.lin1.bias"}    : f32[16]
   %35 = linear %32, %33, %34 {group = 3}                                 : f32[B*S,16] tiles<32>
-  %36 = gelu %35 {group = 3, slot = [2]}                                 : f32[B*S,16] tiles<32>
+  %36 = gelu %35 {group = 3, slot = [9]}                                 : f32[B*S,16] tiles<32>
   scope "transformer.layer.0.ffn.lin2"
   %37 = state {name = "distilbert.transformer.layer.0.ffn.lin2.weight"}  : f32[8,16]
   %38 = state {name = "distilbert.transformer.layer.0.ffn.lin2.bias"}    : f32[8]
@@ -58,19 +58,19 @@ graph @infer (B <= 65536, S <= 32) {
   scope "qa_outputs"
   %44 = state {name = "qa_outputs.weight"}                               : f32[2,8]
   %45 = state {name = "qa_outputs.bias"}                                 : f32[2]
-  %46 = linear %43, %44, %45 {slot = [0]}                                : f32[B*S,2] tiles<32>
-  %47 = relayout %46 {slot = [3]}                                        : f32[B*S,2]
-  %48 = slice %47 {begin = 0, end = 1, slot = [0]}                       : f32[B*S,1]
-  %49 = reshape %48 {slot = [0]}                                         : f32[B,S]
+  %46 = linear %43, %44, %45 {slot = [10]}                               : f32[B*S,2] tiles<32>
+  %47 = relayout %46 {slot = [0]}                                        : f32[B*S,2]
+  %48 = slice %47 {begin = 0, end = 1, slot = [3]}                       : f32[B*S,1]
+  %49 = reshape %48 {slot = [3]}                                         : f32[B,S]
   scope "loss"
   %50 = input {name = "start_positions"}                                 : i64[B]
   %51 = cross_entropy %49, %50 {labels = "clamp", slot = [1]}            : f32[]
   scope "qa_outputs"
-  %52 = slice %47 {begin = 1, end = 2, slot = [4]}                       : f32[B*S,1]
-  %53 = reshape %52 {slot = [4]}                                         : f32[B,S]
+  %52 = slice %47 {begin = 1, end = 2, slot = [2]}                       : f32[B*S,1]
+  %53 = reshape %52 {slot = [2]}                                         : f32[B,S]
   scope "loss"
   %54 = input {name = "end_positions"}                                   : i64[B]
-  %55 = cross_entropy %53, %54 {labels = "clamp", slot = [3]}            : f32[]
+  %55 = cross_entropy %53, %54 {labels = "clamp", slot = [0]}            : f32[]
   return "start_logits" = %49,
          "loss.start_positions" = %51,
          "end_logits" = %53,

@@ -7,7 +7,7 @@ graph @reshapes (T <= 64) {
   %6 = tanh %5 {slot = [0]}                                              : f32[T,2,2]
   %7 = tanh %6 {slot = [2]}                                              : f32[T,2,2]
   %8 = tanh %4 {slot = [0]}                                              : f32[T,4]
-  %9 = relayout %8 {slot = [1]}                                          : f32[T,4] tiles<16>
+  %9 = relayout %8 {slot = [3]}                                          : f32[T,4] tiles<16>
   %10 = reshape %9 {slot = [0]}                                          : f32[4*T]
   return "a" = %7,
          "b" = %10
