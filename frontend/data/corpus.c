@@ -371,31 +371,6 @@ static pofac_status take_buffer(corpus *c, size_t n, const diag_sink *sink, corp
     return POFAC_OK;
 }
 
-/* A part from the stream; none in *out where the file ended before it. */
-static pofac_status stream_part(corpus *c, const diag_sink *sink, corpus_part **out) {
-    size_t end = 0;
-    TRY(drop_document(c, sink));
-    TRY(fill(c, sink, &end));
-    const bool is_last = c->at_end && !c->dropping && !c->has_lost_end && end == c->buffer.size;
-    const bool is_damaged = c->at_end && decompressor_damage(c->stream);
-    TRY(new_part(c, sink, out));
-    const pofac_status status = take_buffer(c, end, sink, *out);
-    if (status != POFAC_OK) {
-        corpus_part_destroy(*out);
-        *out = NULL;
-        return status;
-    }
-    set_range(c, *out, decompressor_taken(c->stream));
-    (*out)->is_last = is_last && !is_damaged;
-    return POFAC_OK;
-}
-
-/* Whether the stream at hand has nothing more to give. */
-static bool stream_is_done(const corpus *c) {
-    if (!c->at_end || !c->has_parts) return false;
-    return c->buffer.size == 0 || (decompressor_damage(c->stream) && last_cut(c) == 0 && !c->reader->may_be_cut);
-}
-
 /* Ends the stream at hand. */
 static pofac_status end_stream(corpus *c, const diag_sink *sink) {
     strbuf message = STRBUF_INIT;
@@ -411,20 +386,33 @@ static pofac_status end_stream(corpus *c, const diag_sink *sink) {
     return status;
 }
 
-static pofac_status next_part(corpus *c, const diag_sink *sink, corpus_part **out) {
-    for (;;) {
-        if (!c->file) {
-            if (c->next_path == c->paths.size) break;
-            TRY(open_file(c, sink));
-        } else if (!c->stream) {
-            return mapped_part(c, sink, out);
-        } else if (stream_is_done(c)) {
-            TRY(end_stream(c, sink));
-        } else {
-            return stream_part(c, sink, out);
-        }
+/* A part from the stream; none in *out where the stream ended before it. */
+static pofac_status stream_part(corpus *c, const diag_sink *sink, corpus_part **out) {
+    size_t end = 0;
+    TRY(drop_document(c, sink));
+    TRY(fill(c, sink, &end));
+    const bool is_damaged = c->at_end && decompressor_damage(c->stream);
+    if (end == 0 && (c->has_parts || c->has_lost_end || is_damaged)) return end_stream(c, sink);
+    const bool is_last = c->at_end && !c->dropping && !c->has_lost_end && !is_damaged && end == c->buffer.size;
+    TRY(new_part(c, sink, out));
+    const pofac_status status = take_buffer(c, end, sink, *out);
+    if (status != POFAC_OK) {
+        corpus_part_destroy(*out);
+        *out = NULL;
+        return status;
     }
-    if (counts_are_zero(&c->found)) return POFAC_OK;
+    set_range(c, *out, decompressor_taken(c->stream));
+    (*out)->is_last = is_last;
+    return POFAC_OK;
+}
+
+static pofac_status next_part(corpus *c, const diag_sink *sink, corpus_part **out) {
+    while (!*out && (c->file || c->next_path < c->paths.size)) {
+        if (!c->file) TRY(open_file(c, sink));
+        else if (c->stream) TRY(stream_part(c, sink, out));
+        else TRY(mapped_part(c, sink, out));
+    }
+    if (*out || counts_are_zero(&c->found)) return POFAC_OK;
     c->reader = NULL; /* a part without bytes, for the counts */
     return new_part(c, sink, out);
 }

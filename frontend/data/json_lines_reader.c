@@ -50,6 +50,7 @@ static pofac_status take_text(corpus_reading *r, const json_t *root, size_t at) 
         const json_t *value = json_is_object(root) ? json_object_get(root, "text") : root;
         const diag_place place = reading_place(r, at);
         const char *found = value ? json_describe(value, &r->text) : "an object without \"text\"";
+        if (!strbuf_ok(&r->text)) return diag_out_of_memory(r->sink);
         return reading_damage(r, &place, "found %s, wanted an object with a string \"text\"", found);
     }
     strbuf_clear(&r->text);
