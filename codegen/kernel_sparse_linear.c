@@ -4,9 +4,9 @@
  * [K,N].
  *
  * One unit is a group of rows of the weight with one tile. Its sums, [row_group][W], lie where the result goes, or in scratch, and stay
- * in L2; they start as the bias. A block of x, [k_block][W], lies in L1 while all visits of the block pass: a visit loads a row's sums, adds its entries and stores the sums, and meanwhile the
- * sums of a later visit are fetched. For each entry the vectors of x at its column are operands in memory of multiply-adds with the
- * broadcast weight. All visits of a bucket have the same number of entries n: the loop over n / U rounds of U entries and the code
+ * in L2; they start as the bias, and as a residual where one is all that follows. A block of x, [k_block][W], lies in L1 while all
+ * visits of the block pass: a visit loads a row's sums, adds its entries and stores the sums, and meanwhile the sums of a later visit
+ * are fetched. For each entry the vectors of x at its column are operands in memory of multiply-adds with the broadcast weight. All visits of a bucket have the same number of entries n: the loop over n / U rounds of U entries and the code
  * of the n % U remaining ones, of which there are U copies, are chosen once for the bucket. Sums of one visit run in chains of their
  * own, so that two multiply-adds a cycle need not wait for each other. Then elementwise work runs over the sums.
  *
@@ -126,6 +126,13 @@ static bool works_in_place(const cg_kernel *k, const sparse_shape *s) {
     return s->N % s->layout.block_rows == 0;
 }
 
+/* The operand that is added to the product, where the expression does that and no more; else 0. */
+static unsigned residual_operand(const cg_expression *x) {
+    if (x->n_ops != 1 || x->ops[0].op != OP_add || x->n_inputs != 2 || x->n_stores != 1 || x->stores[0].value != 2) return 0;
+    const unsigned sum = x->inputs[0].source == SOURCE_COMPUTED ? 0 : 1;
+    return x->inputs[sum].source == SOURCE_COMPUTED && x->inputs[1 - sum].source == SOURCE_FULL ? x->inputs[1 - sum].operand : 0;
+}
+
 bool describe_sparse_linear(const cg_group *g, const cg_target *target, cg_kernel *k) {
     const ir_node *n = group_node(g, 0);
     sparse_product p;
@@ -152,8 +159,10 @@ bool describe_sparse_linear(const cg_group *g, const cg_target *target, cg_kerne
     kernel_set(k, "bias", p.bias != IR_NO_VALUE);
     kernel_computed(k, n->first_result);
     if (!kernel_express(k, g, 1, y) || k->expression.n_stores == 0) return false;
-    const bool in_place = works_in_place(k, &s);
+    const unsigned residual = s.N % s.layout.block_rows == 0 ? residual_operand(&k->expression) : 0;
+    const bool in_place = residual || works_in_place(k, &s);
     kernel_set(k, "in_place", in_place);
+    kernel_set(k, "residual", residual);
 
     /* groups * ceil(R / W) units: the quotient below is that or up to `groups` more, which do nothing */
     bool ok = true, fits;
@@ -178,7 +187,8 @@ typedef struct sparse_code {
     unsigned unroll, vectors, lanes, shuffled, ahead, chains;
     bool packed_offsets;
     cg_val N, K, x, bias;
-    cg_val result; /* where sums lie in place, [ceil(R/W)][N][W]; or NULL, and they lie in scratch */
+    cg_val residual; /* [ceil(R/W)][N][W] that the sums start as, or NULL */
+    cg_val result;   /* where sums lie in place, [ceil(R/W)][N][W]; or NULL, and they lie in scratch */
     cg_val segments, buckets, rows, offsets, values; /* of the index, and the values */
     cg_val n_groups, n_k_blocks, k_block, row_group;
     cg_val operand[KERNEL_MAX_OPERANDS];
@@ -386,14 +396,23 @@ typedef struct sparse_unit {
     cg_val sums;         /* [row_group][W] */
 } sparse_unit;
 
-/* Sums start as the bias, or 0; rows of the last block past the matrix as anything. */
-static void emit_start(emitter *e, const sparse_pass *p, const sparse_unit *u) {
+/* Sums start as residual and bias, or 0; rows of the last block past the matrix as anything. */
+static void emit_start(emitter *e, const sparse_pass *p, const sparse_unit *u, cg_val part) {
     const sparse_code *c = p->code;
+    cg_val residual = c->residual ? em_at(e, em_index(e, c->residual, u->first, 4 * c->W), part) : NULL;
     em_loop rows;
     em_loop_begin(e, &rows, em_int(e, 0), u->n_rows, 1, NULL, 0);
     cg_val to = em_index(e, p->sums, rows.index, 4 * c->W), start = em_const(e, c->lanes, 0);
     if (c->bias) start = em_load_splat(e, c->lanes, em_index(e, c->bias, em_add(e, u->row0, rows.index), 4));
-    for (unsigned v = 0; v < p->vectors; v++) em_store(e, start, em_at_int(e, to, 4 * (int64_t)(v * c->lanes)), 4 * c->lanes);
+    for (unsigned v = 0; v < p->vectors; v++) {
+        const int64_t at = 4 * (int64_t)(v * c->lanes);
+        cg_val sum = start;
+        if (residual) {
+            sum = em_load(e, c->lanes, em_at_int(e, em_index(e, residual, rows.index, 4 * c->W), at), 4 * c->lanes);
+            if (c->bias) sum = em_fadd(e, sum, start);
+        }
+        em_store(e, sum, em_at_int(e, to, at), 4 * c->lanes);
+    }
     em_loop_end(e, &rows, NULL);
 }
 
@@ -401,7 +420,7 @@ static void emit_start(emitter *e, const sparse_pass *p, const sparse_unit *u) {
 static void emit_pass(emitter *e, const sparse_code *c, const sparse_unit *u, unsigned vectors, cg_val part) {
     sparse_pass p = {.code = c, .vectors = vectors, .chains = c->chains, .sums = em_at(e, u->sums, part)};
     p.unroll = c->unroll ? c->unroll : sparse_default_unroll(c->kind, c->keep, vectors, c->vectors);
-    emit_start(e, &p, u);
+    emit_start(e, &p, u, part);
     cg_val x = em_at(e, em_index(e, c->x, em_mul(e, u->tile, c->K), 4 * c->W), part);
     em_loop blocks;
     em_loop_begin(e, &blocks, em_int(e, 0), c->n_k_blocks, 1, NULL, 0);
@@ -450,6 +469,7 @@ static void load_code(emitter *e, const cg_kernel *k, sparse_code *c) {
     c->x = c->operand[0];
     c->values = c->operand[2];
     c->bias = kernel_get(k, "bias") ? c->operand[3] : NULL;
+    c->residual = kernel_get(k, "residual") ? c->operand[kernel_get(k, "residual")] : NULL;
     c->result = kernel_get(k, "in_place") ? c->operand[k->expression.stores[0].operand] : NULL;
     cg_val h = c->operand[1];
     c->n_groups = header_field(e, h, offsetof(sparse_header, n_groups));
@@ -465,7 +485,7 @@ static void load_code(emitter *e, const cg_kernel *k, sparse_code *c) {
 /* Elementwise work on the sums, and results where they belong. */
 static void emit_results(emitter *e, const cg_kernel *k, const sparse_code *c, const sparse_unit *u, cg_val live) {
     const cg_expression *x = &k->expression;
-    if (c->result && x->n_ops == 0 && x->n_stores == 1) return; /* they are there */
+    if (c->residual || (c->result && x->n_ops == 0 && x->n_stores == 1)) return; /* they are there */
     const expression_tile results = {
         .expression = x, .operand = c->operand, .width = c->W, .lanes = c->lanes, .live = live, .computed = u->sums};
     expression_emit_tile(e, &results, u->first, u->row0, u->n_rows);

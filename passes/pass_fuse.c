@@ -4,7 +4,8 @@
  * run at the place of its last node.
  *
  *   embedding sum   embedding { + embedding } [relayout] layer_norm
- *   norm            x + residual, layer_norm
+ *   residual        linear, + x, where a layer_norm follows
+ *   norm            x + residual, layer_norm, where neither is such a linear
  *   activation      linear, gelu | relu | tanh
  *
  * All but the embeddings and their sums are in tiles. Groups and slots that the graph had are dropped. Groups are numbered from 1
@@ -68,14 +69,17 @@ static bool fuse_embedding_sum(fusion *f, const ir_node *norm) {
     return true;
 }
 
+/* A linear takes the residual in, where its sums begin; the norm is left with one tensor to read. */
 static void fuse_norm(fusion *f, const ir_node *norm) {
     const ir_node *add = inner_node(f, norm->inputs[0]);
     if (!add || add->op != OP_add || !is_tiled(f, norm->inputs[0])) return;
     ir_value a = add->inputs[0], b = add->inputs[1];
     if (type_of(f, a) != type_of(f, b)) return;
+    const bool second = is_inner_linear(f, b);
     f->n_groups++;
     mark(f, add);
-    mark(f, norm);
+    if (second || is_inner_linear(f, a)) mark(f, graph_node_of(f->g, second ? b : a));
+    else mark(f, norm);
 }
 
 static void fuse_activation(fusion *f, const ir_node *activation) {

@@ -69,7 +69,7 @@ static void layers_are_series_between_attentions(void **state) {
     assert_non_null(encoder);
     const char wanted[] = "embedding linear linear linear | attention | "
                           "linear layer_norm linear+ linear layer_norm linear linear linear | attention | "
-                          "linear+ layer_norm+ linear+ linear+ layer_norm | ";
+                          "linear+ layer_norm linear+ linear+ layer_norm | ";
     if (strncmp(encoder, wanted, strlen(wanted)) != 0) fail_msg("found %s, wanted %s...", encoder, wanted);
     strbuf_free(&found);
     module_destroy(m);

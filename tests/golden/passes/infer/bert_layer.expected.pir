@@ -64,23 +64,23 @@ graph @infer (B <= 65536, S <= 32, T <= 2097152) {
   %48 = padded_offsets %47 {slot = [2]}                                  : i32[B+1]
   %49:2 = attention %46, %30, %33, %2#1, %4, %48 {heads = 2, scale = 0.5, slot = [12, -1]} : f32[B,8] tiles<32>, f32[B,2] tiles<32>
   scope "encoder.layer.0.attention.output.dense"
-  %50 = linear %49, %34, %35 {slot = [11]}                               : f32[B,8] tiles<32>
-  %51 = add %45, %50 {group = 2}                                         : f32[B,8] tiles<32>
+  %50 = linear %49, %34, %35 {group = 2}                                 : f32[B,8] tiles<32>
+  %51 = add %45, %50 {group = 2, slot = [11]}                            : f32[B,8] tiles<32>
   scope "encoder.layer.0.attention.output.LayerNorm"
-  %52:3 = layer_norm %51, %36, %37 {eps = 1e-12, group = 2, slot = [12, -1, -1]} : f32[B,8] tiles<32>, f32[B], f32[B]
+  %52:3 = layer_norm %51, %36, %37 {eps = 1e-12, slot = [10, -1, -1]}    : f32[B,8] tiles<32>, f32[B], f32[B]
   scope "encoder.layer.0.intermediate.dense"
   %53 = linear %52, %38, %39 {group = 3}                                 : f32[B,16] tiles<32>
   %54 = gelu %53 {group = 3, slot = [13]}                                : f32[B,16] tiles<32>
   scope "encoder.layer.0.output.dense"
-  %55 = linear %54, %40, %41 {slot = [10]}                               : f32[B,8] tiles<32>
-  %56 = add %52, %55 {group = 4}                                         : f32[B,8] tiles<32>
+  %55 = linear %54, %40, %41 {group = 4}                                 : f32[B,8] tiles<32>
+  %56 = add %52, %55 {group = 4, slot = [11]}                            : f32[B,8] tiles<32>
   scope "encoder.layer.0.output.LayerNorm"
-  %57:3 = layer_norm %56, %42, %43 {eps = 1e-12, group = 4, slot = [11, -1, -1]} : f32[B,8] tiles<32>, f32[B], f32[B]
+  %57:3 = layer_norm %56, %42, %43 {eps = 1e-12, slot = [10, -1, -1]}    : f32[B,8] tiles<32>, f32[B], f32[B]
   scope "pooler.dense"
   %58 = state {name = "bert.pooler.dense.weight"}                        : f32[8,8]
   %59 = state {name = "bert.pooler.dense.bias"}                          : f32[8]
   %60 = linear %57, %58, %59 {group = 5}                                 : f32[B,8] tiles<32>
-  %61 = tanh %60 {group = 5, slot = [10]}                                : f32[B,8] tiles<32>
+  %61 = tanh %60 {group = 5, slot = [11]}                                : f32[B,8] tiles<32>
   scope "classifier"
   %62 = state {name = "classifier.weight"}                               : f32[2,8]
   %63 = state {name = "classifier.bias"}                                 : f32[2]

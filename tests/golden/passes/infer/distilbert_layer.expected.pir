@@ -35,12 +35,12 @@ graph @infer (B <= 65536, S <= 32) {
   scope "transformer.layer.0.attention.out_lin"
   %26 = state {name = "distilbert.transformer.layer.0.attention.out_lin.weight"} : f32[8,8]
   %27 = state {name = "distilbert.transformer.layer.0.attention.out_lin.bias"} : f32[8]
-  %28 = linear %25, %26, %27 {slot = [5]}                                : f32[B*S,8] tiles<32>
-  %29 = add %15, %28 {group = 2}                                         : f32[B*S,8] tiles<32>
+  %28 = linear %25, %26, %27 {group = 2}                                 : f32[B*S,8] tiles<32>
+  %29 = add %15, %28 {group = 2, slot = [5]}                             : f32[B*S,8] tiles<32>
   scope "transformer.layer.0.sa_layer_norm"
   %30 = state {name = "distilbert.transformer.layer.0.sa_layer_norm.weight"} : f32[8]
   %31 = state {name = "distilbert.transformer.layer.0.sa_layer_norm.bias"} : f32[8]
-  %32:3 = layer_norm %29, %30, %31 {eps = 1e-12, group = 2, slot = [6, -1, -1]} : f32[B*S,8] tiles<32>, f32[B*S], f32[B*S]
+  %32:3 = layer_norm %29, %30, %31 {eps = 1e-12, slot = [4, -1, -1]}     : f32[B*S,8] tiles<32>, f32[B*S], f32[B*S]
   scope "transformer.layer.0.ffn.lin1"
   %33 = state {name = "distilbert.transformer.layer.0.ffn.lin1.weight"}  : f32[16,8]
   %34 = state {name = "distilbert.transformer.layer.0.ffn.lin1.bias"}    : f32[16]
@@ -49,12 +49,12 @@ graph @infer (B <= 65536, S <= 32) {
   scope "transformer.layer.0.ffn.lin2"
   %37 = state {name = "distilbert.transformer.layer.0.ffn.lin2.weight"}  : f32[8,16]
   %38 = state {name = "distilbert.transformer.layer.0.ffn.lin2.bias"}    : f32[8]
-  %39 = linear %36, %37, %38 {slot = [4]}                                : f32[B*S,8] tiles<32>
-  %40 = add %32, %39 {group = 4}                                         : f32[B*S,8] tiles<32>
+  %39 = linear %36, %37, %38 {group = 4}                                 : f32[B*S,8] tiles<32>
+  %40 = add %32, %39 {group = 4, slot = [5]}                             : f32[B*S,8] tiles<32>
   scope "transformer.layer.0.output_layer_norm"
   %41 = state {name = "distilbert.transformer.layer.0.output_layer_norm.weight"} : f32[8]
   %42 = state {name = "distilbert.transformer.layer.0.output_layer_norm.bias"} : f32[8]
-  %43:3 = layer_norm %40, %41, %42 {eps = 1e-12, group = 4, slot = [5, -1, -1]} : f32[B*S,8] tiles<32>, f32[B*S], f32[B*S]
+  %43:3 = layer_norm %40, %41, %42 {eps = 1e-12, slot = [4, -1, -1]}     : f32[B*S,8] tiles<32>, f32[B*S], f32[B*S]
   scope "qa_outputs"
   %44 = state {name = "qa_outputs.weight"}                               : f32[2,8]
   %45 = state {name = "qa_outputs.bias"}                                 : f32[2]
