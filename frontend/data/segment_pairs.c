@@ -54,6 +54,20 @@ void pair_list_free(pair_list *l) {
 
 void pair_list_clear(pair_list *l) { l->examples.size = l->tokens.size = 0; }
 
+bool pair_list_append(pair_list *l, const pair_list *more, size_t token_bytes) {
+    const uint64_t shift = l->tokens.size / token_bytes;
+    if (!VEC_RESERVE(&l->examples, l->examples.size + more->examples.size)) return false;
+    if (!VEC_RESERVE(&l->tokens, l->tokens.size + more->tokens.size)) return false;
+    for (size_t i = 0; i < more->examples.size; i++) {
+        pair_example *e = &l->examples.data[l->examples.size++];
+        *e = more->examples.data[i];
+        e->begin += shift;
+    }
+    if (more->tokens.size) memcpy(l->tokens.data + l->tokens.size, more->tokens.data, more->tokens.size);
+    l->tokens.size += more->tokens.size;
+    return true;
+}
+
 void segment_pairs_pool(uint64_t n, uint64_t document, uint64_t *begin, uint64_t *end) {
     uint64_t block = document / PAIR_POOL_DOCUMENTS;
     const uint64_t last = n / PAIR_POOL_DOCUMENTS;

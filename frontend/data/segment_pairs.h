@@ -84,6 +84,8 @@ typedef struct pair_list {
 
 void pair_list_free(pair_list *l);
 void pair_list_clear(pair_list *l); /* keeps the memory */
+/* Appends the examples of `more`; false when memory is short. */
+POFAC_MUST_USE bool pair_list_append(pair_list *l, const pair_list *more, size_t token_bytes);
 
 /* The documents [begin, end) of the pool that `document` of n is in. */
 void segment_pairs_pool(uint64_t n, uint64_t document, uint64_t *begin, uint64_t *end);
