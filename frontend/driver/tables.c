@@ -6,6 +6,7 @@
 #include "codegen/codegen.h"
 #include "frontend/checkpoint/checkpoint.h"
 #include "frontend/checkpoint/tensor_names.h"
+#include "frontend/data/metrics.h"
 #include "frontend/data/tasks.h"
 #include "frontend/model/model_spec.h"
 #include "frontend/model/xml_table.h"
@@ -112,6 +113,11 @@ static void put_names(strbuf *out) {
     }
 }
 
+static void put_metrics(strbuf *out) {
+    for (size_t i = 0; metrics_row(i); i++)
+        strbuf_printf(out, "%-24s %-8s %s\n", metrics_row(i)->name, metric_input_name(metrics_row(i)->input), metrics_row(i)->meaning);
+}
+
 static const table_row rows[] = {
     {"ops", "operations of the IR and their attributes", put_ops},
     {"passes", "passes and their options", put_passes},
@@ -128,6 +134,7 @@ static const table_row rows[] = {
     {"checkpoints", "files of weights that are read", put_checkpoints},
     {"names", "how tensors' names in files become a model's", put_names},
     {"tasks", "tasks: columns, labels, metrics and splits of their files", tasks_put},
+    {"metrics", "what predictions are judged by: name, what is compared, meaning", put_metrics},
     {"xml", "elements and attributes of XML descriptions", xml_table_list},
 };
 
