@@ -9,10 +9,9 @@
 #ifndef POFAC_FRONTEND_DATA_EXAMPLE_TOKENS_H
 #define POFAC_FRONTEND_DATA_EXAMPLE_TOKENS_H
 
+#include "frontend/data/example_source.h"
 #include "frontend/data/task_reader.h"
 #include "frontend/text/tokenizer.h"
-
-#define EXAMPLE_NO_LABEL (-100) /* PyTorch's ignore_index, which the loss ops know */
 
 /* Used again and again; each call replaces what is in it. */
 typedef struct example_tokens {
