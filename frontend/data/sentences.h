@@ -17,7 +17,7 @@
 typedef struct sentence_splitter sentence_splitter;
 
 /* `locale` as ICU writes it ("en", "de_AT"); NULL: "en". One that ICU does not know has the rules of the root locale. Abbreviations
- * are taken into account for English alone. POFAC_ERR_RUNTIME when ICU lacks its data or memory is short. */
+ * and initials are taken into account for English alone. POFAC_ERR_RUNTIME when ICU lacks its data or memory is short. */
 POFAC_MUST_USE pofac_status sentence_splitter_create(const char *locale, const diag_sink *sink, sentence_splitter **out);
 void sentence_splitter_destroy(sentence_splitter *s); /* may be NULL */
 

@@ -218,7 +218,7 @@ static void write_pipe_trick(wikitext *w, const writer_frame *f) {
     else if (comma) end = (size_t)(comma - text);
     while (end > begin && text[end - 1] == ' ') end--;
     w->counts.visited += f->target_end - f->target_begin;
-    strbuf_append(&w->raw, text + begin, end - begin);
+    for (size_t i = begin; i < end; i++) strbuf_putc(&w->raw, (unsigned char)text[i] < ' ' || text[i] == 0x7F ? ' ' : text[i]);
 }
 
 static void end_link(wikitext *w, writer_frame *f) {

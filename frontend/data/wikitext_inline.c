@@ -116,7 +116,7 @@ static size_t write_literal(wikitext *w, const wikitext_span *span) {
             at = write_entity(w, at, end);
             continue;
         }
-        put(w, c < ' ' ? ' ' : (char)c);
+        put(w, c < ' ' || c == 0x7F ? ' ' : (char)c);
         at++;
     }
     return span->end;

@@ -112,6 +112,9 @@ static void links(void **state) {
         {"many [[word]]s and [[bus]]es", "many words and buses\n"},
         {"[[a|b|c]]", "b|c\n"},
         {"[[Foo (bar)|]], [[Seattle, Washington|]], [[Help:Some page|]]", "Foo, Seattle, Some page\n"},
+        {"[[Foo\x1A"
+         "bar, x|]]",
+         "Foo bar\n"},
         {"[[:Category:Trees]] and [[:File:a.png|a picture]]", "Category:Trees and a picture\n"},
         {"[[Category:Trees]]\n[[category: x|y]]Text", "Text\n"},
         {"[[File:a.png|thumb|A [[link]] and [[b|c]] in {{x|y}} <ref>r</ref>]]Text", "Text\n"},
