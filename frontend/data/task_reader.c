@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "frontend/data/task_rows.h"
-#include "frontend/data/utf8_text.h"
+#include "frontend/data/utf8_check.h"
 #include "ir/support/decimal.h"
 
 #define WARNINGS_SHOWN 5u /* of bad rows that are skipped: what is wrong, without a line for each of a large file */

@@ -1,6 +1,6 @@
 /*
  * Lines of a file that may be compressed by gzip, one after the other, without their ends (\n or \r\n) and without a byte order mark
- * before the first. Memory grows with the longest line. Whether a file is compressed is read off its first two bytes, not its name.
+ * before the first. Memory grows with the longest line.
  */
 #ifndef POFAC_FRONTEND_DATA_TEXT_LINES_H
 #define POFAC_FRONTEND_DATA_TEXT_LINES_H
@@ -16,7 +16,7 @@
 
 typedef struct text_lines text_lines;
 
-/* `path` must outlive the reader. POFAC_ERR_INPUT with the file: it cannot be opened, or is a directory. */
+/* `path` must outlive the reader. POFAC_ERR_INPUT with the file: it cannot be opened. */
 POFAC_MUST_USE pofac_status text_lines_open(const char *path, const diag_sink *sink, text_lines **out);
 void text_lines_close(text_lines *r); /* NULL is fine */
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "frontend/data/task_reader.h"
-#include "frontend/data/utf8_text.h"
+#include "frontend/data/utf8_check.h"
 #include "ir/support/hash.h"
 
 static char path[64];

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "frontend/data/utf8_text.h"
 #include "tests/unit/checkpoint/checkpoint_files.h"
 #include "tests/unit/data/task_dump.h"
 
@@ -123,35 +122,10 @@ static void names_of_schemes_and_tags(void **state) {
     assert_false(tag_is_span(""));
 }
 
-/* Every code point's UTF-8 is valid, and every sequence of up to three bytes is judged as the definition does. */
-static void utf8(void **state) {
-    (void)state;
-    for (uint32_t c = 0; c <= 0x110000; c++) {
-        char s[4];
-        size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-        for (size_t i = n; i-- > 1;) s[i] = (char)(0x80 | (c >> 6 * (n - 1 - i) & 0x3f));
-        s[0] = (char)(n == 1 ? c : (0xf00u >> n & 0xffu) | c >> 6 * (n - 1));
-        bool valid = c < 0x110000 && (c < 0xd800 || c > 0xdfff);
-        if (utf8_valid_bytes(s, n) != (valid ? n : 0)) fail_msg("U+%04X: valid %zu", (unsigned)c, utf8_valid_bytes(s, n));
-        if (n > 1 && utf8_valid_bytes(s, n - 1) != 0) fail_msg("U+%04X cut: valid %zu", (unsigned)c, utf8_valid_bytes(s, n - 1));
-    }
-    assert_int_equal(utf8_valid_bytes("abcdefghij\xc3\xa9klmnopqrst\xff", 23), 22);
-    assert_int_equal(utf8_valid_bytes("\xc0\xaf", 2), 0); /* overlong */
-    assert_int_equal(utf8_valid_bytes("\xe0\x80\xaf", 3), 0);
-    assert_int_equal(utf8_valid_bytes("\xf0\x80\x80\xaf", 4), 0);
-    assert_int_equal(utf8_valid_bytes("a\x80", 2), 1);
-    assert_int_equal(utf8_valid_bytes("", 0), 0);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sentences),
-        cmocka_unit_test(sentences_that_are_wrong),
-        cmocka_unit_test(lists_in_json),
-        cmocka_unit_test(labels_of_words),
-        cmocka_unit_test(tags_of_all_schemes),
-        cmocka_unit_test(names_of_schemes_and_tags),
-        cmocka_unit_test(utf8),
+        cmocka_unit_test(sentences),       cmocka_unit_test(sentences_that_are_wrong), cmocka_unit_test(lists_in_json),
+        cmocka_unit_test(labels_of_words), cmocka_unit_test(tags_of_all_schemes),      cmocka_unit_test(names_of_schemes_and_tags),
     };
     return cmocka_run_group_tests(tests, files_set_up, files_tear_down);
 }
