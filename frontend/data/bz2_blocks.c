@@ -17,7 +17,8 @@ enum {
     CRC_BITS = 32,
     TRAILER_BYTES = 11, /* 80 bits that begin anywhere in a byte */
     MAX_TRIES = 4,      /* marks that may stand by chance in one block; one is rarer than 1 in 1000 in all of Wikipedia */
-    OUT_STEP_BYTES = 1 << 20
+    OUT_STEP_BYTES = 1 << 20,
+    FIRST_STEP_BITS = 1 << 16 /* looked back on at once, then twice as many */
 };
 
 /* 900,000 symbols of at most 20 bits, and 18,002 selectors, tables and the rest in less than 64 KiB. */
@@ -59,6 +60,23 @@ bool bz2_next_mark(const bz2_file *f, uint64_t from, uint64_t to, bz2_mark *out)
             *out = (bz2_mark){bit, found == BLOCK_MARK};
             return true;
         }
+    }
+    return false;
+}
+
+bool bz2_previous_mark(const bz2_file *f, uint64_t bit, bz2_mark *out) {
+    const uint64_t reach = bit < MAX_BLOCK_BYTES * 8 ? 0 : bit - MAX_BLOCK_BYTES * 8;
+    uint64_t to = bit;
+    for (uint64_t step = FIRST_STEP_BITS; to > reach; step *= 2) {
+        const uint64_t from = to - reach > step ? to - step : reach;
+        bool found = false;
+        bz2_mark mark;
+        for (uint64_t at = from; bz2_next_mark(f, at, to, &mark); at = mark.bit + 1) {
+            *out = mark;
+            found = true;
+        }
+        if (found) return true;
+        to = from;
     }
     return false;
 }
@@ -193,24 +211,17 @@ pofac_status bz2_block_decode(const bz2_file *f, uint64_t bit, const diag_sink *
 }
 
 pofac_status bz2_mark_is_false(const bz2_file *f, uint64_t bit, const diag_sink *sink, bool *is_false) {
-    const uint64_t reach = bit < MAX_BLOCK_BYTES * 8 ? 0 : bit - MAX_BLOCK_BYTES * 8;
-    bz2_mark before[MAX_TRIES], mark;
-    int n = 0;
-    *is_false = false;
-    for (uint64_t from = reach; bz2_next_mark(f, from, bit, &mark); from = mark.bit + 1) {
-        if (n == MAX_TRIES) memmove(before, before + 1, (size_t)--n * sizeof *before);
-        before[n++] = mark;
-    }
     strbuf bytes = STRBUF_INIT;
+    bz2_mark mark = {bit, true};
     pofac_status status = POFAC_OK;
-    for (int i = n; status == POFAC_OK && !*is_false && i-- > 0;) {
-        if (!before[i].is_block) continue;
-        bz2_block_state state = BZ2_BLOCK_DAMAGED;
+    bz2_block_state state = BZ2_BLOCK_DAMAGED;
+    *is_false = false;
+    for (int i = 0; i < MAX_TRIES && status == POFAC_OK && state != BZ2_BLOCK_WHOLE && bz2_previous_mark(f, mark.bit, &mark); i++) {
         uint64_t end = 0;
+        if (!mark.is_block) continue;
         strbuf_clear(&bytes);
-        status = bz2_block_decode(f, before[i].bit, sink, &bytes, &end, &state);
+        status = bz2_block_decode(f, mark.bit, sink, &bytes, &end, &state);
         *is_false = status == POFAC_OK && state == BZ2_BLOCK_WHOLE && end > bit;
-        if (state == BZ2_BLOCK_WHOLE) break;
     }
     strbuf_free(&bytes);
     return status;

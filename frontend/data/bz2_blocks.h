@@ -40,6 +40,9 @@ void bz2_file_init(const unsigned char *bytes, size_t n, bz2_file *out);
 /* The first mark that begins at a bit in [from, to); false when there is none. */
 bool bz2_next_mark(const bz2_file *f, uint64_t from, uint64_t to, bz2_mark *out);
 
+/* The last mark that begins before `bit`, not farther away than the longest block; false when there is none. */
+bool bz2_previous_mark(const bz2_file *f, uint64_t bit, bz2_mark *out);
+
 /* What became of a block. */
 typedef enum bz2_block_state {
     BZ2_BLOCK_WHOLE,   /* its bytes were appended */

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontend/data/bz2_blocks.h"
 #include "frontend/data/corpus_files.h"
 #include "frontend/data/corpus_reader.h"
 #include "frontend/data/decompress.h"
@@ -21,7 +22,8 @@
 enum {
     READ_BYTES = 256 << 10,   /* decompressed at a time */
     CONTEXT_BYTES = 64 << 10, /* that `cut` may look back on while bytes are dropped */
-    HEAD_BYTES = 4096         /* shown to `recognises` */
+    HEAD_BYTES = 4096,        /* shown to `recognises` */
+    SHOWN_BYTES = 40          /* of them in messages */
 };
 
 #define MAX_DOCUMENT_BYTES ((size_t)1 << 30) /* libxml2 and libbz2 count in 31 and 32 bits */
@@ -172,48 +174,67 @@ static pofac_status map_file(corpus *c, const diag_sink *sink) {
     return file_map_open(path->path, sink, &file->map);
 }
 
-/* The kind of the file at hand, in c->reader; NULL for files of a directory that are no documents of the kind that was asked
- * for. */
-static pofac_status recognise(corpus *c, const char *head, size_t n, const diag_sink *sink) {
+/* The kind of the file at hand, in c->reader; NULL for a file of a directory that is no document of the kind that was asked for.
+ * *fits is false where it does not begin as it must. */
+static void recognise(corpus *c, const char *head, size_t n, bool *fits) {
+    *fits = true;
     c->reader = c->fixed;
     for (size_t i = 0; !c->reader && i < N_KINDS; i++)
         if (kinds[i].reader->recognises(c->file, head, n)) c->reader = kinds[i].reader;
-    if (!c->fixed || c->reader->recognises(c->file, head, n)) return POFAC_OK;
-    if (c->reader->file_is_document && c->file->from_directory) {
-        c->reader = NULL;
-    } else if (c->reader->wanted && n > 0) {
-        strbuf found = STRBUF_INIT;
-        strbuf_put_json(&found, head, n < 40 ? n : 40);
-        const diag_place place = {.file = c->file->path};
-        const pofac_status status = diag_error(sink, POFAC_ERR_INPUT, &place, "found %s at the beginning, wanted %s",
-                                               strbuf_str(&found), c->reader->wanted);
-        strbuf_free(&found);
-        return status;
-    }
-    return POFAC_OK;
+    if (!c->fixed || c->reader->recognises(c->file, head, n)) return;
+    *fits = !c->reader->wanted || n == 0;
+    if (c->reader->file_is_document && c->file->from_directory) c->reader = NULL;
 }
 
-/* Decompresses the head of the file at hand and finds out what it is. */
+/* Recognises the file at hand; c->file is NULL where that failed and damage is skipped. */
+static pofac_status take_head(corpus *c, const char *head, size_t n, const diag_sink *sink) {
+    bool fits = true;
+    recognise(c, head, n, &fits);
+    if (fits) return POFAC_OK;
+    strbuf message = STRBUF_INIT;
+    strbuf_puts(&message, "found ");
+    strbuf_put_json(&message, head, n < SHOWN_BYTES ? n : SHOWN_BYTES);
+    strbuf_printf(&message, " at the beginning, wanted %s", c->reader->wanted);
+    const pofac_status status = strbuf_ok(&message) ? file_damage(c, sink, strbuf_str(&message)) : diag_out_of_memory(sink);
+    strbuf_free(&message);
+    return status;
+}
+
+/* A bzip2 file's head is its first block, whose checksum is looked at: a damaged one says nothing about the file. */
+static pofac_status take_bz2_head(corpus *c, const diag_sink *sink) {
+    bz2_file file;
+    bz2_mark mark = {0, false};
+    bz2_block_state state = BZ2_BLOCK_DAMAGED;
+    strbuf block = STRBUF_INIT;
+    uint64_t end = 0;
+    pofac_status status = POFAC_OK;
+    bz2_file_init(c->file->map.data, c->file->map.size_bytes, &file);
+    if (bz2_next_mark(&file, 0, HEAD_BYTES * 8, &mark) && mark.is_block)
+        status = bz2_block_decode(&file, mark.bit, sink, &block, &end, &state);
+    if (status == POFAC_OK) status = take_head(c, strbuf_str(&block), block.size < HEAD_BYTES ? block.size : HEAD_BYTES, sink);
+    strbuf_free(&block);
+    return status;
+}
+
+/* Finds out what the file at hand is, and how it is read. */
 static pofac_status look_at_head(corpus *c, const diag_sink *sink) {
     const unsigned char *bytes = c->file->map.data;
     const size_t n = c->file->map.size_bytes;
     const compression packing = compression_of(bytes, n);
-    if (packing == COMPRESSION_NONE) return recognise(c, (const char *)bytes, n < HEAD_BYTES ? n : HEAD_BYTES, sink);
+    if (packing == COMPRESSION_NONE) return take_head(c, (const char *)bytes, n < HEAD_BYTES ? n : HEAD_BYTES, sink);
+    if (packing == COMPRESSION_BZIP2) {
+        TRY(take_bz2_head(c, sink));
+        c->is_bz2_range = c->reader && c->reader->read_bz2;
+        if (!c->file || c->is_bz2_range) return POFAC_OK;
+    }
     char head[HEAD_BYTES];
     size_t got = 0;
     TRY(decompressor_open(packing, bytes, n, sink, &c->stream));
     TRY(decompressor_read(c->stream, head, sizeof head, sink, &got));
-    TRY(recognise(c, head, got, sink));
-    c->is_bz2_range = c->reader && packing == COMPRESSION_BZIP2 && c->reader->read_bz2;
-    if (c->is_bz2_range) {
-        decompressor_close(c->stream);
-        c->stream = NULL;
-    } else {
-        c->at_end = got < sizeof head;
-        strbuf_append(&c->buffer, head, got);
-        if (!strbuf_ok(&c->buffer)) return diag_out_of_memory(sink);
-    }
-    return POFAC_OK;
+    c->at_end = got < sizeof head;
+    strbuf_append(&c->buffer, head, got);
+    if (!strbuf_ok(&c->buffer)) return diag_out_of_memory(sink);
+    return packing == COMPRESSION_BZIP2 ? POFAC_OK : take_head(c, head, got, sink);
 }
 
 static bool is_empty(const corpus *c) {
@@ -227,6 +248,7 @@ static pofac_status open_file(corpus *c, const diag_sink *sink) {
     c->line = 1;
     TRY(map_file(c, sink));
     TRY(look_at_head(c, sink));
+    if (!c->file) return POFAC_OK;
     if (!c->reader) {
         c->done_bytes += c->file->map.size_bytes;
         close_file(c);

@@ -16,10 +16,10 @@
  * depends on the size of the files.
  *
  * Damage is a compressed file that does not decompress, a file that ends too early, text that is not UTF-8, a line that is not
- * JSON, an empty file. What stands before it is read and kept, then there is an error with its place (POFAC_ERR_INPUT). With
- * skip_damage it is a warning and counted, and reading goes on behind the damage: at the next block of a bz2 dump, at the next
- * document of a text, at the next file otherwise. Pages of a dump whose XML is broken, and documents beyond max_document_bytes,
- * are skipped and counted in any case.
+ * JSON, an empty file, one that is no dump where a dump is wanted. What stands before it is read and kept, then there is an error
+ * with its place (POFAC_ERR_INPUT). With skip_damage it is a warning and counted, and reading goes on behind the damage: at the
+ * next block of a bz2 dump, at the next document of a text, at the next file otherwise. Pages of a dump whose XML is broken, and
+ * documents beyond max_document_bytes, are skipped and counted in any case.
  */
 #ifndef POFAC_FRONTEND_DATA_CORPUS_H
 #define POFAC_FRONTEND_DATA_CORPUS_H

@@ -59,6 +59,16 @@ static void take_text(void *user, const xmlChar *text, int n) {
     p->failed |= !strbuf_ok(p->target);
 }
 
+/* The first message is kept, on one line; later ones may come from it. */
+static void take_error(void *user, xmlErrorPtr error) {
+    dump_page_parser *p = user;
+    if (p->reason[0] || error->level < XML_ERR_ERROR) return;
+    const char *message = error->message ? error->message : "not well-formed";
+    size_t n = strcspn(message, "\n");
+    while (n > 0 && message[n - 1] == ' ') n--;
+    snprintf(p->reason, sizeof p->reason, "line %d of it: %.*s", error->line, (int)n, message);
+}
+
 /* ---- pages ---- */
 
 pofac_status dump_page_parser_create(const diag_sink *sink, dump_page_parser **out) {
@@ -76,21 +86,11 @@ pofac_status dump_page_parser_create(const diag_sink *sink, dump_page_parser **o
                                        .startElementNs = begin_element,
                                        .endElementNs = end_element,
                                        .characters = take_text,
-                                       .cdataBlock = take_text};
+                                       .cdataBlock = take_text,
+                                       .serror = take_error};
     p->context->userData = p;
     *out = p;
     return POFAC_OK;
-}
-
-/* libxml2's last message on one line. */
-static const char *describe_error(dump_page_parser *p) {
-    const xmlError *error = xmlCtxtGetLastError(p->context);
-    const char *message = error && error->message ? error->message : "not well-formed";
-    size_t n = strcspn(message, "\n");
-    while (n > 0 && message[n - 1] == ' ') n--;
-    if (error && error->line > 0) snprintf(p->reason, sizeof p->reason, "line %d of it: %.*s", error->line, (int)n, message);
-    else snprintf(p->reason, sizeof p->reason, "%.*s", (int)n, message);
-    return p->reason;
 }
 
 pofac_status dump_page_parse(dump_page_parser *p, const char *xml, size_t n, const diag_sink *sink, const dump_page **page,
@@ -101,6 +101,7 @@ pofac_status dump_page_parse(dump_page_parser *p, const char *xml, size_t n, con
     strbuf_clear(&p->page.ns);
     strbuf_clear(&p->page.text);
     p->page.redirects = p->in_page = p->in_revision = p->failed = false;
+    p->reason[0] = 0;
     p->target = NULL;
     p->depth = 0;
     *page = &p->page;
@@ -108,7 +109,7 @@ pofac_status dump_page_parse(dump_page_parser *p, const char *xml, size_t n, con
     xmlDocPtr document = xmlCtxtReadMemory(p->context, xml, (int)n, NULL, "UTF-8", options);
     if (document) xmlFreeDoc(document);
     if (p->failed || p->context->errNo == XML_ERR_NO_MEMORY) return diag_out_of_memory(sink);
-    if (!p->context->wellFormed) *reason = describe_error(p);
+    if (!p->context->wellFormed) *reason = p->reason[0] ? p->reason : "it is not well-formed";
     return POFAC_OK;
 }
 

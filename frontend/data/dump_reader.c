@@ -171,6 +171,7 @@ typedef struct block_reading {
     strbuf bytes;    /* decompressed, from the page that is open on */
     dump_scan scan;  /* of `bytes` */
     size_t n_blocks; /* of the part, decompressed */
+    uint64_t first;  /* the bit of the first one's mark */
     char tail[TAIL_BYTES];
     size_t n_tail;
     bool is_damaged; /* the last block that was looked at */
@@ -247,7 +248,7 @@ static pofac_status take_block(block_reading *b, uint64_t bit) {
     TRY(bz2_block_decode(&b->file, bit, b->d->r->sink, &b->bytes, &b->from, &state));
     b->is_damaged = state != BZ2_BLOCK_WHOLE;
     if (state == BZ2_BLOCK_WHOLE || state == BZ2_BLOCK_NO_END) {
-        b->n_blocks++;
+        if (b->n_blocks++ == 0) b->first = bit;
         b->d->r->counts->bytes += b->bytes.size - before;
         remember_tail(b, b->bytes.data + before, b->bytes.size - before);
         TRY(take_pages(b, &stops));
@@ -311,13 +312,35 @@ static pofac_status finish_page(block_reading *b) {
     return POFAC_OK;
 }
 
+/* Where the part's blocks are shorter than the last tag: what stands before them. */
+static pofac_status lengthen_tail(block_reading *b, uint64_t first) {
+    strbuf bytes = STRBUF_INIT;
+    bz2_mark mark = {first, true};
+    bz2_block_state state = BZ2_BLOCK_WHOLE;
+    pofac_status status = POFAC_OK;
+    while (status == POFAC_OK && state == BZ2_BLOCK_WHOLE && b->n_tail < TAIL_BYTES &&
+           bz2_previous_mark(&b->file, mark.bit, &mark)) {
+        uint64_t end = 0;
+        if (!mark.is_block) continue;
+        strbuf_clear(&bytes);
+        status = bz2_block_decode(&b->file, mark.bit, b->d->r->sink, &bytes, &end, &state);
+        strbuf_append(&bytes, b->tail, b->n_tail);
+        if (status == POFAC_OK && !strbuf_ok(&bytes)) status = diag_out_of_memory(b->d->r->sink);
+        if (status == POFAC_OK) remember_tail(b, bytes.data, bytes.size);
+    }
+    strbuf_free(&bytes);
+    return status;
+}
+
 static pofac_status read_ranges(block_reading *b) {
     bz2_mark mark;
     TRY(take_blocks(b));
     if (b->n_blocks == 0) return POFAC_OK;
     const bool has_last = !b->is_damaged && !find_block(b, &mark);
     TRY(finish_page(b));
-    return has_last ? check_end(b->d->r, b->tail, b->n_tail) : POFAC_OK;
+    if (!has_last) return POFAC_OK;
+    TRY(lengthen_tail(b, b->first));
+    return check_end(b->d->r, b->tail, b->n_tail);
 }
 
 static pofac_status read_blocks(dump_reading *d) {
