@@ -43,14 +43,16 @@ double compute_binary_f1(const metrics *m) {
 
 double compute_matthews(const metrics *m) {
     const double s = (double)m->rows, c = (double)m->right;
-    double both = 0.0, predicted = 0.0, wanted = 0.0;
+    double both = 0.0, predicted = 0.0, wanted = 0.0, without = s; /* without: rows predicted as no label, a class of their own */
     if (m->rows == 0) return NAN;
     for (size_t k = 0; k < m->labels.size; k++) {
         const double t = (double)m->labels.data[k].wanted, p = (double)m->labels.data[k].predicted;
         both += t * p;
         predicted += p * p;
         wanted += t * t;
+        without -= p;
     }
+    predicted += without * without;
     const double variance = (s * s - predicted) * (s * s - wanted);
     return variance > 0.0 ? (c * s - both) / sqrt(variance) : 0.0;
 }

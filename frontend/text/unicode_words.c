@@ -42,7 +42,7 @@ static bool is_ascii(const char *text, size_t n) {
 }
 
 static pofac_status lower_by_icu(const char *text, int32_t n, const diag_sink *sink, strbuf *out) {
-    const int32_t capacity = 3 * n; /* of one byte at most three: U+FFFD; of others at most one and a half */
+    const int32_t capacity = 3 * n; /* the longest that a character of n bytes becomes has one and a half times as many */
     UErrorCode code = U_ZERO_ERROR;
     UCaseMap *map = ucasemap_open("", 0, &code);
     char *bytes = malloc((size_t)capacity + 1);

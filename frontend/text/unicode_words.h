@@ -20,7 +20,7 @@ bool unicode_is_space(int32_t c);
 /* What \w of re matches: letters, digits, numbers, '_'; no accents of their own. */
 bool unicode_is_word(int32_t c);
 
-/* Appends str.lower of n bytes of UTF-8: full mappings, final sigma by what stands around it. What is not UTF-8 becomes U+FFFD. */
+/* Appends str.lower of n bytes of UTF-8: full mappings, final sigma by what stands around it. Bytes that are not UTF-8 stay. */
 POFAC_MUST_USE pofac_status unicode_put_lower(const char *text, size_t n, const diag_sink *sink, strbuf *out);
 
 #endif
