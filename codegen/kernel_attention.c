@@ -17,9 +17,10 @@
  * with masked stores where a part has others; the last sequence also owns the lanes past the last row, in its vector. Nothing of
  * shape S x S exists: scores of one part at a time.
  *
- * Queries may have rows of their own, told apart by query_offsets: then tiles of queries and lanes are theirs.
+ * Queries may have rows of their own, told apart by query_offsets: then tiles of queries and lanes are theirs. Where they have none, those are
+ * the offsets of the keys.
  *
- * operands: q, k, v, offsets, [keep], [query_offsets], [context], [log-sum-exp]. dims: B, R of the keys, R of the queries.
+ * operands: q, k, v, offsets, [keep], query_offsets, [context], [log-sum-exp]. dims: B, R of the keys, R of the queries.
  */
 #include "codegen/gemm_block.h"
 #include "codegen/kernel.h"
@@ -72,7 +73,8 @@ bool describe_attention(const cg_group *g, const cg_target *target, cg_kernel *k
     kernel_set(k, "context_rows", context_rows(D, gemm_block_rows(target)));
     kernel_set(k, "keep", keep ? (int64_t)kernel_operand(k, keep) : 0);
     if (keep) kernel_set_dtype(k, "keep_dtype", graph_type(graph, keep)->dtype);
-    kernel_set(k, "query_offsets", queries ? (int64_t)kernel_operand(k, queries) : 0);
+    /* queries that share the keys' rows share their offsets: one kernel for both */
+    kernel_set(k, "query_offsets", kernel_operand(k, queries ? queries : n->inputs[3]));
     kernel_set(k, "context", g->stored[n->first_result] ? (int64_t)kernel_operand(k, n->first_result) : 0);
     kernel_set(k, "lse", g->stored[n->first_result + 1] ? (int64_t)kernel_operand(k, n->first_result + 1) : 0);
     ir_dim B = dim_add(offsets->dims[0], -1), S = longest_sequence(graph, n->inputs[3], key_rows);
@@ -441,8 +443,7 @@ static void load_rows(emitter *e, cg_val offsets, cg_val b, cg_val n_rows, cg_va
 
 static void emit_sequence(emitter *e, attention_code *c, cg_val sequence) {
     load_rows(e, c->offsets, sequence, c->n_rows, &c->first, &c->end);
-    c->query_first = c->first, c->query_end = c->end;
-    if (c->query_offsets) load_rows(e, c->query_offsets, sequence, c->n_query_rows, &c->query_first, &c->query_end);
+    load_rows(e, c->query_offsets, sequence, c->n_query_rows, &c->query_first, &c->query_end);
     c->n = count_kept(e, c, c->first, c->end, &c->last_kept);
     lay_out_scratch(e, c);
     place_keys(e, c);
@@ -470,7 +471,7 @@ void emit_attention(emitter *e, const cg_kernel *k) {
     kernel_operands(e, k, operand);
     c.q = operand[0], c.k = operand[1], c.v = operand[2], c.offsets = operand[3];
     c.keep = kernel_get(k, "keep") ? operand[kernel_get(k, "keep")] : NULL;
-    c.query_offsets = kernel_get(k, "query_offsets") ? operand[kernel_get(k, "query_offsets")] : NULL;
+    c.query_offsets = operand[kernel_get(k, "query_offsets")];
     c.context = kernel_get(k, "context") ? operand[kernel_get(k, "context")] : NULL;
     c.lse = kernel_get(k, "lse") ? operand[kernel_get(k, "lse")] : NULL;
     c.lanes = tile_lanes(e->lanes, c.W);

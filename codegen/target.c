@@ -9,6 +9,7 @@
 #include "codegen/target.h"
 
 #include <llvm-c/Core.h>
+#include <llvm-c/Support.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
 #include <pthread.h>
@@ -59,6 +60,16 @@ const char *cg_extension_isa(size_t i) { return extensions[i].isa; }
 
 unsigned target_extension_bit(size_t i) { return extensions[i].bit; }
 
+/*
+ * Passes of the code generator that take a third of its time and change nothing for the better, since emitters write loops and addresses in
+ * the form they should have: loop strength reduction, and the search for scalar work that could move to mask registers. LLVM has
+ * them as options of the process alone.
+ */
+static void leave_out_passes(void) {
+    static const char *const options[] = {"pofac", "-disable-lsr", "-disable-x86-domain-reassignment"};
+    LLVMParseCommandLineOptions(sizeof options / sizeof options[0], options, NULL);
+}
+
 static void register_backends(void) {
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
@@ -70,6 +81,7 @@ static void register_backends(void) {
     LLVMInitializeAArch64TargetMC();
     LLVMInitializeAArch64AsmPrinter();
     LLVMInitializeAArch64AsmParser();
+    leave_out_passes();
 }
 
 void target_initialize(void) {
