@@ -158,6 +158,7 @@ static pofac_status file_damage(corpus *c, const diag_sink *sink, const char *me
     } else {
         status = diag_error(sink, POFAC_ERR_INPUT, &place, "%s", message);
     }
+    c->done_bytes += c->file->map.size_bytes - c->offset;
     close_file(c);
     return status;
 }
@@ -397,8 +398,8 @@ static pofac_status take_buffer(corpus *c, size_t n, const diag_sink *sink, corp
 static pofac_status end_stream(corpus *c, const diag_sink *sink) {
     strbuf message = STRBUF_INIT;
     const char *damage = decompressor_damage(c->stream);
-    c->done_bytes += c->file->map.size_bytes - c->offset;
     if (!damage) {
+        c->done_bytes += c->file->map.size_bytes - c->offset;
         close_file(c);
         return POFAC_OK;
     }
