@@ -26,7 +26,7 @@ enum { TAIL_BYTES = 64 }; /* of the dump, in which its last tag is looked for */
 
 typedef struct dump_reading {
     corpus_reading *r;
-    dump_page_parser *parser;
+    dump_page_parser *parser; /* NULL before the first page, as is `prose`: a small part has none */
     wikitext *prose;
 } dump_reading;
 
@@ -123,6 +123,8 @@ static pofac_status take_page(dump_reading *d, const char *xml, size_t n, bool i
         too_large(r);
         return POFAC_OK;
     }
+    if (!d->parser) TRY(dump_page_parser_create(r->sink, &d->parser));
+    if (!d->prose) TRY(wikitext_create(NULL, r->sink, &d->prose));
     if (is_closed) TRY(dump_page_parse(d->parser, xml, n, r->sink, &page, &reason));
     if (reason) {
         r->counts->corrupt_pages++;
@@ -355,9 +357,7 @@ static pofac_status read_blocks(dump_reading *d) {
 
 static pofac_status with_parser(corpus_reading *r, pofac_status (*read)(dump_reading *d)) {
     dump_reading d = {.r = r};
-    pofac_status status = dump_page_parser_create(r->sink, &d.parser);
-    if (status == POFAC_OK) status = wikitext_create(NULL, r->sink, &d.prose);
-    if (status == POFAC_OK) status = read(&d);
+    const pofac_status status = read(&d);
     wikitext_destroy(d.prose);
     dump_page_parser_destroy(d.parser);
     return status;

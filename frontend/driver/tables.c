@@ -6,6 +6,7 @@
 #include "codegen/codegen.h"
 #include "frontend/checkpoint/checkpoint.h"
 #include "frontend/checkpoint/tensor_names.h"
+#include "frontend/data/corpus.h"
 #include "frontend/data/metrics.h"
 #include "frontend/data/tasks.h"
 #include "frontend/model/model_spec.h"
@@ -118,6 +119,11 @@ static void put_metrics(strbuf *out) {
         strbuf_printf(out, "%-24s %-8s %s\n", metrics_row(i)->name, metric_input_name(metrics_row(i)->input), metrics_row(i)->meaning);
 }
 
+static void put_corpora(strbuf *out) {
+    const char *name, *meaning;
+    for (size_t i = 0; corpus_kind_row(i, &name, &meaning); i++) tables_put(out, name, meaning);
+}
+
 static const table_row rows[] = {
     {"ops", "operations of the IR and their attributes", put_ops},
     {"passes", "passes and their options", put_passes},
@@ -133,6 +139,7 @@ static const table_row rows[] = {
     {"heads", "what can stand on top of an encoder", put_heads},
     {"checkpoints", "files of weights that are read", put_checkpoints},
     {"names", "how tensors' names in files become a model's", put_names},
+    {"corpora", "kinds of text that segment pairs are made from", put_corpora},
     {"tasks", "tasks: columns, labels, metrics and splits of their files", tasks_put},
     {"metrics", "what predictions are judged by: name, what is compared, meaning", put_metrics},
     {"xml", "elements and attributes of XML descriptions", xml_table_list},

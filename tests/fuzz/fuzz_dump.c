@@ -33,6 +33,14 @@ static void put(const uint8_t *bytes, size_t n) {
     }
 }
 
+/* Counts errors, and looks at all of every message. */
+static void count_error(void *user, const diag *d) {
+    strbuf said = STRBUF_INIT;
+    diag_render(d, &said);
+    strbuf_free(&said);
+    *(size_t *)user += d->severity == DIAG_ERROR;
+}
+
 static pofac_status take(void *context, const corpus_document *d) {
     uint64_t *hash = context;
     if (d->text_bytes == 0 || d->text[d->text_bytes - 1] != '\n') abort();
@@ -43,8 +51,8 @@ static pofac_status take(void *context, const corpus_document *d) {
 }
 
 static pofac_status read_all(const corpus_options *options, uint64_t *hash, corpus_counts *counts) {
-    strbuf said = STRBUF_INIT;
-    const diag_sink sink = diag_sink_to_strbuf(&said);
+    size_t n_errors = 0;
+    const diag_sink sink = {count_error, &n_errors};
     const char *name = path;
     corpus *c = NULL;
     corpus_part *part = NULL;
@@ -56,9 +64,8 @@ static pofac_status read_all(const corpus_options *options, uint64_t *hash, corp
         corpus_part_destroy(part);
     }
     corpus_close(c);
-    if ((status != POFAC_OK) != (strstr(strbuf_str(&said), "error: ") != NULL)) abort();
+    if (n_errors != (status != POFAC_OK)) abort();
     if (options->skip_damage && status == POFAC_ERR_INPUT) abort();
-    strbuf_free(&said);
     return status;
 }
 
