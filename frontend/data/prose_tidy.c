@@ -104,32 +104,47 @@ static void end_parenthesis(tidying *t) {
     put(t, ")", 1);
 }
 
-static void wide_character(tidying *t) {
-    const unsigned char *c = t->raw + t->at;
-    const size_t left = t->bytes - t->at, space = wide_space(c, left), n = space ? space : character_bytes(c, left);
+/* A byte that is not UTF-8, or white space that is not ASCII. */
+static void odd_character(tidying *t) {
+    const size_t space = wide_space(t->raw + t->at, t->bytes - t->at);
     if (space) t->space = true;
-    else put(t, n ? (const char *)c : "\xEF\xBF\xBD", n ? n : 3);
-    t->at += n ? n : 1;
+    else put(t, "\xEF\xBF\xBD", 3);
+    t->at += space ? space : 1;
 }
 
-/* Copies the run of plain characters at `at`, with the single spaces between them: nothing that was dropped is near. */
-static void plain_characters(tidying *t) {
-    static const bool other[256] = {
-        [' '] = true, ['\n'] = true, [PROSE_DROPPED] = true, ['('] = true, [')'] = true, [128 ... 255] = true};
+/* Where the run of text from `at` on ends: before what needs a look, and before the spaces that stand there. Single spaces within are
+ * part of it. */
+static size_t run_end(const tidying *t) {
+    static const bool special[256] = {['\n'] = true, [PROSE_DROPPED] = true, ['('] = true, [')'] = true};
     const unsigned char *raw = t->raw;
     const size_t begin = t->at, bytes = t->bytes;
     size_t at = begin;
-    for (;;) {
-        while (at < bytes && !other[raw[at]]) at++;
-        if (at + 1 >= bytes || raw[at] != ' ' || other[raw[at + 1]]) break;
-        at += 2;
+    while (at < bytes) {
+        const unsigned char c = raw[at];
+        if (c >= 0x80) {
+            const size_t n = wide_space(raw + at, bytes - at) ? 0 : character_bytes(raw + at, bytes - at);
+            if (n == 0) break;
+            at += n;
+        } else {
+            if (special[c] | ((c == ' ') & (at + 1 == bytes || raw[at + 1] == ' '))) break;
+            at++;
+        }
     }
-    t->at = at;
-    if (t->dropped && is_joined(raw[begin])) {
+    return at > begin && raw[at - 1] == ' ' ? at - 1 : at;
+}
+
+static void text_run(tidying *t) {
+    const size_t begin = t->at;
+    t->at = run_end(t);
+    if (t->at == begin) {
+        odd_character(t);
+        return;
+    }
+    if (t->dropped && is_joined(t->raw[begin])) {
         t->space = false;
         if (last(t) == ',' || last(t) == ';' || last(t) == ':') shorten(t, t->prose->size - 1); /* "a, DROPPED, b" */
     }
-    put(t, raw + begin, at - begin);
+    put(t, t->raw + begin, t->at - begin);
 }
 
 uint64_t prose_tidy(const char *raw, size_t bytes, strbuf *prose) {
@@ -158,9 +173,7 @@ uint64_t prose_tidy(const char *raw, size_t bytes, strbuf *prose) {
             end_parenthesis(&t);
             t.at++;
             break;
-        default:
-            if (t.raw[t.at] >= 0x80) wide_character(&t);
-            else plain_characters(&t);
+        default: text_run(&t);
         }
     }
     n += end_paragraph(&t);

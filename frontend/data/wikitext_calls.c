@@ -178,7 +178,7 @@ size_t wikitext_url_bytes(const char *text, size_t bytes) {
     size_t at = 0;
     for (size_t i = 0; at == 0 && i < sizeof protocols / sizeof *protocols; i++) {
         const size_t n = strlen(protocols[i]);
-        if (bytes > n && strncasecmp(text, protocols[i], n) == 0) at = n;
+        if (bytes > n && (text[0] | 0x20) == protocols[i][0] && strncasecmp(text, protocols[i], n) == 0) at = n;
     }
     if (at == 0) return 0;
     while (at < bytes && (unsigned char)text[at] > ' ' && !strchr("[]<>{}\"|", text[at])) at++;
