@@ -172,7 +172,6 @@ static void rows_that_are_wrong(void **state) {
            "a.tsv:1: error: found 4 columns and none of the names of columns, wanted a header with sentence or text; or without a "
            "header, columns to the number of 2\n");
     EXPECT("squad", "a.tsv", "", "error: task squad has articles and answers, not rows: wanted a task of texts and labels\n");
-    EXPECT("sst2", "b/a.tsv" + 2, "a\t1\n", "1 a -> 1\n");
     const task_reader_options conll = {.task = find_task("sst2"), .format = TASK_FORMAT_CONLL};
     expect_task(state, "a.tsv", "", 0, conll, "error: found the format conll, wanted tsv, csv or jsonl for task sst2\n");
 }
