@@ -5,7 +5,12 @@
 #include "frontend/driver/tables.h"
 
 static void put_commands(strbuf *out) {
-    for (size_t i = 0; command_row(i); i++) tables_put(out, command_row(i)->name, command_row(i)->meaning);
+    for (size_t i = 0; command_row(i); i++) {
+        const command *c = command_row(i);
+        tables_put(out, c->name, c->meaning);
+        for (size_t k = 0; c->child && c->child(k); k++)
+            strbuf_printf(out, "  %-22s %s\n", command_word(c->child(k)), c->child(k)->meaning);
+    }
 }
 
 static const table_row commands_table = {"commands", "sub-commands", put_commands};

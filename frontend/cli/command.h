@@ -24,7 +24,12 @@ typedef struct command {
     size_t n_rows;
     pofac_status (*run)(const command_input *in);
     const char *meaning, *details; /* details: more lines of help, or NULL */
+    /* A command that has commands of its own ("data build") is a name for them: child(i) is the i-th, NULL past the end. */
+    const struct command *(*child)(size_t i);
 } command;
+
+/* The word by which a command is called: "build" of "data build". */
+const char *command_word(const command *c);
 
 /* The commands in the order of commands.def; NULL past the end. */
 const command *command_row(size_t i);
@@ -32,5 +37,10 @@ const command *command_row(size_t i);
 #define COMMAND(id, name) extern const command command_##id;
 #include "frontend/cli/commands.def"
 #undef COMMAND
+
+/* The commands of `pofac data`: `const command command_data_ID` stands in frontend/cli/cmd_data_ID.c. */
+#define DATA_COMMAND(id, name) extern const command command_data_##id;
+#include "frontend/cli/data_commands.def"
+#undef DATA_COMMAND
 
 #endif

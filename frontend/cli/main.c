@@ -15,6 +15,7 @@ static const command *const commands[] = {
 #undef COMMAND
 };
 #define N_COMMANDS (sizeof commands / sizeof *commands)
+#define MOST_COMMANDS 64 /* of a table, that "did you mean" looks at */
 
 const command *command_row(size_t i) { return i < N_COMMANDS ? commands[i] : NULL; }
 
@@ -35,6 +36,18 @@ static void print_overview(FILE *out) {
     fputs("\n`pofac COMMAND --help` tells more. A MODEL is a Hugging Face directory or an XML description.\n", out);
 }
 
+const char *command_word(const command *c) {
+    const char *space = strrchr(c->name, ' ');
+    return space ? space + 1 : c->name;
+}
+
+static void print_children(const command *c, FILE *out) {
+    fprintf(out, "usage: pofac %s COMMAND [OPTION...] [ARGUMENT...]\n\n%s\n\ncommands:\n", c->name, c->meaning);
+    for (size_t i = 0; c->child(i); i++) fprintf(out, "  %-10s %s\n", command_word(c->child(i)), c->child(i)->meaning);
+    fprintf(out, "\n`pofac %s COMMAND --help` tells more.\n\noptions:\n", c->name);
+    options_help(NULL, 0, out);
+}
+
 static void print_help(const command *c) {
     printf("usage: pofac %s [OPTION...]%s%s\n\n%s\n\n", c->name, *c->arguments ? " " : "", c->arguments, c->meaning);
     if (c->details) printf("%s\n\n", c->details);
@@ -42,12 +55,22 @@ static void print_help(const command *c) {
     options_help(c->rows, c->n_rows, stdout);
 }
 
-static pofac_status unknown_command(const char *word, const diag_sink *sink) {
-    const char *names[N_COMMANDS];
-    for (size_t i = 0; i < N_COMMANDS; i++) names[i] = commands[i]->name;
-    const char *near = diag_nearest(word, names, N_COMMANDS);
-    if (near) return diag_error(sink, POFAC_ERR_USAGE, NULL, "unknown command \"%s\"; did you mean \"%s\"?", word, near);
-    return diag_error(sink, POFAC_ERR_USAGE, NULL, "unknown command \"%s\"; see `pofac --help`", word);
+/* `parent` is "" or ends in a space. */
+static pofac_status unknown_command(const char *parent, const char *word, const command *(*row)(size_t), const diag_sink *sink) {
+    const char *names[MOST_COMMANDS];
+    size_t n = 0;
+    for (; n < MOST_COMMANDS && row(n); n++) names[n] = command_word(row(n));
+    const char *near = diag_nearest(word, names, n);
+    if (near)
+        return diag_error(sink, POFAC_ERR_USAGE, NULL, "unknown command \"%s%s\"; did you mean \"%s%s\"?", parent, word, parent,
+                          near);
+    return diag_error(sink, POFAC_ERR_USAGE, NULL, "unknown command \"%s%s\"; see `pofac %s--help`", parent, word, parent);
+}
+
+static const command *find_command(const char *word, const command *(*row)(size_t)) {
+    for (size_t i = 0; row(i); i++)
+        if (strcmp(command_word(row(i)), word) == 0) return row(i);
+    return NULL;
 }
 
 static pofac_status run_command(const command *c, int argc, char **argv, arena *memory, interruption *stop, const diag_sink *sink) {
@@ -70,6 +93,35 @@ static void keep_standard_descriptors(void) {
         if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) < 0) return;
 }
 
+static pofac_status run_leaf(const command *c, int argc, char **argv, interruption *stop, const diag_sink *sink) {
+    arena memory = ARENA_INIT;
+    pofac_status status = run_command(c, argc, argv, &memory, stop, sink);
+    arena_free(&memory);
+    return status;
+}
+
+static bool is_help(const char *word) { return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0; }
+
+/* The help is that of the parent as long as the first word names none of its commands. */
+static pofac_status run_child(const command *parent, int argc, char **argv, interruption *stop, const diag_sink *sink) {
+    const command *c = argc > 0 ? find_command(argv[0], parent->child) : NULL;
+    if (c) return run_leaf(c, argc - 1, argv + 1, stop, sink);
+    for (int i = 0; i < argc; i++) {
+        if (!is_help(argv[i])) continue;
+        print_children(parent, stdout);
+        return POFAC_OK;
+    }
+    if (argc == 0) {
+        print_children(parent, stderr);
+        return POFAC_ERR_USAGE;
+    }
+    strbuf name = STRBUF_INIT;
+    strbuf_printf(&name, "%s ", parent->name);
+    pofac_status status = unknown_command(strbuf_str(&name), argv[0], parent->child, sink);
+    strbuf_free(&name);
+    return status;
+}
+
 /* What a command printed without looking at the result. */
 static pofac_status check_output(pofac_status status, const diag_sink *sink) {
     if (fflush(stdout) == 0 && !ferror(stdout)) return status;
@@ -84,14 +136,9 @@ static pofac_status run_program(int argc, char **argv, interruption *stop, const
         return argc > 1 ? POFAC_OK : POFAC_ERR_USAGE;
     }
     if (strcmp(word, "--version") == 0) word = "version";
-    const command *c = NULL;
-    for (size_t i = 0; i < N_COMMANDS; i++)
-        if (strcmp(commands[i]->name, word) == 0) c = commands[i];
-    if (!c) return unknown_command(word, sink);
-    arena memory = ARENA_INIT;
-    pofac_status status = run_command(c, argc - 2, argv + 2, &memory, stop, sink);
-    arena_free(&memory);
-    return status;
+    const command *c = find_command(word, command_row);
+    if (!c) return unknown_command("", word, command_row, sink);
+    return c->child ? run_child(c, argc - 2, argv + 2, stop, sink) : run_leaf(c, argc - 2, argv + 2, stop, sink);
 }
 
 int main(int argc, char **argv) {

@@ -91,7 +91,10 @@ static pofac_status take_option(int argc, char **argv, int *at, arena *a, const 
     bool is_short = word[1] != '-';
     size_t n = equals ? (size_t)(equals - name) : strlen(name), row = out->n_rows;
     if (!is_short) row = find_row(out->rows, out->n_rows, name, n);
-    else if (n == 1 && *name == 'o') row = find_row(out->rows, out->n_rows, "output", 6);
+    else if (n == 1 && *name == 'o') {
+        row = find_row(out->rows, out->n_rows, "output", strlen("output"));
+        if (row == out->n_rows) row = find_row(out->rows, out->n_rows, "output_dir", strlen("output_dir"));
+    }
     if (row == out->n_rows) return unknown_option(out->rows, out->n_rows, word, a, sink);
     const option_row *r = &out->rows[row];
     const char *value = equals ? equals + 1 : r->kind == OPTION_FLAG ? "true" : NULL;

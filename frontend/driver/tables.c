@@ -8,6 +8,7 @@
 #include "frontend/checkpoint/tensor_names.h"
 #include "frontend/data/corpus.h"
 #include "frontend/data/metrics.h"
+#include "frontend/data/segment_pairs.h"
 #include "frontend/data/tasks.h"
 #include "frontend/model/model_spec.h"
 #include "frontend/model/xml_table.h"
@@ -124,6 +125,10 @@ static void put_corpora(strbuf *out) {
     for (size_t i = 0; corpus_kind_row(i, &name, &meaning); i++) tables_put(out, name, meaning);
 }
 
+static void put_pair_modes(strbuf *out) {
+    for (int i = 0; i < N_PAIR_MODES; i++) tables_put(out, pair_mode_name((pair_mode)i), pair_mode_meaning((pair_mode)i));
+}
+
 static const table_row rows[] = {
     {"ops", "operations of the IR and their attributes", put_ops},
     {"passes", "passes and their options", put_passes},
@@ -139,7 +144,8 @@ static const table_row rows[] = {
     {"heads", "what can stand on top of an encoder", put_heads},
     {"checkpoints", "files of weights that are read", put_checkpoints},
     {"names", "how tensors' names in files become a model's", put_names},
-    {"corpora", "kinds of text that segment pairs are made from", put_corpora},
+    {"corpora", "kinds of corpora that data are made of", put_corpora},
+    {"pair_modes", "how documents become examples for pre-training", put_pair_modes},
     {"tasks", "tasks: columns, labels, metrics and splits of their files", tasks_put},
     {"metrics", "what predictions are judged by: name, what is compared, meaning", put_metrics},
     {"xml", "elements and attributes of XML descriptions", xml_table_list},
