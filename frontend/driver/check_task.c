@@ -84,15 +84,22 @@ static pofac_status open_model(task_check *c, const diag_sink *sink) {
     return POFAC_OK;
 }
 
+/* Files whose labels are collected are read twice: warnings come the second time. */
+static void emit_errors(void *user, const diag *d) {
+    const diag_sink *to = user;
+    if (to && d->severity == DIAG_ERROR) to->emit(to->user, d);
+}
+
 /* The labels that rows are held against: the task's, the model's, or those that the files turn out to have. */
 static pofac_status find_labels(task_check *c, const diag_sink *sink) {
     const task_kind kind = c->reading.task->kind;
     const model_spec *spec = c->model ? loaded_model_spec(c->model) : NULL;
+    const diag_sink errors = {emit_errors, (void *)sink};
     if (kind != TASK_CLASSIFICATION && kind != TASK_TOKEN_CLASSIFICATION) return POFAC_OK;
     label_owner owner = {c->options->model, spec && spec->labels ? (size_t)spec->num_labels : 0, spec ? spec->labels : NULL};
     TRY(label_set_make(c->reading.task, owner.n ? &owner : NULL, &c->memory, sink, &c->labels));
     for (size_t i = 0; c->labels.n == 0 && i < c->paths.size; i++)
-        TRY(task_labels_collect(c->paths.data[i], &c->reading, NULL, &c->collector)); /* reading says again what is wrong */
+        TRY(task_labels_collect(c->paths.data[i], &c->reading, &errors, &c->collector));
     if (c->labels.n == 0 && !label_collector_sort(&c->collector, &c->memory, &c->labels)) return diag_out_of_memory(sink);
     c->reading.labels = &c->labels;
     c->of_label = ARENA_ARRAY(&c->memory, uint64_t, c->labels.n + 1);

@@ -140,6 +140,8 @@ static void options_that_are_wrong(void **state) {
            "error: format: found \"xml\", wanted auto, tsv, csv, jsonl or conll\n");
     expect(state, "a.tsv", &(check_task_options){.task = "sst2", .tag_scheme = "x"}, POFAC_ERR_USAGE,
            "error: tag_scheme: found \"x\", wanted as_is, iob1, iob2 or bioes\n");
+    expect(state, "b.tsv", &(check_task_options){.task = "classification"}, POFAC_ERR_INPUT,
+           "b.tsv: error: cannot open: No such file or directory\n");
     expect(state, "b.tsv", &(check_task_options){.task = "sst2"}, POFAC_ERR_INPUT,
            "b.tsv: error: cannot open: No such file or directory\n");
 }
