@@ -67,7 +67,7 @@ static void shorten(tidying *t, size_t size) {
     if (t->prose->size > size) t->prose->data[t->prose->size = size] = 0;
 }
 
-static char last(const tidying *t) { return in_paragraph(t) ? t->prose->data[t->prose->size - 1] : 0; }
+static int last(const tidying *t) { return in_paragraph(t) ? t->prose->data[t->prose->size - 1] : 0; }
 
 /* Goes over the remains after an opening parenthesis, at `at`; true when something was dropped among them. */
 static bool skip_remains(tidying *t) {

@@ -267,7 +267,8 @@ static pofac_status split_line(sentence_splitter *s, const char *text, size_t be
     ubrk_setUText(s->breaks, &s->text, &error);
     if (U_FAILURE(error)) return diag_error(sink, POFAC_ERR_RUNTIME, NULL, "ICU cannot find sentences: %s", u_errorName(error));
     int32_t sentence = skip_white(&l, 0, l.size);
-    for (int32_t at = ubrk_first(s->breaks); (at = ubrk_next(s->breaks)) != UBRK_DONE;) {
+    ubrk_first(s->breaks);
+    for (int32_t at; (at = ubrk_next(s->breaks)) != UBRK_DONE;) {
         if (at <= sentence || (at < l.size && goes_on(s, &l, sentence, at))) continue;
         TRY(emit(&l, begin, sentence, at, fn, context));
         sentence = skip_white(&l, at, l.size);

@@ -34,7 +34,7 @@ static size_t skip_blanks(const char *text, size_t at, size_t end) {
     return at;
 }
 
-static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
+static char lower(char c) { return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c); }
 
 /* ---- templates ---- */
 
@@ -218,7 +218,10 @@ static void write_pipe_trick(wikitext *w, const writer_frame *f) {
     else if (comma) end = (size_t)(comma - text);
     while (end > begin && text[end - 1] == ' ') end--;
     w->counts.visited += f->target_end - f->target_begin;
-    for (size_t i = begin; i < end; i++) strbuf_putc(&w->raw, (unsigned char)text[i] < ' ' || text[i] == 0x7F ? ' ' : text[i]);
+    for (size_t i = begin; i < end; i++) {
+        const bool control = (unsigned char)text[i] < ' ' || text[i] == 0x7F;
+        strbuf_putc(&w->raw, (char)(control ? ' ' : text[i]));
+    }
 }
 
 static void end_link(wikitext *w, writer_frame *f) {

@@ -61,7 +61,7 @@ static size_t write_quotes(wikitext *w, size_t at, size_t end) {
     q->n_italic += markup == 2 || markup == 5;
     q->n_bold += markup == 3 || markup == 5;
     if (markup == 3 && w->depth == 0) {
-        const char before = at >= 1 ? w->text[at - 1] : '\n', second = at >= 2 ? w->text[at - 2] : '\n';
+        const int before = at >= 1 ? w->text[at - 1] : '\n', second = at >= 2 ? w->text[at - 2] : '\n';
         size_t *place = before == ' ' ? &q->after_space : second == ' ' || second == '\n' ? &q->after_letter : &q->after_word;
         if (*place == SIZE_MAX) *place = w->raw.size;
     }
@@ -116,7 +116,7 @@ static size_t write_literal(wikitext *w, const wikitext_span *span) {
             at = write_entity(w, at, end);
             continue;
         }
-        put(w, c < ' ' || c == 0x7F ? ' ' : (char)c);
+        put(w, (char)(c < ' ' || c == 0x7F ? ' ' : c));
         at++;
     }
     return span->end;
@@ -206,14 +206,14 @@ static size_t write_markup(wikitext *w, size_t at, size_t end) {
     }
 }
 
-size_t wikitext_write_inline(wikitext *w, size_t at, size_t end) {
+size_t wikitext_write_inline(wikitext *w, size_t begin, size_t end) {
     static const bool special[256] = {[0 ... 31] = true, ['{'] = true, ['}'] = true, ['['] = true,  [']'] = true, ['<'] = true,
                                       ['|'] = true,      ['&'] = true, ['_'] = true, ['\''] = true, [127] = true};
     const unsigned char *text = (const unsigned char *)w->text;
-    for (;;) {
-        const size_t begin = at;
+    for (size_t at = begin;;) {
+        const size_t run = at;
         while (at < end && !special[text[at]]) at++;
-        if (at > begin) strbuf_append(&w->raw, text + begin, at - begin);
+        if (at > run) strbuf_append(&w->raw, text + run, at - run);
         if (w->depth && w->frames[w->depth - 1].close <= at) {
             wikitext_frame_end(w, w->frames[w->depth - 1].close);
             at = w->frames[w->depth].close + 2;

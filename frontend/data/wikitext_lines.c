@@ -159,7 +159,7 @@ static size_t write_list_item(wikitext *w, size_t at) {
 
 /* A row of a table whose beginning or end is missing. */
 static bool is_table_row(const wikitext *w, size_t at) {
-    const char next = at + 1 < w->bytes ? w->text[at + 1] : '\n';
+    const int next = at + 1 < w->bytes ? w->text[at + 1] : '\n';
     return w->text[at] == '|' || (w->text[at] == '!' && (next == ' ' || next == '!')) || (w->text[at] == '{' && next == '|');
 }
 

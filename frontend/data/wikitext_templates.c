@@ -82,8 +82,9 @@ bool wikitext_template_find(const char *name, size_t bytes, wikitext_template *o
     out->suffix[0] = 0;
     if (!normal_name((template_text){name, bytes}, normal)) return false;
     if (find_rows(normal, out)) return true;
-    if (strncmp(normal, "lang-", 5) != 0 || strlen(normal + 5) >= sizeof out->suffix) return false;
-    strcpy(out->suffix, normal + 5);
+    const size_t n = strlen(normal);
+    if (strncmp(normal, "lang-", 5) != 0 || n - 5 >= sizeof out->suffix) return false;
+    memcpy(out->suffix, normal + 5, n - 5 + 1);
     return find_rows("lang-", out);
 }
 

@@ -123,7 +123,7 @@ static pofac_status read_file(bench *b) {
     if (kind == COMPRESSION_NONE) strbuf_append(&text, map.data, map.size_bytes);
     else status = decompress(b, &map, kind, &text);
     file_map_close(&map);
-    if (strstr(strbuf_str(&text), "<mediawiki")) take_pages(text.data, &b->wikitext);
+    if (strstr(strbuf_str(&text), "<mediawiki")) take_pages(strbuf_str(&text), &b->wikitext);
     else strbuf_append(&b->wikitext, strbuf_str(&text), text.size);
     if (status == POFAC_OK && !(strbuf_ok(&text) && strbuf_ok(&b->wikitext))) status = diag_out_of_memory(&b->sink);
     strbuf_free(&text);

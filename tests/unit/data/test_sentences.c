@@ -57,7 +57,7 @@ static void expect(const char *locale, const char *const *cases, size_t n) {
         strbuf text = STRBUF_INIT;
         for (const char *c = cases[i]; *c;) {
             const bool bar = strncmp(c, " | ", 3) == 0;
-            strbuf_putc(&text, bar ? ' ' : *c);
+            strbuf_putc(&text, (char)(bar ? ' ' : *c));
             c += bar ? 3 : 1;
         }
         found_sentences f = split(s, text.data, text.size);
