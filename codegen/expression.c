@@ -7,13 +7,34 @@
 typedef cg_val (*emit_unary)(emitter *e, cg_val x);
 typedef cg_val (*emit_binary)(emitter *e, cg_val x, cg_val y);
 
+/* ---- gradients: of x, or of the result y where that is enough ---- */
+
+static cg_val relu_gradient(emitter *e, cg_val x, cg_val dy) {
+    cg_val zero = em_const(e, em_lanes_of(x), 0);
+    return em_select(e, LLVMBuildFCmp(e->builder, LLVMRealOGT, x, zero, ""), dy, zero);
+}
+
+static cg_val tanh_gradient(emitter *e, cg_val y, cg_val dy) { return em_fsub(e, dy, em_fmul(e, em_fmul(e, dy, y), y)); }
+static cg_val gelu_gradient(emitter *e, cg_val x, cg_val dy) { return em_fmul(e, math_gelu_erf_slope(e, x), dy); }
+static cg_val gelu_tanh_gradient(emitter *e, cg_val x, cg_val dy) { return em_fmul(e, math_gelu_tanh_slope(e, x), dy); }
+
 static const struct elementwise_op {
     ir_op op;
     emit_binary binary; /* or */
     emit_unary unary, tanh_form;
+    emit_binary binary_tanh_form;
 } elementwise_ops[] = {
-    {OP_add, em_fadd, NULL, NULL},    {OP_sub, em_fsub, NULL, NULL},    {OP_mul, em_fmul, NULL, NULL},
-    {OP_relu, NULL, math_relu, NULL}, {OP_tanh, NULL, math_tanh, NULL}, {OP_gelu, NULL, math_gelu_erf, math_gelu_tanh},
+    {OP_add, em_fadd, NULL, NULL, NULL},
+    {OP_sub, em_fsub, NULL, NULL, NULL},
+    {OP_mul, em_fmul, NULL, NULL, NULL},
+    {OP_div, em_fdiv, NULL, NULL, NULL},
+    {OP_sqrt, NULL, em_fsqrt, NULL, NULL},
+    {OP_relu, NULL, math_relu, NULL, NULL},
+    {OP_tanh, NULL, math_tanh, NULL, NULL},
+    {OP_gelu, NULL, math_gelu_erf, math_gelu_tanh, NULL},
+    {OP_relu_gradient, relu_gradient, NULL, NULL, NULL},
+    {OP_tanh_gradient, tanh_gradient, NULL, NULL, NULL},
+    {OP_gelu_gradient, gelu_gradient, NULL, NULL, gelu_tanh_gradient},
 };
 
 static const struct elementwise_op *find_op(ir_op op) {
@@ -50,7 +71,8 @@ void expression_emit(emitter *e, const cg_expression *x, cg_val value[EXPRESSION
     for (unsigned i = 0; i < x->n_ops; i++) {
         const struct elementwise_op *op = find_op(x->ops[i].op);
         cg_val a = value[x->ops[i].a];
-        value[x->n_inputs + i] = op->binary            ? op->binary(e, a, value[x->ops[i].b])
+        const emit_binary binary = x->ops[i].tanh_form && op->binary_tanh_form ? op->binary_tanh_form : op->binary;
+        value[x->n_inputs + i] = binary                ? binary(e, a, value[x->ops[i].b])
                                  : x->ops[i].tanh_form ? op->tanh_form(e, a)
                                                        : op->unary(e, a);
     }

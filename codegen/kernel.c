@@ -154,7 +154,7 @@ bool kernel_express(cg_kernel *k, const cg_group *g, size_t first, const ir_type
         const ir_node *n = group_node(g, i);
         int a = expression_find(x, n->inputs[0]), b = n->n_inputs > 1 ? expression_find(x, n->inputs[1]) : 0;
         x->ops[x->n_ops].op = n->op;
-        x->ops[x->n_ops].tanh_form = n->op == OP_gelu && strcmp(node_string(n, "form"), "tanh") == 0;
+        x->ops[x->n_ops].tanh_form = (n->op == OP_gelu || n->op == OP_gelu_gradient) && strcmp(node_string(n, "form"), "tanh") == 0;
         x->ops[x->n_ops].a = (unsigned)a;
         x->ops[x->n_ops].b = (unsigned)b;
         x->ops[x->n_ops++].value = n->first_result;

@@ -55,7 +55,7 @@ static ir_dim scratch_bytes(ir_dim S, int64_t D, int64_t W, unsigned lanes, bool
 
 bool describe_attention(const cg_group *g, const cg_target *target, cg_kernel *k) {
     const ir_node *n = group_single(g, OP_attention);
-    if (!n) return false;
+    if (!n || node_input(n, 6) != IR_NO_VALUE) return false; /* dropout */
     const ir_graph *graph = g->graph;
     const ir_type *q = graph_type(graph, n->inputs[0]), *offsets = graph_type(graph, n->inputs[3]);
     ir_value keep = node_input(n, 4), queries = node_input(n, 5);

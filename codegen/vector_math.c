@@ -135,6 +135,28 @@ cg_val math_gelu_tanh(emitter *e, cg_val x) {
     return em_fdiv(e, x, em_fadd(e, math_exp(e, exponent), constant(e, x, 1)));
 }
 
+static cg_val clamp(emitter *e, cg_val x, double size) {
+    return em_fmax_nan(e, em_fmin_nan(e, x, constant(e, x, size)), constant(e, x, -size));
+}
+
+/* Phi(x) + x phi(x); beyond 14 the second term is less than 1e-41. */
+cg_val math_gelu_erf_slope(emitter *e, cg_val x) {
+    cg_val near = clamp(e, x, 14), half = em_fmul(e, near, constant(e, x, -0.5));
+    cg_val density = em_fmul(e, math_exp_nonpositive(e, em_fmul(e, half, near)), constant(e, x, 0.39894228040143268));
+    cg_val share = em_fma_const(e, math_erf(e, em_fmul(e, x, constant(e, x, 0.70710678118654752))), constant(e, x, 0.5), 0.5);
+    return em_fma(e, near, density, share);
+}
+
+/* s + x 2u' s (1 - s) with s = 1 / (1 + e^(-2u)) and 1 - s = e^(-2u) s; beyond 10 it is 0 or 1 in 24 bits. */
+cg_val math_gelu_tanh_slope(emitter *e, cg_val x) {
+    const double scale = 2 * 0.79788456080286536;
+    cg_val near = clamp(e, x, 10), square = em_fmul(e, near, near), one = constant(e, x, 1);
+    cg_val exponent = em_fmul(e, near, em_fma_const(e, square, constant(e, x, -scale * 0.044715), -scale));
+    cg_val slope = em_fma_const(e, square, constant(e, x, scale * 3 * 0.044715), scale);
+    cg_val power = math_exp(e, exponent), s = em_fdiv(e, one, em_fadd(e, power, one));
+    return em_fma(e, em_fmul(e, em_fmul(e, near, slope), s), em_fmul(e, power, s), s);
+}
+
 /* ---- tanh ---- */
 
 /* (tanh(x) - x) / x^3 in x^2 for |x| <= 0.625: 4.2e-9 of x */

@@ -19,7 +19,7 @@
 #include "ir/type.h"
 
 typedef enum ir_op {
-#define OP(id, min_in, max_in, n_results, traits, infer, eval, meaning) OP_##id,
+#define OP(id, min_in, max_in, n_results, traits, infer, eval, gradient, meaning) OP_##id,
 #define OP_ATTR(op, name, kind, fallback, choices, meaning)
 #include "ir/ops.def"
 #undef OP

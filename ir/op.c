@@ -3,7 +3,7 @@
  *
  * Everything here asks the row; no op is known by name. Checks send one message of the form "OP: what was found, what was wanted".
  */
-#include "ir/op.h"
+#include "ir/gradient.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +24,7 @@ enum {
 /* One array of attributes per op, ended by a row without a name. The op's row ends the array before it and opens its own. */
 #define ATTRS_END                                                                                                                  \
     { NULL, ATTR_INT, NULL, NULL, NULL }
-#define OP(id, min_in, max_in, n_results, traits, infer, eval, meaning)                                                            \
+#define OP(id, min_in, max_in, n_results, traits, infer, eval, gradient, meaning)                                                  \
     ATTRS_END                                                                                                                      \
     }                                                                                                                              \
     ;                                                                                                                              \
@@ -40,8 +40,8 @@ static const ir_attr_schema common_attrs[] = {{"group", ATTR_INT, "-1", NULL, "n
 #define N_ATTRS(array) (sizeof(array) / sizeof((array)[0]) - 1)
 
 static const ir_op_info op_rows[IR_N_OPS] = {
-#define OP(id, min_in, max_in, n_results, traits, infer, eval, meaning)                                                            \
-    {#id, min_in, max_in, n_results, traits, attrs_of_##id, N_ATTRS(attrs_of_##id), infer, eval, meaning},
+#define OP(id, min_in, max_in, n_results, traits, infer, eval, gradient, meaning)                                                  \
+    {#id, min_in, max_in, n_results, traits, attrs_of_##id, N_ATTRS(attrs_of_##id), infer, eval, gradient, meaning},
 #define OP_ATTR(op, name, kind, fallback, choices, meaning)
 #include "ir/ops.def"
 #undef OP
@@ -65,6 +65,16 @@ pofac_status infer_error(const ir_infer *in, const char *format, ...) {
     pofac_status status = send_message(in->sink, in->place, in->node->op, format, args);
     va_end(args);
     return status;
+}
+
+void gradient_error(const ir_gradient *g, const char *format, ...) {
+    va_list args;
+    strbuf text = STRBUF_INIT;
+    va_start(args, format);
+    strbuf_vprintf(&text, format, args);
+    va_end(args);
+    module_error(g->graph->module, &g->node->location, "%s: %s", op_rows[g->node->op].name, strbuf_str(&text));
+    strbuf_free(&text);
 }
 
 pofac_status eval_error(const ir_eval *e, const char *format, ...) {

@@ -67,6 +67,10 @@ POFAC_PRINTF(2, 3) pofac_status eval_error(const ir_eval *e, const char *format,
 POFAC_PRINTF(4, 5)
 pofac_status node_error(const ir_graph *g, const ir_node *n, const diag_sink *sink, const char *format, ...);
 
+/* Adds the nodes of the gradients of a node's inputs (ir/gradient.h). */
+typedef struct ir_gradient ir_gradient;
+typedef void (*ir_gradient_fn)(const ir_gradient *g);
+
 typedef struct ir_op_info {
     const char *name;
     uint8_t min_inputs, max_inputs, n_results;
@@ -75,6 +79,7 @@ typedef struct ir_op_info {
     size_t n_attrs;
     ir_infer_fn infer;
     ir_eval_fn eval;
+    ir_gradient_fn gradient; /* NULL: no gradient passes */
     const char *meaning;
 } ir_op_info;
 
@@ -100,7 +105,7 @@ POFAC_MUST_USE pofac_status op_infer(const ir_graph *g, const ir_node *n, const 
 static inline bool op_has(ir_op op, ir_trait trait) { return (op_info(op)->traits & trait) != 0; }
 
 /* The columns of ops.def, one function per row, in ir/ops/FAMILY.c. */
-#define OP(id, min_in, max_in, n_results, traits, infer, eval, meaning) pofac_status infer(ir_infer *in);
+#define OP(id, min_in, max_in, n_results, traits, infer, eval, gradient, meaning) pofac_status infer(ir_infer *in);
 #define OP_ATTR(op, name, kind, fallback, choices, meaning)
 #include "ir/ops.def"
 #undef OP
@@ -130,5 +135,46 @@ pofac_status eval_linear_weight_gradient(const ir_eval *e);
 pofac_status eval_attention(const ir_eval *e);
 pofac_status eval_cross_entropy(const ir_eval *e);
 pofac_status eval_mean_squared_error(const ir_eval *e);
+pofac_status eval_widen(const ir_eval *e);
+pofac_status eval_div(const ir_eval *e);
+pofac_status eval_sqrt(const ir_eval *e);
+pofac_status eval_relu_gradient(const ir_eval *e);
+pofac_status eval_tanh_gradient(const ir_eval *e);
+pofac_status eval_gelu_gradient(const ir_eval *e);
+pofac_status eval_clip_factor(const ir_eval *e);
+pofac_status eval_embedding_gradient(const ir_eval *e);
+pofac_status eval_layer_norm_gradient(const ir_eval *e);
+pofac_status eval_dense_to_sparse(const ir_eval *e);
+pofac_status eval_sparse_to_dense(const ir_eval *e);
+pofac_status eval_row_keys(const ir_eval *e);
+pofac_status eval_dropout(const ir_eval *e);
+pofac_status eval_attention_gradient(const ir_eval *e);
+pofac_status eval_cross_entropy_gradient(const ir_eval *e);
+pofac_status eval_mean_squared_error_gradient(const ir_eval *e);
+pofac_status eval_sum_of_squares(const ir_eval *e);
+pofac_status eval_adamw(const ir_eval *e);
+pofac_status eval_sgd(const ir_eval *e);
+
+void gradient_reshape(const ir_gradient *g);
+void gradient_slice(const ir_gradient *g);
+void gradient_gather_rows(const ir_gradient *g);
+void gradient_cast(const ir_gradient *g);
+void gradient_relayout(const ir_gradient *g);
+void gradient_scatter_rows(const ir_gradient *g);
+void gradient_add(const ir_gradient *g);
+void gradient_sub(const ir_gradient *g);
+void gradient_mul(const ir_gradient *g);
+void gradient_relu(const ir_gradient *g);
+void gradient_tanh(const ir_gradient *g);
+void gradient_gelu(const ir_gradient *g);
+void gradient_embedding(const ir_gradient *g);
+void gradient_linear(const ir_gradient *g);
+void gradient_layer_norm(const ir_gradient *g);
+void gradient_dense_to_sparse(const ir_gradient *g);
+void gradient_sparse_to_dense(const ir_gradient *g);
+void gradient_dropout(const ir_gradient *g);
+void gradient_attention(const ir_gradient *g);
+void gradient_cross_entropy(const ir_gradient *g);
+void gradient_mean_squared_error(const ir_gradient *g);
 
 #endif

@@ -124,11 +124,14 @@ void rewrite_copy_unmarked(rewriter *rw, const ir_node *n, const ir_value *input
     copy_node(rw, n, inputs, attrs, n_attrs, declared);
 }
 
-pofac_status rewrite_finish(rewriter *rw) {
+pofac_status rewrite_finish(rewriter *rw) { return rewrite_finish_with(rw, NULL); }
+
+pofac_status rewrite_finish_with(rewriter *rw, bool (*keeps)(const char *output)) {
     pofac_status status = POFAC_ERR_RUNTIME; /* begin has failed and said why */
     if (rw->to) {
         for (size_t i = 0; i < rw->from->outputs.size; i++) {
             const ir_output *output = &rw->from->outputs.data[i];
+            if (keeps && !keeps(output->name)) continue;
             graph_add_output(rw->to, output->name, rewrite_value(rw, output->value));
         }
         status = graph_finish(rw->to);

@@ -45,6 +45,8 @@ void rewrite_copy_unmarked(rewriter *rw, const ir_node *n, const ir_value *input
 
 /* Maps the outputs, frees the map, and finishes the graph. Call it on every path; it returns the first error. */
 POFAC_MUST_USE pofac_status rewrite_finish(rewriter *rw);
+/* The same with those outputs alone whose names `keeps` says; NULL: all. */
+POFAC_MUST_USE pofac_status rewrite_finish_with(rewriter *rw, bool (*keeps)(const char *output));
 
 /* A module with copies of all graphs and constants; each graph goes through `rewrite`. NULL out on error. */
 typedef pofac_status (*rewrite_graph_fn)(void *user, const ir_graph *from, ir_module *to);

@@ -29,6 +29,8 @@ typedef struct pass_option {
 typedef struct pass_environment {
     const tensor_source *state; /* the weights */
     const cost_source *costs;
+    bool (*locks)(void *user, const char *weight); /* does `lock` keep the zeros of the weight of that name? NULL: of all */
+    void *locks_user;
 } pass_environment;
 
 typedef struct pass_input {
@@ -40,8 +42,10 @@ typedef struct pass_input {
     const diag_sink *sink;
 } pass_input;
 
-/* The option, or its fallback, as a number; POFAC_ERR_USAGE with a message when it is none that the option's row takes. */
+/* The option, or its fallback, as a number (of a word: its place in the row, from 0); POFAC_ERR_USAGE with a message when it is none
+ * that the option's row takes. */
 POFAC_MUST_USE pofac_status pass_int_option(const pass_input *in, const char *name, int64_t *out);
+POFAC_MUST_USE pofac_status pass_real_option(const pass_input *in, const char *name, double *out);
 
 /* ---- the tables ---- */
 typedef enum pass_effect { KEEPS_MEANING, CHANGES_MEANING } pass_effect;
@@ -55,7 +59,7 @@ typedef struct pass_info {
 
 typedef struct pass_option_schema {
     const char *pass, *name, *fallback;
-    const char *values; /* "16|32|64" or "LOW..HIGH" */
+    const char *values; /* "16|32|64" or "LOW..HIGH" for whole numbers, "0.0..1.0" for others, "adamw|sgd" for words */
     const char *meaning;
 } pass_option_schema;
 
@@ -70,7 +74,7 @@ const pass_option_schema *pass_option_row(size_t i); /* options of all passes */
 const pass_option_schema *pass_option_find(const char *pass, const char *name);
 const pipeline_info *pipeline_row(size_t i);
 
-/* Is `value` among the option's values? It is then *number, which may be NULL. */
+/* Is `value` among the option's values? It is then *number, which may be NULL: a whole number, or the place of a word. */
 bool pass_option_takes(const pass_option_schema *option, const char *value, int64_t *number);
 
 /* ---- pipelines as text ---- */

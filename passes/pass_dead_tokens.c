@@ -34,9 +34,12 @@ typedef struct dead_tokens {
 
 /* ---- who is narrow ---- */
 
-/* Inputs that have rows like the node's result: matrices with as many rows as the first one. Not weights, not vectors. */
+/* Inputs that have rows like the node's result: matrices with as many rows as the first one, and the keys of dropout. Not weights, not
+ * other vectors. */
 static bool is_row_input(const ir_graph *g, const ir_node *n, uint32_t i) {
-    if (n->inputs[i] == IR_NO_VALUE || (n->op == OP_attention && i > 0) || (i == 1 && op_has(n->op, TRAIT_WEIGHTED))) return false;
+    if (n->inputs[i] == IR_NO_VALUE) return false;
+    if ((n->op == OP_attention && i == 6) || (n->op == OP_dropout && i == 1)) return true;
+    if ((n->op == OP_attention && i > 0) || (i == 1 && op_has(n->op, TRAIT_WEIGHTED))) return false;
     const ir_type *t = graph_type(g, n->inputs[i]), *x = graph_type(g, n->inputs[0]);
     return i == 0 || (t->kind == TYPE_TENSOR && t->rank == 2 && dim_equal(t->dims[0], x->dims[0]));
 }
@@ -111,7 +114,7 @@ static void make_narrow(dead_tokens *d, const ir_node *n, ir_value index) {
         inputs[i] = is_row_input(from, n, i) ? wanted_rows(d, n->inputs[i], index) : rewrite_value(&d->rw, n->inputs[i]);
     if (n->op == OP_attention) {
         inputs[5] = single_offsets(d, rewrite_value(&d->rw, index));
-        narrow.n_inputs = 6;
+        if (narrow.n_inputs < 6) narrow.n_inputs = 6;
     }
     rewrite_copy_unmarked(&d->rw, &narrow, inputs, NULL);
 }

@@ -1,5 +1,6 @@
 /* The tables of passes, options and named pipelines: passes.def and pipelines.def -> rows. See pass.h. */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,8 +48,37 @@ const pass_option_schema *pass_option_find(const char *pass, const char *name) {
 
 const pipeline_info *pipeline_row(size_t i) { return i < N_ROWS(pipelines) ? &pipelines[i] : NULL; }
 
+/* The place of a word among "a|b|c". */
+static bool takes_word(const char *words, const char *value, int64_t *number) {
+    size_t n = strlen(value);
+    int64_t i = 0;
+    for (const char *at = words; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL, i++) {
+        if (strncmp(at, value, n) != 0 || n == 0 || (at[n] && at[n] != '|')) continue;
+        if (number) *number = i;
+        return true;
+    }
+    return false;
+}
+
+static bool is_words(const char *values) { return (*values >= 'a' && *values <= 'z') || (*values >= 'A' && *values <= 'Z'); }
+
+/* "LOW..HIGH" with a point in LOW. */
+static bool is_reals(const char *values) {
+    return values[strspn(values, "0123456789")] == '.' && values[strspn(values, "0123456789") + 1] != '.';
+}
+
+static bool takes_real(const char *values, const char *value, double *number) {
+    char *end;
+    const double found = strtod(value, &end);
+    if (end == value || *end || !isfinite(found)) return false;
+    if (number) *number = found;
+    return found >= strtod(values, NULL) && found <= strtod(strstr(values, "..") + 2, NULL);
+}
+
 bool pass_option_takes(const pass_option_schema *option, const char *value, int64_t *number) {
     char *end;
+    if (is_words(option->values)) return takes_word(option->values, value, number);
+    if (is_reals(option->values)) return takes_real(option->values, value, NULL);
     errno = 0;
     long long found = strtoll(value, &end, 10);
     if (end == value || *end || errno) return false;
@@ -62,11 +92,24 @@ bool pass_option_takes(const pass_option_schema *option, const char *value, int6
     return false;
 }
 
-pofac_status pass_int_option(const pass_input *in, const char *name, int64_t *out) {
-    const pass_option_schema *option = pass_option_find(in->pass, name);
+static const char *option_value(const pass_input *in, const pass_option_schema *option) {
     const char *value = option->fallback;
     for (size_t i = 0; i < in->n_options; i++)
-        if (strcmp(in->options[i].name, name) == 0) value = in->options[i].value;
-    if (pass_option_takes(option, value, out)) return POFAC_OK;
-    return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "%s: option %s is \"%s\", wanted %s", in->pass, name, value, option->values);
+        if (strcmp(in->options[i].name, option->name) == 0) value = in->options[i].value;
+    return value;
+}
+
+static pofac_status unwanted_value(const pass_input *in, const pass_option_schema *option) {
+    return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "%s: option %s is \"%s\", wanted %s", in->pass, option->name,
+                      option_value(in, option), option->values);
+}
+
+pofac_status pass_int_option(const pass_input *in, const char *name, int64_t *out) {
+    const pass_option_schema *option = pass_option_find(in->pass, name);
+    return pass_option_takes(option, option_value(in, option), out) ? POFAC_OK : unwanted_value(in, option);
+}
+
+pofac_status pass_real_option(const pass_input *in, const char *name, double *out) {
+    const pass_option_schema *option = pass_option_find(in->pass, name);
+    return takes_real(option->values, option_value(in, option), out) ? POFAC_OK : unwanted_value(in, option);
 }

@@ -5,7 +5,7 @@
  *
  *   reshape of a padded value [B,S,...] to rows   -> the same, then gather_rows by the kept rows
  *   padded_offsets                                -> the offsets of the kept rows
- *   row_positions                                 -> on padded rows, then gathered: a token keeps its place in the padded sequence
+ *   row_positions, row_keys                       -> on padded rows, then gathered: a token keeps its place in the padded sequence
  *   ops that work row by row, attention           -> the same on kept rows
  *   gather_rows by first_rows                     -> the same on kept rows; by another index, which counts padded rows: by the
  *                                                    places of its rows among the kept ones
@@ -78,6 +78,7 @@ static ir_value find_mask(const ir_graph *g) {
 static bool can_unpad_attention(const unpadding *u, const ir_node *n) {
     for (uint32_t i = 0; i < 3; i++)
         if (!is_rows(u, n->inputs[i])) return false;
+    if (node_input(n, 6) != IR_NO_VALUE && !is_rows(u, n->inputs[6])) return false;
     return is_offsets(u, n->inputs[3]) && is_keep(u, node_input(n, 4)) && node_input(n, 5) == IR_NO_VALUE;
 }
 
@@ -90,7 +91,8 @@ static bool is_row_by_row(const unpadding *u, const ir_node *n) {
     for (uint32_t i = 0; i < n->n_inputs; i++) {
         if (!is_rows(u, n->inputs[i])) continue;
         if (elementwise && graph_type(g, n->inputs[i])->rank != graph_type(g, n->inputs[0])->rank) return false; /* repeated */
-        if (!elementwise && i != (n->op == OP_embedding ? 1u : 0u)) return false;
+        const bool keys = n->op == OP_dropout && i == 1;
+        if (!elementwise && !keys && i != (n->op == OP_embedding ? 1u : 0u)) return false;
     }
     return true;
 }
@@ -108,7 +110,8 @@ static bool can_unpad_node(const unpadding *u, const ir_node *n) {
     switch (n->op) {
     case OP_padded_offsets:
     case OP_first_rows: return !reads_rows;
-    case OP_row_positions: return is_offsets(u, n->inputs[0]) || !reads_rows;
+    case OP_row_positions:
+    case OP_row_keys: return is_offsets(u, n->inputs[0]) || !reads_rows;
     case OP_attention: return can_unpad_attention(u, n) || !(reads_rows || reads_offsets);
     case OP_gather_rows:
         return !is_rows(u, n->inputs[1]) && !is_offsets(u, n->inputs[0]) && is_rows(u, n->inputs[0]) >= reads_offsets;
@@ -184,7 +187,8 @@ static ir_value unpad_reshape(unpadding *u, const ir_node *n) {
 /* Places within the padded sequence, of the kept rows. */
 static ir_value unpad_positions(unpadding *u, const ir_node *n) {
     ir_value padded = u->padded[n->inputs[1]], offsets = build_unary(u->rw.to, OP_padded_offsets, rewrite_value(&u->rw, u->mask));
-    return gather_kept(u, build_binary(u->rw.to, OP_row_positions, offsets, padded != IR_NO_VALUE ? padded : u->like));
+    const ir_value inputs[] = {offsets, padded != IR_NO_VALUE ? padded : u->like, rewrite_value(&u->rw, node_input(n, 2))};
+    return gather_kept(u, node_add(u->rw.to, n->op, inputs, n->n_inputs, NULL, 0, NULL));
 }
 
 /* For each padded row its place among the kept ones, [B*S]; 0 where it is not kept. */
@@ -220,7 +224,7 @@ static void unpad_node(unpadding *u, const ir_node *n) {
     rewrite_visit(&u->rw, n);
     if (n->op == OP_reshape) y = unpad_reshape(u, n);
     else if (is_offsets(u, n->first_result)) y = u->offsets;
-    else if (n->op == OP_row_positions && is_offsets(u, n->inputs[0])) y = unpad_positions(u, n);
+    else if ((n->op == OP_row_positions || n->op == OP_row_keys) && is_offsets(u, n->inputs[0])) y = unpad_positions(u, n);
     else if (n->op == OP_gather_rows && is_rows(u, n->inputs[0]) && !is_first_rows(u, n->inputs[1])) y = unpad_gather(u, n);
     else rewrite_copy_unmarked(&u->rw, n, NULL, kept_type(u, n));
     if (y != IR_NO_VALUE) rewrite_map(&u->rw, n->first_result, y);

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "ir/gradient.h"
 #include "ir/ops/operands.h"
 
 /* sqrt(2/pi) and the cubic's factor of the tanh form (Hendrycks and Gimpel 2016, section 2) */
@@ -73,6 +74,25 @@ static double gelu_by_tanh(double x) {
     return x / (1 + exp(-2 * u));
 }
 
+/* The derivative of x Phi(x): Phi(x) + x phi(x), Phi and phi being the standard normal's distribution and density. */
+static double gelu_exact_slope(double x) {
+    double density = M_SQRT1_2 * 0.5 * M_2_SQRTPI * exp(-0.5 * x * x); /* 1/sqrt(2 pi) */
+    return 0.5 * erfc(-x * M_SQRT1_2) + x * density;
+}
+
+/* Of x s with s = 1 / (1 + exp(-2 u)): s + x 2 u' s (1 - s) */
+static double gelu_by_tanh_slope(double x) {
+    double u = GELU_TANH_SCALE * (x + GELU_TANH_CUBIC * x * x * x), slope = GELU_TANH_SCALE * (1 + 3 * GELU_TANH_CUBIC * x * x);
+    double s = 1 / (1 + exp(-2 * u)), other = 1 / (1 + exp(2 * u));
+    return s + x * 2 * slope * s * other;
+}
+
+static double quotient(double x, double y) { return x / y; }
+static double where_positive(double x, double dy) { return x > 0 ? dy : 0; }
+static double through_tanh(double y, double dy) { return dy * (1 - y * y); }
+static double through_gelu(double x, double dy) { return dy * gelu_exact_slope(x); }
+static double through_gelu_by_tanh(double x, double dy) { return dy * gelu_by_tanh_slope(x); }
+
 pofac_status eval_add(const ir_eval *e) { return eval_binary(e, sum); }
 pofac_status eval_sub(const ir_eval *e) { return eval_binary(e, difference); }
 pofac_status eval_mul(const ir_eval *e) { return eval_binary(e, product); }
@@ -80,4 +100,72 @@ pofac_status eval_relu(const ir_eval *e) { return eval_unary(e, rectified); }
 pofac_status eval_tanh(const ir_eval *e) { return eval_unary(e, tanh); }
 pofac_status eval_gelu(const ir_eval *e) {
     return eval_unary(e, strcmp(node_string(e->node, "form"), "tanh") == 0 ? gelu_by_tanh : gelu_exact);
+}
+
+pofac_status eval_div(const ir_eval *e) { return eval_binary(e, quotient); }
+pofac_status eval_sqrt(const ir_eval *e) { return eval_unary(e, sqrt); }
+pofac_status eval_relu_gradient(const ir_eval *e) { return eval_binary(e, where_positive); }
+pofac_status eval_tanh_gradient(const ir_eval *e) { return eval_binary(e, through_tanh); }
+pofac_status eval_gelu_gradient(const ir_eval *e) {
+    return eval_binary(e, strcmp(node_string(e->node, "form"), "tanh") == 0 ? through_gelu_by_tanh : through_gelu);
+}
+
+pofac_status infer_clip_factor(ir_infer *in) {
+    double max_norm = node_float(in->node, "max_norm");
+    if (!(max_norm > 0)) return infer_error(in, "max_norm is %g, wanted a number above 0", max_norm);
+    return infer_elementwise(in);
+}
+
+pofac_status eval_clip_factor(const ir_eval *e) {
+    double max_norm = node_float(e->node, "max_norm");
+    int64_t n = tensor_elements(e->input[0]);
+    for (int64_t i = 0; i < n; i++) {
+        double factor = max_norm / (tensor_get(e->input[0], i) + 1e-6);
+        tensor_set(e->result[0], i, factor < 1 || isnan(factor) ? factor : 1);
+    }
+    return POFAC_OK;
+}
+
+/* ---- gradients ---- */
+
+/* Does the second operand repeat along the first one's dimensions? Then its gradient would be a sum over them, which no model needs. */
+static bool repeats(const ir_gradient *g) {
+    return g->wanted[1] && graph_type(g->graph, g->node->inputs[0]) != graph_type(g->graph, g->node->inputs[1]);
+}
+
+static void no_repeated(const ir_gradient *g) {
+    gradient_error(g, "the second operand is repeated, and its gradient wanted; wanted operands of one shape");
+}
+
+void gradient_add(const ir_gradient *g) {
+    if (repeats(g)) return no_repeated(g);
+    g->dinput[0] = g->dinput[1] = g->dresult[0];
+}
+
+void gradient_sub(const ir_gradient *g) {
+    if (repeats(g)) return no_repeated(g);
+    g->dinput[0] = g->dresult[0];
+    if (g->wanted[1])
+        g->dinput[1] =
+            build_binary(g->graph, OP_mul, g->dresult[0], build_scalar(g->graph, graph_type(g->graph, g->dresult[0])->dtype, -1));
+}
+
+void gradient_mul(const ir_gradient *g) {
+    if (repeats(g)) return no_repeated(g);
+    for (int i = 0; i < 2; i++)
+        if (g->wanted[i]) g->dinput[i] = build_binary(g->graph, OP_mul, g->dresult[0], g->node->inputs[1 - i]);
+}
+
+void gradient_relu(const ir_gradient *g) {
+    g->dinput[0] = build_binary(g->graph, OP_relu_gradient, g->node->inputs[0], g->dresult[0]);
+}
+
+void gradient_tanh(const ir_gradient *g) {
+    g->dinput[0] = build_binary(g->graph, OP_tanh_gradient, g->node->first_result, g->dresult[0]);
+}
+
+void gradient_gelu(const ir_gradient *g) {
+    const ir_value inputs[] = {g->node->inputs[0], g->dresult[0]};
+    const ir_attr form = attr_enum("form", node_string(g->node, "form"));
+    g->dinput[0] = node_add(g->graph, OP_gelu_gradient, inputs, 2, &form, 1, NULL);
 }

@@ -4,6 +4,7 @@
  */
 #include <inttypes.h>
 
+#include "ir/gradient.h"
 #include "ir/ops/operands.h"
 
 static pofac_status infer_i32_vector(ir_infer *in, ir_dim n) {
@@ -81,7 +82,8 @@ pofac_status infer_scatter_rows(ir_infer *in) {
     TRY(want_rank(in, index, "index", 1, "[T]"));
     TRY(want_integer(in, index, "index"));
     TRY(want_type(in, index, "index", type_tensor(in->context, index->dtype, 1, &x->dims[0])));
-    TRY(want_rank(in, like, "like", 1, "[R]"));
+    if (like->kind != TYPE_TENSOR || (like->rank != 1 && like->rank != 2))
+        return infer_error(in, "like is %s, wanted [R] or [R,E]", type_text_of(in, like).text);
     ir_type y = *x;
     y.dims[0] = like->dims[0];
     return infer_result(in, 0, type_intern(in->context, &y));
@@ -97,4 +99,8 @@ pofac_status eval_scatter_rows(const ir_eval *e) {
         copy_elements(e->result[0], row * width, x, t * width, width);
     }
     return POFAC_OK;
+}
+
+void gradient_scatter_rows(const ir_gradient *g) {
+    if (g->wanted[0]) g->dinput[0] = build_binary(g->graph, OP_gather_rows, g->dresult[0], g->node->inputs[1]);
 }

@@ -4,6 +4,7 @@
  */
 #include <inttypes.h>
 
+#include "ir/gradient.h"
 #include "ir/ops/operands.h"
 
 pofac_status infer_reshape(ir_infer *in) {
@@ -100,3 +101,52 @@ pofac_status infer_relayout(ir_infer *in) {
 }
 
 pofac_status eval_relayout(const ir_eval *e) { return eval_reshape(e); }
+
+pofac_status infer_widen(ir_infer *in) {
+    const ir_type *x = in->input[0];
+    int64_t n = 0, begin = node_int(in->node, "begin"), features = node_int(in->node, "features");
+    if (x->kind != TYPE_TENSOR || x->rank < 1 || !dim_is_const(x->dims[x->rank - 1], &n))
+        return infer_error(in, "x is %s, wanted a tensor whose last dimension is a number", type_text_of(in, x).text);
+    if (begin < 0 || begin > features - n)
+        return infer_error(
+            in, "begin is %" PRId64 " and features is %" PRId64 ", wanted begin >= 0 and begin + %" PRId64 " <= features", begin,
+            features, n);
+    ir_type t = *x;
+    t.dims[t.rank - 1] = dim_const(features);
+    return infer_result(in, 0, type_intern(in->context, &t));
+}
+
+pofac_status eval_widen(const ir_eval *e) {
+    const ir_tensor *x = e->input[0];
+    int64_t n = x->dims[x->rank - 1], begin = node_int(e->node, "begin"), features = node_int(e->node, "features");
+    int64_t rows = n > 0 ? tensor_elements(x) / n : 0;
+    for (int64_t r = 0; r < rows; r++) copy_elements(e->result[0], r * features + begin, x, r * n, n);
+    return POFAC_OK;
+}
+
+/* ---- gradients ---- */
+
+static const ir_type *input_type(const ir_gradient *g) { return graph_type(g->graph, g->node->inputs[0]); }
+
+void gradient_reshape(const ir_gradient *g) { g->dinput[0] = build_declared(g->graph, OP_reshape, g->dresult[0], input_type(g)); }
+void gradient_relayout(const ir_gradient *g) { g->dinput[0] = build_declared(g->graph, OP_relayout, g->dresult[0], input_type(g)); }
+
+/* Between floats alone; the rest is not differentiable. */
+void gradient_cast(const ir_gradient *g) {
+    if (dtype_class(graph_type(g->graph, g->node->first_result)->dtype) == DTYPE_FLOAT)
+        g->dinput[0] = build_declared(g->graph, OP_cast, g->dresult[0], input_type(g));
+}
+
+void gradient_slice(const ir_gradient *g) {
+    const ir_type *x = input_type(g);
+    int64_t features = 0;
+    dim_is_const(x->dims[x->rank - 1], &features);
+    const ir_attr attrs[] = {attr_int("begin", node_int(g->node, "begin")), attr_int("features", features)};
+    g->dinput[0] = node_add(g->graph, OP_widen, g->dresult, 1, attrs, 2, NULL);
+}
+
+/* The index must name no row twice: rows that are scattered replace each other. Models gather first rows, kept rows, chosen rows. */
+void gradient_gather_rows(const ir_gradient *g) {
+    const ir_value inputs[] = {g->dresult[0], g->node->inputs[1], g->node->inputs[0]};
+    g->dinput[0] = node_add(g->graph, OP_scatter_rows, inputs, 3, NULL, 0, NULL);
+}

@@ -20,6 +20,15 @@ rng_key rng_key_make(uint64_t seed, const char *purpose) {
     return (rng_key){{(uint32_t)h, (uint32_t)(h >> 32)}};
 }
 
+rng_key rng_key_numbered(uint64_t seed, uint32_t stream) {
+    return (rng_key){{(uint32_t)seed + stream * UINT32_C(0x9E3779B9), (uint32_t)(seed >> 32)}};
+}
+
+uint32_t rng_drop_below(double rate) {
+    double words = rate * 0x1p32 + 0.5;
+    return words >= 0x1p32 ? UINT32_MAX : (uint32_t)words;
+}
+
 rng_block rng_philox(rng_key key, uint64_t low, uint64_t high) {
     uint32_t c0 = (uint32_t)low, c1 = (uint32_t)(low >> 32), c2 = (uint32_t)high, c3 = (uint32_t)(high >> 32);
     uint32_t k0 = key.word[0], k1 = key.word[1];

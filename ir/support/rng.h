@@ -21,6 +21,13 @@ typedef struct rng_block {
 /* The key of the stream `purpose` under `seed`, e.g. the name of a parameter. */
 rng_key rng_key_make(uint64_t seed, const char *purpose);
 
+/* The key of stream number `stream` under `seed`, as kernels compute it: the stream times 2^32 / golden ratio is added to the low word
+ * of the seed. */
+rng_key rng_key_numbered(uint64_t seed, uint32_t stream);
+
+/* A random word below this is dropped by dropout of a rate in [0, 1): rate * 2^32, rounded. */
+uint32_t rng_drop_below(double rate);
+
 /* Four random words for the 128-bit counter (high, low). */
 rng_block rng_philox(rng_key key, uint64_t low, uint64_t high);
 

@@ -356,12 +356,144 @@ static void step_squared_error(maker *m, ir_value x) {
     keep_value(m, build_binary(m->g, OP_mean_squared_error, x, y));
 }
 
+/* ---- steps of training ---- */
+
+static void keep_other(maker *m, ir_value v) {
+    if (v != IR_NO_VALUE && !VEC_PUSH(&m->others, v)) fail_msg("memory is short");
+}
+
+static ir_value i64_constant(maker *m, uint32_t rank, int64_t n, const double *values) {
+    const ir_attr attr = attr_floats("value", values, (size_t)n);
+    const ir_dim dim = dim_const(n);
+    return node_add(m->g, OP_constant, NULL, 0, &attr, 1, type_tensor(m->out->context, IR_I64, rank, &dim));
+}
+
+static ir_value squashed(maker *m, ir_value x) { return build_unary(m->g, OP_tanh, x); }
+
+static void step_slopes(maker *m, ir_value x) {
+    static const ir_op ops[] = {OP_relu_gradient, OP_tanh_gradient, OP_gelu_gradient};
+    const ir_op op = ops[below(m, 3)];
+    const ir_value inputs[] = {op == OP_tanh_gradient ? squashed(m, x) : x, squashed(m, x)};
+    const ir_attr form = attr_enum("form", chance(m, 2) ? "tanh" : "erf");
+    keep_value(m, node_add(m->g, op, inputs, 2, &form, op == OP_gelu_gradient, NULL));
+}
+
+/* Parts of the norm of gradients: never of a negative number, never by zero. */
+static void step_norms(maker *m, ir_value x) {
+    const ir_value squares = build_binary(m->g, OP_mul, x, x);
+    const ir_attr most = attr_float("max_norm", 0.5);
+    switch (below(m, 4)) {
+    case 0: keep_value(m, squashed(m, build_unary(m->g, OP_sqrt, squares))); return;
+    case 1: keep_value(m, build_binary(m->g, OP_div, x, build_scalar(m->g, IR_F32, 3))); return;
+    case 2: keep_value(m, node_add(m->g, OP_clip_factor, &squares, 1, &most, 1, NULL)); return;
+    default: keep_other(m, build_unary(m->g, OP_sum_of_squares, squashed(m, x))); return;
+    }
+}
+
+static void step_widen(maker *m, ir_value x) {
+    const int64_t n = width_of(m, x), begin = (int64_t)below(m, 3);
+    const ir_attr attrs[] = {attr_int("begin", begin), attr_int("features", n + begin + (int64_t)below(m, 2))};
+    if (graph_type(m->g, x)->layout == LAYOUT_ROWS && n < 24) keep_value(m, node_add(m->g, OP_widen, &x, 1, attrs, 2, NULL));
+}
+
+static void step_embedding_gradient(maker *m, ir_value x) {
+    const ir_attr padding = attr_int("padding_id", (int64_t)below(m, 3) - 1);
+    const ir_value inputs[] = {x, m->ids};
+    if (!has_token_rows(m, x) || graph_type(m->g, x)->layout != LAYOUT_ROWS) return;
+    keep_other(
+        m, node_add(m->g, OP_embedding_gradient, inputs, 2, &padding, 1, f32_type(m, 2, dim_const(12), dim_const(width_of(m, x)))));
+}
+
+static void step_norm_gradient(maker *m, ir_value x) {
+    const ir_value y = layer_norm_of(m, x);
+    const ir_value inputs[] = {x, squashed(m, x), state_vector(m, "gamma", width_of(m, x)), y + 1, y + 2};
+    const ir_value dx = node_add(m->g, OP_layer_norm_gradient, inputs, 5, NULL, 0, NULL);
+    keep_value(m, squashed(m, dx));
+    keep_other(m, dx + 1);
+    keep_other(m, dx + 2);
+}
+
+static void step_dense_and_sparse(maker *m, ir_value x) {
+    const int64_t n = any_width(m), k = width_of(m, x);
+    ir_value pattern;
+    if (m->options->without_sparse) return;
+    const ir_value values = sparse_weight(m, n, k, &pattern), dense = build_binary(m->g, OP_sparse_to_dense, values, pattern);
+    keep_other(m, dense);
+    keep_other(m, build_binary(m->g, OP_dense_to_sparse, state_value(m, "weight", 2, n, k, 1), pattern));
+}
+
+static void step_dropout(maker *m, ir_value x) {
+    const double first = (double)below(m, 100), random[] = {(double)below(m, 1000), (double)below(m, 9)};
+    if (!has_token_rows(m, x)) return;
+    const ir_value begin = i64_constant(m, 0, 1, &first),
+                   keys = node_add(m->g, OP_row_keys, (ir_value[]){m->offsets, m->ids, begin}, 3, NULL, 0, NULL);
+    const ir_value words = i64_constant(m, 1, 2, random);
+    const int64_t depth = 1 + (int64_t)below(m, 8), heads = 1 + (int64_t)below(m, 3), n = depth * heads;
+    const ir_attr attrs[] = {attr_int("heads", heads), attr_float("scale", 1 / sqrt((double)depth)), attr_float("rate", 0.25),
+                             attr_int("stream", (int64_t)below(m, 9))};
+    if (chance(m, 2)) {
+        keep_value(m, node_add(m->g, OP_dropout, (ir_value[]){x, keys, words}, 3, attrs + 2, 2, NULL));
+        return;
+    }
+    const ir_value q = linear_of(m, x, n), k = linear_of(m, x, n), v = linear_of(m, x, n),
+                   keep = chance(m, 2) ? m->keep : IR_NO_VALUE;
+    const bool drops = chance(m, 2);
+    const ir_value forward[] = {q, k, v, m->offsets, keep, IR_NO_VALUE, keys, words};
+    const ir_value y = node_add(m->g, OP_attention, forward, drops ? 8 : 5, attrs, drops ? 4 : 2, NULL);
+    keep_value(m, y);
+    if (y == IR_NO_VALUE) return;
+    const ir_value backward[] = {q, k, v, m->offsets, y, y + 1, squashed(m, y), keep, IR_NO_VALUE, keys, words};
+    const ir_value dq = node_add(m->g, OP_attention_gradient, backward, drops ? 11 : 8, attrs, drops ? 4 : 2, NULL);
+    for (ir_value i = 0; i < 3 && dq != IR_NO_VALUE; i++) keep_value(m, squashed(m, dq + i));
+}
+
+static void step_loss_gradients(maker *m, ir_value x) {
+    char name[64];
+    const ir_type *t = graph_type(m->g, x);
+    const ir_value dloss = build_scalar(m->g, IR_F32, 0.5);
+    if (m->options->without_losses) return;
+    if (chance(m, 2)) {
+        keep_value(m, node_add(m->g, OP_mean_squared_error_gradient, (ir_value[]){x, squashed(m, x), dloss}, 3, NULL, 0, NULL));
+        return;
+    }
+    const ir_value labels =
+        build_leaf(m->g, OP_input, new_name(m, "labels", name), type_tensor(m->out->context, IR_I64, 1, t->dims));
+    const ir_attr attrs[] = {attr_enum("labels", "clamp"), attr_enum("reduction", "sum")};
+    keep_value(m, node_add(m->g, OP_cross_entropy_gradient, (ir_value[]){x, labels, dloss}, 3, attrs, 2, NULL));
+    keep_value(m, node_add(m->g, OP_cross_entropy, (ir_value[]){x, labels}, 2, attrs, 2, NULL));
+}
+
+static void step_updates(maker *m, ir_value x) {
+    const double third = 3;
+    const ir_value rate = build_scalar(m->g, IR_F32, 0.01), one = build_scalar(m->g, IR_F32, 1), g = squashed(m, x);
+    const ir_value inputs[] = {x, g, g, build_binary(m->g, OP_mul, g, g), rate, one, i64_constant(m, 0, 1, &third)};
+    const ir_attr attrs[] = {attr_enum("form", chance(m, 2) ? "hf" : "torch"), attr_float("weight_decay", 0.1)},
+                  momentum[] = {attr_float("momentum", 0.5), attr_bool("nesterov", chance(m, 2))};
+    const bool adam = chance(m, 2);
+    const ir_value p = adam ? node_add(m->g, OP_adamw, inputs, 7, attrs, 2, NULL)
+                            : node_add(m->g, OP_sgd, (ir_value[]){x, g, g, rate, one}, 5, momentum, 2, NULL);
+    for (ir_value i = 0; i < (adam ? 3u : 2u) && p != IR_NO_VALUE; i++) keep_value(m, p + i);
+}
+
 static void (*const steps[])(maker *m, ir_value x) = {
-    step_unary,           step_binary,        step_vector,        step_scalar,     step_constants,    step_linear,
-    step_layer_norm,      step_attention,     step_linear,        step_slice,      step_reshape,      step_cast,
-    step_relayout,        step_nothing,       step_again,         step_again,      step_relayout,     step_attention,
-    step_positions,       step_cross_entropy, step_squared_error, step_first_rows, step_feed_forward, step_kept_rows,
+    step_unary,           step_binary,
+    step_vector,          step_scalar,
+    step_constants,       step_linear,
+    step_layer_norm,      step_attention,
+    step_linear,          step_slice,
+    step_reshape,         step_cast,
+    step_relayout,        step_nothing,
+    step_again,           step_again,
+    step_relayout,        step_attention,
+    step_positions,       step_cross_entropy,
+    step_squared_error,   step_first_rows,
+    step_feed_forward,    step_kept_rows,
     step_first_attention, step_gradients,
+    step_slopes,          step_norms,
+    step_widen,           step_embedding_gradient,
+    step_norm_gradient,   step_dense_and_sparse,
+    step_dropout,         step_loss_gradients,
+    step_updates,
 };
 
 /* ---- beginning and end ---- */

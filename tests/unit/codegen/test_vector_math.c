@@ -30,6 +30,11 @@ typedef struct function {
 
 static double gelu_erf(double x) { return 0.5 * x * erfc(-x * M_SQRT1_2); }
 static double gelu_tanh(double x) { return x / (1 + exp(-2 * 0.79788456080286535588 * (x + 0.044715 * x * x * x))); }
+static double gelu_erf_slope(double x) { return 0.5 * erfc(-x * M_SQRT1_2) + x * 0.39894228040143267794 * exp(-0.5 * x * x); }
+static double gelu_tanh_slope(double x) {
+    const double a = 0.79788456080286535588, s = 1 / (1 + exp(-2 * a * (x + 0.044715 * x * x * x)));
+    return s + x * 2 * a * (1 + 3 * 0.044715 * x * x) * s * (1 - s);
+}
 static double relu(double x) { return x > 0 ? x : 0; }
 static double reciprocal_sqrt(double x) { return 1 / sqrt(x); }
 
@@ -42,6 +47,8 @@ static const function functions[] = {
     {"tanh near 0", math_tanh, tanh, -0.625, 0.625, 0, 4, 0},
     {"gelu_erf", math_gelu_erf, gelu_erf, -50, 50, 0, 0, 3e-7},
     {"gelu_tanh", math_gelu_tanh, gelu_tanh, -50, 50, 0, 0, 3e-7},
+    {"gelu_erf_slope", math_gelu_erf_slope, gelu_erf_slope, -50, 50, 6e-7, 0, 0},
+    {"gelu_tanh_slope", math_gelu_tanh_slope, gelu_tanh_slope, -50, 50, 6e-7, 0, 0},
     {"relu", math_relu, relu, -1e30, 1e30, 0, 0, 0},
     {"reciprocal_sqrt", math_reciprocal_sqrt, reciprocal_sqrt, FLT_MIN, FLT_MAX, 0, 1.5, 0},
 };

@@ -367,6 +367,181 @@ static const value_case value_cases[] = {
      "return \"y\" = %3\n",
      1,
      {3.25}},
+
+    /* ---- of training ---- */
+    {OP_widen,
+     "%1 = constant {value = [1, 2, 3, 4]} : f32[2,2]\n"
+     "%2 = widen %1 {begin = 1, features = 4} : f32[2,4]\n"
+     "return \"y\" = %2\n",
+     8,
+     {0, 1, 2, 0, 0, 3, 4, 0}},
+    {OP_div,
+     "%1 = constant {value = [1, 3]} : f32[2]\n"
+     "%2 = constant {value = [2, 4]} : f32[2]\n"
+     "%3 = div %1, %2 : f32[2]\n"
+     "return \"y\" = %3\n",
+     2,
+     {0.5, 0.75}},
+    {OP_sqrt, "%1 = constant {value = [4, 2.25]} : f32[2]\n %2 = sqrt %1 : f32[2]\n return \"y\" = %2\n", 2, {2, 1.5}},
+    {OP_relu_gradient, /* at 0 the slope is 0 */
+     "%1 = constant {value = [-1, 0, 2]} : f32[3]\n"
+     "%2 = constant {value = [5, 6, 7]} : f32[3]\n"
+     "%3 = relu_gradient %1, %2 : f32[3]\n"
+     "return \"y\" = %3\n",
+     3,
+     {0, 0, 7}},
+    {OP_tanh_gradient,
+     "%1 = constant {value = [0, 0.5, -1]} : f32[3]\n"
+     "%2 = constant {value = [2]} : f32[3]\n"
+     "%3 = tanh_gradient %1, %2 : f32[3]\n"
+     "return \"y\" = %3\n",
+     3,
+     {2, 1.5, 0}},
+    {OP_gelu_gradient, /* Phi(1) + phi(1) */
+     "%1 = constant {value = [0, 1]} : f64[2]\n"
+     "%2 = constant {value = [4, 1]} : f64[2]\n"
+     "%3 = gelu_gradient %1, %2 : f64[2]\n"
+     "%4 = gelu_gradient %1, %2 {form = \"tanh\"} : f64[2]\n"
+     "return \"erf\" = %3, \"tanh\" = %4\n",
+     4,
+     {2, 1.0833154705876862984, 2, 1.0829640838457826}},
+    {OP_clip_factor,
+     "%1 = constant {value = [0, 1, 3]} : f64[3]\n"
+     "%2 = clip_factor %1 {max_norm = 1.5} : f64[3]\n"
+     "return \"y\" = %2\n",
+     3,
+     {1, 1, 0.4999998333333889}},
+    {OP_embedding_gradient, /* id 2 stands twice */
+     "%1 = constant {value = [1, 2, 3, 4, 5, 6]} : f32[3,2]\n"
+     "%2 = constant {value = [2, 0, 2]} : i64[3]\n"
+     "%3 = embedding_gradient %1, %2 : f32[3,2]\n"
+     "%4 = embedding_gradient %1, %2 {padding_id = 0} : f32[3,2]\n"
+     "return \"y\" = %3, \"without padding\" = %4\n",
+     12,
+     {3, 4, 0, 0, 6, 8, 0, 0, 0, 0, 6, 8}},
+    {OP_layer_norm_gradient, /* z is -2, 0, 2; dy gamma is 1, 2, 0, of mean 1, and -2/3 with z */
+     "%1 = constant {value = [1, 2, 3]} : f64[1,3]\n"
+     "%2 = constant {value = [1, 1, 0]} : f64[1,3]\n"
+     "%3 = constant {value = [1, 2, 3]} : f64[3]\n"
+     "%4 = constant {value = [2]} : f64[1]\n"
+     "%5:3 = layer_norm_gradient %1, %2, %3, %4, %4 : f64[1,3], f64[3], f64[3]\n"
+     "return \"dx\" = %5, \"dgamma\" = %5#1, \"dbeta\" = %5#2\n",
+     9,
+     {-8.0 / 3, 2, 2.0 / 3, -2, 0, 0, 1, 1, 0}},
+    {OP_dense_to_sparse, /* of u at the places where w is not 0 */
+     "%1 = pattern {name = \"w\"} : pattern[2,3]\n"
+     "%2 = state {name = \"u\"} : f32[2,3]\n"
+     "%3 = dense_to_sparse %2, %1 : f32[nnz(%1)]\n"
+     "return \"y\" = %3\n",
+     3,
+     {1, 2, 3}},
+    {OP_sparse_to_dense,
+     "%1 = pattern {name = \"w\"} : pattern[2,3]\n"
+     "%2 = state {name = \"w\"} : f32[nnz(%1)]\n"
+     "%3 = sparse_to_dense %2, %1 : f32[2,3]\n"
+     "return \"y\" = %3\n",
+     6,
+     {1, 0, 2, 0, 0, 3}},
+    {OP_row_keys, /* examples 5 and 7; the one between them has no rows */
+     "%1 = constant {value = [0, 2, 2, 3]} : i32[4]\n"
+     "%2 = constant {value = [9]} : i64[3]\n"
+     "%3 = constant {value = [5]} : i64[]\n"
+     "%4 = row_keys %1, %2, %3 : i64[3]\n"
+     "return \"y\" = %4\n",
+     3,
+     {5 * 0x1p32, 5 * 0x1p32 + 1, 7 * 0x1p32}},
+    {OP_dropout, /* Philox of key and counter 0, from Random123's known answers: 6627e8d5 e169c58d bc57ac4c 9b00dbd8 */
+     "%1 = constant {value = [1, 2, 3, 4]} : f32[1,4]\n"
+     "%2 = constant {value = [0]} : i64[1]\n"
+     "%3 = constant {value = [0]} : i64[2]\n"
+     "%4 = dropout %1, %2, %3 {rate = 0.5, stream = 0} : f32[1,4]\n"
+     "%5 = dropout %1, %2, %3 {rate = 0.75, stream = 0} : f32[1,4]\n"
+     "%6 = dropout %1, %2, %3 {rate = 0, stream = 0} : f32[1,4]\n"
+     "return \"half\" = %4, \"quarter\" = %5, \"all\" = %6\n",
+     12,
+     {0, 4, 6, 8, 0, 8, 0, 0, 1, 2, 3, 4}},
+    {OP_attention, /* the same random words drop key 0 */
+     "%1 = constant {value = [1]} : f64[1,1]\n"
+     "%2 = constant {value = [0, 1.0986122886681098]} : f64[2,1]\n"
+     "%3 = constant {value = [4, 8]} : f64[2,1]\n"
+     "%4 = constant {value = [0, 2]} : i32[2]\n"
+     "%5 = constant {value = [0, 1]} : i32[2]\n"
+     "%6 = constant {value = [0]} : i64[1]\n"
+     "%7 = constant {value = [0]} : i64[2]\n"
+     "%8:2 = attention %1, %2, %3, %4, _, %5, %6, %7 {heads = 1, rate = 0.5, scale = 1} : f64[1,1], f64[1,1]\n"
+     "return \"context\" = %8, \"lse\" = %8#1\n",
+     2,
+     {12, 1.3862943611198906}},
+    {OP_attention_gradient, /* P = 1/4, 3/4; dP = 8, 16; D = 14 */
+     "%1 = constant {value = [1]} : f64[1,1]\n"
+     "%2 = constant {value = [0, 1.0986122886681098]} : f64[2,1]\n"
+     "%3 = constant {value = [4, 8]} : f64[2,1]\n"
+     "%4 = constant {value = [0, 2]} : i32[2]\n"
+     "%5 = constant {value = [7]} : f64[1,1]\n"
+     "%6 = constant {value = [1.3862943611198906]} : f64[1,1]\n"
+     "%7 = constant {value = [2]} : f64[1,1]\n"
+     "%8 = constant {value = [0, 1]} : i32[2]\n"
+     "%9:3 = attention_gradient %1, %2, %3, %4, %5, %6, %7, _, %8 {heads = 1, scale = 1} : f64[1,1], f64[2,1], f64[2,1]\n"
+     "return \"dq\" = %9, \"dk\" = %9#1, \"dv\" = %9#2\n",
+     5,
+     {1.6479184330021646, -1.5, 1.5, 0.5, 1.5}},
+    {OP_cross_entropy, /* the sum of the first case's two rows */
+     "%1 = constant {value = [0, 1.0986122886681097821, 5, 6, 0, 1.0986122886681097821]} : f64[3,2]\n"
+     "%2 = constant {value = [0, -100, 1]} : i64[3]\n"
+     "%3 = cross_entropy %1, %2 {reduction = \"sum\"} : f64[]\n"
+     "return \"y\" = %3\n",
+     1,
+     {1.6739764335716715}},
+    {OP_cross_entropy_gradient, /* softmax 1/4, 3/4 less 1 at the label, times dloss, over the rows that count */
+     "%1 = constant {value = [0, 1.0986122886681097821, 5, 6, 0, 1.0986122886681097821]} : f64[3,2]\n"
+     "%2 = constant {value = [0, -100, 1]} : i64[3]\n"
+     "%3 = constant {value = [2]} : f64[]\n"
+     "%4 = cross_entropy_gradient %1, %2, %3 : f64[3,2]\n"
+     "%5 = cross_entropy_gradient %1, %2, %3 {reduction = \"sum\"} : f64[3,2]\n"
+     "return \"mean\" = %4, \"sum\" = %5\n",
+     12,
+     {-0.75, 0.75, 0, 0, 0.25, -0.25, -1.5, 1.5, 0, 0, 0.5, -0.5}},
+    {OP_cross_entropy_gradient, /* class 2 is left out of row 0, the whole of row 1 by its label 3 */
+     "%1 = constant {value = [1, 1, 50, 0, 0, 0]} : f64[2,3]\n"
+     "%2 = constant {value = [-7, 3]} : i64[2]\n"
+     "%3 = constant {value = [1]} : f64[]\n"
+     "%4 = constant {value = [1, 1, 0, 1, 1, 1]} : bool[2,3]\n"
+     "%5 = cross_entropy_gradient %1, %2, %3, %4 {labels = \"clamp\"} : f64[2,3]\n"
+     "return \"y\" = %5\n",
+     6,
+     {-0.5, 0.5, 0, 0, 0, 0}},
+    {OP_mean_squared_error_gradient,
+     "%1 = constant {value = [1, 2, 3, 4]} : f32[2,2]\n"
+     "%2 = constant {value = [1, 0, 0, 4]} : f32[2,2]\n"
+     "%3 = constant {value = [2]} : f32[]\n"
+     "%4 = mean_squared_error_gradient %1, %2, %3 : f32[2,2]\n"
+     "return \"y\" = %4\n",
+     4,
+     {0, 2, 3, 0}},
+    {OP_sum_of_squares,
+     "%1 = constant {value = [1, -2, 3]} : f32[3]\n %2 = sum_of_squares %1 : f32[]\n return \"y\" = %2\n",
+     1,
+     {14}},
+#define UPDATED                                                                                                                    \
+    "%1 = constant {value = [1]} : f64[1]\n"                                                                                       \
+    "%2 = constant {value = [2]} : f64[1]\n"                                                                                       \
+    "%3 = constant {value = [0]} : f64[1]\n"                                                                                       \
+    "%4 = constant {value = [0.1]} : f64[]\n"                                                                                      \
+    "%5 = constant {value = [0.5]} : f64[]\n"                                                                                      \
+    "%6 = constant {value = [1]} : i64[]\n"
+    {OP_adamw, /* p = 1, scaled gradient 1, moments 0, rate 0.1 */
+     UPDATED "%7:3 = adamw %1, %2, %3, %3, %4, %5, %6 {weight_decay = 0.1} : f64[1], f64[1], f64[1]\n"
+             "%8:3 = adamw %1, %2, %3, %3, %4, %5, %6 {form = \"hf\", weight_decay = 0.1} : f64[1], f64[1], f64[1]\n"
+             "return \"p\" = %7, \"m\" = %7#1, \"v\" = %7#2, \"hf\" = %8\n",
+     4,
+     {0.890000001, 0.1, 0.001, 0.8910000313065389}},
+    {OP_sgd, /* u = 3 before, weight decay 0.1: d = 1.1, u = 2.6 */
+     UPDATED "%7 = constant {value = [3]} : f64[1]\n"
+             "%8:2 = sgd %1, %2, %7, %4, %5 {momentum = 0.5, weight_decay = 0.1} : f64[1], f64[1]\n"
+             "%9:2 = sgd %1, %2, %7, %4, %5 {momentum = 0.5, nesterov = true, weight_decay = 0.1} : f64[1], f64[1]\n"
+             "return \"p\" = %8, \"u\" = %8#1, \"nesterov\" = %9\n",
+     3,
+     {0.74, 2.6, 0.76}},
 };
 
 #define N_CASES(table) (sizeof(table) / sizeof((table)[0]))

@@ -33,6 +33,15 @@ typedef struct good_case {
     "%2 = pattern {name = \"w\"} : pattern[5,8]\n"                                                                                 \
     "%3 = state {name = \"w\"} : f32[nnz(%2)]\n"
 
+#define SPARSE_FIRST                                                                                                               \
+    "%1 = pattern {name = \"w\"} : pattern[5,8]\n"                                                                                 \
+    "%2 = state {name = \"w\"} : f32[nnz(%1)]\n"
+#define SCALAR "%1 = input {name = \"s\"} : f32[]\n"
+#define SCALARS "%3 = input {name = \"s\"} : f32[]\n %4 = input {name = \"n\"} : i64[]\n"
+#define NORM "%3 = state {name = \"g\"} : f32[8]\n %4 = input {name = \"m\"} : f32[T]\n"
+#define RANDOM "%3 = input {name = \"keys\"} : i64[T]\n %4 = input {name = \"random\"} : i64[2]\n"
+#define RANDOM_2 "%2 = input {name = \"keys\"} : i64[T]\n %3 = input {name = \"random\"} : i64[2]\n"
+
 static const good_case good_cases[] = {
     {OP_input, "%1 = input {name = \"x\"} : bf16[B,S,4] \n"},
     {OP_input, "%1 = input {name = \"x\"} : f32[T,8] tiles<16>\n"},
@@ -97,6 +106,37 @@ static const good_case good_cases[] = {
                          "%3 = input {name = \"k\"} : bool[T,8]\n"
                          "%4 = cross_entropy %1, %2, %3 {labels = \"clamp\"} : f32[]\n"},
     {OP_mean_squared_error, X "%2 = mean_squared_error %1, %1 : f32[]\n"},
+
+    {OP_widen, X "%2 = widen %1 {begin = 2, features = 10} : f32[T,10]\n"},
+    {OP_div, X "%2 = div %1, %1 : f32[T,8]\n"},
+    {OP_sqrt, X_TILES "%3 = sqrt %2 : f32[T,8] tiles<16>\n"},
+    {OP_relu_gradient, X "%2 = relu_gradient %1, %1 : f32[T,8]\n"},
+    {OP_tanh_gradient, X "%2 = tanh_gradient %1, %1 : f32[T,8]\n"},
+    {OP_gelu_gradient, X_TILES "%3 = gelu_gradient %2, %2 {form = \"tanh\"} : f32[T,8] tiles<16>\n"},
+    {OP_clip_factor, SCALAR "%2 = clip_factor %1 {max_norm = 1} : f32[]\n"},
+    {OP_embedding_gradient,
+     X "%2 = input {name = \"ids\"} : i64[T]\n %3 = embedding_gradient %1, %2 {padding_id = 0} : f32[99,8]\n"},
+    {OP_layer_norm_gradient, X_TILES NORM "%5:3 = layer_norm_gradient %2, %2, %3, %4, %4 : f32[T,8] tiles<16>, f32[8], f32[8]\n"},
+    {OP_dense_to_sparse, SPARSE_FIRST "%3 = state {name = \"v\"} : f32[5,8]\n %4 = dense_to_sparse %3, %1 : f32[nnz(%1)]\n"},
+    {OP_sparse_to_dense, SPARSE_FIRST "%3 = sparse_to_dense %2, %1 : f32[5,8]\n"},
+    {OP_row_keys,
+     "%1 = input {name = \"x\"} : i64[T]\n" OFFSETS "%3 = constant {value = [0]} : i64[]\n %4 = row_keys %2, %1, %3 : i64[T]\n"},
+    {OP_dropout, X_TILES RANDOM "%5 = dropout %2, %3, %4 {rate = 0.5, stream = 7} : f32[T,8] tiles<16>\n"},
+    {OP_attention, X_TILES RANDOM "%5 = input {name = \"o\"} : i32[B+1]\n"
+                                  "%6:2 = attention %2, %2, %2, %5, _, _, %3, %4 {heads = 2, rate = 0.1, scale = 1, stream = 3} : "
+                                  "f32[T,8] tiles<16>, f32[T,2] tiles<16>\n"},
+    {OP_attention_gradient,
+     X RANDOM_2 "%4 = input {name = \"o\"} : i32[B+1]\n %5 = input {name = \"l\"} : f32[T,2]\n"
+                "%6:3 = attention_gradient %1, %1, %1, %4, %1, %5, %1, _, _, %2, %3 {heads = 2, rate = 0.1, scale = 1} : "
+                "f32[T,8], f32[T,8], f32[T,8]\n"},
+    {OP_cross_entropy_gradient,
+     X "%2 = input {name = \"l\"} : i64[T]\n %3 = input {name = \"s\"} : f32[]\n %4 = input {name = \"k\"} : bool[T,8]\n"
+       "%5 = cross_entropy_gradient %1, %2, %3, %4 {reduction = \"sum\"} : f32[T,8]\n"},
+    {OP_mean_squared_error_gradient,
+     X "%2 = input {name = \"s\"} : f32[]\n %3 = mean_squared_error_gradient %1, %1, %2 : f32[T,8]\n"},
+    {OP_sum_of_squares, X "%2 = sum_of_squares %1 : f32[]\n"},
+    {OP_adamw, SPARSE_FIRST SCALARS "%5:3 = adamw %2, %2, %2, %2, %3, %3, %4 : f32[nnz(%1)], f32[nnz(%1)], f32[nnz(%1)]\n"},
+    {OP_sgd, X "%2 = input {name = \"s\"} : f32[]\n %3:2 = sgd %1, %1, %1, %2, %2 {nesterov = true} : f32[T,8], f32[T,8]\n"},
 };
 
 static void begin_case(text_case *c, const char *nodes) {
@@ -180,8 +220,9 @@ static const bad_case bad_cases[] = {
      "scatter_rows: x is f32[B,S,2], wanted [T,E] or [T]"},
     {OP_scatter_rows, X "%2 = input {name = \"i\"} : i32[B]\n %3 = scatter_rows %1, %2, %2 : f32[B,8]\n",
      "scatter_rows: index is i32[B], wanted i32[T]"},
-    {OP_scatter_rows, X "%2 = input {name = \"i\"} : i32[T]\n %3 = scatter_rows %1, %2, %1 : f32[B,8]\n",
-     "scatter_rows: like is f32[T,8], wanted [R]"},
+    {OP_scatter_rows,
+     X "%2 = input {name = \"i\"} : i32[T]\n %3 = input {name = \"l\"} : f32[]\n %4 = scatter_rows %1, %2, %3 : f32[B,8]\n",
+     "scatter_rows: like is f32[], wanted [R] or [R,E]"},
     {OP_first_rows, "%1 = input {name = \"x\"} : i64[B+1]\n %2 = first_rows %1 : i32[B]\n",
      "first_rows: offsets is i64[B+1], wanted i32[B+1]"},
     {OP_first_rows, "%1 = input {name = \"x\"} : i32[0]\n %2 = first_rows %1 : i32[0]\n",
@@ -313,6 +354,64 @@ static const bad_case bad_cases[] = {
     {OP_mean_squared_error, PADDED "%2 = mean_squared_error %1, %1 : f32[]\n", "mean_squared_error: x is i64[B,S], wanted floats"},
     {OP_mean_squared_error, X_TILES "%3 = mean_squared_error %1, %2 : f32[]\n",
      "mean_squared_error: y is f32[T,8] tiles<16>, wanted f32[T,8]"},
+
+    {OP_widen, X "%2 = widen %1 {begin = 2, features = 9} : f32[T,9]\n",
+     "widen: begin is 2 and features is 9, wanted begin >= 0 and begin + 8 <= features"},
+    {OP_widen, "%1 = input {name = \"x\"} : f32[8,T]\n %2 = widen %1 {begin = 0, features = 9} : f32[8,9]\n",
+     "widen: x is f32[8,T], wanted a tensor whose last dimension is a number"},
+    {OP_div, PADDED "%2 = div %1, %1 : i64[B,S]\n", "div: x is i64[B,S], wanted floats"},
+    {OP_sqrt, PADDED "%2 = sqrt %1 : i64[B,S]\n", "sqrt: x is i64[B,S], wanted floats"},
+    {OP_relu_gradient, X_TILES "%3 = relu_gradient %1, %2 : f32[T,8]\n", "relu_gradient: y is f32[T,8] tiles<16>, wanted f32[T,8]"},
+    {OP_tanh_gradient, PADDED "%2 = tanh_gradient %1, %1 : i64[B,S]\n", "tanh_gradient: x is i64[B,S], wanted floats"},
+    {OP_gelu_gradient, PADDED "%2 = gelu_gradient %1, %1 : i64[B,S]\n", "gelu_gradient: x is i64[B,S], wanted floats"},
+    {OP_clip_factor, SCALAR "%2 = clip_factor %1 {max_norm = 0} : f32[]\n", "clip_factor: max_norm is 0, wanted a number above 0"},
+    {OP_embedding_gradient, X "%2 = input {name = \"ids\"} : i64[B]\n %3 = embedding_gradient %1, %2 : f32[99,8]\n",
+     "embedding_gradient: ids is i64[B], wanted i64[T]"},
+    {OP_embedding_gradient, X "%2 = input {name = \"ids\"} : i64[T]\n %3 = embedding_gradient %1, %2 : f32[99,9]\n",
+     "embedding_gradient: the declared type is f32[99,9], wanted f32[V,8]"},
+    {OP_layer_norm_gradient, X_TILES NORM "%5:3 = layer_norm_gradient %2, %1, %3, %4, %4 : f32[T,8] tiles<16>, f32[8], f32[8]\n",
+     "layer_norm_gradient: dy is f32[T,8], wanted f32[T,8] tiles<16>"},
+    {OP_layer_norm_gradient, X_TILES NORM "%5:3 = layer_norm_gradient %2, %2, %4, %4, %4 : f32[T,8] tiles<16>, f32[8], f32[8]\n",
+     "layer_norm_gradient: gamma is f32[T], wanted f32[8]"},
+    {OP_dense_to_sparse, SPARSE_FIRST "%3 = state {name = \"v\"} : f32[8,5]\n %4 = dense_to_sparse %3, %1 : f32[nnz(%1)]\n",
+     "dense_to_sparse: x is f32[8,5], wanted f32[5,8]"},
+    {OP_dense_to_sparse, X "%2 = dense_to_sparse %1, %1 : f32[T]\n", "dense_to_sparse: pattern is f32[T,8], wanted pattern[N,K]"},
+    {OP_sparse_to_dense, SPARSE_FIRST "%3 = input {name = \"x\"} : f32[40]\n %4 = sparse_to_dense %3, %1 : f32[5,8]\n",
+     "sparse_to_dense: x is f32[40], wanted f32[nnz(%1)]"},
+    {OP_row_keys, "%1 = input {name = \"x\"} : i64[T]\n" OFFSETS "%3 = row_keys %2, %1, %1 : i64[T]\n",
+     "row_keys: first is i64[T], wanted i64[]"},
+    {OP_dropout, X_TILES RANDOM "%5 = dropout %2, %3, %4 {rate = 1, stream = 7} : f32[T,8] tiles<16>\n",
+     "dropout: rate is 1, wanted a number of at least 0 and below 1"},
+    {OP_dropout, X_TILES RANDOM "%5 = dropout %2, %3, %4 {rate = 0, stream = -1} : f32[T,8] tiles<16>\n",
+     "dropout: stream is -1, wanted 0 to 4294967295"},
+    {OP_dropout, X_TILES RANDOM "%5 = dropout %2, %4, %4 {rate = 0, stream = 7} : f32[T,8] tiles<16>\n",
+     "dropout: keys is i64[2], wanted i64[T]"},
+    {OP_attention,
+     X "%2 = input {name = \"o\"} : i32[B+1]\n"
+       "%3:2 = attention %1, %1, %1, %2 {heads = 2, rate = 0.1, scale = 1} : f32[T,8], f32[T,2]\n",
+     "attention: rate is 0.1 with keys absent and random absent, wanted a rate of 0 and neither, or both"},
+    {OP_attention_gradient,
+     X "%2 = input {name = \"o\"} : i32[B+1]\n %3 = input {name = \"l\"} : f32[T,2]\n"
+       "%4:3 = attention_gradient %1, %1, %1, %2, %1, %3, %3 {heads = 2, scale = 1} : f32[T,8], f32[T,8], f32[T,8]\n",
+     "attention_gradient: dcontext is f32[T,2], wanted f32[T,8]"},
+    {OP_attention_gradient,
+     X "%2 = input {name = \"o\"} : i32[B+1]\n"
+       "%3:3 = attention_gradient %1, %1, %1, %2, %1, %1, %1 {heads = 2, scale = 1} : f32[T,8], f32[T,8], f32[T,8]\n",
+     "attention_gradient: log-sum-exp is f32[T,8], wanted f32[T,2]"},
+    {OP_cross_entropy_gradient, X "%2 = input {name = \"l\"} : i64[T]\n %3 = cross_entropy_gradient %1, %2, %1 : f32[T,8]\n",
+     "cross_entropy_gradient: dloss is f32[T,8], wanted f32[]"},
+    {OP_mean_squared_error_gradient, X "%2 = mean_squared_error_gradient %1, %1, %1 : f32[T,8]\n",
+     "mean_squared_error_gradient: dloss is f32[T,8], wanted f32[]"},
+    {OP_sum_of_squares, PADDED "%2 = sum_of_squares %1 : i64[]\n", "sum_of_squares: x is i64[B,S], wanted floats"},
+    {OP_adamw, SPARSE_FIRST SCALARS "%5:3 = adamw %2, %3, %2, %2, %3, %3, %4 : f32[nnz(%1)], f32[nnz(%1)], f32[nnz(%1)]\n",
+     "adamw: g is f32[], wanted f32[nnz(%1)]"},
+    {OP_adamw, SPARSE_FIRST SCALARS "%5:3 = adamw %2, %2, %2, %2, %3, %3, %3 : f32[nnz(%1)], f32[nnz(%1)], f32[nnz(%1)]\n",
+     "adamw: step is f32[], wanted i64[]"},
+    {OP_adamw,
+     SPARSE_FIRST SCALARS "%5:3 = adamw %2, %2, %2, %2, %3, %3, %4 {beta2 = 1} : f32[nnz(%1)], f32[nnz(%1)], f32[nnz(%1)]\n",
+     "adamw: beta2 is 1, wanted a number of at least 0 and below 1"},
+    {OP_sgd, X "%2 = input {name = \"s\"} : f32[]\n %3:2 = sgd %1, %1, %1, %2, %2 {weight_decay = -1} : f32[T,8], f32[T,8]\n",
+     "sgd: weight_decay is -1, wanted a number of at least 0"},
 };
 
 static void errors_say_what_was_found_and_wanted(void **unused) {

@@ -1,0 +1,105 @@
+/*
+ * What a training step does with gradients: the sum of squares for their norm, and the updates of parameters.
+ *
+ * adamw, with g the scaled gradient and t the step (spec of the method: prune once for all, section 4):
+ *   m' = b1 m + (1 - b1) g,  v' = b2 v + (1 - b2) g^2
+ *   torch:  p' = p - lr wd p - lr / (1 - b1^t) * m' / (sqrt(v') / sqrt(1 - b2^t) + eps)
+ *   hf:     q = p - lr sqrt(1 - b2^t) / (1 - b1^t) * m' / (sqrt(v') + eps),  p' = q - lr wd q
+ * sgd, as PyTorch's: d = g + wd p;  u' = momentum u + d;  p' = p - lr (d + momentum u' with Nesterov, u' without). A velocity that
+ * starts at 0 gives PyTorch's first step. Without momentum u' = d.
+ * A parameter that is 0 with gradient and moments 0 stays exactly 0.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "ir/ops/operands.h"
+
+pofac_status infer_sum_of_squares(ir_infer *in) {
+    TRY(want_float(in, in->input[0], "x"));
+    return infer_result(in, 0, type_tensor(in->context, in->input[0]->dtype, 0, NULL));
+}
+
+pofac_status eval_sum_of_squares(const ir_eval *e) {
+    double sum = 0;
+    for (int64_t i = 0; i < tensor_elements(e->input[0]); i++) sum += tensor_get(e->input[0], i) * tensor_get(e->input[0], i);
+    tensor_set(e->result[0], 0, sum);
+    return POFAC_OK;
+}
+
+/* Input 0 and the n - 1 that follow are of one type; then come scalars of its dtype. */
+static pofac_status want_update(const ir_infer *in, const char *const *names, uint32_t n, uint32_t n_scalars) {
+    const ir_type *p = in->input[0], *scalar;
+    TRY(want_float(in, p, names[0]));
+    scalar = type_tensor(in->context, p->dtype, 0, NULL);
+    for (uint32_t i = 1; i < n + n_scalars; i++) TRY(want_type(in, in->input[i], names[i], i < n ? p : scalar));
+    return POFAC_OK;
+}
+
+static pofac_status want_share(const ir_infer *in, const char *name) {
+    const double share = node_float(in->node, name);
+    if (share >= 0 && share < 1) return POFAC_OK;
+    return infer_error(in, "%s is %g, wanted a number of at least 0 and below 1", name, share);
+}
+
+static pofac_status want_not_negative(const ir_infer *in, const char *name) {
+    const double number = node_float(in->node, name);
+    if (number >= 0 && number < INFINITY) return POFAC_OK;
+    return infer_error(in, "%s is %g, wanted a number of at least 0", name, number);
+}
+
+pofac_status infer_adamw(ir_infer *in) {
+    static const char *const names[] = {"p", "g", "m", "v", "the learning rate", "scale"};
+    TRY(want_update(in, names, 4, 2));
+    TRY(want_type(in, in->input[6], "step", type_tensor(in->context, IR_I64, 0, NULL)));
+    TRY(want_share(in, "beta1"));
+    TRY(want_share(in, "beta2"));
+    TRY(want_not_negative(in, "eps"));
+    TRY(want_not_negative(in, "weight_decay"));
+    for (uint32_t r = 0; r < 3; r++) TRY(infer_result(in, r, in->input[0]));
+    return POFAC_OK;
+}
+
+pofac_status eval_adamw(const ir_eval *e) {
+    const double b1 = node_float(e->node, "beta1"), b2 = node_float(e->node, "beta2"), eps = node_float(e->node, "eps");
+    const double lr = tensor_get(e->input[4], 0), scale = tensor_get(e->input[5], 0),
+                 decay = lr * node_float(e->node, "weight_decay");
+    const int64_t step = tensor_get_int(e->input[6], 0);
+    const bool hf = strcmp(node_string(e->node, "form"), "hf") == 0;
+    if (step < 1) return eval_error(e, "step is %" PRId64 ", wanted at least 1", step);
+    const double correction1 = 1 - pow(b1, (double)step), correction2 = sqrt(1 - pow(b2, (double)step));
+    for (int64_t i = 0; i < tensor_elements(e->input[0]); i++) {
+        const double g = scale * tensor_get(e->input[1], i);
+        const double m = b1 * tensor_get(e->input[2], i) + (1 - b1) * g, v = b2 * tensor_get(e->input[3], i) + (1 - b2) * g * g;
+        double p = tensor_get(e->input[0], i);
+        if (!hf) p -= decay * p;
+        p -= hf ? lr * correction2 / correction1 * m / (sqrt(v) + eps) : lr / correction1 * m / (sqrt(v) / correction2 + eps);
+        if (hf) p -= decay * p;
+        tensor_set(e->result[0], i, p);
+        tensor_set(e->result[1], i, m);
+        tensor_set(e->result[2], i, v);
+    }
+    return POFAC_OK;
+}
+
+pofac_status infer_sgd(ir_infer *in) {
+    static const char *const names[] = {"p", "g", "u", "the learning rate", "scale"};
+    TRY(want_update(in, names, 3, 2));
+    TRY(want_share(in, "momentum"));
+    TRY(want_not_negative(in, "weight_decay"));
+    for (uint32_t r = 0; r < 2; r++) TRY(infer_result(in, r, in->input[0]));
+    return POFAC_OK;
+}
+
+pofac_status eval_sgd(const ir_eval *e) {
+    const double momentum = node_float(e->node, "momentum"), decay = node_float(e->node, "weight_decay");
+    const double lr = tensor_get(e->input[3], 0), scale = tensor_get(e->input[4], 0);
+    const bool nesterov = node_int(e->node, "nesterov") != 0;
+    for (int64_t i = 0; i < tensor_elements(e->input[0]); i++) {
+        const double p = tensor_get(e->input[0], i), d = scale * tensor_get(e->input[1], i) + decay * p;
+        const double u = momentum * tensor_get(e->input[2], i) + d;
+        tensor_set(e->result[0], i, p - lr * (nesterov ? d + momentum * u : u));
+        tensor_set(e->result[1], i, u);
+    }
+    return POFAC_OK;
+}
