@@ -315,3 +315,11 @@ void wikitext_template_render(const wikitext_template *t, const template_argumen
         return;
     }
 }
+
+void wikitext_templates_put(strbuf *out) {
+    for (size_t i = 0; i < N_ROWS; i++) {
+        strbuf_printf(out, "%-24s %zu ", rows[i].name, rows[i].args);
+        strbuf_put_json(out, rows[i].text, strlen(rows[i].text));
+        strbuf_putc(out, '\n');
+    }
+}

@@ -51,4 +51,7 @@ template_name wikitext_template_argument(const char *name, size_t bytes, size_t 
 /* Appends what a reader sees: nothing when the arguments are too few; PROSE_DROPPED stands for empty arguments. */
 void wikitext_template_render(const wikitext_template *t, const template_arguments *arguments, strbuf *out);
 
+/* Appends a line for each row of the table: the name, how many arguments it needs, what it shows. */
+void wikitext_templates_put(strbuf *out);
+
 #endif

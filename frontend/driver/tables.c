@@ -10,6 +10,7 @@
 #include "frontend/data/metrics.h"
 #include "frontend/data/segment_pairs.h"
 #include "frontend/data/tasks.h"
+#include "frontend/data/wikitext_templates.h"
 #include "frontend/model/model_spec.h"
 #include "frontend/model/xml_table.h"
 #include "ir/op.h"
@@ -117,7 +118,8 @@ static void put_names(strbuf *out) {
 
 static void put_metrics(strbuf *out) {
     for (size_t i = 0; metrics_row(i); i++)
-        strbuf_printf(out, "%-24s %-8s %s\n", metrics_row(i)->name, metric_input_name(metrics_row(i)->input), metrics_row(i)->meaning);
+        strbuf_printf(out, "%-24s %-8s %s\n", metrics_row(i)->name, metric_input_name(metrics_row(i)->input),
+                      metrics_row(i)->meaning);
 }
 
 static void put_corpora(strbuf *out) {
@@ -145,6 +147,8 @@ static const table_row rows[] = {
     {"checkpoints", "files of weights that are read", put_checkpoints},
     {"names", "how tensors' names in files become a model's", put_names},
     {"corpora", "kinds of corpora that data are made of", put_corpora},
+    {"wikitext_templates", "templates whose text is kept from wikitext: name, arguments, what a reader sees",
+     wikitext_templates_put},
     {"pair_modes", "how documents become examples for pre-training", put_pair_modes},
     {"tasks", "tasks: columns, labels, metrics and splits of their files", tasks_put},
     {"metrics", "what predictions are judged by: name, what is compared, meaning", put_metrics},

@@ -142,7 +142,7 @@ has out threads=1
 run list
 wants_status 0
 tables=$(cut -d' ' -f1 out)
-for table in ops passes pipelines dtypes packings kernels targets extensions architectures heads checkpoints names corpora pair_modes xml commands; do
+for table in ops passes pipelines dtypes packings kernels targets extensions architectures heads checkpoints names corpora wikitext_templates pair_modes xml commands; do
     grep -qx $table <<<"$tables" || fail "$last: no table $table"
 done
 for table in $tables; do

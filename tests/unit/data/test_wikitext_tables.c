@@ -11,6 +11,7 @@
 #include "frontend/data/html_entities.h"
 #include "frontend/data/wikitext.h"
 #include "frontend/data/wikitext_tags.h"
+#include "frontend/data/wikitext_templates.h"
 
 static wikitext_counts convert(const strbuf *text, strbuf *prose) {
     wikitext *w = NULL;
@@ -204,6 +205,17 @@ static void entities(void **state) {
     strbuf_free(&text);
 }
 
+static void list_of_templates(void **state) {
+    (void)state;
+    strbuf list = STRBUF_INIT;
+    wikitext_templates_put(&list);
+    assert_non_null(strstr(strbuf_str(&list), "\nfrac                     2 \"$1/$2\"\n"));
+    size_t n_lines = 0;
+    for (const char *c = list.data; *c; c++) n_lines += *c == '\n';
+    assert_int_equal(n_lines, sizeof template_rows / sizeof *template_rows);
+    strbuf_free(&list);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(templates_are_in_order),
@@ -212,6 +224,7 @@ int main(void) {
         cmocka_unit_test(sections),
         cmocka_unit_test(tags),
         cmocka_unit_test(entities),
+        cmocka_unit_test(list_of_templates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
