@@ -44,7 +44,7 @@ static double correlate(const value_pair *v, size_t n) {
         yy += y * y;
         xy += x * y;
     }
-    const double r = xy / (sqrt(xx) * sqrt(yy));
+    const double r = (double)(xy / sqrtl((long double)xx * yy)); /* the product of two doubles has room in there */
     return r > 1.0 ? 1.0 : r < -1.0 ? -1.0 : r;
 }
 

@@ -29,6 +29,7 @@ pofac_status score_report_missing(const score_options *o, const id_list *missing
                                   const diag_sink *sink) {
     const diag_place place = {.file = o->predictions};
     if (missing->n == 0) return POFAC_OK;
+    if (!strbuf_ok(&missing->text)) return diag_out_of_memory(sink);
     if (o->missing == SCORE_MISSING_FAILS)
         return diag_error(
             sink, POFAC_ERR_INPUT, &place, "found no prediction for %llu of %llu %s: %s%s (--missing=zero counts them as wrong)",
@@ -41,6 +42,7 @@ pofac_status score_report_missing(const score_options *o, const id_list *missing
 pofac_status score_report_extra(const score_options *o, const id_list *extra, const char *what, const diag_sink *sink) {
     const diag_place place = {.file = o->predictions};
     if (extra->n == 0) return POFAC_OK;
+    if (!strbuf_ok(&extra->text)) return diag_out_of_memory(sink);
     if (o->extra == SCORE_EXTRA_IS_IGNORED) {
         diag_warning(sink, &place, "predictions for %llu %s that %s does not have are passed over: %s%s",
                      (unsigned long long)extra->n, what, o->data, strbuf_str(&extra->text), more(extra));
