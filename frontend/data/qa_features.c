@@ -79,6 +79,8 @@ pofac_status qa_features_begin(qa_features *f, const char *file, const squad_que
     return POFAC_OK;
 }
 
+void qa_features_forget(qa_features *f) { f->has_context = false; }
+
 pofac_status qa_features_get(qa_features *f, size_t window, const diag_sink *sink, qa_feature *out) {
     TRY(qa_windows_build(&f->windows, window, f->tokenizer, &f->question, &f->context, sink, &f->input));
     *out = (qa_feature){.input = &f->input,

@@ -44,6 +44,9 @@ void qa_features_destroy(qa_features *f); /* NULL is fine */
 POFAC_MUST_USE pofac_status qa_features_begin(qa_features *f, const char *file, const squad_question *q, const diag_sink *sink,
                                               size_t *n_windows);
 
+/* Another file follows, whose paragraphs count from 0 again. */
+void qa_features_forget(qa_features *f);
+
 /* The feature of a window, valid until the next call. */
 POFAC_MUST_USE pofac_status qa_features_get(qa_features *f, size_t window, const diag_sink *sink, qa_feature *out);
 

@@ -55,11 +55,13 @@ void squad_reader_close(squad_reader *r) {
 
 /* ---- rows that are wrong ---- */
 
-/* `FILE: error: data[1].paragraphs[2].qas[3]MESSAGE`, unless the row is to be passed over. */
+/* Is the row that is wrong passed over? Then nothing is said about it. */
+static bool passes_over(squad_reader *r) { return r->row_is_bad = r->bad_rows != SQUAD_BAD_ROWS_FAIL; }
+
+/* `FILE: error: data[1].paragraphs[2].qas[3]MESSAGE`, unless the row is passed over. */
 POFAC_PRINTF(4, 5)
 static pofac_status bad_row(squad_reader *r, level at, const diag_sink *sink, const char *format, ...) {
-    r->row_is_bad = r->bad_rows != SQUAD_BAD_ROWS_FAIL;
-    if (r->row_is_bad) return POFAC_ERR_INPUT;
+    if (passes_over(r)) return POFAC_ERR_INPUT;
     strbuf text = STRBUF_INIT;
     va_list args;
     strbuf_printf(&text, "data[%zu]", r->article_at);
@@ -79,6 +81,7 @@ static pofac_status bad_row(squad_reader *r, level at, const diag_sink *sink, co
 static pofac_status bad_value(squad_reader *r, level at, const char *inner, const json_t *value, const char *wanted,
                               const diag_sink *sink) {
     strbuf text = STRBUF_INIT;
+    if (passes_over(r)) return POFAC_ERR_INPUT;
     pofac_status status =
         bad_row(r, at, sink, "%s: found %s, wanted %s", inner, value ? json_describe(value, &text) : "nothing", wanted);
     strbuf_free(&text);
@@ -157,6 +160,7 @@ static pofac_status place_answer(squad_reader *r, const json_t *start, const cha
             return POFAC_OK;
         }
     }
+    if (passes_over(r)) return POFAC_ERR_INPUT;
     strbuf text = STRBUF_INIT;
     strbuf_put_json(&text, answer->text.text, answer->text.bytes);
     pofac_status status =

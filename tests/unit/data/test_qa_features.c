@@ -13,8 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "frontend/data/qa_features.h"
+#include "frontend/data/qa_examples.h"
 #include "ir/support/rng.h"
+#include "tests/unit/checkpoint/checkpoint_files.h"
 #include "tests/unit/fail_alloc.h"
 
 static const char vocabulary[] =
@@ -330,6 +331,64 @@ static void failing_allocations(void **state) {
     tokenizer_destroy(t);
 }
 
+/* ---- features for training ---- */
+
+/* The store has the features one after the other, of two files whose first paragraphs are different ones. */
+static void features_in_memory(void **state) {
+    static const char first[] = "{\"data\": [{\"paragraphs\": [{\"context\": \"a b ab ba a b\", \"qas\": [{\"id\": \"1\", "
+                                "\"question\": \"b\", \"answers\": "
+                                "[{\"text\": \"ab\", \"answer_start\": 4}]}]}]}]}",
+                      second[] = "{\"data\": [{\"paragraphs\": [{\"context\": \"b\", \"qas\": [{\"id\": \"2\", \"question\": \"a "
+                                 "a\", \"answers\": [{\"text\": "
+                                 "\"b\", \"answer_start\": 0}]}, {\"id\": \"3\", \"question\": \"\"}, {\"id\": 4}]}]}]}";
+    static const struct {
+        size_t n_tokens;
+        int32_t context; /* its first token */
+        double start, end;
+    } wanted[] = {{8, 4, 5, 5}, {8, 5, 4, 4}, {8, 8, 3, 3}, {6, 5, 4, 4}, {4, 5, 0, 0}};
+    tokenizer *t = make_tokenizer();
+    char a[4096], b[4096];
+    put_file(state, "a.json", first, sizeof first - 1);
+    put_file(state, "b.json", second, sizeof second - 1);
+    snprintf(a, sizeof a, "%s", file_path(state, "a.json"));
+    snprintf(b, sizeof b, "%s", file_path(state, "b.json"));
+    const char *const paths[] = {a, b};
+    const qa_examples_options o = {t, {.max_seq_length = 8, .doc_stride = 1}, SQUAD_BAD_ROWS_SKIP};
+    for (size_t n = 0;; n++) { /* the first time without a failure */
+        token_store *store;
+        qa_examples_counts counts;
+        if (n > 0) fail_alloc_after(n);
+        const pofac_status status = qa_examples_load(paths, 2, &o, NULL, &store, &counts);
+        const bool failed = n > 0 && fail_alloc_stop();
+        if (n == 0) {
+            assert_int_equal(counts.rows.questions, 3);
+            assert_int_equal(counts.rows.skipped, 1);
+            assert_int_equal(counts.features.features, sizeof wanted / sizeof *wanted);
+            const example_source source = token_store_source(store);
+            assert_int_equal(source.n_examples, sizeof wanted / sizeof *wanted);
+            assert_string_equal(source.fields[0].name, "start_positions");
+            assert_string_equal(source.fields[1].name, "end_positions");
+            for (size_t i = 0; i < source.n_examples; i++) {
+                int32_t ids[8];
+                uint8_t types[8];
+                example_buffer e = {.ids = ids, .types = types};
+                assert_int_equal(source.read(source.user, 0, i, NULL, &e), POFAC_OK);
+                const size_t context =
+                    e.types[e.n_tokens - 1] ? (size_t)((const uint8_t *)memchr(types, 1, e.n_tokens) - types) : 0;
+                if (e.n_tokens != wanted[i].n_tokens || ids[context] != wanted[i].context ||
+                    (size_t)e.values[0] != (size_t)wanted[i].start || (size_t)e.values[1] != (size_t)wanted[i].end)
+                    fail_msg("feature %zu: %zu tokens, context from %d, labels %g and %g", i, e.n_tokens, ids[context], e.values[0],
+                             e.values[1]);
+            }
+        }
+        if (status != (failed ? POFAC_ERR_RUNTIME : POFAC_OK) && !(failed && status == POFAC_ERR_INPUT)) /* jansson's */
+            fail_msg("allocation %zu fails: status %d", n, status);
+        if (status == POFAC_OK) token_store_destroy(store);
+        if (n > 0 && !failed) break;
+    }
+    tokenizer_destroy(t);
+}
+
 /* ---- SQuAD itself ---- */
 
 typedef struct shared_case {
@@ -409,8 +468,9 @@ int main(void) {
         cmocka_unit_test(questions_that_leave_no_room),
         cmocka_unit_test(messages_name_the_question),
         cmocka_unit_test(failing_allocations),
+        cmocka_unit_test(features_in_memory),
         cmocka_unit_test(squad_dev),
         cmocka_unit_test(squad_train),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, files_set_up, files_tear_down);
 }
