@@ -11,17 +11,19 @@
  * own, so that two multiply-adds a cycle need not wait for each other. Then elementwise work runs over the sums.
  *
  * The last tile may have few rows: the code for each number of vectors that hold any is a copy of its own, and the others are not
- * touched. Shapes, and how many groups and blocks there are, come from dims and header, so that layers share code.
+ * touched; one row alone goes another way through the same streams (sparse_one_token.h). Shapes, and how many groups and blocks there
+ * are, come from dims and header, so that layers share code.
  *
  * operands: x, index, values, [bias], what the expression reads, what it stores. dims: R, N, K.
  */
 #include "codegen/kernel.h"
 #include "codegen/sparse_defaults.h"
+#include "codegen/sparse_one_token.h"
 
 #define MAX_VECTORS 4     /* of x that a pass goes through */
 #define MAX_SUMS 32       /* vectors: chains, rows, vectors of x */
 #define SUMS_IN_FLIGHT 8  /* two multiply-adds a cycle times their latency of four */
-#define STREAM_AHEAD 2048 /* bytes of offsets and values that are fetched ahead where one vector of x passes */
+#define STREAM_AHEAD 8192 /* bytes of values, and half as many of offsets, that are fetched into L2 where one vector of x passes */
 
 typedef struct sparse_shape {
     int64_t N, K, W;
@@ -31,6 +33,7 @@ typedef struct sparse_shape {
     unsigned shuffled, ahead;
     bool packed_offsets;
     unsigned chains; /* of sums: alike for any number of vectors, so that a token's bits do not depend on what stands beside it */
+    bool gathers;    /* x, where a tile holds one token */
 } sparse_shape;
 
 /* The product that a node is. */
@@ -69,9 +72,8 @@ static unsigned choose_vectors(const cg_target *t, int64_t rows) {
 static unsigned choose_chains(const cg_target *t, const sparse_shape *s) {
     const sparse_layout *l = &s->layout;
     const unsigned places = l->kind == SPARSE_N_M ? l->keep : 1;
-    /* without multiply-adds an entry takes as long as its sum, and products want the registers; with one vector an entry's loads
-     * take a cycle */
-    const unsigned in_flight = t->has_fma && s->vectors > 1 ? SUMS_IN_FLIGHT : SUMS_IN_FLIGHT / 2;
+    /* without multiply-adds an entry takes as long as its sum, and products want the registers */
+    const unsigned in_flight = t->has_fma ? SUMS_IN_FLIGHT : SUMS_IN_FLIGHT / 2;
     unsigned chains = 1;
     for (bool divides = true; divides && chains * l->block_rows * s->vectors < in_flight;) {
         for (unsigned v = 1; v <= s->vectors; v++)
@@ -87,7 +89,7 @@ static bool choose_shape(const cg_kernel *k, const cg_target *t, const sparse_pr
     const int64_t kind = SPARSE_STREAM + kernel_option(k, "layout", 0), R = kernel_option(k, "block_rows", 1),
                   C = kernel_option(k, "block_columns", 1), keep = kernel_option(k, "keep", 0), of = kernel_option(k, "of", 0);
     int64_t k_block = kernel_option(k, "k_block", sparse_default_k_block(s->W, s->K)),
-            rows = kernel_option(k, "rows", sparse_default_rows(s->N)), multiple = kind == SPARSE_N_M ? of : C;
+            rows = kernel_option(k, "rows", sparse_default_rows(s->W, s->N)), multiple = kind == SPARSE_N_M ? of : C;
     const bool is_n_m = kind == SPARSE_N_M;
     if (kernel_option(k, "tile", s->W) != s->W || (is_n_m != (keep > 0 && of > 0)) || keep > of || (keep > 0) != (of > 0))
         return false;
@@ -116,6 +118,7 @@ static bool choose_shape(const cg_kernel *k, const cg_target *t, const sparse_pr
     s->ahead = (unsigned)kernel_option(k, "ahead", sparse_default_ahead(t));
     if (s->vectors == 0) return false;
     s->chains = choose_chains(t, s);
+    s->gathers = kind == SPARSE_STREAM && sparse_can_gather(t, s->chains, s->W) && kernel_option(k, "one_token", 1) == 1;
     return true;
 }
 
@@ -156,6 +159,7 @@ bool describe_sparse_linear(const cg_group *g, const cg_target *target, cg_kerne
     kernel_set(k, "packed_offsets", s.packed_offsets);
     kernel_set(k, "ahead", s.ahead);
     kernel_set(k, "chains", s.chains);
+    kernel_set(k, "gathers", s.gathers);
     kernel_set(k, "bias", p.bias != IR_NO_VALUE);
     kernel_computed(k, n->first_result);
     if (!kernel_express(k, g, 1, y) || k->expression.n_stores == 0) return false;
@@ -174,7 +178,8 @@ bool describe_sparse_linear(const cg_group *g, const cg_target *target, cg_kerne
     k->work_per_unit = s.W;
     k->work = kernel_scaled(dim_add(R, s.W - 1), n_groups, 0, &ok);
     kernel_by_block(k, R, s.W, n_groups);
-    k->scratch_bytes = dim_const(in_place ? 0 : 4 * s.layout.row_group * s.W);
+    k->scratch_bytes =
+        dim_const((in_place ? 0 : 4 * s.layout.row_group * s.W) + (s.gathers ? sparse_one_token_bytes(&s.layout) : 0));
     ir_dim products = dim_mul(R, graph_type(g->graph, p.values)->dims[0], &fits);
     k->flops = fits ? kernel_scaled(products, 2, 0, NULL) : dim_const(0);
     k->bytes = kernel_scaled(R, 4 * (s.N + s.K), 0, NULL);
@@ -185,7 +190,7 @@ typedef struct sparse_code {
     int64_t W;
     unsigned kind, R, C, keep, of; /* R and C: 1 where entries are not blocks */
     unsigned unroll, vectors, lanes, shuffled, ahead, chains;
-    bool packed_offsets;
+    bool packed_offsets, gathers;
     cg_val N, K, x, bias;
     cg_val residual; /* [ceil(R/W)][N][W] that the sums start as, or NULL */
     cg_val result;   /* where sums lie in place, [ceil(R/W)][N][W]; or NULL, and they lie in scratch */
@@ -198,8 +203,9 @@ typedef struct sparse_code {
 typedef struct sparse_pass {
     const sparse_code *code;
     unsigned vectors, chains, unroll;
-    cg_val x;    /* of the block of columns, at the first of the vectors */
-    cg_val sums; /* [row_group][W], likewise */
+    cg_val x;                    /* of the block of columns, at the first of the vectors */
+    cg_val sums;                 /* [row_group][W], likewise */
+    const sparse_one_token *one; /* or else NULL */
 } sparse_pass;
 
 /* Where a visit stands in the streams. */
@@ -307,8 +313,8 @@ static void emit_rounds(emitter *e, const sparse_pass *p, sparse_place *at, cg_v
     for (unsigned i = 0; i < n; i++) sum[i] = loop.carried[i];
     sparse_place here = {loop.carried[n], loop.carried[n + 1], moves ? loop.carried[n + 2] : at->x};
     if (p->vectors == 1 && c->kind == SPARSE_STREAM) {
-        em_prefetch_near(e, em_at_int(e, here.values, STREAM_AHEAD));
-        em_prefetch_near(e, em_at_int(e, here.offsets, STREAM_AHEAD / 2));
+        em_prefetch(e, em_at_int(e, here.values, STREAM_AHEAD));
+        em_prefetch(e, em_at_int(e, here.offsets, STREAM_AHEAD / 2));
     }
     emit_steps(e, p, &here, p->unroll, sum);
     sparse_place next = advance(e, c, &here, em_int(e, p->unroll));
@@ -382,7 +388,8 @@ static void emit_segment(emitter *e, const sparse_pass *p, cg_val number) {
     cg_val n_visits = em_load_unsigned(e, 2, em_at_int(e, bucket, offsetof(sparse_bucket, visits)));
     sparse_place at = {buckets.carried[1], buckets.carried[2], p->x};
     cg_val steps = em_div_int(e, entries, places_per_step(c)), rows = buckets.carried[0];
-    emit_bucket(e, p, &at, rows, n_visits, steps);
+    if (p->one) sparse_one_token_visits(e, p->one, rows, at.offsets, at.values, n_visits, steps);
+    else emit_bucket(e, p, &at, rows, n_visits, steps);
     sparse_place next = advance(e, c, &at, em_mul(e, steps, n_visits));
     em_loop_end(e, &buckets, (cg_val[]){em_index(e, rows, n_visits, 2), next.offsets, next.values});
 }
@@ -429,6 +436,23 @@ static void emit_pass(emitter *e, const sparse_code *c, const sparse_unit *u, un
     em_loop_end(e, &blocks, NULL);
 }
 
+/* Sums of the unit for one token in the first lane of its tile. */
+static void emit_one_token(emitter *e, const sparse_code *c, const sparse_unit *u) {
+    sparse_one_token one = {.chains = c->chains, .W = c->W};
+    const sparse_pass p = {.code = c, .one = &one};
+    sparse_one_token_place(e, &one, c->result ? em_scratch(e) : em_index(e, em_scratch(e), c->row_group, 4 * c->W), c->row_group);
+    sparse_one_token_start(e, &one, c->bias ? em_index(e, c->bias, u->row0, 4) : NULL,
+                           c->residual ? em_index(e, c->residual, u->first, 4 * c->W) : NULL, u->n_rows);
+    cg_val x = em_index(e, c->x, em_mul(e, u->tile, c->K), 4 * c->W);
+    em_loop blocks;
+    em_loop_begin(e, &blocks, em_int(e, 0), c->n_k_blocks, 1, NULL, 0);
+    cg_val k0 = em_mul(e, blocks.index, c->k_block);
+    sparse_one_token_copy(e, &one, em_index(e, x, k0, 4 * c->W), em_min(e, c->k_block, em_sub(e, c->K, k0)));
+    emit_segment(e, &p, em_add(e, em_mul(e, u->group, c->n_k_blocks), blocks.index));
+    em_loop_end(e, &blocks, NULL);
+    sparse_one_token_spread(e, &one, u->n_rows, u->sums, c->lanes);
+}
+
 /* The passes of a unit, each with the code for its number of vectors. n_vectors: of the tile that hold any row. */
 static void emit_passes(emitter *e, const sparse_code *c, const sparse_unit *u, cg_val n_vectors) {
     em_loop passes;
@@ -459,6 +483,7 @@ static void load_code(emitter *e, const cg_kernel *k, sparse_code *c) {
                        .unroll = (unsigned)kernel_get(k, "unroll"),
                        .shuffled = (unsigned)kernel_get(k, "shuffled"),
                        .packed_offsets = kernel_get(k, "packed_offsets"),
+                       .gathers = kernel_get(k, "gathers"),
                        .ahead = (unsigned)kernel_get(k, "ahead"),
                        .chains = (unsigned)kernel_get(k, "chains"),
                        .N = em_dim(e, 1),
@@ -503,7 +528,14 @@ void emit_sparse_linear(emitter *e, const cg_kernel *k) {
     u.first = em_add(e, em_mul(e, u.tile, c.N), u.row0);
     u.sums = c.result ? em_index(e, c.result, u.first, 4 * c.W) : em_scratch(e);
     cg_val live = tile_live_lanes(e, R, u.tile, c.W, c.lanes);
+    em_if is_one;
+    if (c.gathers) {
+        em_if_begin(e, &is_one, em_equal(e, em_sub(e, R, em_mul_int(e, u.tile, c.W)), em_int(e, 1)));
+        emit_one_token(e, &c, &u);
+        em_else(e, &is_one);
+    }
     emit_passes(e, &c, &u, em_div_int(e, live, c.lanes));
+    if (c.gathers) em_if_end(e, &is_one);
     emit_results(e, k, &c, &u, live);
     em_loop_end(e, &units, NULL);
 }

@@ -67,7 +67,7 @@ bool describe_sparse_weight_gradient(const cg_group *g, const cg_target *target,
     gradient_shape s = {.N = type_features(dy), .K = type_features(x), .W = x->tile};
     bool wants_dw = g->stored[n->first_result], wants_db = g->stored[n->first_result + 1], ok = true;
     s.k_block = kernel_option(k, "k_block", sparse_default_k_block(s.W, s.K));
-    s.rows = kernel_option(k, "rows", sparse_default_rows(s.N));
+    s.rows = kernel_option(k, "rows", sparse_default_rows(s.W, s.N));
     if (kernel_option(k, "tile", s.W) != s.W) return false;
     if ((s.k_block - 1) * s.W / 2 > UINT16_MAX || s.rows > UINT16_MAX || s.W > UINT16_MAX) return false;
     count_units(&s, wants_dw, wants_db);

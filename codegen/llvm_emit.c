@@ -226,13 +226,6 @@ void em_prefetch_near(emitter *e, cg_val pointer) { prefetch(e, pointer, 3); }
 
 cg_val em_load_splat(emitter *e, unsigned lanes, cg_val pointer) { return em_splat(e, lanes, load_typed(e, e->f32, pointer, 4)); }
 
-static cg_val splat_of(emitter *e, LLVMTypeRef type, unsigned lanes, cg_val scalar) {
-    cg_val first = LLVMBuildInsertElement(e->builder, LLVMGetPoison(type), scalar, LLVMConstInt(e->i32, 0, 0), "");
-    return LLVMBuildShuffleVector(e->builder, first, LLVMGetPoison(type), LLVMConstNull(LLVMVectorType(e->i32, lanes)), "");
-}
-
-cg_val em_splat(emitter *e, unsigned lanes, cg_val scalar) { return splat_of(e, em_vector_type(e, lanes), lanes, scalar); }
-
 #define MAX_LANES 64
 
 static cg_val repeat(cg_val scalar, unsigned lanes) {
@@ -243,7 +236,28 @@ static cg_val repeat(cg_val scalar, unsigned lanes) {
 
 cg_val em_const(emitter *e, unsigned lanes, double x) { return repeat(LLVMConstReal(e->f32, (double)(float)x), lanes); }
 
+cg_val em_load_first(emitter *e, unsigned lanes, cg_val pointer) {
+    return LLVMBuildInsertElement(e->builder, em_const(e, lanes, 0), load_typed(e, e->f32, pointer, 4), LLVMConstInt(e->i32, 0, 0),
+                                  "");
+}
+
+static cg_val splat_of(emitter *e, LLVMTypeRef type, unsigned lanes, cg_val scalar) {
+    cg_val first = LLVMBuildInsertElement(e->builder, LLVMGetPoison(type), scalar, LLVMConstInt(e->i32, 0, 0), "");
+    return LLVMBuildShuffleVector(e->builder, first, LLVMGetPoison(type), LLVMConstNull(LLVMVectorType(e->i32, lanes)), "");
+}
+
+cg_val em_splat(emitter *e, unsigned lanes, cg_val scalar) { return splat_of(e, em_vector_type(e, lanes), lanes, scalar); }
+
 cg_val em_const_i32(emitter *e, unsigned lanes, int32_t x) { return repeat(LLVMConstInt(e->i32, (unsigned long long)x, 1), lanes); }
+
+/* The mask of all lanes as the instruction wants it; LLVM's own gather would be taken apart for processors that it thinks slow. */
+cg_val em_gather(emitter *e, unsigned lanes, cg_val base, cg_val offsets) {
+    LLVMTypeRef small = LLVMVectorType(LLVMInt16TypeInContext(e->context), lanes), wide = LLVMVectorType(e->i32, lanes);
+    cg_val all = repeat(LLVMConstReal(e->f32, -1), lanes);
+    cg_val index = LLVMBuildZExt(e->builder, load_typed(e, small, offsets, 2), wide, "");
+    cg_val args[] = {LLVMGetUndef(em_vector_type(e, lanes)), base, index, all, LLVMConstInt(e->i8, 1, 0)};
+    return em_intrinsic(e, lanes == 8 ? "llvm.x86.avx2.gather.d.ps.256" : "llvm.x86.avx2.gather.d.ps", NULL, 0, args, 5);
+}
 
 cg_val em_load_quad(emitter *e, unsigned lanes, cg_val pointer) {
     LLVMTypeRef type = em_vector_type(e, lanes), function = LLVMFunctionType(type, &type, 1, 0);

@@ -90,7 +90,10 @@ void em_store_masked(emitter *e, cg_val value, cg_val pointer, cg_val mask,
 void em_prefetch(emitter *e, cg_val pointer);                     /* the line there into L2; any address will do */
 void em_prefetch_near(emitter *e, cg_val pointer);                /* into L1 */
 cg_val em_load_splat(emitter *e, unsigned lanes, cg_val pointer); /* one f32 in all lanes */
+cg_val em_load_first(emitter *e, unsigned lanes, cg_val pointer); /* one f32 in lane 0, zeros in the others */
 cg_val em_splat(emitter *e, unsigned lanes, cg_val scalar);
+/* The f32 at base + offset l for each lane, 4 or 8 of them; offsets: 16-bit numbers of bytes at `offsets`. AVX2 and later. */
+cg_val em_gather(emitter *e, unsigned lanes, cg_val base, cg_val offsets);
 cg_val em_const(emitter *e, unsigned lanes, double x);
 cg_val em_const_i32(emitter *e, unsigned lanes, int32_t x);
 /* Four numbers at `pointer`, repeated up to `lanes`, in a vector that the code generator cannot see through: em_quad_splat then

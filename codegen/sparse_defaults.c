@@ -6,6 +6,11 @@
 #define BLOCK_BYTES 32768 /* of activations */
 #define MOST_ROWS 768     /* 192 KB of sums at W = 64, which stay in L2 */
 
+/* Narrow tiles are for few tokens: long visits, of which one token has half as many then, and units enough for two threads. */
+#define NARROW_TILE 16
+#define NARROW_BLOCK_BYTES 49152
+#define NARROW_MOST_ROWS 384
+
 /* n cut into the fewest parts of at most `most`, all about equal. */
 static int64_t equal_parts(int64_t n, int64_t most) {
     int64_t parts = (n + most - 1) / most;
@@ -13,10 +18,11 @@ static int64_t equal_parts(int64_t n, int64_t most) {
 }
 
 int64_t sparse_default_k_block(int64_t W, int64_t K) {
-    return equal_parts(K, BLOCK_BYTES / (4 * W) > 0 ? BLOCK_BYTES / (4 * W) : 1);
+    const int64_t bytes = W <= NARROW_TILE ? NARROW_BLOCK_BYTES : BLOCK_BYTES;
+    return equal_parts(K, bytes / (4 * W) > 0 ? bytes / (4 * W) : 1);
 }
 
-int64_t sparse_default_rows(int64_t N) { return equal_parts(N, MOST_ROWS); }
+int64_t sparse_default_rows(int64_t W, int64_t N) { return equal_parts(N, W <= NARROW_TILE ? NARROW_MOST_ROWS : MOST_ROWS); }
 
 /* Code for U steps has U (U + 1) / 2 + U^2 of them in a kernel and takes as long to make (U = 8: 30 ms for four vectors, and 2 to 5 %
  * faster than U = 4, which takes 10), so that tiles which are not full get less of it. */
@@ -69,7 +75,7 @@ static bool sparse_variant(int64_t tile, int64_t N, int64_t K, const zero_struct
     sparse_layout l;
     if (!layout_candidate(structure, i, &l)) return false;
     strbuf_printf(out, "sparse_linear layout=%s tile=%lld k_block=%lld rows=%lld", sparse_layout_name((sparse_layout_kind)l.kind),
-                  (long long)tile, (long long)sparse_default_k_block(tile, K), (long long)sparse_default_rows(N));
+                  (long long)tile, (long long)sparse_default_k_block(tile, K), (long long)sparse_default_rows(tile, N));
     if (l.kind == SPARSE_BLOCKS) strbuf_printf(out, " block_rows=%u block_columns=%u", l.block_rows, l.block_columns);
     if (l.kind == SPARSE_N_M) strbuf_printf(out, " keep=%u of=%u", l.keep, l.of);
     return true;

@@ -10,7 +10,7 @@
 int64_t sparse_default_k_block(int64_t W, int64_t K);
 
 /* Rows of weight per unit of work; the groups are equal. */
-int64_t sparse_default_rows(int64_t N);
+int64_t sparse_default_rows(int64_t W, int64_t N);
 
 /* Steps per round of the inner loop where `vectors` vectors of activations pass, `most` in a full tile. kind, keep: of sparse_layout. */
 unsigned sparse_default_unroll(unsigned kind, unsigned keep, unsigned vectors, unsigned most);

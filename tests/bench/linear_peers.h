@@ -17,6 +17,7 @@
 typedef struct linear_task {
     int64_t N, K, tokens;
     const float *w, *x;
+    float *y; /* results may lie here, where those of other products lie too, between run and result; or where the library likes */
     thread_pool *pool; /* its number of threads is what a peer may use, here or in threads of its own */
 } linear_task;
 

@@ -371,6 +371,41 @@ static void sparse_linears_fold_their_loads(void **state) {
     }
 }
 
+/* Two rounds for one token: a gather each, whose offsets are widened where they are loaded, and a multiply-add with the weights in
+ * memory; nothing is loaded besides, and no vector goes to the stack. */
+static void one_token_is_gathered(void **state) {
+    (void)state;
+    static const struct {
+        const char *isa, *gather;
+        unsigned tile;
+    } cases[] = {{"avx512", "\tvgatherdps\t%ymm", 16}, {"avx512", "\tvgatherdps\t%xmm", 32}, {"avx2", "\tvgatherdps\t%xmm", 16}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[800];
+        snprintf(text, sizeof text,
+                 "graph @g (T <= 4096) {\n"
+                 "  %%1 = input {name = \"x\"} : f32[T,768] tiles<%u>\n"
+                 "  %%2 = pattern {name = \"w\"} : pattern[768,768]\n"
+                 "  %%3 = state {name = \"w\"} : f32[nnz(%%2)]\n"
+                 "  %%4 = state {name = \"b\"} : f32[768]\n"
+                 "  %%5 = linear %%1, %%3, %%4, %%2 : f32[T,768] tiles<%u>\n"
+                 "  return \"y\" = %%5\n"
+                 "}\n",
+                 cases[i].tile, cases[i].tile);
+        strbuf assembly = emit(text, cases[i].isa, CG_EMIT_ASM);
+        const span all = {assembly.data, assembly.data + assembly.size}, loop = inner_loop(assembly.data, "\tvgatherdps\t");
+        want_count(cases[i].isa, loop, cases[i].gather, 2);
+        want_count(cases[i].isa, loop, "\tvgatherdps\t", 2);
+        want_count(cases[i].isa, loop, "\tprefetch", 2);
+        if (count_lines(loop, "\tvfmadd", "(%") != 2 || count_lines(loop, "\tvpmovzxwd\t", "(%") != 2)
+            fail_msg("%s: wanted two multiply-adds and two widenings with operands in memory:\n%.*s", cases[i].isa,
+                     (int)(loop.end - loop.begin), loop.begin);
+        if (count_lines(loop, "\tmov", "(%") != 0 || count_lines(loop, "\tvmov", "(%") != 0)
+            fail_msg("%s: wanted no other loads:\n%.*s", cases[i].isa, (int)(loop.end - loop.begin), loop.begin);
+        if (count_lines(all, "mm", "(%rsp")) fail_msg("%s: a vector goes to the stack:\n%s", cases[i].isa, assembly.data);
+        strbuf_free(&assembly);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kernels_call_nothing_on_any_target),
@@ -379,6 +414,7 @@ int main(void) {
         cmocka_unit_test(linear_keeps_sums_in_registers),
         cmocka_unit_test(weight_gradients_fold_their_loads),
         cmocka_unit_test(sparse_linears_fold_their_loads),
+        cmocka_unit_test(one_token_is_gathered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

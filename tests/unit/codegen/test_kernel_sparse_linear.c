@@ -1,7 +1,7 @@
 /*
  * The sparse linear against the interpreter, on every instruction set of the machine: all layouts, generated shapes, densities from
  * nothing to everything with empty and full rows, blocks of columns and groups of rows that do not divide the matrix, any number of
- * tokens, epilogues; variants that say what is wrong; what the inner loop is made of.
+ * tokens, epilogues; one token's bits beside others; variants that say what is wrong.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +17,7 @@
 #include "codegen/target.h"
 #include "ir/support/rng.h"
 #include "ir/text.h"
+#include "runtime/session.h"
 #include "tests/unit/codegen/kernel_case.h"
 
 #define N_OF(list) (sizeof list / sizeof list[0])
@@ -169,6 +170,83 @@ static void n_of_m(void **unused) {
     }
 }
 
+/* ---- bits ---- */
+
+/* Row `row` of y, from a run of the first `tokens` rows of x. */
+static void run_row(session *s, const sparse_case *c, const ir_tensor *x, int64_t tokens, int64_t row, float *out) {
+    strbuf messages = STRBUF_INIT;
+    diag_sink sink = diag_sink_to_strbuf(&messages);
+    named_tensors inputs = {.what = "input"};
+    ir_tensor y, *some = kernel_case_reals(&inputs, "x", 2, (int64_t[]){tokens, c->K});
+    memcpy(some->data, x->data, (size_t)(tokens * c->K) * sizeof(float));
+    kernel_case_reals(&inputs, "r", 2, (int64_t[]){tokens, c->N});
+    tensor_source source = named_tensors_source(&inputs);
+    if (session_run(s, &source, &sink) != POFAC_OK || session_output(s, "y", &sink, &y) != POFAC_OK)
+        fail_msg("%s", strbuf_str(&messages));
+    memcpy(out, (const float *)y.data + row * c->N, (size_t)c->N * sizeof(float));
+    named_tensors_free(&inputs);
+    strbuf_free(&messages);
+}
+
+static void compile_session(const sparse_case *c, const char *isa, ir_context *context, thread_pool *pool,
+                            const tensor_source *state, plan **p, session **s) {
+    strbuf text = STRBUF_INIT, messages = STRBUF_INIT;
+    diag_sink sink = diag_sink_to_strbuf(&messages);
+    arena memory = ARENA_INIT;
+    cg_options options = {.cache_dir = NULL};
+    ir_module *m = NULL;
+    put_graph(&text, c);
+    if (cg_target_host(isa, &memory, &sink, &options.target) != POFAC_OK ||
+        text_parse_module(context, "test", text.data, text.size, NULL, &sink, &m) != POFAC_OK ||
+        cg_compile(m, "g", &options, &sink, p) != POFAC_OK || session_create(*p, state, pool, &sink, s) != POFAC_OK)
+        fail_msg("%s: %s", isa, strbuf_str(&messages));
+    arena_free(&memory);
+    strbuf_free(&messages);
+    strbuf_free(&text);
+}
+
+static void check_bits(const sparse_case *c, const char *isa) {
+    float alone[400], beside[400];
+    named_tensors inputs = {.what = "input"}, state = {.what = "state"};
+    ir_context *context = context_create();
+    thread_pool *pool;
+    plan *p = NULL;
+    session *s = NULL;
+    assert_int_equal(thread_pool_create(1, NULL, &pool), POFAC_OK);
+    assert_true(c->N <= (int64_t)N_OF(alone));
+    const ir_tensor *x = kernel_case_reals(&inputs, "x", 2, (int64_t[]){c->W + 2, c->K});
+    kernel_case_reals(&state, "b", 1, &c->N);
+    make_weight(&state, c);
+    const tensor_source source = named_tensors_source(&state);
+    compile_session(c, isa, context, pool, &source, &p, &s);
+    run_row(s, c, x, c->W + 1, c->W, alone);
+    run_row(s, c, x, c->W + 2, c->W, beside);
+    for (int64_t n = 0; n < c->N; n++)
+        if (memcmp(&alone[n], &beside[n], sizeof alone[n]) != 0)
+            fail_msg("%s, tiles<%d>, density %g: y[%d] is %.9g for a token alone, %.9g beside another", isa, c->W, c->density,
+                     (int)n, (double)alone[n], (double)beside[n]);
+    session_destroy(s);
+    plan_destroy(p);
+    thread_pool_destroy(pool);
+    context_destroy(context);
+    named_tensors_free(&inputs);
+    named_tensors_free(&state);
+}
+
+/* A token that stands alone in its tile has other code than one that does not, but the same bits. */
+static void bits_of_one_token(void **unused) {
+    (void)unused;
+    static const double densities[] = {0, 0.03, 0.2, 1, -1, -2};
+    for (size_t i = 0; kernel_case_isa(i); i++)
+        for (size_t d = 0; d < N_OF(densities); d++)
+            for (int W = 4; W <= 64; W *= 2) {
+                check_bits(&(sparse_case){0, 150, 301, W, densities[d], 0, 0, "sparse_linear rows=70", d % 2 ? "gelu" : "bias"},
+                           kernel_case_isa(i));
+                check_bits(&(sparse_case){0, 40, 77, W, densities[d], 0, 0, "sparse_linear k_block=20", "residual"},
+                           kernel_case_isa(i));
+            }
+}
+
 /* ---- variants ---- */
 
 static strbuf compile(const char *text, const char *isa, cg_emit_kind kind, strbuf *messages) {
@@ -254,6 +332,7 @@ int main(void) {
         cmocka_unit_test(epilogues),
         cmocka_unit_test(blocks),
         cmocka_unit_test(n_of_m),
+        cmocka_unit_test(bits_of_one_token),
         cmocka_unit_test(variants_that_are_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
