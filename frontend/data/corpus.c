@@ -381,17 +381,13 @@ static pofac_status fill(corpus *c, const diag_sink *sink, size_t *end) {
     return POFAC_OK;
 }
 
-/* Gives the first `n` bytes of the buffer to a part. */
-static pofac_status take_buffer(corpus *c, size_t n, const diag_sink *sink, corpus_part *part) {
-    strbuf rest = STRBUF_INIT;
-    if (n < c->buffer.size) strbuf_append(&rest, c->buffer.data + n, c->buffer.size - n);
-    if (!strbuf_ok(&rest)) return diag_out_of_memory(sink);
+/* Gives the first `n` bytes of the buffer to a part; the others, copied to `rest`, become the buffer. */
+static void take_buffer(corpus *c, size_t n, strbuf rest, corpus_part *part) {
     part->owned = c->buffer.data;
     part->bytes = part->owned ? part->owned : "";
     part->n_bytes = n;
     c->buffer = rest;
     c->line += count_newlines(part->bytes, n);
-    return POFAC_OK;
 }
 
 /* Ends the stream at hand. */
@@ -417,13 +413,14 @@ static pofac_status stream_part(corpus *c, const diag_sink *sink, corpus_part **
     const bool is_damaged = c->at_end && decompressor_damage(c->stream);
     if (end == 0 && (c->has_parts || c->has_lost_end || is_damaged)) return end_stream(c, sink);
     const bool is_last = c->at_end && !c->dropping && !c->has_lost_end && !is_damaged && end == c->buffer.size;
-    TRY(new_part(c, sink, out));
-    const pofac_status status = take_buffer(c, end, sink, *out);
+    strbuf rest = STRBUF_INIT;
+    if (end < c->buffer.size) strbuf_append(&rest, c->buffer.data + end, c->buffer.size - end);
+    const pofac_status status = strbuf_ok(&rest) ? new_part(c, sink, out) : diag_out_of_memory(sink);
     if (status != POFAC_OK) {
-        corpus_part_destroy(*out);
-        *out = NULL;
+        strbuf_free(&rest);
         return status;
     }
+    take_buffer(c, end, rest, *out);
     set_range(c, *out, decompressor_taken(c->stream));
     (*out)->is_last = is_last;
     return POFAC_OK;

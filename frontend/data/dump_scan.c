@@ -8,8 +8,10 @@
 #define BEGIN_BYTES (sizeof BEGIN_TAG) /* with the byte behind it */
 #define END_BYTES (sizeof END_TAG - 1)
 
+static bool ends_name(char c) { return c == '>' || c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+
 static bool begins_page(const char *tag, size_t n) {
-    return n >= BEGIN_BYTES && memcmp(tag, BEGIN_TAG, BEGIN_BYTES - 1) == 0 && memchr("> \t\r\n", tag[BEGIN_BYTES - 1], 5);
+    return n >= BEGIN_BYTES && memcmp(tag, BEGIN_TAG, BEGIN_BYTES - 1) == 0 && ends_name(tag[BEGIN_BYTES - 1]);
 }
 
 static bool ends_page(const char *tag, size_t n) { return n >= END_BYTES && memcmp(tag, END_TAG, END_BYTES) == 0; }
