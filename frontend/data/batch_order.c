@@ -71,7 +71,7 @@ static bool fits(const batch_order_options *o, uint64_t n, uint64_t longest, uin
     if (o->token_budget == 0) return true;
     if (o->form == BATCH_PACKED) return tokens <= o->token_budget;
     const uint64_t length = o->fixed_length > 0 ? o->fixed_length : longest;
-    return n <= o->token_budget / length;
+    return length == 0 || n <= o->token_budget / length;
 }
 
 static bool cut(batch_chunk *c, const batch_order_options *o) {

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char fold(char c) { return c == '_' || c == '-' ? ' ' : c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c; }
+static int fold(char c) {
+    if (c >= 'A' && c <= 'Z') return c + 'a' - 'A';
+    return c == '_' || c == '-' ? ' ' : c;
+}
 
 static bool is_like(const char *a, const char *b, size_t b_bytes) {
     size_t i = 0;

@@ -20,7 +20,14 @@ bool tag_scheme_parse(const char *name, tag_scheme *out) {
 bool tag_is_span(const char *tag) { return strcmp(tag, "O") == 0 || (*tag && strchr("BIESLUM", *tag) && tag[1] == '-' && tag[2]); }
 
 /* The prefix in the letters of BIOES. */
-static char prefix(const char *tag) { return *tag == 'L' ? 'E' : *tag == 'U' ? 'S' : *tag == 'M' ? 'I' : *tag; }
+static char prefix(const char *tag) {
+    switch (*tag) {
+    case 'L': return 'E';
+    case 'U': return 'S';
+    case 'M': return 'I';
+    default: return *tag;
+    }
+}
 
 static bool has_same_type(const char *a, const char *b) { return *a != 'O' && *b != 'O' && strcmp(a + 2, b + 2) == 0; }
 
