@@ -194,6 +194,11 @@ static bool is_initials(const char *word) {
     }
 }
 
+/* Whether a degree sign stands before `at`: the letter behind it is no initial (30 °C). */
+static bool is_degree(const line_range *l, int32_t begin, int32_t at) {
+    return at - begin >= 2 && l->text[at - 2] == 0xC2 && l->text[at - 1] == 0xB0;
+}
+
 static abbreviation_kind kind_of(const char *word) {
     const abbreviation_kind kind = find_abbreviation(word);
     return kind == ABBREVIATION_NONE && is_initials(word) ? ABBREVIATION_MAYBE : kind;
@@ -242,7 +247,7 @@ static bool goes_on(const sentence_splitter *s, const line_range *l, int32_t beg
     const int32_t n = read_word(l, begin, mark - 1, word);
     if (n == 0) return false;
     if (n <= 3 && n == mark - 1 - begin && strspn(word, "0123456789") == (size_t)n) return true;
-    if (!s->abbreviations) return false;
+    if (!s->abbreviations || is_degree(l, begin, mark - 1 - n)) return false;
     switch (kind_of(word)) {
     case ABBREVIATION_TITLE: return mark == end || !begins_with_starter(l, next);
     case ABBREVIATION_NUMBER: return mark == end && begins_with_number(l, next);

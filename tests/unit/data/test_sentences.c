@@ -126,6 +126,7 @@ static void abbreviations(void **state) {
         "1. First things first. | Then others.",
         "World War I. | The war ended.",
         "Built in 44 B.C. | It still stands.",
+        "It fell below -2 °C. | Maximum values follow.",
         "É. Zola wrote. | He was French.",
 
         "The firm (Acme Ltd.) Sold it. | The end.",
