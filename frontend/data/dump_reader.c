@@ -202,12 +202,11 @@ static void drop_seen(block_reading *b) {
     if (b->scan.limit != DUMP_NO_PAGE) b->scan.limit = b->scan.limit > n ? b->scan.limit - n : 0;
 }
 
-/* The page that is open cannot be read. */
-static void lose_page(block_reading *b, const char *reason) {
+/* The page that is open cannot be read; a message about the block that is damaged says so. */
+static void lose_page(block_reading *b) {
     if (b->scan.begin == DUMP_NO_PAGE) return;
     b->d->r->counts->pages++;
     b->d->r->counts->corrupt_pages++;
-    warn_of_page(b->d->r, NULL, reason);
     b->scan.begin = DUMP_NO_PAGE;
 }
 
@@ -258,7 +257,7 @@ static pofac_status take_block(block_reading *b, uint64_t bit) {
         TRY(bz2_mark_is_false(&b->file, bit, b->d->r->sink, &is_false));
     }
     if (!b->is_damaged || is_false) return POFAC_OK;
-    lose_page(b, "the bzip2 file is damaged there");
+    lose_page(b);
     b->scan.at = b->bytes.size;
     drop_seen(b);
     return report_block(b, bit, state);
@@ -306,7 +305,7 @@ static pofac_status finish_page(block_reading *b) {
         bz2_block_state state = BZ2_BLOCK_DAMAGED;
         if (find_block(b, &mark)) TRY(bz2_block_decode(&b->file, mark.bit, b->d->r->sink, &b->bytes, &b->from, &state));
         if (state == BZ2_BLOCK_DAMAGED || state == BZ2_BLOCK_CUT) {
-            lose_page(b, "the bzip2 file is damaged or ends there");
+            lose_page(b);
             break;
         }
         TRY(take_pages(b, &stops));
