@@ -116,6 +116,17 @@ static void all_files_load(void **state) {
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) check_file(shared, &files[i]);
 }
 
+/* Every task of GLUE, which are those that say what their labels or scores are, has files here. */
+static void every_task_has_files(void **state) {
+    (void)state;
+    const task_info *task;
+    for (size_t i = 0; (task = task_row(i)); i++) {
+        bool found = !*task->labels && !(task->kind == TASK_REGRESSION && task->low == 0);
+        for (size_t k = 0; k < sizeof files / sizeof *files; k++) found = found || strcmp(files[k].task, task->name) == 0;
+        if (!found) fail_msg("task %s: no file is read", task->name);
+    }
+}
+
 /* QQP's rows with invalid UTF-8 are an error with their line when nobody asks for them to be skipped. */
 static void invalid_utf8_has_its_line(void **state) {
     (void)state;
@@ -208,6 +219,7 @@ static void tokens_equal_the_reference(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_files_load),
+        cmocka_unit_test(every_task_has_files),
         cmocka_unit_test(invalid_utf8_has_its_line),
         cmocka_unit_test(tokens_equal_the_reference),
     };

@@ -57,6 +57,29 @@ static void official_layouts(void **state) {
     EXPECT("mrpc", "a.tsv", "index\t#1 ID\t#2 ID\t#1 String\t#2 String\n0\t7\t8\tA\tB\n", "2 A | B -> -\n");
 }
 
+/* Every row of TASK_LAYOUT: a line without a header, with what belongs there in each place. */
+static void every_layout(void **state) {
+    const task_info *task;
+    const task_layout *layout;
+    for (size_t i = 0; (task = task_row(i)); i++)
+        for (size_t k = 0; (layout = task_layout_row(task, k)); k++) {
+            strbuf line = STRBUF_INIT, wanted = STRBUF_INIT;
+            const char *label = task->kind == TASK_REGRESSION || *task->labels ? "1" : "cat";
+            for (int c = 0; c < (int)layout->n_columns; c++)
+                strbuf_printf(&line, "%s%s", c ? "\t" : "",
+                              c == layout->place[TASK_TEXT_A]   ? "first"
+                              : c == layout->place[TASK_TEXT_B] ? "second"
+                              : c == layout->place[TASK_LABEL]  ? label
+                                                                : "other");
+            strbuf_puts(&line, "\n");
+            strbuf_printf(&wanted, "1 first%s -> %s\n", layout->place[TASK_TEXT_B] < 0 ? "" : " | second",
+                          layout->place[TASK_LABEL] < 0 ? "-" : label);
+            expect_task(state, "a.tsv", line.data, line.size, (task_reader_options){.task = task}, strbuf_str(&wanted));
+            strbuf_free(&line);
+            strbuf_free(&wanted);
+        }
+}
+
 static void line_ends_and_blank_lines(void **state) {
     EXPECT("sst2", "a.tsv", "", "");
     EXPECT("sst2", "a.tsv", "\n\n", "");
@@ -335,6 +358,7 @@ static void failing_reads(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(official_layouts),
+        cmocka_unit_test(every_layout),
         cmocka_unit_test(line_ends_and_blank_lines),
         cmocka_unit_test(comma_separated),
         cmocka_unit_test(json_lines),
