@@ -192,9 +192,9 @@ static void put_unit(strbuf *out, template_text unit) {
 /* {{convert|5|km}}, {{convert|5|-|10|km}}, {{convert|6|ft|2|in}}: the original value; the converted one is not in the text. */
 static void render_convert(const template_arguments *a, strbuf *out) {
     static const name_pair ranges[] = {
-        {"-", "–"},   {"–", "–"},     {"to", " to "}, {"and", " and "}, {"or", " or "}, {"to about", " to about "},
-        {"x", " × "}, {"×", " × "},   {"*", " × "},   {"by", " by "},   {"+/-", " ± "}, {"±", " ± "},
-        {"+", " + "}, {"to(-)", "–"}, {"&", " & "}};
+        {"-", "–"},   {"–", "–"},        {"to", " to "},      {"and", " and "}, {"or", " or "},    {"to about", " to about "},
+        {"x", " × "}, {"×", " × "},      {"*", " × "},        {"by", " by "},   {"+/-", " ± "},    {"±", " ± "},
+        {"+", " + "}, {"to(-)", " to "}, {"and(-)", " and "}, {"xx", " × "},    {"by(x)", " by "}, {"&", " & "}};
     size_t i = 0;
     put_number(out, argument(a, i++));
     for (const char *range; i + 1 < a->n_positional; i += 2) {

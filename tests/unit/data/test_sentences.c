@@ -11,6 +11,7 @@
 
 #include "frontend/data/sentences.h"
 #include "ir/support/strbuf.h"
+#include "tests/unit/fail_alloc.h"
 
 typedef struct found_sentences {
     const char *text;
@@ -272,11 +273,25 @@ static void rows(void **state) {
     sentence_splitter_destroy(s);
 }
 
+static void failing_allocations(void **state) {
+    (void)state;
+    for (size_t n = 1;; n++) { /* of the splitter itself: ICU's own allocations are in its shared library */
+        sentence_splitter *s = NULL;
+        fail_alloc_after(n);
+        const pofac_status status = sentence_splitter_create(NULL, NULL, &s);
+        const bool failed = fail_alloc_stop();
+        assert_int_equal(status, failed ? POFAC_ERR_RUNTIME : POFAC_OK);
+        assert_true((s == NULL) == failed);
+        sentence_splitter_destroy(s);
+        if (!failed) break;
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_sentences), cmocka_unit_test(abbreviations),  cmocka_unit_test(lines_and_white_space),
         cmocka_unit_test(locales),         cmocka_unit_test(callback_stops), cmocka_unit_test(generated_texts),
-        cmocka_unit_test(long_texts),      cmocka_unit_test(rows),
+        cmocka_unit_test(long_texts),      cmocka_unit_test(rows),           cmocka_unit_test(failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -143,6 +143,7 @@ static void templates(void **state) {
         {"{{Infobox\n| a = {{b|{{c}}}}\n| d = [[e|f]]\n}}\n'''Text''' {{citation needed|date=May}}.", "Text.\n"},
         {"{{convert|5|km}}, {{Convert|1300|mi|km|abbr=on}}", "5 km, 1,300 mi\n"},
         {"{{convert|5|-|10|sqmi|km2}} {{convert|2|to|3|C|F}} {{cvt|3|x|4|x|5|ft|m|0}}", "5–10 sq mi 2 to 3 °C 3 × 4 × 5 ft\n"},
+        {"{{convert|60|and(-)|80|kg|lb}} {{convert|6|to(-)|7|ft}} {{convert|9|+/-|1|m}}", "60 and 80 kg 6 to 7 ft 9 ± 1 m\n"},
         {"{{convert|6|ft|2|in|cm}} {{convert|22.5|e6acre}} {{convert|20|m|0}}", "6 ft 2 in 22.5 million acre 20 m\n"},
         {"{{lang|fr|texte}} {{lang-fr|''mot''}} {{Lang-xx|y}} {{langx|de|Wort}}", "texte French: mot y German: Wort\n"},
         {"{{nowrap|a b}} {{nowrap|1=x=y}} {{small|{{nowrap|z}}}}", "a b x=y z\n"},
