@@ -49,11 +49,14 @@ typedef struct builder {
     const model_graph_options *options;
     const char *base; /* "bert." or "distilbert." */
     ir_dim sequences, length, rows;
-    ir_dim predictions; /* M, with chosen_rows */
-    ir_value mask;      /* i64 [B,S] */
-    ir_value keep;      /* i64 [R] */
-    ir_value offsets;   /* i32 [B+1] */
-    ir_value chosen;    /* i64 [M], of chosen_rows once the head has asked for them */
+    ir_dim predictions;    /* M, with chosen_rows */
+    ir_value mask;         /* i64 [B,S] */
+    ir_value keep;         /* i64 [R] */
+    ir_value offsets;      /* i32 [B+1] */
+    ir_value chosen;       /* i64 [M], of chosen_rows once the head has asked for them */
+    ir_value loss;         /* of training: the sum of the terms so far */
+    ir_value keys, random; /* of dropout: i64 [R], i64 [2] */
+    int64_t n_streams;     /* places of dropout so far */
 } builder;
 
 static const ir_type *matrix(const builder *b, int64_t rows, int64_t columns) {
@@ -122,13 +125,36 @@ static ir_value activation(builder *b, ir_value x) {
     return node_add(b->g, OP_gelu, &x, 1, &form, 1, NULL);
 }
 
+/* ---- dropout ---- */
+
+/* Keys of the padded rows, and the numbers of the step. */
+static void begin_dropout(builder *b, ir_value ids) {
+    const ir_dim two = dim_const(2);
+    if (!b->options->dropout) return;
+    const ir_value first = build_leaf(b->g, OP_input, "first_example", type_tensor(b->c, IR_I64, 0, NULL));
+    const ir_value inputs[] = {b->offsets, ids, first};
+    b->random = build_leaf(b->g, OP_input, "random", type_tensor(b->c, IR_I64, 1, &two));
+    b->keys = node_add(b->g, OP_row_keys, inputs, 3, NULL, 0, NULL);
+}
+
+/* `x` has a row for each key. */
+static ir_value dropout(builder *b, ir_value x, ir_value keys, double rate) {
+    const ir_value inputs[] = {x, keys, b->random};
+    const ir_attr attrs[] = {attr_float("rate", rate), attr_int("stream", b->n_streams)};
+    if (!b->options->dropout) return x;
+    b->n_streams++; /* whatever the rate: the others keep their numbers */
+    return rate > 0 ? node_add(b->g, OP_dropout, inputs, 3, attrs, 2, NULL) : x;
+}
+
 /* ---- embeddings ---- */
 
-static ir_value embedding(builder *b, const char *table, int64_t rows, ir_value ids) {
+/* `padding`: the id whose row the lookup does not train; -1: none. */
+static ir_value embedding(builder *b, const char *table, int64_t rows, ir_value ids, int64_t padding) {
     name_text prefix = join(b->base, "embeddings.");
     enter(b, prefix.text, table);
-    return build_binary(b->g, OP_embedding,
-                        parameter(b, prefix.text, join(table, ".weight").text, matrix(b, rows, b->spec->hidden_size)), ids);
+    const ir_value inputs[] = {parameter(b, prefix.text, join(table, ".weight").text, matrix(b, rows, b->spec->hidden_size)), ids};
+    const ir_attr attr = attr_int("padding_id", b->options->training ? padding : -1);
+    return node_add(b->g, OP_embedding, inputs, 2, &attr, 1, NULL);
 }
 
 static ir_value embeddings(builder *b) {
@@ -139,19 +165,22 @@ static ir_value embeddings(builder *b) {
     b->offsets = build_unary(b->g, OP_padded_offsets, b->mask);
     if (b->options->from_embedding_output) {
         ir_value x = build_leaf(b->g, OP_input, "embedding_output", per_token(b, IR_F32, s->hidden_size));
+        begin_dropout(b, b->keep);
         return reshape(b, x, type_tensor(b->c, IR_F32, 2, dims));
     }
     ir_value ids = rows_of(b, build_leaf(b->g, OP_input, "input_ids", per_token(b, IR_I64, 0)));
     ir_value places = build_binary(b->g, OP_row_positions, b->offsets, ids);
-    ir_value sum = embedding(b, "word_embeddings", s->vocab_size, ids);
-    ir_value position = embedding(b, "position_embeddings", s->max_position_embeddings, places);
+    begin_dropout(b, ids);
+    ir_value sum = embedding(b, "word_embeddings", s->vocab_size, ids, s->pad_token_id);
+    ir_value position = embedding(b, "position_embeddings", s->max_position_embeddings, places, -1);
     if (s->arch == MODEL_BERT && s->type_vocab_size > 0) {
         graph_set_scope(b->g, "embeddings.token_type_embeddings");
         ir_value types = rows_of(b, build_leaf(b->g, OP_input, "token_type_ids", per_token(b, IR_I64, 0)));
-        sum = build_binary(b->g, OP_add, sum, embedding(b, "token_type_embeddings", s->type_vocab_size, types));
+        sum = build_binary(b->g, OP_add, sum, embedding(b, "token_type_embeddings", s->type_vocab_size, types, -1));
     }
     sum = build_binary(b->g, OP_add, sum, position);
-    return layer_norm(b, join(b->base, "embeddings.").text, "LayerNorm", sum);
+    sum = layer_norm(b, join(b->base, "embeddings.").text, "LayerNorm", sum);
+    return dropout(b, sum, b->keys, s->hidden_dropout_prob);
 }
 
 /* ---- encoder ---- */
@@ -177,14 +206,19 @@ static ir_value encoder_layer(builder *b, int64_t index, ir_value x) {
     ir_value q = linear(b, prefix, n->query, x, e, e), k = linear(b, prefix, n->key, x, e, e),
              v = linear(b, prefix, n->value, x, e, e);
     enter(b, prefix, n->attention);
-    ir_value inputs[] = {q, k, v, b->offsets, b->keep};
+    const double rate = b->options->dropout ? s->attention_probs_dropout_prob : 0;
+    ir_value inputs[] = {q, k, v, b->offsets, b->keep, IR_NO_VALUE, b->keys, b->random};
     ir_attr attrs[] = {attr_int("heads", s->num_attention_heads),
-                       attr_float("scale", 1.0 / sqrt((double)e / (double)s->num_attention_heads))};
-    ir_value context = node_add(b->g, OP_attention, inputs, 5, attrs, 2, NULL);
-    ir_value attended = linear(b, prefix, n->attended, context, e, e);
+                       attr_float("scale", 1.0 / sqrt((double)e / (double)s->num_attention_heads)), attr_float("rate", rate),
+                       attr_int("stream", rate > 0 ? b->n_streams : 0)};
+    b->n_streams += b->options->dropout;
+    ir_value context = node_add(b->g, OP_attention, inputs, rate > 0 ? 8 : 5, attrs, 4, NULL);
+    /* DistilBERT drops nothing of the attention's output (spec: prune-once-for-all.md, section 5) */
+    const double after_attention = s->arch == MODEL_BERT ? s->hidden_dropout_prob : 0;
+    ir_value attended = dropout(b, linear(b, prefix, n->attended, context, e, e), b->keys, after_attention);
     x = layer_norm(b, prefix, n->attended_norm, build_binary(b->g, OP_add, attended, x));
     ir_value up = activation(b, linear(b, prefix, n->up, x, f, e));
-    ir_value down = linear(b, prefix, n->down, up, e, f);
+    ir_value down = dropout(b, linear(b, prefix, n->down, up, e, f), b->keys, s->hidden_dropout_prob);
     return layer_norm(b, prefix, n->out_norm, build_binary(b->g, OP_add, down, x));
 }
 
@@ -192,8 +226,21 @@ static ir_value encoder_layer(builder *b, int64_t index, ir_value x) {
 
 static ir_value cross_entropy(builder *b, ir_value logits, ir_value labels, ir_value keep, const char *how) {
     ir_value inputs[] = {logits, labels, keep};
-    ir_attr attr = attr_enum("labels", how);
-    return node_add(b->g, OP_cross_entropy, inputs, 3, &attr, 1, NULL);
+    ir_attr attrs[] = {attr_enum("labels", how), attr_enum("reduction", b->options->training ? "sum" : "mean")};
+    return node_add(b->g, OP_cross_entropy, inputs, 3, attrs, 2, NULL);
+}
+
+/* The output loss.LABELS. In training that is the sum over rows times the input scale.LABELS, and the terms with their factors add up
+ * to the output loss. */
+static void add_loss(builder *b, const char *labels, double factor, ir_value term) {
+    if (b->options->training) {
+        const ir_value scale = build_leaf(b->g, OP_input, join("scale.", labels).text, type_tensor(b->c, IR_F32, 0, NULL));
+        term = build_binary(b->g, OP_mul, term, scale);
+    }
+    graph_add_output(b->g, join("loss.", labels).text, term);
+    if (!b->options->training) return;
+    if (factor != 1) term = build_binary(b->g, OP_mul, term, build_scalar(b->g, IR_F32, factor));
+    b->loss = b->loss == IR_NO_VALUE ? term : build_binary(b->g, OP_add, b->loss, term);
 }
 
 static ir_value first_tokens(builder *b, ir_value x) {
@@ -238,7 +285,7 @@ static void language_model_head(builder *b, ir_value x) {
     if (!b->options->with_loss) return;
     enter(b, "loss", "");
     ir_value labels = predicted_rows(b, rows_of(b, build_leaf(b->g, OP_input, "labels", per_token(b, IR_I64, 0))));
-    graph_add_output(b->g, "loss.labels", cross_entropy(b, logits, labels, IR_NO_VALUE, "ignore"));
+    add_loss(b, "labels", 1, cross_entropy(b, logits, labels, IR_NO_VALUE, "ignore"));
 }
 
 static void pretraining_head(builder *b, ir_value x) {
@@ -250,7 +297,7 @@ static void pretraining_head(builder *b, ir_value x) {
     if (!b->options->with_loss) return;
     enter(b, "loss", "");
     ir_value labels = build_leaf(b->g, OP_input, "next_sentence_label", per_sequence(b, IR_I64));
-    graph_add_output(b->g, "loss.next_sentence_label", cross_entropy(b, logits, labels, IR_NO_VALUE, "ignore"));
+    add_loss(b, "next_sentence_label", 1, cross_entropy(b, logits, labels, IR_NO_VALUE, "ignore"));
 }
 
 static void sequence_head(builder *b, ir_value x) {
@@ -258,37 +305,42 @@ static void sequence_head(builder *b, ir_value x) {
     int64_t e = s->hidden_size, n = s->num_labels;
     ir_value pooled = s->arch == MODEL_BERT ? pooler(b, x)
                                             : build_unary(b->g, OP_relu, linear(b, "", "pre_classifier", first_tokens(b, x), e, e));
+    if (b->options->dropout) {
+        const ir_value keys = first_tokens(b, b->keys);
+        pooled = dropout(b, pooled, keys, s->classifier_dropout);
+    }
     ir_value logits = linear(b, "", "classifier", pooled, n, e);
     graph_add_output(b->g, "logits", logits);
     if (!b->options->with_loss) return;
     enter(b, "loss", "");
     if (!s->regression) {
         ir_value labels = build_leaf(b->g, OP_input, "labels", per_sequence(b, IR_I64));
-        graph_add_output(b->g, "loss.labels", cross_entropy(b, logits, labels, IR_NO_VALUE, "ignore"));
+        add_loss(b, "labels", 1, cross_entropy(b, logits, labels, IR_NO_VALUE, "ignore"));
         return;
     }
     ir_dim dims[2] = {b->sequences, dim_const(n)};
     const ir_type *type = n == 1 ? per_sequence(b, IR_F32) : type_tensor(b->c, IR_F32, 2, dims);
     ir_value labels = build_leaf(b->g, OP_input, "labels", type);
     if (n == 1) logits = reshape(b, logits, type);
-    graph_add_output(b->g, "loss.labels", build_binary(b->g, OP_mean_squared_error, logits, labels));
+    add_loss(b, "labels", 1, build_binary(b->g, OP_mean_squared_error, logits, labels));
 }
 
 static void token_head(builder *b, ir_value x) {
     const model_spec *s = b->spec;
+    x = dropout(b, x, b->keys, s->classifier_dropout);
     ir_value logits = linear(b, "", "classifier", x, s->num_labels, s->hidden_size);
     output_tokens(b, "logits", logits, s->num_labels);
     if (!b->options->with_loss) return;
     enter(b, "loss", "");
     ir_value labels = rows_of(b, build_leaf(b->g, OP_input, "labels", per_token(b, IR_I64, 0)));
-    graph_add_output(b->g, "loss.labels", cross_entropy(b, logits, labels, IR_NO_VALUE, "ignore"));
+    add_loss(b, "labels", 1, cross_entropy(b, logits, labels, IR_NO_VALUE, "ignore"));
 }
 
 static void answer_head(builder *b, ir_value x) {
     static const struct {
-        const char *logits, *labels, *loss;
-    } ends[2] = {{"start_logits", "start_positions", "loss.start_positions"},
-                 {"end_logits", "end_positions", "loss.end_positions"}};
+        const char *logits, *labels;
+    } ends[2] = {{"start_logits", "start_positions"}, {"end_logits", "end_positions"}};
+    x = dropout(b, x, b->keys, b->spec->arch == MODEL_BERT ? 0 : b->spec->qa_dropout);
     ir_value both = linear(b, "", "qa_outputs", x, 2, b->spec->hidden_size);
     for (int i = 0; i < 2; i++) {
         ir_attr attrs[] = {attr_int("begin", i), attr_int("end", i + 1)};
@@ -298,8 +350,8 @@ static void answer_head(builder *b, ir_value x) {
         if (!b->options->with_loss) continue;
         enter(b, "loss", "");
         ir_value labels = build_leaf(b->g, OP_input, ends[i].labels, per_sequence(b, IR_I64));
-        graph_add_output(b->g, ends[i].loss,
-                         cross_entropy(b, logits, labels, b->options->mask_padded_logits ? b->mask : IR_NO_VALUE, "clamp"));
+        add_loss(b, ends[i].labels, 0.5,
+                 cross_entropy(b, logits, labels, b->options->mask_padded_logits ? b->mask : IR_NO_VALUE, "clamp"));
     }
 }
 
@@ -342,5 +394,6 @@ pofac_status model_graph_build(ir_module *m, const char *name, const model_spec 
     if (options->hidden_states) output_tokens(&b, last, x, spec->hidden_size);
     if (options->last_hidden_state || spec->head == HEAD_NONE) output_tokens(&b, "last_hidden_state", x, spec->hidden_size);
     add_head(&b, x);
+    if (b.loss != IR_NO_VALUE) graph_add_output(b.g, "loss", b.loss);
     return graph_finish(b.g);
 }

@@ -9,8 +9,12 @@
  *             with_loss: labels i64 [B,S] (MLM, tokens) or [B] (sequences; f32 [B] for a regression), next_sentence_label i64 [B],
  *             start_positions, end_positions i64 [B]
  *             chosen_rows, heads pretraining and masked-lm: prediction_rows i64 [M], rows of the padded batch (sequence * S + token) that its mask keeps
+ *             training: scale.LABELS f32 [] for each labels tensor: 1 / the number of rows that count in the whole step (for a
+ *             regression: this run's share of the step's elements), so that runs of a step add up to the step's mean
+ *             dropout: random i64 [2], seed and step; first_example i64 [], the number of the first sequence within the step
  *   outputs   prediction_logits [B,S,V] (chosen_rows: [M,V]), seq_relationship_logits [B,2]; logits [B,num_labels] or [B,S,num_labels]; start_logits, end_logits [B,S];
- *             last_hidden_state [B,S,E], pooler_output [B,E] (head none);  loss.LABELS [] per labels tensor (see model_graph_losses)
+ *             last_hidden_state [B,S,E], pooler_output [B,E] (head none);  loss.LABELS [] per labels tensor (see model_graph_losses); training: loss [], their sum with the factors
+ *             of model_graph_losses
  */
 #ifndef POFAC_FRONTEND_MODEL_GRAPH_H
 #define POFAC_FRONTEND_MODEL_GRAPH_H
@@ -27,6 +31,8 @@ typedef struct model_graph_options {
         mask_padded_logits; /* question answering's softmaxes leave padded positions out (spec: prune-once-for-all.md, section 3) */
     bool without_pooler;    /* head none: no pooler_output */
     bool chosen_rows;       /* heads pretraining and masked-lm predict the tokens of prediction_rows alone */
+    bool training;          /* with_loss: an output `loss`, sums scaled by inputs; see above */
+    bool dropout;           /* at the places and rates of the spec */
     int64_t max_sequences;  /* bound of B; 0: 65536 */
 } model_graph_options;
 

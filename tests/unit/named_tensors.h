@@ -8,7 +8,7 @@
 #include "ir/tensor.h"
 
 typedef struct named_tensor {
-    char name[64];
+    char name[128];
     ir_tensor tensor;
 } named_tensor;
 
