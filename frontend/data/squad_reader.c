@@ -13,6 +13,7 @@
 #include "ir/support/vector.h"
 
 #define MARK_CHARACTERS 64u
+#define WARNINGS_SHOWN 5u            /* of rows that are left out: what is wrong, without a line for each of a large file */
 #define REALIGN_BYTES ((size_t)1024) /* places that were counted in bytes or in UTF-16 lie this near */
 
 typedef enum level { LEVEL_ARTICLE, LEVEL_PARAGRAPH, LEVEL_QUESTION } level;
@@ -55,13 +56,11 @@ void squad_reader_close(squad_reader *r) {
 
 /* ---- rows that are wrong ---- */
 
-/* Is the row that is wrong passed over? Then nothing is said about it. */
-static bool passes_over(squad_reader *r) { return r->row_is_bad = r->bad_rows != SQUAD_BAD_ROWS_FAIL; }
-
-/* `FILE: error: data[1].paragraphs[2].qas[3]MESSAGE`, unless the row is passed over. */
+/* `FILE: error: data[1].paragraphs[2].qas[3]MESSAGE`, or a warning when the row is passed over and is one of the first. */
 POFAC_PRINTF(4, 5)
 static pofac_status bad_row(squad_reader *r, level at, const diag_sink *sink, const char *format, ...) {
-    if (passes_over(r)) return POFAC_ERR_INPUT;
+    r->row_is_bad = r->bad_rows != SQUAD_BAD_ROWS_FAIL;
+    if (r->row_is_bad && r->counts.skipped >= WARNINGS_SHOWN) return POFAC_ERR_INPUT;
     strbuf text = STRBUF_INIT;
     va_list args;
     strbuf_printf(&text, "data[%zu]", r->article_at);
@@ -71,8 +70,15 @@ static pofac_status bad_row(squad_reader *r, level at, const diag_sink *sink, co
     strbuf_vprintf(&text, format, args);
     va_end(args);
     const diag_place place = {.file = inflated_file_name(squad_reader_file(r))};
-    pofac_status status =
-        strbuf_ok(&text) ? diag_error(sink, POFAC_ERR_INPUT, &place, "%s", strbuf_str(&text)) : diag_out_of_memory(sink);
+    pofac_status status = POFAC_ERR_INPUT;
+    if (!strbuf_ok(&text)) {
+        r->row_is_bad = false;
+        status = diag_out_of_memory(sink);
+    } else if (r->row_is_bad) {
+        diag_warning(sink, &place, "row skipped: %s", strbuf_str(&text));
+    } else {
+        status = diag_error(sink, status, &place, "%s", strbuf_str(&text));
+    }
     strbuf_free(&text);
     return status;
 }
@@ -81,7 +87,6 @@ static pofac_status bad_row(squad_reader *r, level at, const diag_sink *sink, co
 static pofac_status bad_value(squad_reader *r, level at, const char *inner, const json_t *value, const char *wanted,
                               const diag_sink *sink) {
     strbuf text = STRBUF_INIT;
-    if (passes_over(r)) return POFAC_ERR_INPUT;
     pofac_status status =
         bad_row(r, at, sink, "%s: found %s, wanted %s", inner, value ? json_describe(value, &text) : "nothing", wanted);
     strbuf_free(&text);
@@ -160,7 +165,6 @@ static pofac_status place_answer(squad_reader *r, const json_t *start, const cha
             return POFAC_OK;
         }
     }
-    if (passes_over(r)) return POFAC_ERR_INPUT;
     strbuf text = STRBUF_INIT;
     strbuf_put_json(&text, answer->text.text, answer->text.bytes);
     pofac_status status =

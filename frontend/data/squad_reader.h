@@ -26,7 +26,7 @@ typedef struct squad_reader squad_reader;
 /* What becomes of a row that does not hold what it should: a question, or what surrounds it. */
 typedef enum squad_bad_rows {
     SQUAD_BAD_ROWS_FAIL, /* an error */
-    SQUAD_BAD_ROWS_SKIP, /* it is left out and counted */
+    SQUAD_BAD_ROWS_SKIP, /* it is left out and counted; a warning for each of the first five */
     SQUAD_BAD_ROWS_REALIGN /* an answer that is not where it says counts from the nearest place where it is, within 1 kB of the context
                                (of two the earlier), or else from the first; all else that is wrong is left out; both are counted */
 } squad_bad_rows;

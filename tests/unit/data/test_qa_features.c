@@ -340,7 +340,7 @@ static void features_in_memory(void **state) {
                                 "[{\"text\": \"ab\", \"answer_start\": 4}]}]}]}]}",
                       second[] = "{\"data\": [{\"paragraphs\": [{\"context\": \"b\", \"qas\": [{\"id\": \"2\", \"question\": \"a "
                                  "a\", \"answers\": [{\"text\": "
-                                 "\"b\", \"answer_start\": 0}]}, {\"id\": \"3\", \"question\": \"\"}, {\"id\": 4}]}]}]}";
+                                 "\"b\", \"answer_start\": 0}]}, {\"id\": \"3\", \"question\": \"\"}, {}]}]}]}";
     static const struct {
         size_t n_tokens;
         int32_t context; /* its first token */

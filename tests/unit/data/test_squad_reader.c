@@ -149,9 +149,21 @@ static void rows_that_are_wrong(void **state) {
         const char *first = strstr(cases[i].text, "\"id\": \"0\"") ? "0||q?|2|0: a@0;\n" : "";
         snprintf(wanted, sizeof wanted, "%ss.json: error: %s\n", first, cases[i].said);
         expect(state, cases[i].text, SQUAD_BAD_ROWS_FAIL, wanted);
-        squad_counts c = expect(state, cases[i].text, SQUAD_BAD_ROWS_SKIP, first);
+        snprintf(wanted, sizeof wanted, "%ss.json: warning: row skipped: %s\n", first, cases[i].said);
+        squad_counts c = expect(state, cases[i].text, SQUAD_BAD_ROWS_SKIP, wanted);
         assert_int_equal(c.skipped, 1);
     }
+}
+
+/* Five warnings; all are counted. */
+static void many_rows_that_are_wrong(void **state) {
+    squad_counts c = expect(state, DATA("1, 2, 3, 4, 5, 6, 7"), SQUAD_BAD_ROWS_SKIP,
+                            "s.json: warning: row skipped: data[0]: found 1, wanted an object\n"
+                            "s.json: warning: row skipped: data[1]: found 2, wanted an object\n"
+                            "s.json: warning: row skipped: data[2]: found 3, wanted an object\n"
+                            "s.json: warning: row skipped: data[3]: found 4, wanted an object\n"
+                            "s.json: warning: row skipped: data[4]: found 5, wanted an object\n");
+    assert_int_equal(c.skipped, 7);
 }
 
 static void files_that_are_wrong(void **state) {
@@ -180,6 +192,7 @@ static void files_that_are_wrong(void **state) {
         if (!strstr(cases[i].said, "paragraphs")) expect(state, cases[i].text, SQUAD_BAD_ROWS_SKIP, cases[i].said);
     }
     expect(state, "{\"data\": [{},{\"a\" 1}]}", SQUAD_BAD_ROWS_SKIP,
+           "s.json: warning: row skipped: data[0].paragraphs: found nothing, wanted an array\n"
            "s.json: error: data[1]: invalid JSON at byte 5: ':' expected near '1'\n");
 }
 
@@ -190,7 +203,11 @@ static void answers_found_elsewhere(void **state) {
             "", PARAGRAPH("\u00e9 ab ab cd",
                           QA("1", ANSWER("ab", 3) "," ANSWER("ab", 4)) "," QA("2", ANSWER("cd", 99) "," ANSWER("cd", -5)) "," QA(
                               "3", ANSWER("ab", 0) "," ANSWER("xy", 1)) "," QA("4", ANSWER("cd", 8))))),
-        SQUAD_BAD_ROWS_REALIGN, "1||q?|11|0: ab@3 ab@6;\n2||q?|11|0: cd@9 cd@9;\n4||q?|11|0: cd@9;\n");
+        SQUAD_BAD_ROWS_REALIGN,
+        "1||q?|11|0: ab@3 ab@6;\n2||q?|11|0: cd@9 cd@9;\n"
+        "s.json: warning: row skipped: data[0].paragraphs[0].qas[2].answers[1]: found \"xy\", which does not stand at character 1 "
+        "of the context\n"
+        "4||q?|11|0: cd@9;\n");
     assert_int_equal(c.realigned, 4);
     assert_int_equal(c.skipped, 1);
     /* far away, the first place counts */
@@ -369,6 +386,7 @@ int main(void) {
         cmocka_unit_test(questions_in_order),
         cmocka_unit_test(places_in_characters),
         cmocka_unit_test(rows_that_are_wrong),
+        cmocka_unit_test(many_rows_that_are_wrong),
         cmocka_unit_test(files_that_are_wrong),
         cmocka_unit_test(answers_found_elsewhere),
         cmocka_unit_test(gzip_files),
