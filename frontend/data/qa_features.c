@@ -97,6 +97,8 @@ pofac_status qa_features_get(qa_features *f, size_t window, const diag_sink *sin
     return POFAC_OK;
 }
 
+const qa_window_options *qa_features_options(const qa_features *f) { return &f->options; }
+
 const qa_windows *qa_features_windows(const qa_features *f) { return &f->windows; }
 
 qa_feature_counts qa_features_counts(const qa_features *f) { return f->counts; }

@@ -50,6 +50,9 @@ void qa_features_forget(qa_features *f);
 /* The feature of a window, valid until the next call. */
 POFAC_MUST_USE pofac_status qa_features_get(qa_features *f, size_t window, const diag_sink *sink, qa_feature *out);
 
+/* With the defaults filled in. */
+const qa_window_options *qa_features_options(const qa_features *f);
+
 /* The last question's windows. */
 const qa_windows *qa_features_windows(const qa_features *f);
 

@@ -72,6 +72,24 @@ for options in "--doc_stride 1" "--doc_stride 20" "--doc_stride 7 --doc_stride_i
 done
 rm -f again*
 
+# ---- what is in a file, and the features that it makes ----
+
+run data questions dev.json dev.json.gz --model answers --max_seq_length 32 --max_query_length 5
+wants_status 0
+has --lines=1 out files.1.file=dev.json.gz files.1.questions=6 questions=12 answers=12 bad_rows=0 features.doc_stride=11 features.longest=32 \
+    features.cut_questions=6 features.split_answers=0 features.unaligned_answers=0 features.features:positive
+run data questions dev.json
+wants_out '{"files": [{"file": "dev.json", "articles": 1, "paragraphs": 3, "questions": 6, "answers": 6, "impossible": 0, "bad_rows": 0, "realigned": 0}], "articles": 1, "paragraphs": 3, "questions": 6, "answers": 6, "impossible": 0, "bad_rows": 0, "realigned": 0}'
+sed 's/"answer_start": 0/"answer_start": 1/g' dev.json >misplaced.json
+run data questions misplaced.json --realign
+wants_status 0
+has --lines=1 out questions=6 realigned=2 bad_rows=0
+run data questions misplaced.json --skip_bad_rows
+wants_status 0
+has --lines=1 out questions=4 bad_rows=2
+wants_err 'misplaced.json: warning: row skipped: data[0].paragraphs[0].qas[0].answers[0]: found "Great", which does not stand at character 1 of the context
+misplaced.json: warning: row skipped: data[0].paragraphs[0].qas[1].answers[0]: found "Great", which does not stand at character 1 of the context'
+
 # ---- no answer: [CLS] is a neutral place, so a threshold decides ----
 
 sed 's/"version": "1.1"/"version": "v2.0"/; s/"answers": \[[^]]*\]}\]}$/"is_impossible": true, "answers": []}]}/' dev.json >dev2.json
@@ -99,7 +117,6 @@ shows predict answers --task squad dev.json -o predictions.json --max_query_leng
 shows predict answers --task squad dev.json -o predictions.json --doc_stride 26 --doc_stride_is overlap
 head -c 1000 dev.json >cut.json
 shows predict answers --task squad cut.json -o predictions.json
-sed 's/"answer_start": 0/"answer_start": 1/' dev.json >misplaced.json
 shows predict answers --task squad misplaced.json -o predictions.json
 shows predict answers --task squad missing.json -o predictions.json
 ls ./*predictions.json 2>/dev/null && fail "predictions were left behind"
