@@ -20,7 +20,8 @@
  * which is measured beforehand on as many threads, and for each peer the median, with quartiles, of its time by pofac's of the same
  * round. Results must agree with plain sums in double precision before anything is timed. Libraries (linear_peers.h) are asked in
  * each of their ways in turn, and the fastest is kept. One thread is timed by its processor time, so that what else runs on the machine
- * counts less. The environment says that other libraries' threads wait without spinning.
+ * counts less. Threads stay awake from product to product, as those of a session do, and sleep when it is another's turn; the
+ * environment says that other libraries' threads wait without spinning.
  */
 #include <math.h>
 #include <stdint.h>
@@ -167,7 +168,7 @@ static void run_packed(const problem *p, const weight *w, const packed *k) {
     for (uint32_t i = 0; i < s->n_dims; i++) r.dims[i] = eval(s->dims[i], p->tokens);
     int64_t units = (eval(s->work, p->tokens) + s->work_per_unit - 1) / s->work_per_unit;
     if (p->s->threads == 1) s->run(r.buffers, r.dims, 0, units, p->scratch);
-    else thread_pool_run(p->s->pool, run_unit, &r, (size_t)units);
+    else thread_pool_run_in_series(p->s->pool, run_unit, &r, (size_t)units);
 }
 
 static void run_pofac(const problem *p, const weight *w) { run_packed(p, w, &w->chosen); }
@@ -387,7 +388,9 @@ static double time_of(const problem *p, size_t k, int repeat) {
     run_all(p, k);
     double begin = now(p->s);
     for (int i = 0; i < repeat; i++) run_all(p, k);
-    return (now(p->s) - begin) / repeat;
+    const double seconds = (now(p->s) - begin) / repeat;
+    thread_pool_rest(p->s->pool); /* the next one's threads may be others */
+    return seconds;
 }
 
 /* The largest error of sums here and there in one result, by the room that rounding may take: K products with variance density / 9. */
@@ -411,6 +414,7 @@ static bool check(const problem *p, size_t k) {
     for (int i = 0; i < p->n_weights; i++) {
         const weight *w = &p->weights[i];
         run_one(p, k, w);
+        thread_pool_rest(p->s->pool);
         if (who->library) who->library->result(w->products[k], w->y);
         double error = error_of(p, w, who);
         if (error <= 1) continue;

@@ -62,7 +62,7 @@ static void multiply_block(void *user, size_t worker, size_t i) {
 
 static void run(void *user) {
     product *p = user;
-    thread_pool_run(p->task.pool, multiply_block, p, (size_t)libxsmm_spmdm_get_num_compute_blocks(&p->handle));
+    thread_pool_run_in_series(p->task.pool, multiply_block, p, (size_t)libxsmm_spmdm_get_num_compute_blocks(&p->handle));
 }
 
 static void result(void *user, float *y) {

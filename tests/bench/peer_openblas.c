@@ -56,7 +56,7 @@ static void run(void *user) {
     bool own = p->way == OWN_THREADS || p->way == GEMV;
     openblas_set_num_threads(own ? (int)threads : 1);
     if (own) multiply(p, 0, p->task.tokens, 0, p->task.N);
-    else thread_pool_run(p->task.pool, multiply_part, p, threads);
+    else thread_pool_run_in_series(p->task.pool, multiply_part, p, threads);
 }
 
 static void result(void *user, float *y) {
