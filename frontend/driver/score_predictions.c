@@ -58,9 +58,9 @@ static bool put_prediction(const json_t *value, strbuf *out) {
 static bool put_list(const json_t *list, strbuf *out) {
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *value = json_array_get(list, i);
-        const size_t begin = out->size;
+        if (json_is_string(value) && strpbrk(json_string_value(value), " \t")) return false;
         if (i) strbuf_putc(out, ' ');
-        if (!put_prediction(value, out) || strpbrk(strbuf_str(out) + begin + (i > 0), " \t")) return false;
+        if (!put_prediction(value, out)) return false;
     }
     return true;
 }

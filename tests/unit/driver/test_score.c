@@ -145,6 +145,11 @@ static void words(void **state) {
     expect_scored(state, o, "{\"precision\": 0.5, \"recall\": 0.5, \"f1\": 0.5, \"accuracy\": 0.8}");
     put_text(state, "predictions", "{\"labels\": [\"B-ORG\", \"O\", \"O\"]}\n{\"tags\": [\"B-PER\", \"I-PER\"]}\n");
     expect_scored(state, o, "{\"precision\": 1.0, \"recall\": 1.0, \"f1\": 1.0, \"accuracy\": 1.0}");
+    put_text(state, "predictions", "{\"labels\": [\"B-ORG\", \"O O\"]}\n{\"tags\": [\"B-PER\", \"I-PER\"]}\n");
+    expect_scored(state, o,
+                  "predictions:1: error: found no prediction, wanted a label or a number as label, prediction or score, or labels "
+                  "of words as "
+                  "labels, tags or predictions\n");
     put_text(state, "predictions", "B-ORG O\nB-PER I-PER\n");
     expect_scored(state, o, "predictions:1: error: found 2 labels, wanted 3, as many as words in data.conll:1\n");
     o.missing = SCORE_MISSING_IS_WRONG; /* of a text that was cut */
