@@ -59,15 +59,41 @@ static void take_text(void *user, const xmlChar *text, int n) {
     p->failed |= !strbuf_ok(p->target);
 }
 
+#if LIBXML_VERSION >= 21200
+typedef const xmlError *xml_message;
+#else
+typedef xmlErrorPtr xml_message;
+#endif
+
 /* The first message is kept, on one line; later ones may come from it. */
-static void take_error(void *user, xmlErrorPtr error) {
+static void take_error(void *user, xml_message error) {
     dump_page_parser *p = user;
+    p->failed |= error->code == XML_ERR_NO_MEMORY;
     if (p->reason[0] || error->level < XML_ERR_ERROR) return;
     const char *message = error->message ? error->message : "not well-formed";
     size_t n = strcspn(message, "\n");
     while (n > 0 && message[n - 1] == ' ') n--;
     snprintf(p->reason, sizeof p->reason, "line %d of it: %.*s", error->line, (int)n, message);
 }
+
+/* What libxml2 says outside of a parser, which is that memory is short, goes to the thread's receiver, and without one to stderr. */
+typedef struct receiver {
+    void *data;
+    xmlStructuredErrorFunc function;
+} receiver;
+
+static void take_failure(void *user, xml_message error) {
+    dump_page_parser *p = user;
+    p->failed |= error->code == XML_ERR_NO_MEMORY;
+}
+
+static receiver begin_quiet(dump_page_parser *p) {
+    const receiver before = {xmlStructuredErrorContext, xmlStructuredError};
+    xmlSetStructuredErrorFunc(p, take_failure);
+    return before;
+}
+
+static void end_quiet(receiver before) { xmlSetStructuredErrorFunc(before.data, before.function); }
 
 /* ---- pages ---- */
 
@@ -76,7 +102,9 @@ pofac_status dump_page_parser_create(const diag_sink *sink, dump_page_parser **o
     dump_page_parser *p = calloc(1, sizeof *p);
     if (!p) return diag_out_of_memory(sink);
     xmlInitParser();
+    const receiver before = begin_quiet(p);
     p->context = xmlNewParserCtxt();
+    end_quiet(before);
     if (!p->context) {
         free(p);
         return diag_out_of_memory(sink);
@@ -106,9 +134,12 @@ pofac_status dump_page_parse(dump_page_parser *p, const char *xml, size_t n, con
     p->depth = 0;
     *page = &p->page;
     *reason = NULL;
-    xmlDocPtr document = xmlCtxtReadMemory(p->context, xml, (int)n, NULL, "UTF-8", options);
+    const receiver before = begin_quiet(p);
+    xmlDocPtr document = xmlCtxtReadMemory(p->context, xml, (int)n, NULL, NULL, options);
     if (document) xmlFreeDoc(document);
-    if (p->failed || p->context->errNo == XML_ERR_NO_MEMORY) return diag_out_of_memory(sink);
+    end_quiet(before);
+    const bool was_parsed = p->in_page || !p->context->wellFormed; /* else libxml2 had no memory to begin */
+    if (p->failed || p->context->errNo == XML_ERR_NO_MEMORY || !was_parsed) return diag_out_of_memory(sink);
     if (!p->context->wellFormed) *reason = p->reason[0] ? p->reason : "it is not well-formed";
     return POFAC_OK;
 }

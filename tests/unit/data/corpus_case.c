@@ -15,10 +15,19 @@
 #include <zstd.h>
 
 #include <cmocka.h>
+#include <libxml/parser.h>
+#include <libxml/xmlmemory.h>
+
+static void *counted_malloc(size_t n) { return malloc(n); }
+static void *counted_realloc(void *p, size_t n) { return realloc(p, n); }
+static char *counted_strdup(const char *text) { return strdup(text); }
+static void counted_free(void *p) { free(p); }
 
 int corpus_set_up(void **state) {
     static char directory[] = "/tmp/pofac-corpus-XXXXXX";
     if (!mkdtemp(directory)) return -1;
+    if (xmlMemSetup(counted_free, counted_malloc, counted_realloc, counted_strdup) != 0) return -1;
+    xmlInitParser(); /* what it allocates once is none of a test's */
     *state = directory;
     return 0;
 }

@@ -8,7 +8,8 @@
 #include "frontend/data/decompress.h"
 #include "ir/support/strbuf.h"
 
-/* For cmocka_run_group_tests: *state is the path of a directory, removed with all that is in it at the end. */
+/* For cmocka_run_group_tests: *state is the path of a directory, removed with all that is in it at the end.
+ * Allocations of libxml2 fail together with pofac's own (fail_alloc.h). */
 int corpus_set_up(void **state);
 int corpus_tear_down(void **state);
 

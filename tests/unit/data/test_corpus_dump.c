@@ -522,12 +522,12 @@ static void failing_allocations_are_reported(void **state) {
                 corpus_part_destroy(part);
             }
             corpus_close(c);
-            if (!fail_alloc_stop()) {
-                assert_int_equal(status, POFAC_OK);
-                assert_int_equal(counts.documents, d.counts.documents);
-                break;
-            }
-            if (status != POFAC_ERR_RUNTIME) fail_msg("form %zu, allocation %zu: found status %d", f, n, status);
+            const bool failed = fail_alloc_stop();
+            if (!failed) assert_int_equal(status, POFAC_OK);
+            /* libxml2 can do without some of its allocations */
+            if (status != POFAC_ERR_RUNTIME && (status != POFAC_OK || counts.documents != d.counts.documents))
+                fail_msg("form %zu, allocation %zu: found status %d and %d documents", f, n, status, (int)counts.documents);
+            if (!failed) break;
         }
     }
     free_dump(&d);
