@@ -76,7 +76,8 @@ static void take_error(void *user, xml_message error) {
     snprintf(p->reason, sizeof p->reason, "line %d of it: %.*s", error->line, (int)n, message);
 }
 
-/* What libxml2 says outside of a parser, which is that memory is short, goes to the thread's receiver, and without one to stderr. */
+/* What libxml2 says outside of a parser, which is that memory is short, goes to the thread's receiver, and without one to
+ * stderr. */
 typedef struct receiver {
     void *data;
     xmlStructuredErrorFunc function;
