@@ -12,9 +12,9 @@
 typedef struct linear_problem {
     const char *name; /* of the weight, for messages and pins */
     int64_t N, K;
-    int64_t n_rows;     /* R that the choice is made for */
-    int64_t nnz;        /* non-zeros of the weight; N K where nobody has counted them */
-    bool may_be_sparse; /* false: the choice must be a dense one */
+    int64_t n_rows;           /* R that the choice is made for */
+    int64_t nnz;              /* non-zeros of the weight; N K where nobody has counted them */
+    bool may_be_sparse;       /* false: the choice must be a dense one */
     zero_structure structure; /* of its zeros; none where the choice must be dense */
 } linear_problem;
 

@@ -3,6 +3,7 @@
 #
 #   PyTorch        Debian's package python3-torch, by apt-get, which needs root or sudo; for peers.sh
 #   ONNX Runtime   npm's package onnxruntime-node, into build/peers; its scripts, which would load files for GPUs, are not run; for peers.sh
+#   tokenizers     npm's package tokenizers (Hugging Face's, with its library), into build/peers; for tokenizer.sh
 #   oneDNN, LIBXSMM   Debian's packages libdnnl-dev and libxsmm-dev; for bench_sparse, which is to be configured and built after that
 #
 # What is there already is left as it is. Removing: apt-get remove python3-torch libdnnl-dev libxsmm-dev; rm -r build/peers.
@@ -11,6 +12,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 onnxruntime="onnxruntime-node@1.30.0"
+tokenizers="tokenizers@0.23.2"
 place=build/peers
 
 # as_root COMMAND...
@@ -55,4 +57,13 @@ else
     echo "installing $onnxruntime into $place by npm"
     mkdir -p "$place"
     npm install --prefix "$place" --ignore-scripts --no-audit --no-fund "$onnxruntime"
+fi
+
+if [ -d "$place/node_modules/tokenizers" ]; then
+    echo "tokenizers are there: $place"
+else
+    command -v npm >/dev/null || install_packages nodejs npm
+    echo "installing $tokenizers into $place by npm"
+    mkdir -p "$place"
+    npm install --prefix "$place" --ignore-scripts --no-audit --no-fund "$tokenizers"
 fi

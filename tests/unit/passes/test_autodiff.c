@@ -126,7 +126,7 @@ static const gradient_case cases[] = {
                          "%4 = constant {value = [0.3]} : f64[]\n %5 = mul %3, %4 : f64[]\n return \"loss\" = %5\n"},
     {OP_cross_entropy,
      X "%2 = input {name = \"labels\"} : i64[5]\n %3 = constant {value = [1, 0, 1, 1, 1, 1, 0, 1, 1, 0, 0, 1, 0, 1, "
-                         "1, 1, 1, 1, 1, 1]} : bool[5,4]\n"
+       "1, 1, 1, 1, 1, 1]} : bool[5,4]\n"
        "%4 = cross_entropy %1, %2, %3 {labels = \"clamp\", reduction = \"sum\"} : f64[]\n return \"loss\" = %4\n"},
     {OP_mean_squared_error, X TARGET Y "%4 = mean_squared_error %1, %3 : f64[]\n %5 = mean_squared_error %3, %2 : f64[]\n"
                                        "%6 = add %4, %5 : f64[]\n return \"loss\" = %6\n"},
