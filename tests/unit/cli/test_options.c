@@ -129,6 +129,37 @@ static void values_by_kind(void **unused) {
     parsed_free(&p);
 }
 
+static void reals(void **unused) {
+    (void)unused;
+    static const struct {
+        const char *text;
+        double wanted;
+    } cases[] = {{"0", 0}, {"-2.5", -2.5}, {"1e-3", 0.001}, {"5.", 5}};
+    static const char *const refused[] = {"", "much", "1,5", "1.5x", " 1", "nan", "inf", "1e999", "+1"};
+    static const option_row table[] = {{"rate", OPTION_REAL, "X", "0.5", 0, 0, "a number"},
+                                       {"other", OPTION_REAL, "X", NULL, 0, 0, "another"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        parsed p = parse_rows(table, 2, (const char *const[]){"--rate", cases[i].text, NULL});
+        const double found = p.status == POFAC_OK ? option_real(&p.values, "rate") : -1e9;
+        if (found < cases[i].wanted || found > cases[i].wanted)
+            fail_msg("%s is %g, wanted %g", cases[i].text, found, cases[i].wanted);
+        parsed_free(&p);
+    }
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        char word[32], wanted[100];
+        snprintf(word, sizeof word, "--rate=%s", refused[i]);
+        snprintf(wanted, sizeof wanted, "error: --rate is \"%s\", wanted a number\n", refused[i]);
+        parsed p = parse_rows(table, 2, (const char *const[]){word, NULL});
+        assert_int_equal(p.status, POFAC_ERR_USAGE);
+        assert_string_equal(strbuf_str(&p.text), wanted);
+        parsed_free(&p);
+    }
+    parsed p = parse_rows(table, 2, (const char *const[]){NULL});
+    assert_true(option_real(&p.values, "rate") == 0.5);
+    assert_true(option_real(&p.values, "other") == 0);
+    parsed_free(&p);
+}
+
 static void sizes(void **unused) {
     (void)unused;
     static const struct {
@@ -353,6 +384,7 @@ int main(void) {
         cmocka_unit_test(forms_of_options),
         cmocka_unit_test(arguments_stand_anywhere),
         cmocka_unit_test(values_by_kind),
+        cmocka_unit_test(reals),
         cmocka_unit_test(sizes),
         cmocka_unit_test(help_is_always_known),
         cmocka_unit_test(what_is_refused),
