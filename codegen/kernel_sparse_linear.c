@@ -179,7 +179,7 @@ bool describe_sparse_linear(const cg_group *g, const cg_target *target, cg_kerne
     k->work = kernel_scaled(dim_add(R, s.W - 1), n_groups, 0, &ok);
     kernel_by_block(k, R, s.W, n_groups);
     k->scratch_bytes =
-        dim_const((in_place ? 0 : 4 * s.layout.row_group * s.W) + (s.gathers ? sparse_one_token_bytes(&s.layout) : 0));
+        dim_const((in_place ? 0 : 4 * s.layout.row_group * s.W) + (s.gathers ? sparse_one_token_bytes(&s.layout, s.K) : 0));
     ir_dim products = dim_mul(R, graph_type(g->graph, p.values)->dims[0], &fits);
     k->flops = fits ? kernel_scaled(products, 2, 0, NULL) : dim_const(0);
     k->bytes = kernel_scaled(R, 4 * (s.N + s.K), 0, NULL);
@@ -436,18 +436,21 @@ static void emit_pass(emitter *e, const sparse_code *c, const sparse_unit *u, un
     em_loop_end(e, &blocks, NULL);
 }
 
-/* Sums of the unit for one token in the first lane of its tile. */
-static void emit_one_token(emitter *e, const sparse_code *c, const sparse_unit *u) {
+/* Sums of the unit for one token in the first lane of its tile. first: the tile's first unit of this call. */
+static void emit_one_token(emitter *e, const sparse_code *c, const sparse_unit *u, cg_val first) {
     sparse_one_token one = {.chains = c->chains, .W = c->W};
-    const sparse_pass p = {.code = c, .one = &one};
+    sparse_pass p = {.code = c, .one = &one};
     sparse_one_token_place(e, &one, c->result ? em_scratch(e) : em_index(e, em_scratch(e), c->row_group, 4 * c->W), c->row_group);
     sparse_one_token_start(e, &one, c->bias ? em_index(e, c->bias, u->row0, 4) : NULL,
                            c->residual ? em_index(e, c->residual, u->first, 4 * c->W) : NULL, u->n_rows);
-    cg_val x = em_index(e, c->x, em_mul(e, u->tile, c->K), 4 * c->W);
+    em_if is_first;
+    em_if_begin(e, &is_first, first);
+    sparse_one_token_copy(e, &one, em_index(e, c->x, em_mul(e, u->tile, c->K), 4 * c->W), c->K);
+    em_if_end(e, &is_first);
     em_loop blocks;
+    cg_val x = one.x;
     em_loop_begin(e, &blocks, em_int(e, 0), c->n_k_blocks, 1, NULL, 0);
-    cg_val k0 = em_mul(e, blocks.index, c->k_block);
-    sparse_one_token_copy(e, &one, em_index(e, x, k0, 4 * c->W), em_min(e, c->k_block, em_sub(e, c->K, k0)));
+    one.x = em_index(e, x, em_mul(e, blocks.index, c->k_block), c->W / 2);
     emit_segment(e, &p, em_add(e, em_mul(e, u->group, c->n_k_blocks), blocks.index));
     em_loop_end(e, &blocks, NULL);
     sparse_one_token_spread(e, &one, u->n_rows, u->sums, c->lanes);
@@ -531,7 +534,8 @@ void emit_sparse_linear(emitter *e, const cg_kernel *k) {
     em_if is_one;
     if (c.gathers) {
         em_if_begin(e, &is_one, em_equal(e, em_sub(e, R, em_mul_int(e, u.tile, c.W)), em_int(e, 1)));
-        emit_one_token(e, &c, &u);
+        cg_val begun = em_sub(e, units.index, em_begin_unit(e)); /* units of this call before this one */
+        emit_one_token(e, &c, &u, em_equal(e, em_mul(e, begun, u.group), em_int(e, 0)));
         em_else(e, &is_one);
     }
     emit_passes(e, &c, &u, em_div_int(e, live, c.lanes));

@@ -1,9 +1,9 @@
 /*
  * One token with a weight's non-zeros; see sparse_one_token.h.
  *
- * A tile with one token has a row of W numbers for each column, of which one counts: 48 KB for 768 columns of tiles<16>. So a block's
- * numbers are copied together first, W / 2 bytes apart, which is how far the offsets of neighbouring columns are from each other; they
- * and the sums stay in L1. A round reads C offsets and C weights, consecutive in the stream, gathers C numbers and multiplies and adds
+ * A tile with one token has a row of W numbers for each column, of which one counts: 48 KB for 768 columns of tiles<16>. So these are
+ * copied together first, once for all groups of rows that a thread takes, W / 2 bytes apart, which is how far the offsets of
+ * neighbouring columns are from each other; they and the sums stay in L1. A round reads C offsets and C weights, consecutive in the stream, gathers C numbers and multiplies and adds
  * them; the last round of a visit leaves the lanes behind its entries out.
  *
  * What bounds it is the stream of 6 bytes for each entry, which is fetched far ahead into L2, where more lines can be on their way than
@@ -16,23 +16,26 @@
 
 #define AHEAD 8192 /* bytes of values that are fetched ahead, and half as many of offsets */
 #define ROUNDS 2   /* that share a fetch */
+#define COLUMNS_AHEAD 16
 
 bool sparse_can_gather(const cg_target *t, unsigned chains, int64_t W) {
     const bool gathers = strcmp(t->isa, "avx2") == 0 || strcmp(t->isa, "avx512") == 0;
     return gathers && (chains == 4 || chains == 8) && W >= 8 && W % 2 == 0;
 }
 
-int64_t sparse_one_token_bytes(const sparse_layout *l) { return 4 * (int64_t)l->row_group + l->k_block * (l->tile / 2); }
+int64_t sparse_one_token_bytes(const sparse_layout *l, int64_t K) { return 4 * (int64_t)l->row_group + K * (l->tile / 2); }
 
 void sparse_one_token_place(emitter *e, sparse_one_token *p, cg_val scratch, cg_val row_group) {
     p->sums = scratch;
     p->x = em_index(e, scratch, row_group, 4);
 }
 
-void sparse_one_token_start(emitter *e, const sparse_one_token *p, cg_val bias, cg_val residual, cg_val n_rows) {
+/* Rows [begin, end), `lanes` at a time. */
+static void emit_start(emitter *e, const sparse_one_token *p, cg_val bias, cg_val residual, cg_val begin, cg_val end,
+                       unsigned lanes) {
     em_loop rows;
-    em_loop_begin(e, &rows, em_int(e, 0), n_rows, 1, NULL, 0);
-    cg_val start = bias ? em_load(e, 1, em_index(e, bias, rows.index, 4), 4) : em_const(e, 1, 0);
+    em_loop_begin(e, &rows, begin, end, lanes, NULL, 0);
+    cg_val start = bias ? em_load(e, lanes, em_index(e, bias, rows.index, 4), 4) : em_const(e, lanes, 0);
     if (residual) {
         cg_val other = em_load(e, 1, em_index(e, residual, rows.index, 4 * p->W), 4);
         start = bias ? em_fadd(e, other, start) : other;
@@ -41,9 +44,16 @@ void sparse_one_token_start(emitter *e, const sparse_one_token *p, cg_val bias, 
     em_loop_end(e, &rows, NULL);
 }
 
+void sparse_one_token_start(emitter *e, const sparse_one_token *p, cg_val bias, cg_val residual, cg_val n_rows) {
+    cg_val whole = residual ? em_int(e, 0) : em_sub(e, n_rows, em_rem_int(e, n_rows, e->lanes));
+    if (!residual) emit_start(e, p, bias, NULL, em_int(e, 0), whole, e->lanes);
+    emit_start(e, p, bias, residual, whole, n_rows, 1);
+}
+
 void sparse_one_token_copy(emitter *e, const sparse_one_token *p, cg_val x, cg_val n_columns) {
     em_loop columns;
     em_loop_begin(e, &columns, em_int(e, 0), n_columns, 1, NULL, 0);
+    em_prefetch_near(e, em_index(e, x, em_add_int(e, columns.index, COLUMNS_AHEAD), 4 * p->W));
     cg_val number = em_load(e, 1, em_index(e, x, columns.index, 4 * p->W), 4);
     em_store(e, number, em_index(e, p->x, columns.index, p->W / 2), 4);
     em_loop_end(e, &columns, NULL);

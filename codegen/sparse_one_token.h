@@ -20,8 +20,8 @@ typedef struct sparse_one_token {
 /* Can the target gather that many lanes fast enough, from tiles of width W? */
 bool sparse_can_gather(const cg_target *t, unsigned chains, int64_t W);
 
-/* Bytes of scratch for sums and x, and where they lie in it. row_group: of the layout, as a value. */
-int64_t sparse_one_token_bytes(const sparse_layout *l);
+/* Bytes of scratch for sums and x of K columns, and where they lie in it. row_group: of the layout, as a value. */
+int64_t sparse_one_token_bytes(const sparse_layout *l, int64_t K);
 void sparse_one_token_place(emitter *e, sparse_one_token *p, cg_val scratch, cg_val row_group);
 
 /* Sums start as the n_rows numbers at `bias` and the first lane of as many rows [W] at `residual`, or 0; either may be NULL. */
