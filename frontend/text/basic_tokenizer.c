@@ -40,20 +40,27 @@ static bool is_punctuation(UChar32 c) { return c < 0x80 ? is_ascii_punctuation(c
 
 /* ---- words ---- */
 
+/* Where words go: to the caller, or as pieces into an encoding. */
+typedef struct word_sink {
+    encoding *tokens;
+    word_fn take; /* NULL: into `tokens` */
+    void *user;
+} word_sink;
+
 static void open(open_word *w) { w->n = w->reorder_from = w->begin = w->end = 0, w->too_long = false; }
 
-static bool add_token(encoding *out, int32_t id, size_t begin, size_t end) {
-    return encoding_add(out, (encoding_token){.id = id, .begin = begin, .end = end});
+static bool add_token(const word_sink *out, int32_t id, size_t begin, size_t end) {
+    return encoding_add(out->tokens, (encoding_token){.id = id, .begin = begin, .end = end});
 }
 
-static bool add_piece(const open_word *w, const uint8_t *character_of, word_piece piece, encoding *out) {
+static bool add_piece(const open_word *w, const uint8_t *character_of, word_piece piece, const word_sink *out) {
     const word_character *first = &w->characters[character_of[piece.begin]];
     const word_character *last = &w->characters[character_of[piece.end - 1]];
     return add_token(out, piece.id, first->begin, last->end);
 }
 
 /* Appends the word's pieces and opens the next one. */
-static bool close_word(const basic_tokenizer *b, open_word *w, encoding *out) {
+static bool close_word(const basic_tokenizer *b, open_word *w, const word_sink *out) {
     uint8_t bytes[WORDPIECE_MAX_BYTES], character_of[WORDPIECE_MAX_BYTES];
     word_piece pieces[TOKENIZER_MAX_WORD_CHARACTERS];
     size_t n_bytes = 0, n_pieces = 0;
@@ -65,9 +72,10 @@ static bool close_word(const basic_tokenizer *b, open_word *w, encoding *out) {
             U8_APPEND_UNSAFE(bytes, n_bytes, w->characters[i].c);
             memset(character_of + begin, (int)i, n_bytes - begin);
         }
-        n_pieces = wordpiece_split(b->vocab, bytes, n_bytes, pieces);
+        if (!out->take) n_pieces = wordpiece_split(b->vocab, bytes, n_bytes, pieces);
     }
-    if (n_pieces == 0) ok = add_token(out, b->vocab->special_id[TOKENIZER_UNK], w->begin, w->end);
+    if (out->take) ok = w->too_long || out->take(out->user, bytes, n_bytes);
+    else if (n_pieces == 0) ok = add_token(out, b->vocab->special_id[TOKENIZER_UNK], w->begin, w->end);
     for (size_t i = 0; i < n_pieces && ok; i++) ok = add_piece(w, character_of, pieces[i], out);
     open(w);
     return ok;
@@ -94,7 +102,7 @@ static void append_character(const basic_tokenizer *b, open_word *w, word_charac
 }
 
 /* The last two steps for one character of the lower-cased and decomposed text: drops accents, sets punctuation apart. */
-static bool take_character(const basic_tokenizer *b, open_word *w, UChar32 c, size_t begin, size_t end, encoding *out) {
+static bool take_character(const basic_tokenizer *b, open_word *w, UChar32 c, size_t begin, size_t end, const word_sink *out) {
     word_character ch = {c, 0, begin, end};
     if (b->normalizer.nfd) {
         ch.combining_class = c < 0x300 ? 0 : u_getCombiningClass(c);
@@ -108,7 +116,7 @@ static bool take_character(const basic_tokenizer *b, open_word *w, UChar32 c, si
 }
 
 /* Reads from *at to the end of a word that is not plain ASCII, or a little further; *at is then where no word is open. */
-static bool take_unicode_word(const basic_tokenizer *b, const text_range *r, size_t *at, encoding *out) {
+static bool take_unicode_word(const basic_tokenizer *b, const text_range *r, size_t *at, const word_sink *out) {
     open_word w;
     open(&w);
     while (*at < r->end) {
@@ -127,21 +135,23 @@ static bool take_unicode_word(const basic_tokenizer *b, const text_range *r, siz
 /* ---- ASCII ---- */
 
 /* The word text[begin,end) of ASCII letters and digits, or one punctuation character. */
-static bool take_ascii_word(const basic_tokenizer *b, const uint8_t *text, size_t begin, size_t end, encoding *out) {
+static bool take_ascii_word(const basic_tokenizer *b, const uint8_t *text, size_t begin, size_t end, const word_sink *out) {
     uint8_t word[TOKENIZER_MAX_WORD_CHARACTERS];
     word_piece pieces[TOKENIZER_MAX_WORD_CHARACTERS];
     size_t n_bytes = end - begin, n_pieces = 0;
     if (n_bytes <= b->max_word_characters) {
         for (size_t i = 0; i < n_bytes; i++) word[i] = b->lowered[text[begin + i]];
+        if (out->take) return out->take(out->user, word, n_bytes);
         n_pieces = wordpiece_split(b->vocab, word, n_bytes, pieces);
     }
+    if (out->take) return true; /* too long */
     if (n_pieces == 0) return add_token(out, b->vocab->special_id[TOKENIZER_UNK], begin, end);
     for (size_t i = 0; i < n_pieces; i++)
         if (!add_token(out, pieces[i].id, begin + pieces[i].begin, begin + pieces[i].end)) return false;
     return true;
 }
 
-bool basic_tokenizer_run(const basic_tokenizer *b, const char *text, size_t begin, size_t end, encoding *out) {
+static bool for_each_word(const basic_tokenizer *b, const char *text, size_t begin, size_t end, const word_sink *out) {
     const text_range r = {(const uint8_t *)text, begin, end};
     for (size_t at = begin; at < end;) {
         uint8_t kind = b->kind_of[r.text[at]];
@@ -160,6 +170,14 @@ bool basic_tokenizer_run(const basic_tokenizer *b, const char *text, size_t begi
         at = next;
     }
     return true;
+}
+
+bool basic_tokenizer_run(const basic_tokenizer *b, const char *text, size_t begin, size_t end, encoding *out) {
+    return for_each_word(b, text, begin, end, &(word_sink){.tokens = out});
+}
+
+bool basic_tokenizer_words(const basic_tokenizer *b, const char *text, size_t n_bytes, word_fn take, void *user) {
+    return for_each_word(b, text, 0, n_bytes, &(word_sink){.take = take, .user = user});
 }
 
 pofac_status basic_tokenizer_init(basic_tokenizer *b, const vocabulary *vocab, const tokenizer_options *options,

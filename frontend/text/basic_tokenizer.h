@@ -20,11 +20,16 @@ typedef struct basic_tokenizer {
     uint8_t lowered[256]; /* each byte of ASCII as the vocabulary is to see it */
 } basic_tokenizer;
 
-/* `options` with the defaults filled in. POFAC_ERR_RUNTIME when ICU lacks its data. */
+/* `vocab` may be NULL for whoever wants words alone. `options` with the defaults filled in. POFAC_ERR_RUNTIME when ICU lacks its data. */
 POFAC_MUST_USE pofac_status basic_tokenizer_init(basic_tokenizer *b, const vocabulary *vocab, const tokenizer_options *options,
                                                  const diag_sink *sink);
 
 /* Appends the tokens of text[begin,end), with offsets in `text`; `out` keeps what it holds. False when memory is short. */
 POFAC_MUST_USE bool basic_tokenizer_run(const basic_tokenizer *b, const char *text, size_t begin, size_t end, encoding *out);
+
+/* Calls `take` for each word of the text, in order, as WordPiece would see it: UTF-8, of at least one byte, lower-cased and so on by
+ * the options; words of too many characters are left out. False as soon as `take` says so. Special tokens are not looked for. */
+typedef bool (*word_fn)(void *user, const uint8_t *word, size_t n_bytes);
+POFAC_MUST_USE bool basic_tokenizer_words(const basic_tokenizer *b, const char *text, size_t n_bytes, word_fn take, void *user);
 
 #endif
