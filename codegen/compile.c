@@ -67,6 +67,7 @@ static void say_alone(void *user, const diag *d) {
 static pofac_status compile_kernel(const compilers *all, machine *m, const lowered_kernel *k, strbuf *object) {
     emitter e;
     em_begin_module(&e, &all->c->options->target, k->symbol);
+    e.light = k->kernel.light;
     lower_emit(&e, k);
     pofac_status status = machine_generate(m, &e, CG_EMIT_OBJ, all->sink, object);
     em_end_module(&e);

@@ -60,6 +60,7 @@ typedef struct cg_kernel {
     ir_dim rows; /* as in plan_step */
     int64_t block_rows, block_units;
     const cg_variant *variant; /* what the user or a pass asks of the row, while it describes the group; or NULL */
+    bool light;                /* a few numbers per sequence or token: compiled fast rather than well. A function of params */
     bool failed;               /* too many operands or params: the row does not take the group */
 } cg_kernel;
 

@@ -26,6 +26,7 @@ bool describe_reshape(const cg_group *g, const cg_target *target, cg_kernel *k) 
     kernel_operand(k, n->inputs[0]);
     kernel_operand(k, n->first_result);
     kernel_set(k, "bytes", em_dtype_bytes(x->dtype));
+    k->light = em_dtype_bytes(x->dtype) == 8; /* ids and masks */
     return kernel_over_elements(k, y, BLOCK);
 }
 

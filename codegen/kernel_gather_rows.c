@@ -24,6 +24,7 @@ bool describe_gather_rows(const cg_group *g, const cg_target *target, cg_kernel 
     kernel_dim(k, x->dims[0]);
     kernel_dim(k, index->dims[0]);
     kernel_set(k, "E", E);
+    k->light = E == 1;
     kernel_set(k, "W", tiles ? (int64_t)x->tile : 0);
     kernel_set(k, "bytes", em_dtype_bytes(x->dtype));
     kernel_set_dtype(k, "index", index->dtype);

@@ -24,6 +24,7 @@ bool describe_kept_rows(const cg_group *g, const cg_target *target, cg_kernel *k
     kernel_dim(k, mask->dims[1]);
     kernel_dim(k, graph_type(g->graph, n->first_result)->dims[0]);
     k->work = dim_const(1);
+    k->light = true;
     return true;
 }
 

@@ -19,6 +19,7 @@ bool describe_padded_offsets(const cg_group *g, const cg_target *target, cg_kern
     kernel_dim(k, ids->dims[1]);
     k->work = y->dims[0];
     k->work_per_unit = BLOCK;
+    k->light = true;
     return true;
 }
 
@@ -41,6 +42,7 @@ bool describe_row_positions(const cg_group *g, const cg_target *target, cg_kerne
     kernel_dim(k, dim_add(graph_type(g->graph, n->inputs[0])->dims[0], -1));
     kernel_dim(k, graph_type(g->graph, n->first_result)->dims[0]);
     k->work = dim_const(1);
+    k->light = true;
     return true;
 }
 
@@ -64,6 +66,7 @@ bool describe_first_rows(const cg_group *g, const cg_target *target, cg_kernel *
     if (!n || graph_type(g->graph, n->inputs[0])->dtype != IR_I32) return false;
     kernel_operand(k, n->inputs[0]);
     kernel_operand(k, n->first_result);
+    k->light = true;
     return kernel_over_elements(k, graph_type(g->graph, n->first_result), BLOCK);
 }
 

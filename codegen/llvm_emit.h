@@ -24,6 +24,7 @@ typedef struct emitter {
     LLVMValueRef function; /* being emitted */
     LLVMTypeRef f32, i1, i8, i16, i32, i64, ptr;
     bool has_fma;
+    bool light;       /* the module's code is made fast rather than well (machine_generate) */
     bool failed;      /* LLVM reported an error */
     char reason[160]; /* and what it said first */
     unsigned lanes;   /* f32 lanes of the target's widest vector */

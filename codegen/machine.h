@@ -6,6 +6,7 @@
 
 typedef struct machine machine;
 
+/* `target` outlives it. */
 POFAC_MUST_USE pofac_status machine_create(const cg_target *target, const diag_sink *sink, machine **out);
 void machine_destroy(machine *m); /* NULL is fine */
 
