@@ -96,7 +96,8 @@ static void failing_calls(void **state) {
         const pofac_status status = check_questions(both, 2, &o, NULL, &out);
         const bool failed = fail_read_stop();
         if (status == POFAC_OK) assert_string_equal(strbuf_str(&out), strbuf_str(&wanted));
-        else if (!failed || status != POFAC_ERR_INPUT) fail_msg("read %zu fails: status %d", n, status);
+        else if (!failed || (status != POFAC_ERR_INPUT && status != POFAC_ERR_RUNTIME))
+            fail_msg("read %zu fails: status %d", n, status);
         strbuf_free(&out);
         if (!failed) break;
     }
