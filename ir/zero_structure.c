@@ -14,6 +14,8 @@
 #define WORD 64  /* columns */
 #define BANDS 8  /* about, whose blocks are counted */
 #define LEAST_FILL 0.75
+#define NEAR_FILL 0.6 /* which more rows may bring there, */
+#define FEW 1000      /* or more than that many non-zeros */
 
 _Static_assert(1 << (LEVELS - 1) == ZERO_STRUCTURE_MOST && BAND == ZERO_STRUCTURE_MOST, "the largest block is a power of two");
 
@@ -139,15 +141,36 @@ static void judge_groups(const counts *c, double density, zero_structure *out) {
     }
 }
 
+/* After some bands: is any shape of blocks full enough, or near it? */
+static bool may_have_blocks(const counts *c) {
+    if (c->blocks[0][0] < FEW) return true;
+    for (unsigned r = 0; r < LEVELS; r++)
+        for (unsigned k = 0; k < LEVELS; k++)
+            if (r + k > 0 && (double)c->blocks[0][0] >= NEAR_FILL * (double)c->blocks[r][k] * (double)(1u << (r + k))) return true;
+    return false;
+}
+
+/* After some rows: N of M whose N is much more than the non-zeros need is no such thing, and N only grows. */
+static void close_groups(counts *c, int64_t rows, int64_t K) {
+    const double density = (double)c->blocks[0][0] / ((double)rows * (double)K);
+    for (unsigned level = 2; level < LEVELS && c->blocks[0][0] >= FEW; level++)
+        c->open[level] = c->open[level] && density * (double)(1u << level) >= NEAR_FILL * c->most[level];
+}
+
 zero_structure zero_structure_find(const ir_tensor *w) {
     const int64_t N = w->dims[0], K = w->dims[1], n_bands = (N + BAND - 1) / BAND, step = (n_bands + BANDS - 1) / BANDS;
     counts c = {.open = {[2] = true, [3] = true, [4] = true}};
     int64_t rows = 0;
+    bool open = true; /* blocks are still looked for */
     for (int64_t band = 0; band < n_bands; band++) {
-        const bool counted = band % step == 0;
+        const bool counted = open && band % step == 0;
         if (!counted && !any_open(&c)) continue;
         count_band(&c, w, band * BAND, counted);
-        if (counted) rows += N - band * BAND < BAND ? N - band * BAND : BAND;
+        if (!counted) continue;
+        rows += N - band * BAND < BAND ? N - band * BAND : BAND;
+        if (band < step) continue; /* two bands at least */
+        close_groups(&c, rows, K);
+        open = any_open(&c) || may_have_blocks(&c);
     }
     zero_structure s = {0};
     if (c.blocks[0][0] == 0) return s;
