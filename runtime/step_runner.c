@@ -110,7 +110,8 @@ typedef struct series_run {
 
 /* Chunks in turns on `threads` threads: how much longer than if they could be cut at will. */
 static double unevenness(int64_t chunks, int64_t threads) {
-    return chunks > 0 ? (double)((chunks + threads - 1) / threads * threads) / (double)chunks : 1;
+    const int64_t turns = (chunks + threads - 1) / threads;
+    return chunks > 0 ? (double)(turns * threads) / (double)chunks : 1;
 }
 
 static bool is_worth_it(const series_run *s) {
@@ -126,12 +127,14 @@ static bool is_worth_it(const series_run *s) {
     return s->n_blocks > 0 && flops * unevenness(s->n_blocks, threads) <= SERIES_SLACK * alone;
 }
 
+/* 0: there is nothing to run by block. */
 static int64_t plan_blocks(series_run *s) {
     const plan_step *steps = s->runner->plan->steps;
     const int64_t rows = dim_eval(steps[s->first].rows, s->runner->binding),
                   threads = (int64_t)thread_pool_threads(s->runner->pool);
     for (size_t i = s->first; i < s->first + s->n; i++)
         if (steps[i].block_rows > s->block_rows) s->block_rows = steps[i].block_rows;
+    if (s->block_rows == 0) return 0;
     s->n_blocks = (rows + s->block_rows - 1) / s->block_rows;
     /* each worker's area is a whole block within the value's memory */
     s->own = (threads < s->n_blocks ? threads : s->n_blocks) <= rows / s->block_rows;
