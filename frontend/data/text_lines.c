@@ -5,16 +5,13 @@
 #include <string.h>
 
 #include "frontend/data/inflated_file.h"
-
-#define READ_BYTES ((size_t)1 << 16)
+#include "ir/support/line_buffer.h"
 
 struct text_lines {
     const char *path;
     inflated_file *file;
-    char *buffer; /* [capacity], of which [begin, end) was read and not given out */
-    size_t begin, end, capacity;
-    size_t searched; /* no line end in [begin, searched) */
-    bool at_end;     /* the buffer has all that is left */
+    line_buffer lines;
+    bool at_end; /* the buffer has all that is left */
     uint64_t line;
 };
 
@@ -32,69 +29,36 @@ pofac_status text_lines_open(const char *path, const diag_sink *sink, text_lines
 void text_lines_close(text_lines *r) {
     if (!r) return;
     inflated_file_close(r->file);
-    free(r->buffer);
+    line_buffer_free(&r->lines);
     free(r);
-}
-
-/* Room for READ_BYTES more and a 0 behind them. */
-static bool make_room(text_lines *r) {
-    if (r->begin > 0) {
-        memmove(r->buffer, r->buffer + r->begin, r->end - r->begin);
-        r->searched -= r->begin;
-        r->end -= r->begin;
-        r->begin = 0;
-    }
-    if (r->capacity > r->end + READ_BYTES) return true;
-    size_t capacity = 2 * (r->end + READ_BYTES);
-    char *buffer = realloc(r->buffer, capacity);
-    if (!buffer) return false;
-    r->buffer = buffer;
-    r->capacity = capacity;
-    return true;
 }
 
 static pofac_status read_more(text_lines *r, const diag_sink *sink) {
     size_t n;
-    if (!make_room(r)) return diag_out_of_memory(sink);
-    TRY(inflated_file_read(r->file, r->buffer + r->end, READ_BYTES, sink, &n));
-    r->end += n;
+    if (!line_buffer_room(&r->lines)) return diag_out_of_memory(sink);
+    TRY(inflated_file_read(r->file, r->lines.data + r->lines.end, LINE_BUFFER_READ_BYTES, sink, &n));
+    r->lines.end += n;
     r->at_end = n == 0;
     return POFAC_OK;
 }
 
-/* Where the line that starts at `begin` ends; the end of what was read, and *whole false, while that is not known. */
-static size_t find_line_end(text_lines *r, bool *whole) {
-    size_t from = r->searched > r->begin ? r->searched : r->begin;
-    const char *newline = from < r->end ? memchr(r->buffer + from, '\n', r->end - from) : NULL;
-    r->searched = newline ? (size_t)(newline - r->buffer) : r->end;
-    *whole = newline != NULL;
-    return r->searched;
-}
-
-static void pass_over_mark(text_lines *r) {
-    static const char mark[] = "\xef\xbb\xbf"; /* byte order mark that some editors put before a text */
-    if (r->line == 0 && r->end - r->begin >= 3 && memcmp(r->buffer + r->begin, mark, 3) == 0) r->begin += 3;
-}
-
 pofac_status text_lines_next(text_lines *r, const diag_sink *sink, char **out, size_t *n) {
     bool whole;
-    size_t end = find_line_end(r, &whole);
+    size_t end = line_buffer_line_end(&r->lines, &whole);
     *out = NULL;
-    while (!whole && !r->at_end && end - r->begin <= TEXT_LINES_MAX_BYTES) {
+    while (!whole && !r->at_end && end - r->lines.begin <= TEXT_LINES_MAX_BYTES) {
         TRY(read_more(r, sink));
-        end = find_line_end(r, &whole);
+        end = line_buffer_line_end(&r->lines, &whole);
     }
-    if (!whole && end == r->begin) return POFAC_OK;
-    pass_over_mark(r);
+    if (!whole && end == r->lines.begin) return POFAC_OK;
+    if (r->line == 0) (void)line_buffer_skip_mark(&r->lines);
     r->line++;
-    if (end - r->begin > TEXT_LINES_MAX_BYTES) {
+    if (end - r->lines.begin > TEXT_LINES_MAX_BYTES) {
         const diag_place place = {.file = r->path, .line = (uint32_t)r->line};
         return diag_error(sink, POFAC_ERR_INPUT, &place, "found a line of more than %zu bytes, wanted shorter ones",
                           TEXT_LINES_MAX_BYTES);
     }
-    char *line = r->buffer + r->begin;
-    *n = end - r->begin;
-    r->begin = r->searched = end + whole;
+    char *line = line_buffer_take(&r->lines, end, whole, n);
     if (*n > 0 && line[*n - 1] == '\r') --*n;
     line[*n] = 0;
     *out = line;

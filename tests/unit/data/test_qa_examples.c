@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "frontend/data/squad_examples.h"
+#include "frontend/data/qa_examples.h"
 #include "tests/unit/checkpoint/checkpoint_files.h"
 #include "tests/unit/text/small_vocabulary.h"
 
@@ -40,7 +40,7 @@ static void put_examples(const token_store *store, const tokenizer *tok, strbuf 
 static void windows_of_two_files(void **state) {
     tokenizer *tok;
     token_store *store;
-    squad_examples_counts counts;
+    qa_examples_counts counts;
     strbuf out = STRBUF_INIT;
     char paths[2][512];
     const char *const list[] = {paths[0], paths[1]};
@@ -50,8 +50,8 @@ static void windows_of_two_files(void **state) {
     assert_int_equal(
         tokenizer_create_from_memory("vocab", small_vocabulary, strlen(small_vocabulary), &(tokenizer_options){0}, NULL, &tok),
         POFAC_OK);
-    const squad_examples_options options = {.tokenizer = tok, .windows = {.max_seq_length = 9, .doc_stride = 2}};
-    assert_int_equal(squad_examples_load(list, 2, &options, NULL, &store, &counts), POFAC_OK);
+    const qa_examples_options options = {.tokenizer = tok, .windows = {.max_seq_length = 9, .doc_stride = 2}};
+    assert_int_equal(qa_examples_load(list, 2, &options, NULL, &store, &counts), POFAC_OK);
     put_examples(store, tok, &out);
     assert_string_equal(strbuf_str(&out), "[CLS] fox ? [SEP] hello:1 world:1 [SEP]:1 -> 5 to 5\n"
                                           "[CLS] fox ? [SEP] a:1 b:1 c:1 the:1 [SEP]:1 -> 6 to 7\n"
@@ -65,7 +65,7 @@ static void windows_of_two_files(void **state) {
     strbuf_free(&out);
     put_text(state, "b.json", FILE_OF("a b c the quick !", "c the", 5));
     const diag_sink sink = diag_sink_to_strbuf(&out);
-    assert_int_equal(squad_examples_load(list, 2, &options, &sink, &store, &counts), POFAC_ERR_INPUT);
+    assert_int_equal(qa_examples_load(list, 2, &options, &sink, &store, &counts), POFAC_ERR_INPUT);
     assert_null(store);
     assert_non_null(strstr(strbuf_str(&out), "data[0].paragraphs[0].qas[0]"));
     strbuf_free(&out);
@@ -84,12 +84,12 @@ static void features_of_the_development_set(void **state) {
     const char *const list[] = {path};
     tokenizer *tok;
     token_store *store;
-    squad_examples_counts counts;
+    qa_examples_counts counts;
     snprintf(path, sizeof path, "%s/data/squad_v1.1/dev-A-v1.1.reconstructed.json.gz", shared);
     snprintf(vocab, sizeof vocab, "%s/data/vocab/bert-base-uncased-vocab.txt", shared);
     assert_int_equal(tokenizer_create(vocab, &(tokenizer_options){0}, NULL, &tok), POFAC_OK);
-    const squad_examples_options options = {.tokenizer = tok, .windows = {.max_seq_length = 384, .doc_stride = 128}};
-    assert_int_equal(squad_examples_load(list, 1, &options, NULL, &store, &counts), POFAC_OK);
+    const qa_examples_options options = {.tokenizer = tok, .windows = {.max_seq_length = 384, .doc_stride = 128}};
+    assert_int_equal(qa_examples_load(list, 1, &options, NULL, &store, &counts), POFAC_OK);
     assert_int_equal(counts.rows.questions, 5665);
     assert_int_equal(counts.features.features, token_store_size(store));
     assert_int_equal(counts.features.tokens, token_store_tokens(store));
