@@ -30,6 +30,7 @@ void em_begin_module(emitter *e, const cg_target *target, const char *name) {
     e->builder = LLVMCreateBuilderInContext(e->context);
     LLVMSetTarget(e->module, target->triple);
     e->f32 = LLVMFloatTypeInContext(e->context);
+    e->f64 = LLVMDoubleTypeInContext(e->context);
     e->i1 = LLVMInt1TypeInContext(e->context);
     e->i8 = LLVMInt8TypeInContext(e->context);
     e->i16 = LLVMInt16TypeInContext(e->context);
@@ -335,6 +336,29 @@ cg_val em_lanes_in_range(emitter *e, unsigned lanes, cg_val first, cg_val from, 
     cg_val index = LLVMConstVector(number, lanes);
     cg_val above = LLVMBuildICmp(e->builder, LLVMIntSGE, index, splat_of(e, type, lanes, low), "");
     return em_and(e, above, LLVMBuildICmp(e->builder, LLVMIntSLT, index, splat_of(e, type, lanes, high), ""));
+}
+
+/* ---- double precision ---- */
+
+/* `scalar`, or as many of them as `like` has lanes. */
+static LLVMTypeRef type_like(LLVMTypeRef like, LLVMTypeRef scalar) {
+    return LLVMGetTypeKind(like) == LLVMVectorTypeKind ? LLVMVectorType(scalar, LLVMGetVectorSize(like)) : scalar;
+}
+
+cg_val em_real(emitter *e, double x) { return LLVMConstReal(e->f64, x); }
+
+cg_val em_load_real(emitter *e, cg_val pointer) { return load_typed(e, e->f64, pointer, 8); }
+
+void em_store_real(emitter *e, cg_val value, cg_val pointer) { em_store(e, value, pointer, 8); }
+
+cg_val em_reals(emitter *e, unsigned lanes, double x) { return repeat(em_real(e, x), lanes); }
+
+cg_val em_widen(emitter *e, cg_val v) { return LLVMBuildFPExt(e->builder, v, type_like(LLVMTypeOf(v), e->f64), ""); }
+
+cg_val em_narrow(emitter *e, cg_val v) { return LLVMBuildFPTrunc(e->builder, v, type_like(LLVMTypeOf(v), e->f32), ""); }
+
+cg_val em_lane(emitter *e, cg_val vector, unsigned i) {
+    return LLVMBuildExtractElement(e->builder, vector, LLVMConstInt(e->i32, i, 0), "");
 }
 
 /* ---- control ---- */

@@ -22,7 +22,7 @@ typedef struct emitter {
     LLVMModuleRef module;
     LLVMBuilderRef builder;
     LLVMValueRef function; /* being emitted */
-    LLVMTypeRef f32, i1, i8, i16, i32, i64, ptr;
+    LLVMTypeRef f32, f64, i1, i8, i16, i32, i64, ptr;
     bool has_fma;
     bool light;       /* the module's code is made fast rather than well (machine_generate) */
     bool failed;      /* LLVM reported an error */
@@ -123,6 +123,16 @@ bool em_has_table(const emitter *e);
 cg_val em_table(emitter *e, const float table[EM_TABLE_SIZE], cg_val index);
 /* a[l] = first + l as i32 lanes are compared: first + l >= from and first + l < to, a mask */
 cg_val em_lanes_in_range(emitter *e, unsigned lanes, cg_val first, cg_val from, cg_val to);
+
+/* ---- numbers of double precision: scalars and sums that f32 is too coarse for; em_fadd, em_fsub, em_fmul, em_fdiv, em_fsqrt,
+ * em_select and em_shuffle take them too (em_fma does not: f64 may have none where f32 has one) ---- */
+cg_val em_real(emitter *e, double x);
+cg_val em_load_real(emitter *e, cg_val pointer); /* an f64 */
+void em_store_real(emitter *e, cg_val value, cg_val pointer);
+cg_val em_reals(emitter *e, unsigned lanes, double x); /* a vector */
+cg_val em_widen(emitter *e, cg_val v);                 /* f32 to f64, a scalar or a vector */
+cg_val em_narrow(emitter *e, cg_val v);                /* f64 to the nearest f32 */
+cg_val em_lane(emitter *e, cg_val vector, unsigned i); /* as a scalar */
 
 /* A call of LLVM's intrinsic function. overloads: the types that stand in its name. */
 cg_val em_intrinsic(emitter *e, const char *name, LLVMTypeRef *overloads, size_t n_overloads, cg_val *args, unsigned n_args);

@@ -59,7 +59,12 @@ static const char every_kernel[] =
     "  %36 = linear_input_gradient %16, %33, %32 : f32[B*S,48] tiles<32>\n"
     "  %37 = relayout %36 : f32[B*S,48]\n"
     "  %38:2 = linear_weight_gradient %16, %18 : f32[48,48], f32[48]\n"
-    "  return \"dense\" = %38, \"dx\" = %37, \"sparse\" = %35, \"dw\" = %33, \"db\" = %33#1, \"norm\" = %31, \"y\" = %24, \"lse\" "
+    "  %39 = input {name = \"rate\"} : f32[]\n"
+    "  %40 = input {name = \"step\"} : i64[]\n"
+    "  %41:3 = adamw %34, %33, %34, %34, %39, %39, %40 {weight_decay = 0.01} : f32[nnz(%32)], f32[nnz(%32)], f32[nnz(%32)]\n"
+    "  %42:2 = sgd %4, %38, %4, %39, %39 {momentum = 0.9} : f32[48,48], f32[48,48]\n"
+    "  return \"adamw\" = %41, \"adamw.m\" = %41#1, \"adamw.v\" = %41#2, \"sgd\" = %42, \"sgd.u\" = %42#1, \"dense\" = %38, \"dx\" "
+    "= %37, \"sparse\" = %35, \"dw\" = %33, \"db\" = %33#1, \"norm\" = %31, \"y\" = %24, \"lse\" "
     "= %17#1, "
     "\"cast\" = %25, \"mean\" = %15#1, \"ids\" = %28\n"
     "}\n";
@@ -406,6 +411,31 @@ static void one_token_is_gathered(void **state) {
     }
 }
 
+/* Updates read and write each stream once; the numbers that all elements share stay in registers. */
+static void updates_stream(void **state) {
+    (void)state;
+    static const char text[] = "graph @g () {\n"
+                               "  %1 = state {name = \"p\"} : f32[4096]\n"
+                               "  %2 = state {name = \"g\"} : f32[4096]\n"
+                               "  %3 = state {name = \"m\"} : f32[4096]\n"
+                               "  %4 = state {name = \"v\"} : f32[4096]\n"
+                               "  %5 = input {name = \"rate\"} : f32[]\n"
+                               "  %6 = input {name = \"step\"} : i64[]\n"
+                               "  %7:3 = adamw %1, %2, %3, %4, %5, %5, %6 {weight_decay = 0.01} : f32[4096], f32[4096], f32[4096]\n"
+                               "  return \"p\" = %7, \"m\" = %7#1, \"v\" = %7#2\n"
+                               "}\n";
+    static const char *const isas[] = {"avx2", "avx512"};
+    for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++) {
+        strbuf assembly = emit(text, isas[i], CG_EMIT_ASM);
+        const span all = {assembly.data, assembly.data + assembly.size}, loop = inner_loop(assembly.data, "\tvsqrtps\t");
+        want_count(isas[i], loop, "\tvsqrtps\t", 1);
+        want_count(isas[i], loop, "\tvdivps\t", 1);
+        want_count(isas[i], loop, "\tvmovups\t", 4); /* three of them stores; other streams are operands of arithmetic */
+        if (count_lines(all, "mm", "(%rsp")) fail_msg("%s: a vector goes to the stack:\n%s", isas[i], assembly.data);
+        strbuf_free(&assembly);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kernels_call_nothing_on_any_target),
@@ -415,6 +445,7 @@ int main(void) {
         cmocka_unit_test(weight_gradients_fold_their_loads),
         cmocka_unit_test(sparse_linears_fold_their_loads),
         cmocka_unit_test(one_token_is_gathered),
+        cmocka_unit_test(updates_stream),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
