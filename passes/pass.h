@@ -29,6 +29,7 @@ typedef struct pass_option {
 typedef struct pass_environment {
     const tensor_source *state; /* the weights */
     const cost_source *costs;
+    int64_t tokens;                                /* that kernels are chosen for; 0: as the option of `sparsify` says */
     bool (*locks)(void *user, const char *weight); /* does `lock` keep the zeros of the weight of that name? NULL: of all */
     void *locks_user;
 } pass_environment;

@@ -209,6 +209,7 @@ static pofac_status sparsify_graph(void *user, const ir_graph *from, ir_module *
     pofac_status status = s.weights && s.weight_of && s.read_dense ? POFAC_OK : diag_out_of_memory(in->sink);
     if (status == POFAC_OK) status = pass_int_option(in, "min_sparsity", &s.min_sparsity);
     if (status == POFAC_OK) status = pass_int_option(in, "rows", &rows);
+    if (in->environment->tokens > 0) rows = in->environment->tokens;
     if (status == POFAC_OK) status = make_sizes(&s, rows);
     if (status == POFAC_OK) {
         find_weights(&s);

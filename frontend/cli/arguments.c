@@ -18,6 +18,7 @@ road_options arguments_road(const option_values *o) {
     return (road_options){.tune = strcmp(tune, "off") == 0     ? ROAD_TUNE_OFF
                                   : strcmp(tune, "again") == 0 ? ROAD_TUNE_AGAIN
                                                                : ROAD_TUNE_AUTO,
+                          .tune_tokens = option_whole(o, "tune_tokens"),
                           .kernel_variants = option_text(o, "kernel_variant"),
                           .pipeline = option_text(o, "pipeline"),
                           .isa = option_text(o, "isa"),

@@ -65,6 +65,13 @@ typedef struct option_row {
          0,                                                                                                                        \
          0,                                                                                                                        \
          "how kernels of linear layers are chosen; auto: measured once on this machine; off: by a rule; again: measured anew"},    \
+        {"tune_tokens",                                                                                                            \
+         OPTION_WHOLE,                                                                                                             \
+         "N",                                                                                                                      \
+         "0",                                                                                                                      \
+         0,                                                                                                                        \
+         1 << 20,                                                                                                                  \
+         "tokens of a typical batch, for which these kernels are chosen; 0: what the pass `sparsify` says"},                       \
     {                                                                                                                              \
         "kernel_variant", OPTION_LINES, "[REGEX:]VARIANT", NULL, 0, 0,                                                             \
             "kernel of linear layers (whose weights' names have REGEX), as --emit=ir shows it; may be given several times"         \

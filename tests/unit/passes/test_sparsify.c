@@ -215,6 +215,10 @@ static void costs_are_asked_once_for_all(void **state) {
     strbuf_clear(&c.asked);
     expect(&c, "sparsify{rows=1000,min_sparsity=10}", three_linears);
     assert_string_equal(strbuf_str(&c.asked), "a 4x8 rows 64 nnz 24; b 8x8 rows 1 nnz 64 dense; c 8x8 rows 64 nnz 52; ");
+    strbuf_clear(&c.asked);
+    c.environment.tokens = 3; /* what the caller knows counts more than the option */
+    expect(&c, "sparsify{rows=48}", three_linears);
+    assert_string_equal(strbuf_str(&c.asked), "a 4x8 rows 3 nnz 24; b 8x8 rows 1 nnz 64 dense; c 8x8 rows 3 nnz 52 dense; ");
     end(&c);
 }
 
