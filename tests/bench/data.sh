@@ -7,7 +7,7 @@
 #
 #   --build=DIR          where the program is, default build/release
 #   --vocab=FILE         default: bert-base-uncased's in ../shared/data/vocab
-#   --times="1 2 ..."    how often the corpus is taken; default 2 4 8 16
+#   --times="1 2 ..."    how often the corpus is taken; default 4 8 16
 #   --threads=N          default 1
 #   --rounds=N           runs of each size, of which the one with the least processor time counts; default 3
 #
@@ -19,7 +19,7 @@ shared=${POFAC_SHARED:-../shared}
 
 build=build/release
 vocab=$shared/data/vocab/bert-base-uncased-vocab.txt
-times="2 4 8 16"
+times="4 8 16"
 threads=1
 rounds=3
 corpora=()
