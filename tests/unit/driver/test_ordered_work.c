@@ -63,7 +63,7 @@ static pofac_status give(void *user, void *p, const diag_sink *sink) {
     if (j->number != c->given + 1)
         return diag_error(sink, POFAC_ERR_USAGE, NULL, "found job %zu, wanted %zu", j->number, c->given + 1);
     c->given++;
-    if (j->number == c->signal_at) raise(SIGINT);
+    if (j->number == c->signal_at) kill(getpid(), SIGINT); /* to the process: any thread may be here */
     return POFAC_OK;
 }
 
