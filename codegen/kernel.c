@@ -175,6 +175,16 @@ ir_dim kernel_scaled(ir_dim dim, int64_t scale, int64_t offset, bool *ok) {
     return fits ? dim_add(d, offset) : dim_const(0);
 }
 
+const ir_type *kernel_packed_type(const ir_graph *g, const cg_operand *operand) {
+    const ir_type *t = graph_type(g, operand->value);
+    if (operand->packing == PACKING_SQUARE_SUMS) {
+        const ir_dim parts = dim_const(operand->packing_parameter);
+        return type_tensor(g->module->context, IR_F64, 1, &parts);
+    }
+    const ir_dim places = dim_add(t->dims[0], SPARSE_VALUES_BEHIND);
+    return type_tensor(g->module->context, t->dtype, 1, &places);
+}
+
 bool kernel_over_elements(cg_kernel *k, const ir_type *t, int64_t block) {
     bool ok;
     ir_dim n = type_elements(t, &ok);

@@ -102,8 +102,10 @@ unsigned kernel_sparse_operand(cg_kernel *k, ir_value value, plan_packing packin
 bool kernel_keeps_state(const ir_graph *g, ir_value v);
 /* That step, for an operand of PACKING_SPARSE_VALUES; false when its layout has places that cannot be counted beforehand. */
 bool kernel_pack_values(const ir_graph *g, const cg_operand *values, cg_kernel *k);
-/* What it makes: the type of the packed form. NULL when memory is short. */
-const ir_type *kernel_packed_type(const ir_graph *g, ir_value v);
+/* The step that makes an operand of PACKING_SQUARE_SUMS; false when its elements are no ir_dim. */
+bool kernel_sum_squares(const ir_graph *g, const cg_operand *sums, cg_kernel *k);
+/* What such a step makes: the type of the packed form. NULL when memory is short. */
+const ir_type *kernel_packed_type(const ir_graph *g, const cg_operand *operand);
 unsigned kernel_dim(cg_kernel *k, ir_dim dim);
 void kernel_set(cg_kernel *k, const char *name, int64_t value);
 void kernel_set_real(cg_kernel *k, const char *name, double value);

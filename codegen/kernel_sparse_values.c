@@ -33,12 +33,6 @@ bool kernel_keeps_state(const ir_graph *g, ir_value v) {
     return true;
 }
 
-const ir_type *kernel_packed_type(const ir_graph *g, ir_value v) {
-    const ir_type *t = graph_type(g, v);
-    ir_dim places = dim_add(t->dims[0], SPARSE_VALUES_BEHIND);
-    return type_tensor(g->module->context, t->dtype, 1, &places);
-}
-
 bool kernel_pack_values(const ir_graph *g, const cg_operand *values, cg_kernel *k) {
     size_t row = 0;
     while (kernel_rows[row].emit != emit_sparse_values) row++;

@@ -6,8 +6,8 @@
  * and then the rest in the same way; what no row takes alone runs through its evaluator.
  *
  * Memory: attribute `slot` (pass plan-memory). Values without a slot that are needed nevertheless (plan-memory was not run, or a
- * group was cut) get one of their own. Non-zeros that a run changes are put in the order that a kernel wants by a step before it, in
- * memory that nobody else uses. A reshape that shares its input's slot is no step.
+ * group was cut) get one of their own. Non-zeros that a run changes are put in the order that a kernel wants by a step before it, and
+ * parts of a sum of squares are summed by one, in memory that nobody else uses. A reshape that shares its input's slot is no step.
  */
 #include "codegen/lower.h"
 
@@ -91,6 +91,7 @@ static uint32_t find_buffer(const lowering *l, const cg_operand *operand) {
 
 /* Is the operand a packed form that a step of the plan makes? */
 static bool is_packed_by_step(const lowering *l, const cg_operand *operand) {
+    if (operand->packing == PACKING_SQUARE_SUMS) return true;
     return operand->packing == PACKING_SPARSE_VALUES && !kernel_keeps_state(l->graph, operand->value);
 }
 
@@ -109,7 +110,7 @@ uint32_t lower_buffer(lowering *l, const cg_operand *operand) {
     if (is_packed_by_step(l, operand)) {
         b.kind = PLAN_SLOT;
         b.name = NULL;
-        b.type = kernel_packed_type(l->graph, v);
+        b.type = kernel_packed_type(l->graph, operand);
         b.slot = l->n_slots++;
         if (!b.type) return UINT32_MAX;
     } else if (b.kind == PLAN_SLOT) {
@@ -217,14 +218,23 @@ static pofac_status add_described_step(lowering *l, const cg_group *g, const cg_
     return add_step(l, step, index);
 }
 
+/* The step that makes a packed operand of `reader`. */
+static pofac_status describe_packing(const lowering *l, const cg_kernel *reader, const cg_operand *operand, cg_kernel *out) {
+    const char *name = kernel_rows[reader->row].name;
+    if (operand->packing == PACKING_SQUARE_SUMS) {
+        if (kernel_sum_squares(l->graph, operand, out)) return POFAC_OK;
+        return diag_error(l->sink, POFAC_ERR_INPUT, NULL, "%s: its elements cannot be counted", name);
+    }
+    if (kernel_pack_values(l->graph, operand, out)) return POFAC_OK;
+    return diag_error(l->sink, POFAC_ERR_INPUT, NULL, "%s: its non-zeros change, which their sparse layout does not allow", name);
+}
+
 /* The kernel, behind the steps that pack values for it. */
 static pofac_status add_kernel_step(lowering *l, const cg_group *g, const cg_kernel *k) {
     for (unsigned i = 0; i < k->n_operands; i++) {
         cg_kernel packing;
         if (!is_packed_by_step(l, &k->operands[i]) || find_buffer(l, &k->operands[i]) != UINT32_MAX) continue;
-        if (!kernel_pack_values(l->graph, &k->operands[i], &packing))
-            return diag_error(l->sink, POFAC_ERR_INPUT, NULL, "%s: its non-zeros change, which their sparse layout does not allow",
-                              kernel_rows[k->row].name);
+        TRY(describe_packing(l, k, &k->operands[i], &packing));
         TRY(add_described_step(l, g, &packing));
     }
     return add_described_step(l, g, k);

@@ -172,7 +172,9 @@ static void packings_have_names(void **unused) {
     (void)unused;
     static const plan_packing tested[] = {PACKING_NONE, PACKING_PANELS, PACKING_TRANSPOSED_PANELS,
                                           /* in test_sparse_packing.c */
-                                          PACKING_SPARSE_INDEX, PACKING_SPARSE_VALUES, PACKING_SPARSE_ORDER};
+                                          PACKING_SPARSE_INDEX, PACKING_SPARSE_VALUES, PACKING_SPARSE_ORDER,
+                                          /* made by steps: test_gradient_norm_kernels.c */
+                                          PACKING_SQUARE_SUMS};
     assert_int_equal(N_PACKINGS, sizeof tested / sizeof *tested);
     assert_string_equal(plan_packing_name(PACKING_NONE), "rows");
     assert_string_equal(plan_packing_name(PACKING_PANELS), "panels");
