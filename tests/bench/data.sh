@@ -1,7 +1,7 @@
 #!/bin/bash
 # How fast `pofac data build` makes shards of a corpus, and how its time and memory grow with the corpus: the corpus is taken once, twice, four times ... Prints a
 # table in Markdown: MB (of the corpus as it decompresses) per second of processor time, that is per core; the seconds that passed; peak memory; and what 90 GB of XML would take
-# on 16 cores. Fails when processor time does not grow linearly: the exponent of the least-squares fit on logarithms is outside of 0.85 to 1.15.
+# on 16 cores. Fails when processor time grows faster than linearly: the exponent of the least-squares fit on logarithms is above 1.15.
 #
 #   tests/bench/data.sh [--option=value...] [CORPUS...]      default: the dump and the articles of ../shared/data/wikipedia
 #
@@ -118,7 +118,7 @@ awk -v threads="$threads" '
             if (d > 0) {
                 e = (n[k] * sxy[k] - sx[k] * sy[k]) / d
                 printf "%s: processor time grows with exponent %.3f\n", k, e
-                if (e < 0.85 || e > 1.15) bad = 1
+                if (e > 1.15) bad = 1
             }
             if (k ~ /xml/) printf "%s: 90 GB on 16 cores at %.1f MB/s per core: %.1f minutes\n", k, rate[k] / 1e6, 90e9 / rate[k] / 16 / 60
         }
