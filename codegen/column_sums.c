@@ -27,15 +27,21 @@ static cg_val fold_blocks(emitter *e, cg_val a) {
     return a;
 }
 
-/* The same for two vectors of at least eight lanes: eight lanes, those of `a` and those of `b`. */
-static cg_val fold_two(emitter *e, cg_val a, cg_val b) {
+/* For two vectors of n lanes, blocks of four: [a | b], sums of the first half of each one's blocks with the second. */
+static cg_val fold_halves(emitter *e, cg_val a, cg_val b) {
     unsigned n = em_lanes_of(a), low[64], high[64];
     for (unsigned l = 0; l < n / 2; l++) {
         low[l] = l, low[n / 2 + l] = n + l;
         high[l] = n / 2 + l, high[n / 2 + l] = n + n / 2 + l;
     }
-    cg_val both = em_fadd(e, em_shuffle(e, a, b, n, low), em_shuffle(e, a, b, n, high)); /* [a | b], half the blocks each */
-    for (; n > 8; n /= 2) {
+    return em_fadd(e, em_shuffle(e, a, b, n, low), em_shuffle(e, a, b, n, high));
+}
+
+/* fold_blocks for two vectors of at least eight lanes: eight lanes, those of `a` and those of `b`. */
+static cg_val fold_two(emitter *e, cg_val a, cg_val b) {
+    unsigned low[64], high[64];
+    cg_val both = fold_halves(e, a, b);
+    for (unsigned n = em_lanes_of(a); n > 8; n /= 2) {
         for (unsigned l = 0; l < n / 4; l++) {
             low[l] = l, low[n / 4 + l] = n / 2 + l;
             high[l] = n / 4 + l, high[n / 4 + l] = n / 2 + n / 4 + l;
@@ -45,18 +51,38 @@ static cg_val fold_two(emitter *e, cg_val a, cg_val b) {
     return both;
 }
 
-void lane_sums_add(emitter *e, cg_val sum[LANE_SUMS], unsigned count, cg_val to) {
-    unsigned lanes = em_lanes_of(sum[0]);
-    cg_val quad[2];
-    for (unsigned i = count; i < LANE_SUMS; i++) sum[i] = em_const(e, lanes, 0);
-    for (unsigned q = 0; q < 2; q++)
-        quad[q] = fold_within(e, fold_within(e, sum[4 * q], sum[4 * q + 1], false),
-                              fold_within(e, sum[4 * q + 2], sum[4 * q + 3], false), true);
-    if (count > 4 && lanes >= 8) {
+/* For two vectors of four blocks of four lanes [a0 a1 | b0 b1]: [a0+a1 | b0+b1 of the first, then of the second]. */
+static cg_val fold_pairs(emitter *e, cg_val a, cg_val b) {
+    unsigned low[16], high[16];
+    for (unsigned l = 0; l < 16; l++) {
+        low[l] = l / 4 * 8 + l % 4;
+        high[l] = low[l] + 4;
+    }
+    return em_fadd(e, em_shuffle(e, a, b, 16, low), em_shuffle(e, a, b, 16, high));
+}
+
+/* Four vectors, whose lanes belong to one each, into one whose blocks of four lanes do so in turn; those past `count` count as 0. */
+static cg_val fold_quad(emitter *e, const cg_val *sum, unsigned count) {
+    cg_val four[4];
+    for (unsigned i = 0; i < 4; i++) four[i] = i < count ? sum[i] : em_const(e, em_lanes_of(sum[0]), 0);
+    return fold_within(e, fold_within(e, four[0], four[1], false), fold_within(e, four[2], four[3], false), true);
+}
+
+void lane_sums_add(emitter *e, const cg_val *sum, unsigned count, cg_val to) {
+    const unsigned quads = (count + 3) / 4;
+    cg_val quad[LANE_SUMS_MOST / 4];
+    for (unsigned q = 0; q < LANE_SUMS_MOST / 4; q++)
+        quad[q] = q < quads ? fold_quad(e, &sum[4 * q], count - 4 * q) : em_const(e, em_lanes_of(sum[0]), 0);
+    if (count > 8) {
+        cg_val all = fold_pairs(e, fold_halves(e, quad[0], quad[1]), fold_halves(e, quad[2], quad[3]));
+        em_store(e, em_fadd(e, em_load(e, 16, to, 32), all), to, 32);
+        return;
+    }
+    if (count > 4 && em_lanes_of(sum[0]) >= 8) {
         em_store(e, em_fadd(e, em_load(e, 8, to, 32), fold_two(e, quad[0], quad[1])), to, 32);
         return;
     }
-    for (unsigned q = 0; q < (count + 3) / 4; q++) {
+    for (unsigned q = 0; q < quads; q++) {
         cg_val at = em_at_int(e, to, 16 * q);
         em_store(e, em_fadd(e, em_load(e, 4, at, 16), fold_blocks(e, quad[q])), at, 16);
     }

@@ -1,15 +1,16 @@
-/* Sums across the lanes of vectors: of eight vectors at a time, and of the columns of a matrix in tiles. */
+/* Sums across the lanes of vectors: of eight or sixteen vectors at a time, and of the columns of a matrix in tiles. */
 #ifndef POFAC_CODEGEN_COLUMN_SUMS_H
 #define POFAC_CODEGEN_COLUMN_SUMS_H
 
 #include "codegen/kernel.h"
 
 #define LANE_SUMS 8
+#define LANE_SUMS_MOST 16
 #define COLUMN_SUMS_ROWS 64
 
-/* Adds what the lanes of each of sum[0, count) add up to, to the numbers at `to`, which are aligned: 8 of them if count > 4, else 4;
- * those past `count` are added 0. */
-void lane_sums_add(emitter *e, cg_val sum[LANE_SUMS], unsigned count, cg_val to);
+/* Adds what the lanes of each of sum[0, count) add up to, to the numbers at `to`: 16 of them if count > 8, which takes vectors of 16
+ * lanes; else 8 if count > 4; else 4; those past `count` are added 0. `to` is aligned to 32 bytes, or 16 if count <= 4. */
+void lane_sums_add(emitter *e, const cg_val *sum, unsigned count, cg_val to);
 
 /* Columns of x [R,N] in tiles<W>. */
 typedef struct column_sums {

@@ -4,10 +4,10 @@
  *
  * A unit is a part of the visits of one (row group, block of columns) and takes all tiles of tokens, so that an element of dw is
  * summed by one unit in the order of the tiles and no partial sums meet. Within it, for each tile, whose [k_block][W] activations stay
- * in L1, and each visit: the row of dy is held in registers, up to eight entries are multiplied with it at a time, one sum of vectors
- * each, and the eight sums are folded into one vector of eight numbers by a tree of transposing additions. These are added up in
- * scratch, in the order of the stream with each visit filled to a multiple of eight, so that memory is walked in order and needs no
- * masks; after the last tile they are copied to where the pattern's order has them (`firsts`).
+ * in L1, and each visit: the row of dy is held in registers, up to eight entries (sixteen, where vectors have as many lanes) are
+ * multiplied with it at a time, one sum of vectors each, and the sums are folded into one vector of as many numbers by a tree of
+ * transposing additions. These are added up in scratch, in the order of the stream with each visit filled to a multiple of eight, so
+ * that memory is walked in order and needs no masks; after the last tile they are copied to where the pattern's order has them (`firsts`).
  *
  * Lanes past R may hold anything: the block of x and the rows of dy of a last tile that is not full are copied with zeros there.
  * Units behind these sum db, a block of rows of dy each.
@@ -20,7 +20,8 @@
 #include "codegen/kernel.h"
 #include "codegen/sparse_defaults.h"
 
-#define BATCH LANE_SUMS /* entries that are summed at a time */
+#define FILL LANE_SUMS /* sums of a visit are filled to a multiple of so many */
+#define MULTIPLIED 4   /* entries whose addresses are held at a time */
 #define WANTED_UNITS 16
 #define NEXT_BLOCK_BYTES 128 /* of the next tile's block of x that a visit fetches */
 #define ROW_AHEAD 2          /* visits ahead whose row of dy is fetched; the index has 8 more than there are */
@@ -50,7 +51,7 @@ static int64_t row_copy_bytes(const gradient_shape *s) {
 }
 static int64_t block_copy_bytes(const gradient_shape *s) { return round_up(4 * s->k_block * s->W); }
 static int64_t bucket_bytes(const gradient_shape *s) { return round_up(4 * s->k_block); }
-static int64_t fill_bytes(const gradient_shape *s) { return 4 * (BATCH - 1) * s->rows + 64; }
+static int64_t fill_bytes(const gradient_shape *s) { return 4 * (FILL - 1) * s->rows + 64; }
 
 static bool is_sparse_gradient(const cg_group *g, const ir_node *n) {
     if (!n || !node_input(n, 2)) return false;
@@ -105,6 +106,7 @@ bool describe_sparse_weight_gradient(const cg_group *g, const cg_target *target,
 typedef struct gradient_code {
     gradient_shape s;
     unsigned lanes, vectors; /* of dy that are held at a time */
+    unsigned batch;          /* entries that are summed at a time */
     cg_val x, dy, index, dw, db, n_tiles, n_rows;
     cg_val row_copy, block_copy, buckets, sums;              /* scratch */
     cg_val segments, all_buckets, all_rows, firsts, offsets; /* of the index */
@@ -123,16 +125,24 @@ enum { ROWS, OFFSETS, SUMS, NEXT_BLOCK, N_PLACES };
 
 static cg_val load_u16(emitter *e, cg_val at) { return em_load_unsigned(e, 2, at); }
 
-/* One batch: `count` entries at `offsets` with the row of dy. */
-static void emit_batch(emitter *e, const gradient_code *c, cg_val x, const cg_val *dy, cg_val offsets, cg_val sums,
-                       unsigned count) {
-    cg_val entry[BATCH], sum[BATCH];
+/* sum[i]: the products of the row of dy with entry i of `count`, whose offsets are at `offsets`. */
+static void emit_products(emitter *e, const gradient_code *c, cg_val x, const cg_val *dy, cg_val offsets, unsigned count,
+                          cg_val *sum) {
+    cg_val entry[MULTIPLIED];
     for (unsigned i = 0; i < count; i++) entry[i] = em_index(e, x, load_u16(e, em_at_int(e, offsets, 2 * i)), 8);
     for (unsigned v = 0; v < c->vectors; v++)
         for (unsigned i = 0; i < count; i++) {
             cg_val part = em_load(e, c->lanes, em_at_int(e, entry[i], 4 * (int64_t)(v * c->lanes)), 4 * c->lanes);
             sum[i] = v == 0 ? em_fmul(e, dy[0], part) : em_fma(e, dy[v], part, sum[i]);
         }
+}
+
+/* One batch: `count` entries at `offsets` with the row of dy. */
+static void emit_batch(emitter *e, const gradient_code *c, cg_val x, const cg_val *dy, cg_val offsets, cg_val sums,
+                       unsigned count) {
+    cg_val sum[LANE_SUMS_MOST];
+    for (unsigned i = 0; i < count; i += MULTIPLIED)
+        emit_products(e, c, x, dy, em_at_int(e, offsets, 2 * i), count - i < MULTIPLIED ? count - i : MULTIPLIED, &sum[i]);
     lane_sums_add(e, sum, count, sums);
 }
 
@@ -157,20 +167,20 @@ static void emit_visit(emitter *e, const gradient_code *c, cg_val x, cg_val dy, 
     em_loop batches;
     em_switch rest;
     cg_val inner[] = {at[OFFSETS], at[SUMS]};
-    em_loop_begin(e, &batches, em_int(e, 0), em_div_int(e, entries, BATCH), 1, inner, 2);
-    emit_batch(e, c, x, held, batches.carried[0], batches.carried[1], BATCH);
-    inner[0] = em_at_int(e, batches.carried[0], 2 * BATCH);
-    inner[1] = em_at_int(e, batches.carried[1], 4 * BATCH);
+    em_loop_begin(e, &batches, em_int(e, 0), em_div_int(e, entries, c->batch), 1, inner, 2);
+    emit_batch(e, c, x, held, batches.carried[0], batches.carried[1], c->batch);
+    inner[0] = em_at_int(e, batches.carried[0], 2 * c->batch);
+    inner[1] = em_at_int(e, batches.carried[1], 4 * c->batch);
     em_loop_end(e, &batches, inner);
-    em_switch_begin(e, &rest, em_rem_int(e, entries, BATCH));
-    for (unsigned i = 1; i < BATCH; i++) {
+    em_switch_begin(e, &rest, em_rem_int(e, entries, c->batch));
+    for (unsigned i = 1; i < c->batch; i++) {
         em_case(e, &rest, i);
         emit_batch(e, c, x, held, batches.carried[0], batches.carried[1], i);
     }
     em_switch_end(e, &rest);
     at[ROWS] = em_at_int(e, at[ROWS], 2);
     at[OFFSETS] = em_index(e, at[OFFSETS], entries, 2);
-    at[SUMS] = em_index(e, at[SUMS], em_div_int_up(e, entries, BATCH), 4 * BATCH);
+    at[SUMS] = em_index(e, at[SUMS], em_div_int_up(e, entries, FILL), 4 * FILL);
     at[NEXT_BLOCK] = em_at_int(e, at[NEXT_BLOCK], NEXT_BLOCK_BYTES);
 }
 
@@ -242,7 +252,7 @@ static void emit_results(emitter *e, const gradient_code *c, const gradient_unit
     cg_val to = em_index(e, c->dw, em_load_unsigned(e, 4, at[ROWS]), 4);
     emit_copy(e, to, at[SUMS], l.entries, 4);
     at[ROWS] = em_at_int(e, at[ROWS], 4);
-    at[SUMS] = em_index(e, at[SUMS], em_div_int_up(e, l.entries, BATCH), 4 * BATCH);
+    at[SUMS] = em_index(e, at[SUMS], em_div_int_up(e, l.entries, FILL), 4 * FILL);
     visits_end(e, &l, at);
 }
 
@@ -275,7 +285,7 @@ static void emit_part(emitter *e, const gradient_code *c, cg_val segment, cg_val
     cg_val is_first = em_and(e, em_equal(e, now[SUMMED], em_int(e, 0)), em_less(e, em_int(e, 0), count));
     em_store_int(e, IR_I16, entries, to); /* behind the last bucket when there are no visits: overwritten or not read */
     em_store_int(e, IR_I16, count, em_at_int(e, to, 2));
-    cg_val filled = em_mul_int(e, em_mul(e, count, em_div_int_up(e, entries, BATCH)), BATCH);
+    cg_val filled = em_mul_int(e, em_mul(e, count, em_div_int_up(e, entries, FILL)), FILL);
     state[BUCKETS] = em_select(e, em_less(e, em_int(e, 0), count), em_add_int(e, now[BUCKETS], 1), now[BUCKETS]);
     state[SUMMED] = em_add(e, now[SUMMED], filled);
     state[ENTRY] = em_add(e, now[ENTRY], em_mul(e, entries, visits));
@@ -305,8 +315,8 @@ static void emit_product_unit(emitter *e, const gradient_code *c, cg_val unit) {
 }
 
 /* Vectors of dy to hold beside the sums of a batch, an address and a product. */
-static unsigned held_vectors(const emitter *e, unsigned lanes, int64_t W) {
-    unsigned spare = e->target->vector_registers - BATCH - 2, most = 1;
+static unsigned held_vectors(const emitter *e, unsigned batch, unsigned lanes, int64_t W) {
+    unsigned spare = e->target->vector_registers - batch - 2, most = 1;
     while (2 * most <= spare) most *= 2;
     return tile_vectors(lanes, W, most);
 }
@@ -333,7 +343,8 @@ void emit_sparse_weight_gradient(emitter *e, const cg_kernel *k) {
                        .row_copy = em_scratch(e)};
     count_units(&c.s, dw, db);
     c.lanes = tile_lanes(e->lanes, c.s.W);
-    c.vectors = held_vectors(e, c.lanes, c.s.W);
+    c.batch = c.lanes >= LANE_SUMS_MOST ? LANE_SUMS_MOST : LANE_SUMS;
+    c.vectors = held_vectors(e, c.batch, c.lanes, c.s.W);
     c.dw = dw ? em_buffer(e, 3) : NULL;
     c.db = db ? em_buffer(e, dw ? 4 : 3) : NULL;
     c.n_tiles = em_div_int_up(e, c.n_rows, c.s.W);

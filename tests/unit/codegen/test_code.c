@@ -298,19 +298,19 @@ static void linear_keeps_sums_in_registers(void **state) {
     }
 }
 
-/* Eight entries times a row of dy in registers: a product and V - 1 multiply-adds each, of which x is the operand in memory. */
+/* A batch of entries times a row of dy in registers: a product and V - 1 multiply-adds each, of which x is the operand in memory. */
 static void weight_gradients_fold_their_loads(void **state) {
     (void)state;
     static const struct {
         const char *isa, *multiply_add, *multiply;
-        size_t vectors;
-    } cases[] = {{"avx2", "\tvfmadd231ps\t", "\tvmulps\t", 4}, {"avx512", "\tvfmadd231ps\t", "\tvmulps\t", 2}};
+        size_t batch, vectors;
+    } cases[] = {{"avx2", "\tvfmadd231ps\t", "\tvmulps\t", 8, 4}, {"avx512", "\tvfmadd231ps\t", "\tvmulps\t", 16, 2}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         strbuf assembly = emit(weight_gradient_kernel, cases[i].isa, CG_EMIT_ASM);
         span loop = inner_loop(assembly.data, ",8), %");
-        want_count(cases[i].isa, loop, cases[i].multiply_add, 8 * (cases[i].vectors - 1));
-        want_count(cases[i].isa, loop, cases[i].multiply, 8);
-        want_count(cases[i].isa, loop, ",8), %", 8 * cases[i].vectors); /* each product reads x from memory */
+        want_count(cases[i].isa, loop, cases[i].multiply_add, cases[i].batch * (cases[i].vectors - 1));
+        want_count(cases[i].isa, loop, cases[i].multiply, cases[i].batch);
+        want_count(cases[i].isa, loop, ",8), %", cases[i].batch * cases[i].vectors); /* each product reads x from memory */
         want_count(cases[i].isa, loop, "(%rsp", 0);
         want_count(cases[i].isa, loop, "\tvmovaps\t(", 0);
         want_count(cases[i].isa, loop, "\tvmovups\t(", 0);
