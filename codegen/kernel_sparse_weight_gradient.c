@@ -244,13 +244,28 @@ static void emit_tiles(emitter *e, const gradient_code *c, const gradient_unit *
     em_loop_end(e, &tiles, NULL);
 }
 
+/* `count` sums to dw. Where stores can be masked at no cost, the last vector of sums may be read past its end, into the room there. */
+static void emit_result(emitter *e, cg_val to, cg_val sums, cg_val count) {
+    const unsigned lanes = LANE_SUMS_MOST;
+    if (e->lanes < lanes) {
+        emit_copy(e, to, sums, count, 4);
+        return;
+    }
+    em_loop vectors;
+    em_loop_begin(e, &vectors, em_int(e, 0), count, lanes, NULL, 0);
+    cg_val inside = em_lanes_in_range(e, lanes, vectors.index, em_int(e, 0), count);
+    cg_val sum = em_load(e, lanes, em_index(e, sums, vectors.index, 4), 32);
+    em_store_masked(e, sum, em_index(e, to, vectors.index, 4), inside, 4);
+    em_loop_end(e, &vectors, NULL);
+}
+
 /* The sums to their places in dw. */
 static void emit_results(emitter *e, const gradient_code *c, const gradient_unit *u) {
     cg_val at[N_PLACES] = {u->firsts, u->offsets, c->sums, c->sums};
     visit_loops l;
     visits_begin(e, c, u, &l, at);
     cg_val to = em_index(e, c->dw, em_load_unsigned(e, 4, at[ROWS]), 4);
-    emit_copy(e, to, at[SUMS], l.entries, 4);
+    emit_result(e, to, at[SUMS], l.entries);
     at[ROWS] = em_at_int(e, at[ROWS], 4);
     at[SUMS] = em_index(e, at[SUMS], em_div_int_up(e, l.entries, FILL), 4 * FILL);
     visits_end(e, &l, at);
