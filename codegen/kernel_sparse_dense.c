@@ -21,6 +21,7 @@
 static bool describe_places(const cg_group *g, ir_op op, cg_kernel *k) {
     const ir_node *n = group_single(g, op);
     int64_t N, K;
+    bool ok;
     if (!n || graph_node_of(g->graph, n->inputs[1])->op != OP_pattern) return false;
     const ir_type *pattern = graph_type(g->graph, n->inputs[1]), *x = graph_type(g->graph, n->inputs[0]),
                   *y = graph_type(g->graph, n->first_result), *values = op == OP_dense_to_sparse ? y : x;
@@ -38,7 +39,8 @@ static bool describe_places(const cg_group *g, ir_op op, cg_kernel *k) {
     kernel_set(k, "k_block", k_block);
     k->work = dim_const(N);
     k->work_per_unit = ROWS;
-    k->bytes = op == OP_dense_to_sparse ? kernel_scaled(values->dims[0], 10, 0, NULL) : dim_const(4 * N * K);
+    k->bytes =
+        op == OP_dense_to_sparse ? kernel_scaled(values->dims[0], 10, 0, NULL) : kernel_scaled(type_elements(y, &ok), 4, 0, NULL);
     return true;
 }
 

@@ -158,15 +158,16 @@ static void non_zeros(void **unused) {
 
 /* ---- in place ---- */
 
-static plan *compile(const char *text, const char *isa) {
+/* The plan; *context is to be destroyed after it. */
+static plan *compile(const char *text, const char *isa, ir_context **context) {
     strbuf messages = STRBUF_INIT;
     diag_sink sink = diag_sink_to_strbuf(&messages);
-    ir_context *context = context_create();
+    *context = context_create();
     arena memory = ARENA_INIT;
     ir_module *m = NULL;
     cg_options options = {.cache_dir = NULL};
     plan *p = NULL;
-    if (text_parse_module(context, "test", text, strlen(text), NULL, &sink, &m) != POFAC_OK ||
+    if (text_parse_module(*context, "test", text, strlen(text), NULL, &sink, &m) != POFAC_OK ||
         cg_target_host(isa, &memory, &sink, &options.target) != POFAC_OK || cg_compile(m, "g", &options, &sink, &p) != POFAC_OK)
         fail_msg("%s: %s", isa, strbuf_str(&messages));
     strbuf_free(&messages);
@@ -201,7 +202,8 @@ static void check_in_place(const update_case *c, const char *isa) {
     update_memory *apart = calloc(1, sizeof *apart), *in_place = calloc(1, sizeof *in_place);
     assert_true(apart && in_place);
     update_text(c, "", "f32[1003]", all_outputs(c), &text);
-    plan *p = compile(strbuf_str(&text), isa);
+    ir_context *context;
+    plan *p = compile(strbuf_str(&text), isa, &context);
     assert_int_equal(p->n_steps, 1);
     for (unsigned run = 0; run < 2; run++) {
         update_memory *m = run ? in_place : apart;
@@ -229,6 +231,7 @@ static void check_in_place(const update_case *c, const char *isa) {
         }
     }
     plan_destroy(p);
+    context_destroy(context);
     strbuf_free(&text);
     free(apart);
     free(in_place);
