@@ -629,7 +629,14 @@ static const char *const tested[] = {"linear",
                                      "row_positions",
                                      "first_rows",
                                      "kept_rows",
-                                     "scatter_rows"};
+                                     "scatter_rows",
+                                     "dense_to_sparse" /* from here on test_update_kernels.c */,
+                                     "sparse_to_dense",
+                                     "square_sums",
+                                     "sum_of_squares",
+                                     "clip_factor",
+                                     "adamw",
+                                     "sgd"};
 
 static void every_row_has_a_test(void **state) {
     (void)state;
