@@ -630,13 +630,13 @@ static const char *const tested[] = {"linear",
                                      "first_rows",
                                      "kept_rows",
                                      "scatter_rows",
-                                     "dense_to_sparse" /* from here on test_update_kernels.c */,
-                                     "sparse_to_dense",
-                                     "square_sums",
-                                     "sum_of_squares",
-                                     "clip_factor",
-                                     "adamw",
-                                     "sgd"};
+                                     "dense_to_sparse" /* test_sparse_dense_kernels.c */,
+                                     "sparse_to_dense" /* test_sparse_dense_kernels.c */,
+                                     "square_sums" /* test_gradient_norm_kernels.c */,
+                                     "sum_of_squares" /* test_gradient_norm_kernels.c */,
+                                     "clip_factor" /* test_gradient_norm_kernels.c */,
+                                     "adamw" /* test_update_kernels.c */,
+                                     "sgd" /* test_update_kernels.c */};
 
 static void every_row_has_a_test(void **state) {
     (void)state;
