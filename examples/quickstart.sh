@@ -1,6 +1,7 @@
 #!/bin/bash
 # From a fresh Debian 12 machine to predictions: installs what is missing, builds pofac into build/release, makes a small model
-# (examples/demo_model.c), shows one layer of it as IR before and after the passes, and classifies sentences with the compiled model.
+# (examples/demo_model.c), shows one layer of it as IR before and after the passes, classifies sentences with the compiled model, and turns a
+# small embedded corpus into a vocabulary and examples for pre-training.
 #
 #   examples/quickstart.sh [SENTENCE...]      other sentences than the embedded ones
 #
@@ -26,6 +27,7 @@ sentences=(
     "An absolutely awful waste of two hours."
     "We saw it in the summer."
 )
+corpus=("${sentences[@]}")
 [ $# = 0 ] || sentences=("$@")
 
 title() { printf '\n== %s\n\n' "$1"; }
@@ -93,4 +95,15 @@ printf '%-40s %s\n' "compile time, cold" "$(compiled "$cold")"
 printf '%-40s %s\n' "compile time, from the object cache" "$(compiled "$warm")"
 printf '%-40s %.3f ms on %d thread%s\n' "a sentence of 16 tokens (median)" "$(number median_ms <"$work/bench.json")" \
     "$(number threads <"$work/bench.json")" "$([ "$(number threads <"$work/bench.json")" = 1 ] || echo s)"
+title "6. text to a vocabulary, and to examples for pre-training"
+for ((document = 0; document < 24; document++)); do # each a few of the embedded sentences
+    for ((i = 0; i < 6; i++)); do echo "${corpus[(5 * document + 7 * i + document / 12) % ${#corpus[@]}]}"; done
+    echo
+done >"$work/corpus.txt"
+"$pofac" data vocab "$work/corpus.txt" --kind text --vocab_size 160 -o "$work/vocab.txt"
+"$pofac" data build "$work/corpus.txt" --kind text --vocab "$work/vocab.txt" --max_seq_length 48 --validation_share 0 -o "$work/shards"
+echo
+echo "an example of them, as it is masked in the first epoch:"
+"$pofac" data inspect "$work/shards" --vocab "$work/vocab.txt" --example 1 --masked
+
 printf '\nNext: %s predict MODEL FILE, where MODEL is a Hugging Face directory or an XML description like examples/bert-base.xml\n' "$pofac"

@@ -22,17 +22,13 @@ static const option_row rows[] = {
     OPTIONS_THREADS,
 };
 
-static void show_progress(void *user, const char *unit, uint64_t count, double share) {
-    progress_bar_update(user, unit, count, share);
-}
-
 static pofac_status build(const command_input *in, build_shards_options *b, strbuf *result) {
     progress_bar bar;
     TRY(interruption_begin(in->stop, in->sink));
     progress_bar_begin(&bar, true, in->sink);
     const diag_sink above = progress_bar_sink(&bar);
     b->stop = in->stop;
-    b->progress = show_progress;
+    b->progress = progress_bar_show;
     b->progress_user = &bar;
     pofac_status status = build_shards(b, &above, result);
     progress_bar_end(&bar);

@@ -15,17 +15,13 @@ static const option_row rows[] = {
     OPTIONS_THREADS,
 };
 
-static void show_progress(void *user, const char *unit, uint64_t count, double share) {
-    progress_bar_update(user, unit, count, share);
-}
-
 static pofac_status train(const command_input *in, train_vocabulary_options *t, strbuf *result) {
     progress_bar bar;
     TRY(interruption_begin(in->stop, in->sink));
     progress_bar_begin(&bar, true, in->sink);
     const diag_sink above = progress_bar_sink(&bar);
     t->stop = in->stop;
-    t->progress = show_progress;
+    t->progress = progress_bar_show;
     t->progress_user = &bar;
     pofac_status status = train_vocabulary(t, &above, result);
     progress_bar_end(&bar);

@@ -84,3 +84,5 @@ void progress_bar_end(progress_bar *bar) {
     take_away(bar);
     bar->is_on = false;
 }
+
+void progress_bar_show(void *bar, const char *unit, uint64_t count, double share) { progress_bar_update(bar, unit, count, share); }

@@ -33,6 +33,8 @@ void progress_bar_begin(progress_bar *bar, bool show, const diag_sink *sink);
 diag_sink progress_bar_sink(progress_bar *bar);
 /* Draws at most ten times a second. */
 void progress_bar_update(progress_bar *bar, const char *unit, uint64_t count, double share);
+/* The same with the bar as the `user` of drivers' options. */
+void progress_bar_show(void *bar, const char *unit, uint64_t count, double share);
 /* Takes the bar away. */
 void progress_bar_end(progress_bar *bar);
 

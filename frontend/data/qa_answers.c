@@ -4,27 +4,13 @@
 #include <math.h>
 #include <string.h>
 
+#include "frontend/data/softmax.h"
 #include "ir/support/vector.h"
 
 void qa_answers_free(qa_answers *a) {
     vector_release((void **)&a->spans);
     *a = (qa_answers)QA_ANSWERS_INIT;
 }
-
-/* The softmax of the logits of a window: exp(x - most) / sum. */
-typedef struct softmax {
-    double most, sum;
-} softmax;
-
-static softmax softmax_of(const float *x, size_t n) {
-    softmax s = {-INFINITY, 0.0};
-    for (size_t i = 0; i < n; i++)
-        if ((double)x[i] > s.most) s.most = (double)x[i];
-    for (size_t i = 0; i < n; i++) s.sum += exp((double)x[i] - s.most);
-    return s;
-}
-
-static double probability(softmax s, float logit) { return exp((double)logit - s.most) / s.sum; }
 
 static bool is_better(const qa_span *a, const qa_span *b) {
     if (a->score > b->score || a->score < b->score) return a->score > b->score;
@@ -65,7 +51,7 @@ pofac_status qa_answers_take(qa_answers *a, const qa_answer_options *o, const qa
             if (isnan(span.score) || (a->size == o->n_best && !is_better(&span, &a->spans[a->size - 1]))) continue;
             span.start_logit = w->start[i];
             span.end_logit = w->end[k];
-            span.probability = probability(starts, w->start[i]) * probability(ends, w->end[k]);
+            span.probability = softmax_probability(starts, w->start[i]) * softmax_probability(ends, w->end[k]);
             span.begin_byte = w->input->tokens[i].begin;
             span.end_byte = w->input->tokens[k].end;
             if (!insert(a, o->n_best, &span)) return diag_out_of_memory(sink);

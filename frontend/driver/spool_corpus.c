@@ -7,15 +7,15 @@
 #include "frontend/data/document_spool.h"
 #include "frontend/data/sentences.h"
 #include "frontend/driver/build_stages.h"
+#include "frontend/driver/corpus_job.h"
 #include "frontend/driver/ordered_work.h"
 
 #define KEPT_ENCODING_TOKENS ((size_t)1 << 16) /* longer sentences give their memory back */
 
 typedef struct document_job {
-    corpus_part *part;
+    corpus_job from;
     document_list documents;
     uint64_t n_empty;
-    corpus_counts counts;
 } document_job;
 
 typedef struct spool_worker {
@@ -68,31 +68,18 @@ static pofac_status read_part(void *user, size_t worker, void *job, const diag_s
     spool_stage *s = user;
     document_job *j = job;
     reading r = {.stage = s, .worker = &s->workers[worker], .job = j, .sink = sink};
-    pofac_status status = corpus_part_read(j->part, take_document, &r, sink, &j->counts);
-    corpus_part_destroy(j->part);
-    j->part = NULL;
-    return status;
+    return corpus_job_read(&j->from, take_document, &r, sink);
 }
 
 static pofac_status take_part(void *user, const diag_sink *sink, void **job) {
     const spool_stage *s = user;
-    corpus_part *part;
-    TRY(corpus_next_part(s->build->corpus, sink, &part));
-    if (!part) return POFAC_OK;
-    document_job *j = calloc(1, sizeof *j);
-    if (!j) {
-        corpus_part_destroy(part);
-        return diag_out_of_memory(sink);
-    }
-    j->part = part;
-    *job = j;
-    return POFAC_OK;
+    return corpus_job_take(s->build->corpus, sizeof(document_job), sink, job);
 }
 
 static void drop_part(void *user, void *job) {
     document_job *j = job;
     (void)user;
-    corpus_part_destroy(j->part);
+    corpus_part_destroy(j->from.part);
     document_list_free(&j->documents);
     free(j);
 }
@@ -142,7 +129,7 @@ static pofac_status give_part(void *user, void *job, const diag_sink *sink) {
     if (!document_list_append(&s->open, &j->documents, s->build->token_bytes)) return diag_out_of_memory(sink);
     s->open_parts++;
     s->open_empty += j->n_empty;
-    corpus_counts_add(&s->open_counts, &j->counts);
+    corpus_counts_add(&s->open_counts, &j->from.counts);
     show_progress(s);
     return s->open.tokens.size / s->build->token_bytes >= s->build->options->shard_tokens ? end_spool(s, sink) : POFAC_OK;
 }

@@ -6,22 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontend/data/softmax.h"
 #include "frontend/driver/finite_check.h"
-
-/* The softmax of some logits: exp(x - most) / sum. */
-typedef struct softmax {
-    double most, sum;
-} softmax;
-
-static softmax softmax_of(const float *x, int64_t n) {
-    softmax s = {-INFINITY, 0.0};
-    for (int64_t i = 0; i < n; i++)
-        if ((double)x[i] > s.most) s.most = (double)x[i];
-    for (int64_t i = 0; i < n; i++) s.sum += exp((double)x[i] - s.most);
-    return s;
-}
-
-static double probability(softmax s, float logit) { return exp((double)logit - s.most) / s.sum; }
 
 /* Is there an answer to whether the second text follows the first? */
 static bool tells_next(const model_spec *spec, const text_sequence *s) {
@@ -139,13 +125,13 @@ static pofac_status put_classes(const model_spec *spec, const tensor_source *out
     strbuf_puts(out, "{\"label\": ");
     put_label(spec, best, out);
     strbuf_puts(out, ", \"score\": ");
-    put_number(out, probability(all, x[best]));
+    put_number(out, softmax_probability(all, x[best]));
     strbuf_puts(out, ", \"probabilities\": {");
     for (int64_t i = 0; i < n; i++) {
         if (i) strbuf_puts(out, ", ");
         put_label(spec, i, out);
         strbuf_puts(out, ": ");
-        put_number(out, probability(all, x[i]));
+        put_number(out, softmax_probability(all, x[i]));
     }
     strbuf_puts(out, "}}");
     return POFAC_OK;
@@ -171,7 +157,7 @@ static pofac_status put_tokens(const model_spec *spec, const tokenizer *t, const
         strbuf_puts(out, ", \"label\": ");
         put_label(spec, best, out);
         strbuf_puts(out, ", \"score\": ");
-        put_number(out, probability(softmax_of(x, n), x[best]));
+        put_number(out, softmax_probability(softmax_of(x, n), x[best]));
         strbuf_printf(out, ", \"begin\": %zu, \"end\": %zu%s}", token->begin, token->end, token->type_id ? ", \"pair\": true" : "");
         first = false;
     }
@@ -237,7 +223,7 @@ static pofac_status put_candidates(const tokenizer *t, const float *x, int64_t n
         strbuf_puts(out, i ? ", {\"token\": " : "{\"token\": ");
         put_text(out, tokenizer_token(t, best[i].id));
         strbuf_printf(out, ", \"id\": %d, \"score\": ", best[i].id);
-        put_number(out, probability(all, best[i].logit));
+        put_number(out, softmax_probability(all, best[i].logit));
         strbuf_putc(out, '}');
     }
     strbuf_putc(out, ']');
@@ -267,7 +253,7 @@ static pofac_status put_masks(const model_spec *spec, const tokenizer *t, const 
         TRY(outputs->get(outputs->user, "seq_relationship_logits", sink, &logits));
         const float *x = (const float *)logits.data + s->row * 2;
         strbuf_puts(out, ", \"is_next\": ");
-        put_number(out, probability(softmax_of(x, 2), x[0]));
+        put_number(out, softmax_probability(softmax_of(x, 2), x[0]));
     }
     strbuf_putc(out, '}');
     return POFAC_OK;

@@ -4,15 +4,14 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "frontend/data/corpus.h"
+#include "frontend/driver/corpus_job.h"
 #include "frontend/driver/ordered_work.h"
 #include "frontend/text/basic_tokenizer.h"
 #include "ir/support/file_map.h"
 
 typedef struct counting_job {
-    corpus_part *part;
+    corpus_job from;
     strmap words;
-    corpus_counts counts;
 } counting_job;
 
 typedef struct vocabulary_job {
@@ -51,31 +50,18 @@ static pofac_status count_part(void *user, size_t worker, void *job, const diag_
     counting_job *j = job;
     reading r = {&v->splitter, &j->words, sink};
     (void)worker;
-    pofac_status status = corpus_part_read(j->part, take_document, &r, sink, &j->counts);
-    corpus_part_destroy(j->part);
-    j->part = NULL;
-    return status;
+    return corpus_job_read(&j->from, take_document, &r, sink);
 }
 
 static pofac_status take_part(void *user, const diag_sink *sink, void **job) {
     const vocabulary_job *v = user;
-    corpus_part *part;
-    TRY(corpus_next_part(v->corpus, sink, &part));
-    if (!part) return POFAC_OK;
-    counting_job *j = calloc(1, sizeof *j);
-    if (!j) {
-        corpus_part_destroy(part);
-        return diag_out_of_memory(sink);
-    }
-    j->part = part;
-    *job = j;
-    return POFAC_OK;
+    return corpus_job_take(v->corpus, sizeof(counting_job), sink, job);
 }
 
 static void drop_part(void *user, void *job) {
     counting_job *j = job;
     (void)user;
-    corpus_part_destroy(j->part);
+    corpus_part_destroy(j->from.part);
     strmap_free(&j->words);
     free(j);
 }
@@ -107,7 +93,7 @@ static pofac_status give_part(void *user, void *job, const diag_sink *sink) {
     }
     for (uint64_t rare = 1; v->words.size > v->options->most_words && ok; rare++) ok = forget(v, rare);
     if (!ok) return diag_out_of_memory(sink);
-    corpus_counts_add(&v->counts, &j->counts);
+    corpus_counts_add(&v->counts, &j->from.counts);
     const uint64_t total = corpus_total_bytes(v->corpus);
     if (v->options->progress)
         v->options->progress(v->options->progress_user, "words", v->n_words,

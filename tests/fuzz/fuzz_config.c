@@ -6,24 +6,7 @@
 #include <unistd.h>
 
 #include "frontend/model/model_spec.h"
-
-static char path[64];
-static int fd = -1;
-
-static void remove_file(void) { remove(path); }
-
-/* The file stays open: making it anew for each input takes longer than reading it. */
-static void put(const void *bytes, size_t n) {
-    if (fd < 0) {
-        strcpy(path, "/tmp/pofac-fuzz-XXXXXX");
-        fd = mkstemp(path);
-        atexit(remove_file);
-    }
-    if (fd < 0 || pwrite(fd, bytes, n, 0) != (ssize_t)n || ftruncate(fd, (off_t)n) != 0) {
-        perror(path);
-        exit(1);
-    }
-}
+#include "tests/fuzz/input_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     arena memory = ARENA_INIT;

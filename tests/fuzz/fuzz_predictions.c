@@ -10,28 +10,12 @@
 #include <unistd.h>
 
 #include "frontend/driver/score_predictions.h"
+#include "tests/fuzz/input_file.h"
 
 #define CHECK(condition)                                                                                                           \
     do {                                                                                                                           \
         if (!(condition)) abort();                                                                                                 \
     } while (0)
-
-static char path[64];
-static int fd = -1;
-
-static void remove_file(void) { remove(path); }
-
-static void put(const void *bytes, size_t n) {
-    if (fd < 0) {
-        strcpy(path, "/tmp/pofac-fuzz-XXXXXX");
-        fd = mkstemp(path);
-        atexit(remove_file);
-    }
-    if (fd < 0 || pwrite(fd, bytes, n, 0) != (ssize_t)n || ftruncate(fd, (off_t)n) != 0) {
-        perror(path);
-        exit(1);
-    }
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     strbuf said = STRBUF_INIT;

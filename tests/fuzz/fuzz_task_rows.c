@@ -12,24 +12,7 @@
 #include "frontend/data/task_reader.h"
 #include "frontend/data/utf8_check.h"
 #include "ir/support/hash.h"
-
-static char path[64];
-static int fd = -1;
-
-static void remove_file(void) { remove(path); }
-
-/* The file stays open: making it anew for each input takes longer than reading it. */
-static void put(const void *bytes, size_t n) {
-    if (fd < 0) {
-        strcpy(path, "/tmp/pofac-fuzz-XXXXXX");
-        fd = mkstemp(path);
-        atexit(remove_file);
-    }
-    if (fd < 0 || pwrite(fd, bytes, n, 0) != (ssize_t)n || ftruncate(fd, (off_t)n) != 0) {
-        perror(path);
-        exit(1);
-    }
-}
+#include "tests/fuzz/input_file.h"
 
 static uint64_t check_text(uint64_t sum, const char *text, size_t n) {
     if (n == 0 || strlen(text) != n || utf8_valid_bytes(text, n) != n) abort();
