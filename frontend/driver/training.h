@@ -1,0 +1,58 @@
+/*
+ * A training step that runs: the frontend's graph with its loss, the passes of a pipeline `train`, code, and the state that it changes.
+ *
+ * The state lies in a store (runtime/state_store.h) that the step's sessions write in place. Without `accumulate` a step is one run,
+ * training_run; with it, a step is any number of runs, which add their gradients up, and then training_apply, which updates from the
+ * sums. Batches of any shape may follow one another; nothing is compiled again.
+ */
+#ifndef POFAC_FRONTEND_TRAINING_H
+#define POFAC_FRONTEND_TRAINING_H
+
+#include "frontend/driver/executor.h"
+#include "runtime/state_store.h"
+
+typedef struct training training;
+
+typedef struct training_options {
+    road_options road; /* target, cache, threads, tuning, and of the graph: dropout, chosen_rows, mask_padded_logits, max_sequences;
+                           with_loss and training are set. road.pipeline is not read */
+    executor_kind kind; /* compiled, or the interpreter: slow, and what is compiled is compared with */
+    const char *optim;  /* of the pass optimizer: "adamw_torch", "adamw_hf", "sgd"; NULL: "adamw_torch" */
+    double beta1, beta2, epsilon, momentum, weight_decay, max_grad_norm; /* as the pass has them, none with a default */
+    bool accumulate;                                                     /* a step is several runs */
+    bool lock;                                                           /* zeros of weights stay zeros (pass lock) */
+    const char *recompute;                                               /* "none", "cheap", "partial" or "full"; NULL: "none" */
+    bool bf16;            /* activations that wait for the backward pass are stored in bf16 */
+    const char *pipeline; /* of passes, as text; NULL: the named one that fits lock, and the options above */
+} training_options;
+
+/* The model must outlive it; its weights are copied into the store. Patterns of weights are those of the checkpoint's zeros. */
+POFAC_MUST_USE pofac_status training_create(loaded_model *model, const training_options *o, const diag_sink *sink, training **out);
+void training_destroy(training *t); /* NULL is fine */
+
+/* The graph of training_run: its inputs are what a run must be given. */
+const ir_graph *training_graph(const training *t);
+
+/* All that steps change, and parameters that they do not. May be written between runs. */
+state_store *training_state(training *t);
+
+/* One run of a step: forward and backward, and without accumulate the update. Inputs: the batch's tensors; scale.LABELS f32 [] for each
+ * labels tensor; learning_rate f32 [] and step i64 [] (from 1), without accumulate; keep f32 [] with it (0 in the first run of a step,
+ * else 1); of dropout random i64 [2] and first_example i64 []. After an error the state is as before the run, or in part as after it. */
+POFAC_MUST_USE pofac_status training_run(training *t, const tensor_source *inputs, const diag_sink *sink);
+
+/* With accumulate, the update after the last run of a step. Inputs: learning_rate, step. POFAC_ERR_USAGE without. */
+POFAC_MUST_USE pofac_status training_apply(training *t, const tensor_source *inputs, const diag_sink *sink);
+
+/* A result of the last run, or, where the step's graph has none of that name, of the last update: loss, loss.LABELS, grad_norm. A view
+ * that is valid until the next run. POFAC_ERR_USAGE: there is no such output, or there was no run. */
+POFAC_MUST_USE pofac_status training_output(const training *t, const char *name, const diag_sink *sink, ir_tensor *out);
+
+/* Of all sessions together; mapped_weight_bytes is the state in the store. All zeros for the interpreter. */
+session_memory training_memory(const training *t);
+
+/* What runs compiled, for profiles and reports: that of training_run, and with `apply` that of training_apply. NULL: the interpreter,
+ * or without accumulate. */
+const runnable *training_runnable(const training *t, bool apply);
+
+#endif
