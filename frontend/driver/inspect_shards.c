@@ -2,6 +2,7 @@
 #include "frontend/driver/inspect_shards.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,7 +54,36 @@ static pofac_status open_all(const char *path, const inspect_shards_options *opt
 typedef struct shard_statistics {
     uint64_t documents, examples, tokens, labels[3] /* none, next, random */, histogram[HISTOGRAM_PARTS];
     size_t shortest, longest;
+    size_t vocab_size;
+    uint64_t *tokens_of; /* [vocab_size] tokens of text, without [CLS] and [SEP] */
+    int32_t *ids;        /* [max_length] of the example at hand */
 } shard_statistics;
+
+static pofac_status begin_statistics(const shard_info *info, const diag_sink *sink, shard_statistics *t) {
+    *t = (shard_statistics){.vocab_size = info->vocab_size};
+    t->tokens_of = calloc(t->vocab_size + 1, sizeof *t->tokens_of);
+    t->ids = calloc(info->max_length + 1, sizeof *t->ids);
+    return t->tokens_of && t->ids ? POFAC_OK : diag_out_of_memory(sink);
+}
+
+static void free_statistics(shard_statistics *t) {
+    free(t->tokens_of);
+    free(t->ids);
+}
+
+static void count_text(shard_statistics *t, const shard_example *e) {
+    for (size_t i = 1; i + 1 < e->n_tokens; i++)
+        if (i + 1 != e->second && (size_t)t->ids[i] < t->vocab_size) t->tokens_of[t->ids[i]]++;
+}
+
+/* Of the distribution of single tokens, in nats: the loss of a model that knows how frequent tokens are, and nothing else. */
+static double unigram_entropy(const shard_statistics *t) {
+    double n = 0, sum = 0;
+    for (size_t i = 0; i < t->vocab_size; i++) n += (double)t->tokens_of[i];
+    for (size_t i = 0; i < t->vocab_size; i++)
+        if (t->tokens_of[i]) sum += (double)t->tokens_of[i] * log(n / (double)t->tokens_of[i]);
+    return n > 0 ? sum / n : 0.0;
+}
 
 static size_t part_of(size_t length, size_t max_length) { return (length - 1) * HISTOGRAM_PARTS / max_length; }
 
@@ -65,7 +95,8 @@ static pofac_status look_at_shard(const shard *s, interruption *stop, const diag
     for (uint64_t i = 0; i < info->n_examples; i++) {
         shard_example e;
         if (i % LOOK_AT_SIGNALS == 0 && interruption_check(stop)) return POFAC_ERR_INTERRUPTED;
-        TRY(shard_measure(s, i, sink, &e));
+        TRY(shard_read(s, i, sink, t->ids, &e));
+        count_text(t, &e);
         t->tokens += e.n_tokens;
         t->labels[e.label + 1]++;
         t->histogram[part_of(e.n_tokens, info->max_length)]++;
@@ -99,6 +130,8 @@ static void put_statistics(const shard_statistics *t, size_t max_length, strbuf 
                   ", \"labels\": {\"next\": %" PRIu64 ", \"random\": %" PRIu64 ", \"none\": %" PRIu64 "}, ",
                   t->documents, t->examples, t->tokens, t->labels[1], t->labels[2], t->labels[0]);
     put_share("random_share", (double)t->labels[2], (double)(t->labels[1] + t->labels[2]), out);
+    strbuf_puts(out, ", \"unigram_entropy\": ");
+    json_put_real(unigram_entropy(t), out);
     strbuf_puts(out, ", \"lengths\": {");
     put_share("mean", (double)t->tokens, (double)t->examples, out);
     strbuf_printf(out, ", \"shortest\": %zu, \"longest\": %zu, \"histogram\": [", t->shortest, t->longest);
@@ -114,9 +147,9 @@ static void put_statistics(const shard_statistics *t, size_t max_length, strbuf 
 
 pofac_status inspect_shards(const char *path, const inspect_shards_options *options, const diag_sink *sink, strbuf *out) {
     opened o;
-    shard_statistics t = {0};
+    shard_statistics t;
     TRY(open_all(path, options, sink, &o));
-    pofac_status status = POFAC_OK;
+    pofac_status status = begin_statistics(shard_set_info(o.set), sink, &t);
     for (size_t i = 0; status == POFAC_OK && i < shard_set_shards(o.set); i++)
         status = look_at_shard(shard_set_shard(o.set, i), options->stop, sink, &t);
     if (status == POFAC_OK) {
@@ -124,6 +157,7 @@ pofac_status inspect_shards(const char *path, const inspect_shards_options *opti
         put_statistics(&t, shard_set_info(o.set)->max_length, out);
         if (!strbuf_ok(out)) status = diag_out_of_memory(sink);
     }
+    free_statistics(&t);
     close_opened(&o);
     return status;
 }

@@ -19,7 +19,8 @@ typedef struct inspect_shards_options {
 /*
  * Appends what the shards of a directory's split, or one shard, are, after looking at every example and every checksum:
  * {"path", "split", "mode", "seed", "max_length", "vocab_size", "vocabulary", "shards", "documents", "examples", "tokens", "labels": {"next", "random", "none"},
- * "random_share", "lengths": {"mean", "shortest", "longest", "histogram": [{"from", "to", "examples"}, ...]}}; the histogram has eight parts of the length S.
+ * "random_share", "unigram_entropy", "lengths": {"mean", "shortest", "longest", "histogram": [{"from", "to", "examples"}, ...]}}; the histogram has eight parts of the length S. unigram_entropy is that
+ * of the distribution of single tokens of text, in nats: what a masked LM's loss comes to that knows how frequent tokens are and no more.
  * POFAC_ERR_INPUT: damage; a vocabulary that the shards were not made with.
  */
 POFAC_MUST_USE pofac_status inspect_shards(const char *path, const inspect_shards_options *options, const diag_sink *sink,

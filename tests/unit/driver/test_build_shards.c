@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -233,6 +234,38 @@ static void failing_reads(void **state) {
 
 /* ---- inspect ---- */
 
+/* By the ids' definition: sum of p log 1/p over all tokens but [CLS] and [SEP], counted a pair of positions at a time. */
+static double slow_entropy(void) {
+    shard_set *set;
+    static int32_t ids[4096], all[65536];
+    size_t n = 0;
+    double sum = 0;
+    assert_int_equal(shard_set_open(OUT, SHARD_TRAIN, NULL, &set), POFAC_OK);
+    for (uint64_t i = 0; i < shard_set_size(set); i++) {
+        shard_example e;
+        assert_int_equal(shard_set_read(set, i, NULL, ids, &e), POFAC_OK);
+        for (size_t k = 0; k < e.n_tokens; k++)
+            if (ids[k] != ids[0] && ids[k] != ids[e.n_tokens - 1]) all[n++] = ids[k];
+        assert_true(n < 60000);
+    }
+    for (size_t i = 0; i < n; i++) {
+        size_t same = 0;
+        for (size_t k = 0; k < n; k++) same += all[k] == all[i];
+        sum -= log((double)same / (double)n);
+    }
+    shard_set_close(set);
+    return sum / (double)n;
+}
+
+static void check_entropy(const char *json) {
+    static const char key[] = "\"unigram_entropy\": ";
+    const char *at = strstr(json, key);
+    assert_non_null(at);
+    const double found = strtod(at + strlen(key), NULL), wanted = slow_entropy();
+    assert_true(wanted > 1);
+    if (!(fabs(found - wanted) <= 1e-9 * wanted)) fail_msg("unigram_entropy is %.12g, wanted %.12g", found, wanted);
+}
+
 static void examples_are_shown(void **state) {
     (void)state;
     strbuf said = STRBUF_INIT, out = STRBUF_INIT;
@@ -243,6 +276,7 @@ static void examples_are_shown(void **state) {
     assert_non_null(
         strstr(strbuf_str(&out), "\"mode\": \"segment_pair_nsp\", \"seed\": 5, \"max_length\": 12, \"vocab_size\": 33,"));
     assert_non_null(strstr(strbuf_str(&out), "\"histogram\": [{\"from\": 1, \"to\": 2, "));
+    check_entropy(strbuf_str(&out));
     strbuf_clear(&out);
     assert_int_equal(inspect_shards_example(OUT, 0, &o, &sink, &out), POFAC_OK);
     assert_non_null(strstr(strbuf_str(&out), "\"tokens\": [\"[CLS]\", "));
