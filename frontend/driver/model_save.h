@@ -1,0 +1,26 @@
+/*
+ * State of a run -> a model in Hugging Face's layout, which loads there, and here, unchanged:
+ *
+ *   config.json        the original's, with what the model is now: sizes, class of the head, labels, dtype
+ *   model.safetensors  parameters under the names of Hugging Face's classes, of tied ones the first; sparse weights dense, with their
+ *                      zeros; buffers of the original as it has them; metadata format=pt
+ *   vocab.txt, tokenizer_config.json, special_tokens_map.json, added_tokens.json, tokenizer.json: the original's, where it has them
+ */
+#ifndef POFAC_FRONTEND_MODEL_SAVE_H
+#define POFAC_FRONTEND_MODEL_SAVE_H
+
+#include "frontend/driver/loaded_model.h"
+#include "runtime/state_store.h"
+
+/*
+ * Writes them into `dir`, which is there; each file takes the place of an old one at once, model.safetensors last. `dtype` of the
+ * parameters: IR_F32, IR_BF16 or IR_F16, rounded to nearest even. `state` has all parameters of the model's head. The original is read
+ * again; `dir` may be its own. POFAC_ERR_RUNTIME: it cannot be written.
+ */
+POFAC_MUST_USE pofac_status run_model_save(const char *dir, loaded_model *model, state_store *state, ir_dtype dtype,
+                                           const diag_sink *sink);
+
+/* Whether the entry is a parameter, not a moment, a sum of gradients or a counter: what model.safetensors has. */
+bool run_state_is_parameter(const char *name);
+
+#endif
