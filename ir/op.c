@@ -18,7 +18,8 @@ enum {
     ROWWISE = TRAIT_ROWWISE,
     COMMUTATIVE = TRAIT_COMMUTATIVE,
     WEIGHTED = TRAIT_WEIGHTED,
-    TILED = TRAIT_TILED
+    TILED = TRAIT_TILED,
+    PRODUCT = TRAIT_PRODUCT
 };
 
 /* One array of attributes per op, ended by a row without a name. The op's row ends the array before it and opens its own. */

@@ -17,7 +17,8 @@ typedef enum ir_trait {
     TRAIT_ROWWISE = 8,
     TRAIT_COMMUTATIVE = 16,
     TRAIT_WEIGHTED = 32,
-    TRAIT_TILED = 64
+    TRAIT_TILED = 64,
+    TRAIT_PRODUCT = 128
 } ir_trait;
 
 /* No op has more attributes than this, `group` and `slot` included; a test walks the table. */

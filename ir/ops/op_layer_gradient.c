@@ -56,20 +56,22 @@ void gradient_embedding(const ir_gradient *g) {
 
 /* ---- linear ---- */
 
+/* The weight's gradient comes first: x is read no more when the input's gradient, of the same size, is made. */
 void gradient_linear(const ir_gradient *g) {
     const ir_node *n = g->node;
     const ir_value dy = g->dresult[0], pattern = node_input(n, 3);
-    if (g->wanted[0]) {
-        const ir_value inputs[] = {dy, n->inputs[1], pattern};
-        g->dinput[0] = node_add(g->graph, OP_linear_input_gradient, inputs, pattern == IR_NO_VALUE ? 2 : 3, NULL, 0, NULL);
-    }
     const bool bias = n->n_inputs > 2 && n->inputs[2] != IR_NO_VALUE && g->wanted[2];
-    if (!g->wanted[1] && !bias) return;
-    const ir_value inputs[] = {n->inputs[0], dy, pattern};
-    const ir_value dw = node_add(g->graph, OP_linear_weight_gradient, inputs, pattern == IR_NO_VALUE ? 2 : 3, NULL, 0, NULL);
-    if (dw == IR_NO_VALUE) return;
-    if (g->wanted[1]) g->dinput[1] = dw;
-    if (bias) g->dinput[2] = dw + 1;
+    const uint32_t n_inputs = pattern == IR_NO_VALUE ? 2 : 3;
+    if (g->wanted[1] || bias) {
+        const ir_value inputs[] = {n->inputs[0], dy, pattern};
+        const ir_value dw = node_add(g->graph, OP_linear_weight_gradient, inputs, n_inputs, NULL, 0, NULL);
+        if (dw == IR_NO_VALUE) return;
+        if (g->wanted[1]) g->dinput[1] = dw;
+        if (bias) g->dinput[2] = dw + 1;
+    }
+    if (!g->wanted[0]) return;
+    const ir_value inputs[] = {dy, n->inputs[1], pattern};
+    g->dinput[0] = node_add(g->graph, OP_linear_input_gradient, inputs, n_inputs, NULL, 0, NULL);
 }
 
 /* ---- layer norm ---- */

@@ -22,20 +22,20 @@ graph @step (B <= 64, T <= 512) {
   %21 = cross_entropy %20, %3                                            : f32[]
   %22 = constant {value = [1]}                                           : f32[]
   %23 = cross_entropy_gradient %20, %3, %22                              : f32[B,100]
-  %24 = linear_input_gradient %23, %19                                   : f32[B,8]
-  %25:2 = linear_weight_gradient %18, %23                                : f32[100,8], f32[100]
-  %26 = scatter_rows %24, %17, %16                                       : f32[T,8]
+  %24:2 = linear_weight_gradient %18, %23                                : f32[100,8], f32[100]
+  %25 = linear_input_gradient %23, %19                                   : f32[B,8]
+  %26 = scatter_rows %25, %17, %16                                       : f32[T,8]
   %27:3 = layer_norm_gradient %13, %26, %14, %16#1, %16#2                : f32[T,8], f32[8], f32[8]
   %28 = linear_input_gradient %27, %11                                   : f32[T,16]
   %29 = gelu_gradient %9, %28                                            : f32[T,16]
-  %30 = linear_input_gradient %29, %7, %6                                : f32[T,8]
-  %31:2 = linear_weight_gradient %5, %29, %6                             : f32[nnz(%6)], f32[16]
-  %32 = add %27, %30                                                     : f32[T,8]
+  %30:2 = linear_weight_gradient %5, %29, %6                             : f32[nnz(%6)], f32[16]
+  %31 = linear_input_gradient %29, %7, %6                                : f32[T,8]
+  %32 = add %27, %31                                                     : f32[T,8]
   %33 = embedding_gradient %32, %1 {padding_id = 0}                      : f32[100,8]
-  %34 = add %33, %25                                                     : f32[100,8]
+  %34 = add %33, %24                                                     : f32[100,8]
   return "gradient.words" = %34,
-         "gradient.up.weight" = %31,
-         "gradient.up.bias" = %31#1,
+         "gradient.up.weight" = %30,
+         "gradient.up.bias" = %30#1,
          "gradient.norm.weight" = %27#1,
          "gradient.norm.bias" = %27#2,
          "loss" = %21
