@@ -11,6 +11,7 @@
 #ifndef POFAC_CODEGEN_CODEGEN_H
 #define POFAC_CODEGEN_CODEGEN_H
 
+#include "ir/cost.h"
 #include "ir/plan.h"
 #include "ir/zero_structure.h"
 
@@ -96,11 +97,12 @@ typedef struct cg_parameter {
 const cg_parameter *cg_variant_row(size_t i);
 
 /*
- * Variants (attribute `variant` of a linear) that are worth measuring for a weight [N,K]: appends number `i`, from 0, the default
- * first; false past the end. `sparse`: of kernels that read the non-zeros alone; with layouts for their structure where they have one.
+ * Variants (attribute `variant` of a linear or one of its gradients) that are worth measuring for a product with a weight [N,K]: appends
+ * number `i`, from 0, the default first; false past the end. `sparse`: of kernels that read the non-zeros alone, or make them; of the
+ * forward product, with layouts for their structure where they have one.
  */
-bool cg_linear_variant(const cg_target *t, int64_t N, int64_t K, bool sparse, const zero_structure *structure, size_t i,
-                       strbuf *out);
+bool cg_linear_variant(const cg_target *t, linear_product product, int64_t N, int64_t K, bool sparse,
+                       const zero_structure *structure, size_t i, strbuf *out);
 
 /* The hash of the sources of codegen/: measurements and objects of another one are not this one's. */
 const char *cg_sources_hash(void);

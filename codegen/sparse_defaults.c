@@ -81,15 +81,31 @@ static bool sparse_variant(int64_t tile, int64_t N, int64_t K, const zero_struct
     return true;
 }
 
-bool cg_linear_variant(const cg_target *t, int64_t N, int64_t K, bool sparse, const zero_structure *structure, size_t i,
-                       strbuf *out) {
+/* Gradients have the stream alone, since values change; that of the weight walks the forward product's index, so with its parameters. */
+static bool sparse_gradient_variant(linear_product product, int64_t tile, int64_t N, int64_t K, size_t i, strbuf *out) {
+    const bool of_input = product == PRODUCT_INPUT_GRADIENT;
+    if (i > 0) return false;
+    strbuf_printf(out, "%s tile=%lld k_block=%lld rows=%lld", of_input ? "sparse_linear layout=stream" : "sparse_weight_gradient",
+                  (long long)tile, (long long)sparse_default_k_block(tile, of_input ? N : K),
+                  (long long)sparse_default_rows(tile, of_input ? K : N));
+    return true;
+}
+
+static bool dense_variant(linear_product product, int64_t tile, size_t i, strbuf *out) {
+    static const char *const kernels[N_PRODUCTS][2] = {{"linear", "blas_linear"}, {"linear", NULL}, {"weight_gradient", NULL}};
+    if (i >= 2 || !kernels[product][i]) return false;
+    strbuf_printf(out, "%s tile=%lld", kernels[product][i], (long long)tile);
+    return true;
+}
+
+bool cg_linear_variant(const cg_target *t, linear_product product, int64_t N, int64_t K, bool sparse,
+                       const zero_structure *structure, size_t i, strbuf *out) {
     const int64_t lanes = t->vector_bytes / 4;
     /* four vectors a tile for throughput; one or two for few tokens, where a wider tile would be empty */
     const int64_t tiles[] = {lanes >= 16 ? 64 : 32, lanes >= 16 ? 32 : 16, 16};
     const size_t n_tiles = lanes >= 16 ? 3 : 2;
-    const long long tile = (long long)tiles[i % n_tiles];
-    if (sparse) return sparse_variant(tile, N, K, structure, i / n_tiles, out);
-    if (i >= 2 * n_tiles) return false;
-    strbuf_printf(out, i < n_tiles ? "linear tile=%lld" : "blas_linear tile=%lld", tile);
-    return true;
+    const int64_t tile = tiles[i % n_tiles];
+    if (!sparse) return dense_variant(product, tile, i / n_tiles, out);
+    if (product != PRODUCT_FORWARD) return sparse_gradient_variant(product, tile, N, K, i / n_tiles, out);
+    return sparse_variant(tile, N, K, structure, i / n_tiles, out);
 }

@@ -10,6 +10,14 @@ linear_choice cost_by_rule(const linear_problem *p) {
     return (linear_choice){.sparse = p->may_be_sparse && 100 * zeros >= COST_RULE_SPARSITY * ((double)p->N * (double)p->K)};
 }
 
+char *cost_choice_variant(linear_choice *c, linear_product product) {
+    return product == PRODUCT_FORWARD ? c->variant : product == PRODUCT_INPUT_GRADIENT ? c->input_gradient : c->weight_gradient;
+}
+
+bool cost_problem_has(const linear_problem *p, linear_product product) {
+    return product == PRODUCT_FORWARD || (p->gradients >> product & 1);
+}
+
 int64_t cost_variant_tile(const char *variant) {
     static const char word[] = "tile=";
     for (const char *at = variant; *at; at += strcspn(at, " ")) {

@@ -8,27 +8,32 @@
 
 #include "ir/zero_structure.h"
 
-/* One product x [R,K] with a weight [N,K]. */
+/* What a weight [N,K] is multiplied in: y = x w^T, dx = dy w, dw = dy^T x. */
+typedef enum linear_product { PRODUCT_FORWARD, PRODUCT_INPUT_GRADIENT, PRODUCT_WEIGHT_GRADIENT, N_PRODUCTS } linear_product;
+
+/* The products of x [R,K] with a weight [N,K]. */
 typedef struct linear_problem {
     const char *name; /* of the weight, for messages and pins */
     int64_t N, K;
     int64_t n_rows;           /* R that the choice is made for */
     int64_t nnz;              /* non-zeros of the weight; N K where nobody has counted them */
     bool may_be_sparse;       /* false: the choice must be a dense one */
-    zero_structure structure; /* of its zeros; none where the choice must be dense */
+    zero_structure structure; /* of its zeros; none where the choice must be dense, or where values change from run to run */
+    unsigned gradients;       /* 1 << linear_product of those that are computed as well; 0: the forward product alone */
 } linear_problem;
 
 #define COST_MAX_VARIANT 160
 typedef struct linear_choice {
     char variant
         [COST_MAX_VARIANT]; /* text of the attribute: kernel row and parameters, "tile=64" among them; "": codegen's default */
-    bool sparse;            /* the variant reads the non-zeros alone */
-    bool measured;          /* false: from a rule, not from a clock */
-    double seconds, dense_seconds; /* per product, one thread; 0 when not known */
+    char input_gradient[COST_MAX_VARIANT], weight_gradient[COST_MAX_VARIANT]; /* likewise, of the products that the problem has */
+    bool sparse;                                                              /* the variant reads the non-zeros alone */
+    bool measured;                                                            /* false: from a rule, not from a clock */
+    double seconds, dense_seconds; /* of its products together, one thread; 0 when not known */
 } linear_choice;
 
 typedef struct cost_source {
-    /* Chooses for all products of a graph, with one tile width for all of them. */
+    /* Chooses for all weights of a graph, with one tile width for all of them; the products of one weight are all sparse or all dense. */
     pofac_status (*choose)(void *user, const linear_problem *problems, size_t n, const diag_sink *sink, linear_choice *out);
     void *user;
 } cost_source;
@@ -37,9 +42,14 @@ typedef struct cost_source {
  * The choice that needs no clock: sparse from COST_RULE_SPARSITY percent of zeros on, no variant. Half is on the safe side of the
  * break-even of the kernels (25 to 40 % in measurements on AVX2), and of that of memory: a non-zero costs 6 bytes with its offset, so
  * that below a third of zeros a sparse weight is even the larger one.
+ * The products of training have theirs at 40 %.
  */
 #define COST_RULE_SPARSITY 50
 linear_choice cost_by_rule(const linear_problem *p);
+
+/* The variant of one of the products. */
+char *cost_choice_variant(linear_choice *c, linear_product product);
+bool cost_problem_has(const linear_problem *p, linear_product product);
 
 /* The number behind "tile=" in a variant's text; 0 when it names none. */
 int64_t cost_variant_tile(const char *variant);

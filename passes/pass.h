@@ -29,7 +29,7 @@ typedef struct pass_option {
 typedef struct pass_environment {
     const tensor_source *state; /* the weights */
     const cost_source *costs;
-    int64_t tokens;                                /* that kernels are chosen for; 0: as the option of `sparsify` says */
+    int64_t tokens;                                /* that kernels are chosen for; 0: as the option `rows` says */
     bool (*locks)(void *user, const char *weight); /* does `lock` keep the zeros of the weight of that name? NULL: of all */
     void *locks_user;
 } pass_environment;
@@ -47,6 +47,9 @@ typedef struct pass_input {
  * that the option's row takes. */
 POFAC_MUST_USE pofac_status pass_int_option(const pass_input *in, const char *name, int64_t *out);
 POFAC_MUST_USE pofac_status pass_real_option(const pass_input *in, const char *name, double *out);
+
+/* Numbers for the symbols of a graph, in `a`: one sequence of `rows` tokens, as far as the bounds allow. */
+POFAC_MUST_USE pofac_status pass_typical_sizes(const pass_input *in, const ir_graph *g, int64_t rows, arena *a, ir_binding *out);
 
 /* ---- the tables ---- */
 typedef enum pass_effect { KEEPS_MEANING, CHANGES_MEANING } pass_effect;

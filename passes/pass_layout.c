@@ -88,13 +88,17 @@ static void place_output(layout_state *s, ir_value old) {
     rewrite_map(&s->rw, old, in_layout(s, old, false));
 }
 
+static bool has_variant(const ir_node *n) {
+    return n->op == OP_linear || n->op == OP_linear_input_gradient || n->op == OP_linear_weight_gradient;
+}
+
 /* The width that the option and the variants of linears agree on; DEFAULT_TILE where neither names one. */
 static pofac_status find_tile(const pass_input *in, const ir_graph *g, int64_t *out) {
     const pass_option_schema *option = pass_option_find(in->pass, "tile");
     TRY(pass_int_option(in, "tile", out));
     for (size_t i = 0; i < g->nodes.size; i++) {
         const ir_node *n = &g->nodes.data[i];
-        const int64_t tile = n->op == OP_linear ? cost_variant_tile(node_string(n, "variant")) : 0;
+        const int64_t tile = has_variant(n) ? cost_variant_tile(node_string(n, "variant")) : 0;
         char number[24];
         if (tile == 0 || tile == *out) continue;
         snprintf(number, sizeof number, "%lld", (long long)(*out ? *out : tile));
@@ -103,8 +107,9 @@ static pofac_status find_tile(const pass_input *in, const ir_graph *g, int64_t *
             continue;
         }
         const diag_place place = location_place(n->location);
-        return diag_error(in->sink, POFAC_ERR_INPUT, &place, "%%%u = linear: layout: the variant is for tiles<%lld>, wanted %s",
-                          graph_value_number(g, n->first_result), (long long)tile, *out ? number : option->values);
+        return diag_error(in->sink, POFAC_ERR_INPUT, &place, "%%%u = %s: layout: the variant is for tiles<%lld>, wanted %s",
+                          graph_value_number(g, n->first_result), op_info(n->op)->name, (long long)tile,
+                          *out ? number : option->values);
     }
     if (*out == 0) *out = DEFAULT_TILE;
     return POFAC_OK;

@@ -50,21 +50,6 @@ static bool is_open(const ir_graph *g, const ir_node *n) {
            dim_is_const(w->dims[0], &N) && dim_is_const(w->dims[1], &K) && N > 0 && K > 0;
 }
 
-/* Numbers for the symbols: one sequence of `rows` tokens, as far as the bounds allow. */
-static pofac_status make_sizes(sparsify_state *s, int64_t rows) {
-    const ir_context *c = s->g->module->context;
-    size_t n = context_n_symbols(c) + 1;
-    int64_t *value = ARENA_ARRAY(s->memory, int64_t, n);
-    if (!value) return diag_out_of_memory(s->in->sink);
-    for (ir_symbol symbol = 1; symbol < n; symbol++) {
-        const char *name = symbol_name(c, symbol);
-        int64_t bound = graph_symbol_bound(s->g, symbol);
-        value[symbol] = name && strcmp(name, "B") == 0 ? 1 : bound > 0 && bound < rows ? bound : rows;
-    }
-    s->sizes = (ir_binding){value, n};
-    return POFAC_OK;
-}
-
 /* The weight of a leaf's name, entered where missing. */
 static weight *enter_weight(sparsify_state *s, ir_value leaf) {
     const char *name = node_string(graph_node_of(s->g, leaf), "name");
@@ -210,7 +195,7 @@ static pofac_status sparsify_graph(void *user, const ir_graph *from, ir_module *
     if (status == POFAC_OK) status = pass_int_option(in, "min_sparsity", &s.min_sparsity);
     if (status == POFAC_OK) status = pass_int_option(in, "rows", &rows);
     if (in->environment->tokens > 0) rows = in->environment->tokens;
-    if (status == POFAC_OK) status = make_sizes(&s, rows);
+    if (status == POFAC_OK) status = pass_typical_sizes(in, from, rows, &memory, &s.sizes);
     if (status == POFAC_OK) {
         find_weights(&s);
         status = choose(&s);

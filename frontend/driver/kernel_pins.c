@@ -11,6 +11,8 @@
 typedef struct pin {
     regex_t pattern;
     bool has_pattern, sparse;
+    bool
+        of_gradient; /* a kernel of the weight gradient; the others are of the forward product, and of the input gradient if it is theirs */
     char variant[COST_MAX_VARIANT];
 } pin;
 
@@ -41,6 +43,7 @@ static pofac_status parse_variant(kernel_pins *all, pin *p, const char *text, co
     if (status != POFAC_OK) return status == POFAC_ERR_INPUT ? POFAC_ERR_USAGE : status;
     strcpy(p->variant, text);
     p->sparse = strncmp(text, "sparse_", 7) == 0;
+    p->of_gradient = strncmp(text + (p->sparse ? 7 : 0), "weight_gradient", strlen("weight_gradient")) == 0;
     const int64_t tile = variant_get(&variant, "tile", 0);
     if (tile && all->tile && tile != all->tile)
         return diag_error(sink, POFAC_ERR_USAGE, NULL,
@@ -94,13 +97,26 @@ void kernel_pins_set_rest(kernel_pins *p, const cost_source *rest) { p->rest = r
 
 /* ---- choosing ---- */
 
-static const pin *find_pin(const kernel_pins *all, const linear_problem *problem) {
+static const pin *find_pin(const kernel_pins *all, const linear_problem *problem, bool of_gradient) {
     for (size_t i = all->pins.size; i-- > 0;) {
         const pin *p = &all->pins.data[i];
-        if (p->sparse && !problem->may_be_sparse) continue;
+        if (p->of_gradient != of_gradient || (p->sparse && !problem->may_be_sparse)) continue;
         if (!p->has_pattern || regexec(&p->pattern, problem->name, 0, NULL, 0) == 0) return p;
     }
     return NULL;
+}
+
+/* The choice that pins make for a problem; false when there are none. The pin of the products decides between sparse and dense, and that
+ * of the weight gradient where it fits. */
+static bool pinned_choice(const kernel_pins *all, const linear_problem *problem, linear_choice *out) {
+    const pin *product = find_pin(all, problem, false),
+              *gradient = cost_problem_has(problem, PRODUCT_WEIGHT_GRADIENT) ? find_pin(all, problem, true) : NULL;
+    *out = (linear_choice){.sparse = product ? product->sparse : gradient && gradient->sparse};
+    if (product) strcpy(out->variant, product->variant);
+    if (product && cost_problem_has(problem, PRODUCT_INPUT_GRADIENT) && strncmp(product->variant, "blas_", 5) != 0)
+        strcpy(out->input_gradient, product->variant);
+    if (gradient && gradient->sparse == out->sparse) strcpy(out->weight_gradient, gradient->variant);
+    return product || gradient;
 }
 
 static pofac_status choose(void *user, const linear_problem *problems, size_t n, const diag_sink *sink, linear_choice *out) {
@@ -110,18 +126,13 @@ static pofac_status choose(void *user, const linear_problem *problems, size_t n,
     size_t n_open = 0, at = 0;
     pofac_status status = open && choices ? POFAC_OK : diag_out_of_memory(sink);
     for (size_t i = 0; i < n && status == POFAC_OK; i++) {
-        const pin *p = find_pin(all, &problems[i]);
-        out[i] = (linear_choice){.sparse = p && p->sparse};
-        if (p) {
-            strcpy(out[i].variant, p->variant);
-            continue;
-        }
+        if (pinned_choice(all, &problems[i], &out[i])) continue;
         choices[n_open] = cost_by_rule(&problems[i]);
         open[n_open++] = problems[i];
     }
     if (status == POFAC_OK && n_open && all->rest) status = all->rest->choose(all->rest->user, open, n_open, sink, choices);
     for (size_t i = 0; i < n && status == POFAC_OK; i++)
-        if (!find_pin(all, &problems[i])) out[i] = choices[at++];
+        if (!pinned_choice(all, &problems[i], &out[i])) out[i] = choices[at++];
     free(open);
     free(choices);
     return status;

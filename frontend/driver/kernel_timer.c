@@ -1,10 +1,11 @@
 /*
  * Variants -> seconds; see kernel_timer.h. Every candidate is a graph
  *
- *   y [R,N] = linear x [R,K], w, b {variant = "..."}
+ *   y [R,N] = linear x [R,K], w, b {variant = "..."}           or    dx = linear_input_gradient dy, w    or    dw, db =
+ *   linear_weight_gradient x, dy
  *
- * through the passes layout, fuse and plan-memory, a plan and a session of its own. The session's profile has the time of the linear's
- * step by itself.
+ * through the passes layout, fuse and plan-memory, a plan and a session of its own. The session's profile has the time of the op's step
+ * by itself.
  */
 #include "frontend/driver/kernel_timer.h"
 
@@ -26,12 +27,12 @@
 /* ---- what all candidates read ---- */
 
 typedef struct made_up {
-    ir_tensor x, weight, bias;
+    ir_tensor x, dy, weight, bias;
 } made_up;
 
 static pofac_status get_made_up(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
     const made_up *m = user;
-    *out = strcmp(name, "x") == 0 ? m->x : strcmp(name, "w") == 0 ? m->weight : m->bias;
+    *out = strcmp(name, "x") == 0 ? m->x : strcmp(name, "dy") == 0 ? m->dy : strcmp(name, "w") == 0 ? m->weight : m->bias;
     out->owned = false;
     (void)sink;
     return POFAC_OK;
@@ -83,12 +84,13 @@ static void fill(ir_tensor *t, const char *name, int64_t per_mille) {
 }
 
 static pofac_status make_up(const kernel_question *q, const diag_sink *sink, made_up *out) {
-    const int64_t x[2] = {q->n_rows, q->K}, weight[2] = {q->N, q->K};
+    const int64_t x[2] = {q->n_rows, q->K}, dy[2] = {q->n_rows, q->N}, weight[2] = {q->N, q->K};
     *out = (made_up){0};
-    if (tensor_alloc(IR_F32, 2, x, &out->x) != POFAC_OK || tensor_alloc(IR_F32, 2, weight, &out->weight) != POFAC_OK ||
-        tensor_alloc(IR_F32, 1, &q->N, &out->bias) != POFAC_OK)
+    if (tensor_alloc(IR_F32, 2, x, &out->x) != POFAC_OK || tensor_alloc(IR_F32, 2, dy, &out->dy) != POFAC_OK ||
+        tensor_alloc(IR_F32, 2, weight, &out->weight) != POFAC_OK || tensor_alloc(IR_F32, 1, &q->N, &out->bias) != POFAC_OK)
         return diag_out_of_memory(sink);
     fill(&out->x, "x", 1000);
+    fill(&out->dy, "dy", 1000);
     const bool structured = q->structure.fill || q->structure.of;
     fill(&out->weight, "w", !structured ? q->per_mille : q->structure.of ? 1000 : q->structure.fill);
     if (structured) carve(&out->weight, q);
@@ -98,17 +100,35 @@ static pofac_status make_up(const kernel_question *q, const diag_sink *sink, mad
 
 static void made_up_free(made_up *m) {
     tensor_free(&m->x);
+    tensor_free(&m->dy);
     tensor_free(&m->weight);
     tensor_free(&m->bias);
 }
 
 /* ---- one candidate ---- */
 
+static const ir_op product_ops[] = {OP_linear, OP_linear_input_gradient, OP_linear_weight_gradient}; /* [linear_product] */
+
 typedef struct trial {
     plan *plan;
     session *session;
-    size_t step; /* of the linear */
+    size_t step; /* of the op */
 } trial;
+
+typedef struct leaves {
+    ir_value x, dy, weight, bias, pattern;
+} leaves;
+
+static void add_product(ir_graph *g, linear_product product, const leaves *l, const char *text) {
+    const ir_attr variant = attr_string("variant", text);
+    const ir_value forward[] = {l->x, l->weight, l->bias, l->pattern}, input_gradient[] = {l->dy, l->weight, l->pattern},
+                   weight_gradient[] = {l->x, l->dy, l->pattern};
+    const ir_value *inputs[] = {forward, input_gradient, weight_gradient};
+    const uint32_t n = product == PRODUCT_FORWARD ? 4 : 3;
+    const ir_value result = node_add(g, product_ops[product], inputs[product], n, &variant, text[0] != 0, NULL);
+    graph_add_output(g, "y", result);
+    if (product == PRODUCT_WEIGHT_GRADIENT && result != IR_NO_VALUE) graph_add_output(g, "sums", result + 1);
+}
 
 static pofac_status build_graph(ir_context *c, const kernel_question *q, const kernel_candidate *candidate, const diag_sink *sink,
                                 ir_module **out) {
@@ -117,18 +137,17 @@ static pofac_status build_graph(ir_context *c, const kernel_question *q, const k
     *out = m;
     if (!g) return diag_out_of_memory(sink);
     const ir_dim R = dim_symbol(graph_declare_symbol(g, "R", q->n_rows)), N = dim_const(q->N), K = dim_const(q->K);
-    const ir_dim x_dims[2] = {R, K}, w_dims[2] = {N, K};
-    ir_value inputs[4] = {build_leaf(g, OP_input, "x", type_tensor(c, IR_F32, 2, x_dims))};
-    if (candidate->sparse) {
-        inputs[3] = build_leaf(g, OP_pattern, "w", type_pattern(c, N, K));
-        const ir_dim nnz = dim_symbol(symbol_nnz(c, inputs[3]));
-        inputs[1] = build_leaf(g, OP_state, "w", type_tensor(c, IR_F32, 1, &nnz));
-    } else {
-        inputs[1] = build_leaf(g, OP_state, "w", type_tensor(c, IR_F32, 2, w_dims));
+    const ir_dim x_dims[2] = {R, K}, dy_dims[2] = {R, N}, w_dims[2] = {N, K};
+    leaves l = {.pattern = candidate->sparse ? build_leaf(g, OP_pattern, "w", type_pattern(c, N, K)) : IR_NO_VALUE};
+    if (q->product != PRODUCT_INPUT_GRADIENT) l.x = build_leaf(g, OP_input, "x", type_tensor(c, IR_F32, 2, x_dims));
+    if (q->product != PRODUCT_FORWARD) l.dy = build_leaf(g, OP_input, "dy", type_tensor(c, IR_F32, 2, dy_dims));
+    if (q->product != PRODUCT_WEIGHT_GRADIENT) {
+        const ir_dim nnz = candidate->sparse ? dim_symbol(symbol_nnz(c, l.pattern)) : N;
+        l.weight =
+            build_leaf(g, OP_state, "w", candidate->sparse ? type_tensor(c, IR_F32, 1, &nnz) : type_tensor(c, IR_F32, 2, w_dims));
     }
-    inputs[2] = build_leaf(g, OP_state, "b", type_tensor(c, IR_F32, 1, &N));
-    const ir_attr variant = attr_string("variant", candidate->variant);
-    graph_add_output(g, "y", node_add(g, OP_linear, inputs, 4, &variant, candidate->variant[0] != 0, NULL));
+    if (q->product == PRODUCT_FORWARD) l.bias = build_leaf(g, OP_state, "b", type_tensor(c, IR_F32, 1, &N));
+    add_product(g, q->product, &l, candidate->variant);
     return graph_finish(g);
 }
 
@@ -143,10 +162,10 @@ static pofac_status optimize(ir_module *module, const diag_sink *sink, ir_module
     return status;
 }
 
-static pofac_status find_step(trial *t) {
+static pofac_status find_step(trial *t, linear_product product) {
     for (t->step = 0; t->step < t->plan->n_steps; t->step++) {
         const plan_step *step = &t->plan->steps[t->step];
-        if (t->plan->graph->nodes.data[step->node].op == OP_linear)
+        if (t->plan->graph->nodes.data[step->node].op == product_ops[product])
             return plan_step_is_evaluator(step) ? POFAC_ERR_USAGE : POFAC_OK;
     }
     return POFAC_ERR_USAGE;
@@ -163,7 +182,7 @@ static pofac_status trial_begin(ir_context *c, const cg_options *options, const 
     }
     TRY(optimize(m, NULL, &m));
     TRY(cg_compile(m, GRAPH, options, NULL, &t->plan));
-    TRY(find_step(t));
+    TRY(find_step(t, q->product));
     return session_create(t->plan, data, pool, NULL, &t->session);
 }
 
@@ -173,7 +192,7 @@ static void trial_end(trial *t) {
     *t = (trial){0};
 }
 
-/* Seconds of the linear in one more run; 0 when it fails. */
+/* Seconds of the op in one more run; 0 when it fails. */
 static double trial_run(const trial *t, const tensor_source *data) {
     session_profile(t->session, true);
     if (session_run(t->session, data, NULL) != POFAC_OK) return 0;

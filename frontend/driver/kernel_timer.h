@@ -1,18 +1,20 @@
-/* What variants of a linear cost on this machine: one linear with made-up weights, compiled and run for each. */
+/* What variants of a linear, or of one of its gradients, cost on this machine: one op with a made-up weight, compiled and run for each. */
 #ifndef POFAC_FRONTEND_KERNEL_TIMER_H
 #define POFAC_FRONTEND_KERNEL_TIMER_H
 
 #include "codegen/codegen.h"
+#include "ir/cost.h"
 
-/* x [n_rows,K] times a weight [N,K] of which `density` percent, times ten, are not zero, at places that a generator draws. */
+/* A product of n_rows tokens with a weight [N,K] of which `density` percent, times ten, are not zero, at places that a generator draws. */
 typedef struct kernel_question {
     int64_t N, K, n_rows;
     int64_t per_mille;
     zero_structure structure; /* in which the places are drawn */
+    linear_product product;
 } kernel_question;
 
 typedef struct kernel_candidate {
-    const char *variant; /* attribute of the linear; "tile=" among its words */
+    const char *variant; /* attribute of the op; "tile=" among its words */
     bool sparse;
     double seconds; /* result: of one product; 0: it does not run here */
 } kernel_candidate;

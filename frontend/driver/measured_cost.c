@@ -37,6 +37,7 @@ typedef struct question {
     kernel_question q;
     kernel_candidate *candidates;
     size_t n_candidates;
+    int64_t least_tile; /* of candidates */
     bool answered;
 } question;
 
@@ -48,7 +49,7 @@ typedef struct choosing {
     arena *memory;
     question *questions;
     size_t n_questions;
-    size_t *question_of; /* [n] index, or SIZE_MAX: the rule decides */
+    size_t (*question_of)[N_PRODUCTS]; /* [n] index, or SIZE_MAX: the problem has no such product, or the rule decides */
 } choosing;
 
 /* ---- life ---- */
@@ -95,15 +96,16 @@ size_t measured_cost_timed(const measured_cost *m) { return m->n_timed; }
 
 /* ---- questions ---- */
 
-static pofac_status add_candidates(choosing *c, question *q, bool sparse) {
+/* In tiles of least_tile or more. */
+static pofac_status add_candidates(choosing *c, question *q, bool sparse, int64_t least_tile) {
     strbuf text = STRBUF_INIT;
     const cg_target *target = &c->m->options.codegen->target;
     pofac_status status = POFAC_OK;
     for (size_t i = 0; status == POFAC_OK; i++) {
         strbuf_clear(&text);
-        if (!cg_linear_variant(target, q->q.N, q->q.K, sparse, &q->q.structure, i, &text)) break;
+        if (!cg_linear_variant(target, q->q.product, q->q.N, q->q.K, sparse, &q->q.structure, i, &text)) break;
         const int64_t tile = cost_variant_tile(strbuf_str(&text));
-        if (text.size >= COST_MAX_VARIANT || (c->m->options.tile && tile != c->m->options.tile)) continue;
+        if (text.size >= COST_MAX_VARIANT || (c->m->options.tile ? tile != c->m->options.tile : tile < least_tile)) continue;
         kernel_candidate *more = ARENA_ARRAY(c->memory, kernel_candidate, q->n_candidates + 1);
         const char *variant = arena_strdup(c->memory, strbuf_str(&text));
         if (!more || !variant || !strbuf_ok(&text)) {
@@ -139,29 +141,37 @@ static zero_structure structure_of(const linear_problem *p) {
 }
 
 static bool same_shape(const kernel_question *a, const kernel_question *b) {
-    return a->N == b->N && a->K == b->K && a->n_rows == b->n_rows;
+    return a->product == b->product && a->N == b->N && a->K == b->K && a->n_rows == b->n_rows;
+}
+
+/* The question for one product of a problem, entered where missing. Training has tokens for wide tiles. */
+static pofac_status enter_question(choosing *c, const linear_problem *p, linear_product product, size_t *number) {
+    const kernel_question q = {p->N, p->K, p->n_rows, density_of(p), structure_of(p), product};
+    const int64_t least_tile = p->gradients ? PREFERRED_TILE : 0;
+    size_t k = 0;
+    for (; k < c->n_questions; k++) {
+        const kernel_question *o = &c->questions[k].q;
+        if (same_shape(o, &q) && o->per_mille == q.per_mille && zero_structure_equal(&o->structure, &q.structure) &&
+            c->questions[k].least_tile == least_tile)
+            break;
+    }
+    *number = k;
+    if (k < c->n_questions) return POFAC_OK;
+    c->questions[c->n_questions++] = (question){.q = q, .least_tile = least_tile};
+    TRY(add_candidates(c, &c->questions[k], false, least_tile));
+    return p->may_be_sparse ? add_candidates(c, &c->questions[k], true, least_tile) : POFAC_OK;
 }
 
 static pofac_status find_questions(choosing *c) {
-    c->questions = ARENA_ARRAY(c->memory, question, c->n + 1);
-    c->question_of = ARENA_ARRAY(c->memory, size_t, c->n + 1);
+    c->questions = ARENA_ARRAY(c->memory, question, N_PRODUCTS * c->n + 1);
+    c->question_of = arena_alloc_array(c->memory, sizeof *c->question_of, c->n + 1);
     if (!c->questions || !c->question_of) return diag_out_of_memory(c->sink);
-    for (size_t i = 0; i < c->n; i++) {
-        const linear_problem *p = &c->problems[i];
-        c->question_of[i] = SIZE_MAX;
-        if (!is_measured(p)) continue;
-        const kernel_question q = {p->N, p->K, p->n_rows, density_of(p), structure_of(p)};
-        size_t k = 0;
-        for (; k < c->n_questions; k++) {
-            const kernel_question *o = &c->questions[k].q;
-            if (same_shape(o, &q) && o->per_mille == q.per_mille && zero_structure_equal(&o->structure, &q.structure)) break;
+    for (size_t i = 0; i < c->n; i++)
+        for (int product = 0; product < N_PRODUCTS; product++) {
+            c->question_of[i][product] = SIZE_MAX;
+            if (is_measured(&c->problems[i]) && cost_problem_has(&c->problems[i], (linear_product)product))
+                TRY(enter_question(c, &c->problems[i], (linear_product)product, &c->question_of[i][product]));
         }
-        c->question_of[i] = k;
-        if (k < c->n_questions) continue;
-        c->questions[c->n_questions++].q = q;
-        TRY(add_candidates(c, &c->questions[k], false));
-        if (p->may_be_sparse) TRY(add_candidates(c, &c->questions[k], true));
-    }
     return POFAC_OK;
 }
 
@@ -169,7 +179,8 @@ static pofac_status find_questions(choosing *c) {
 
 static void put_key(const measured_cost *m, const kernel_question *q, strbuf *out) {
     const cg_target *t = &m->options.codegen->target;
-    strbuf_puts(out, "pofac linear ");
+    static const char *const products[] = {"linear", "input gradient", "weight gradient"};
+    strbuf_printf(out, "pofac %s ", products[q->product]);
     if (q->structure.fill || q->structure.of) zero_structure_print(&q->structure, out);
     if (q->structure.fill) strbuf_printf(out, " of which %u per mille", q->structure.fill);
     strbuf_printf(out,
@@ -307,32 +318,58 @@ static pofac_status answer_questions(choosing *c) {
 
 /* ---- choosing ---- */
 
-/* The candidate that a question's weights get at one tile width; NULL when none runs there. */
-static const kernel_candidate *best_at(const question *q, int64_t tile, const kernel_candidate **dense_out) {
-    const kernel_candidate *dense = NULL, *sparse = NULL;
+/* The fastest of the candidates of one kind at one tile width; of dense ones, the default unless another is faster by the margin. NULL
+ * when none runs there. */
+static const kernel_candidate *best_at(const question *q, int64_t tile, bool sparse) {
+    const kernel_candidate *best = NULL;
     for (size_t i = 0; i < q->n_candidates; i++) {
         const kernel_candidate *c = &q->candidates[i];
-        if (c->seconds <= 0 || cost_variant_tile(c->variant) != tile) continue;
-        if (!c->sparse && (!dense || c->seconds < MARGIN * dense->seconds)) dense = c;
-        if (c->sparse && (!sparse || c->seconds < sparse->seconds)) sparse = c;
+        if (c->sparse != sparse || c->seconds <= 0 || cost_variant_tile(c->variant) != tile) continue;
+        if (!best || c->seconds < (sparse ? 1 : MARGIN) * best->seconds) best = c;
     }
-    *dense_out = dense;
-    return sparse && (!dense || sparse->seconds < MARGIN * dense->seconds) ? sparse : dense;
+    return best;
 }
 
-/* The question whose answer a problem gets; NULL: the rule decides. */
-static const question *answer_of(const choosing *c, size_t problem) {
-    return c->question_of[problem] == SIZE_MAX ? NULL : &c->questions[c->question_of[problem]];
+/* What becomes of one weight at one tile width. */
+typedef struct weight_choice {
+    const kernel_candidate *candidate[N_PRODUCTS]; /* NULL: there is no such product */
+    bool sparse;
+    double seconds, dense_seconds; /* of all products; dense_seconds 0: there are no dense ones */
+} weight_choice;
+
+/* The products of a weight on its non-zeros, or dense: false when one of them has no kernel for that. */
+static bool add_products(const choosing *c, size_t problem, int64_t tile, bool sparse, weight_choice *out) {
+    *out = (weight_choice){.sparse = sparse};
+    for (int p = 0; p < N_PRODUCTS; p++) {
+        if (c->question_of[problem][p] == SIZE_MAX) continue;
+        out->candidate[p] = best_at(&c->questions[c->question_of[problem][p]], tile, sparse);
+        if (!out->candidate[p]) return false;
+        out->seconds += out->candidate[p]->seconds;
+    }
+    return true;
+}
+
+/* Does a clock answer for the problem? Else the rule decides. */
+static bool is_answered(const choosing *c, size_t problem) { return c->question_of[problem][PRODUCT_FORWARD] != SIZE_MAX; }
+
+/* false: there are no kernels for this width. */
+static bool choose_weight(const choosing *c, size_t problem, int64_t tile, weight_choice *out) {
+    weight_choice dense, sparse;
+    const bool has_dense = add_products(c, problem, tile, false, &dense),
+               has_sparse = add_products(c, problem, tile, true, &sparse);
+    *out = has_sparse && (!has_dense || sparse.seconds < MARGIN * dense.seconds) ? sparse : dense;
+    out->dense_seconds = has_dense ? dense.seconds : 0;
+    return has_dense || has_sparse;
 }
 
 /* Seconds of all products at one width, as a model has them; negative when some have no kernel for it. */
 static double total_at(const choosing *c, int64_t tile) {
     double total = 0;
     for (size_t i = 0; i < c->n; i++) {
-        const question *q = answer_of(c, i);
-        const kernel_candidate *dense, *best = q ? best_at(q, tile, &dense) : NULL;
-        if (q && !best) return -1;
-        total += !best ? 0 : best->sparse ? best->seconds * (1 + PASS_TOKENS / (double)tile) : best->seconds;
+        weight_choice w;
+        if (!is_answered(c, i)) continue;
+        if (!choose_weight(c, i, tile, &w)) return -1;
+        total += w.sparse ? w.seconds * (1 + PASS_TOKENS / (double)tile) : w.seconds;
     }
     return total;
 }
@@ -367,13 +404,13 @@ static int64_t choose_tile(const choosing *c) {
 
 static void choose_each(const choosing *c, int64_t tile, linear_choice *out) {
     for (size_t i = 0; i < c->n; i++) {
-        const question *q = answer_of(c, i);
-        const kernel_candidate *dense, *best = q ? best_at(q, tile, &dense) : NULL;
+        weight_choice w;
         out[i] = cost_by_rule(&c->problems[i]);
-        if (!best) continue;
-        out[i] = (linear_choice){
-            .sparse = best->sparse, .measured = true, .seconds = best->seconds, .dense_seconds = dense ? dense->seconds : 0};
-        snprintf(out[i].variant, sizeof out[i].variant, "%s", best->variant);
+        if (!is_answered(c, i) || !choose_weight(c, i, tile, &w)) continue;
+        out[i] = (linear_choice){.sparse = w.sparse, .measured = true, .seconds = w.seconds, .dense_seconds = w.dense_seconds};
+        for (int p = 0; p < N_PRODUCTS; p++)
+            if (w.candidate[p])
+                snprintf(cost_choice_variant(&out[i], (linear_product)p), COST_MAX_VARIANT, "%s", w.candidate[p]->variant);
     }
 }
 

@@ -1,12 +1,12 @@
 /*
- * The cost source of ir/cost.h that measures: each distinct question (sizes of a weight, its share of non-zeros and their structure, tokens) is answered by
- * a clock once per machine, target and state of codegen/, and from then on by a file.
+ * The cost source of ir/cost.h that measures: each distinct question (a product, sizes of a weight, its share of non-zeros and their
+ * structure, tokens) is answered by a clock once per machine, target and state of codegen/, and from then on by a file.
  *
  * Answers are times of all variants that are worth trying (cg_linear_variant), kept in a directory of private files that are checked when
  * they are read (codegen/object_cache.h). A choice is a function of answers:
  *
  *   for each tile width: the dense variant is the default one, unless another is 5 % faster; the sparse variant is the fastest one, and
- *   chosen where it is 5 % faster than the dense one
+ *   chosen where it is 5 % faster than the dense one; of a weight with gradients, the sums over its products are compared
  *   the width of the graph is the layout's default, unless the sum over all weights is 5 % smaller for another
  *
  * Weights of less than MEASURED_LEAST elements are not worth the time, and those of more than MEASURED_MOST take too much of it: the

@@ -25,7 +25,7 @@ typedef struct road_options {
     bool no_cache;
     const char *jit_debug; /* "perf,gdb": who is told of the code (cg_jit_debug_parse); NULL: nobody */
     road_tuning tune;
-    int64_t tune_tokens;           /* of a typical batch, for which kernels are chosen; 0: as the pass `sparsify` says */
+    int64_t tune_tokens;           /* of a typical batch, for which kernels are chosen; 0: as the passes that choose say */
     const char *kernel_variants;   /* pins (kernel_pins.h), one a line; NULL: none */
     size_t threads;                /* 0: default */
     const pass_observer *observer; /* may be NULL */

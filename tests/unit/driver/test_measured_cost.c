@@ -109,7 +109,8 @@ static size_t choose(fixture *f, const measured_cost_options *more, const linear
 /* A weight of 1024 x 1024 with `percent` of zeros. */
 static linear_problem weight(const char *name, int64_t percent) {
     const int64_t all = 1024 * 1024;
-    return (linear_problem){name, 1024, 1024, 128, all * (100 - percent) / 100, percent > 0, {0}};
+    return (linear_problem){
+        .name = name, .N = 1024, .K = 1024, .n_rows = 128, .nnz = all * (100 - percent) / 100, .may_be_sparse = percent > 0};
 }
 
 static void expect_choice(const char *what, const linear_choice *c, bool sparse, const char *start) {
@@ -180,10 +181,10 @@ static void narrow_tiles_pay_for_their_passes(void **state) {
 /* Small and huge weights; a clock that no variant runs on. */
 static void the_rule_decides_the_rest(void **state) {
     fixture *f = *state;
-    linear_problem p[4] = {{"small", 511, 512, 128, 1000, true, {0}},
-                           {"small_dense", 511, 512, 128, 511 * 512, false, {0}},
-                           {"huge", 30522, 768, 128, 1000, true, {0}},
-                           {"half", 1024, 1024, 128, 600000, true, {0}}};
+    linear_problem p[4] = {{"small", 511, 512, 128, 1000, true, {0}, 0},
+                           {"small_dense", 511, 512, 128, 511 * 512, false, {0}, 0},
+                           {"huge", 30522, 768, 128, 1000, true, {0}, 0},
+                           {"half", 1024, 1024, 128, 600000, true, {0}, 0}};
     linear_choice c[4];
     assert_int_equal(choose(f, NULL, p, 3, c), 0);
     assert_int_equal(f->asked, 0);
@@ -418,6 +419,85 @@ static void failing_allocations_are_reported(void **state) {
 
 /* ---- the clock ---- */
 
+/* ---- gradients ---- */
+
+static linear_problem trained(const char *name, int64_t percent) {
+    linear_problem p = weight(name, percent);
+    p.gradients = 1u << PRODUCT_INPUT_GRADIENT | 1u << PRODUCT_WEIGHT_GRADIENT;
+    return p;
+}
+
+static void expect_gradients(const linear_choice *c, const char *input, const char *of_weight) {
+    assert_string_equal(c->input_gradient, input);
+    assert_string_equal(c->weight_gradient, of_weight);
+}
+
+/* Forward and input gradient gain, the weight gradient loses: what counts is the sum, 3 against 3.15 and against 3.17; and nothing is
+ * chosen that is slower than dense products. */
+static void products_of_a_weight_are_chosen_in_sum(void **state) {
+    fixture *f = *state;
+    static const script_row
+        less[] = {{"sparse_weight_gradient", 1000, 2.0}, {"sparse_linear", 1000, 0.5},  {"blas_linear", 1000, 1.2},
+                  {"weight_gradient", 1000, 1.17},       {"linear tile=32", 1000, 1.0}, {0}},
+        enough[] = {{"sparse_weight_gradient", 1000, 2.0}, {"sparse_linear", 1000, 0.5},  {"blas_linear", 1000, 1.2},
+                    {"weight_gradient", 1000, 1.15},       {"linear tile=32", 1000, 1.0}, {0}};
+    const linear_problem p = trained("w", 60);
+    linear_choice c;
+    f->script = less;
+    choose(f, NULL, &p, 1, &c);
+    expect_choice("5.3 % less", &c, true, "sparse_linear layout=stream tile=32 k_block=256 rows=512");
+    expect_gradients(&c, "sparse_linear layout=stream tile=32 k_block=256 rows=512",
+                     "sparse_weight_gradient tile=32 k_block=256 rows=512");
+    assert_true(c.measured && c.seconds == 3.0);
+    f->script = enough;
+    choose(f, &(measured_cost_options){.again = true}, &p, 1, &c);
+    expect_choice("4.8 % less", &c, false, "linear tile=32");
+    expect_gradients(&c, "linear tile=32", "weight_gradient tile=32");
+    assert_true(c.seconds == c.dense_seconds);
+}
+
+/* Each product is a question of its own, in wide tiles; the same weight without gradients shares no answer of other widths. */
+static void products_are_questions(void **state) {
+    fixture *f = *state;
+    static const script_row rows[] = {{"sparse", 1000, 0.5}, {"linear", 1000, 1.0}, {"weight_gradient", 1000, 1.0}, {0}};
+    linear_problem p[3] = {trained("a", 90), trained("b", 90), trained("c", 0)};
+    linear_choice c[3];
+    p[1].gradients = 1u << PRODUCT_INPUT_GRADIENT;
+    f->script = rows;
+    /* three sparse ones with 2 + 1, 1 + 1, 1 + 1 candidates, three dense ones with 2, 1, 1 */
+    assert_int_equal(choose(f, NULL, p, 3, c), 11);
+    assert_int_equal(f->asked, 6);
+    expect_choice("trained", &c[0], true, "sparse_linear");
+    expect_choice("without a weight gradient", &c[1], true, "sparse_linear");
+    assert_string_equal(c[1].weight_gradient, "");
+    expect_choice("dense", &c[2], false, "linear tile=32");
+    expect_gradients(&c[2], "linear tile=32", "weight_gradient tile=32");
+    f->asked = 0;
+    assert_int_equal(choose(f, NULL, p, 3, c), 0); /* from files */
+    assert_int_equal(f->asked, 0);
+    expect_choice("again", &c[0], true, "sparse_linear");
+}
+
+/* Kernels of products pin forward and input gradient, and whether the weight is sparse; those of the weight gradient what fits. */
+static void gradients_can_be_pinned(void **state) {
+    fixture *f = *state;
+    kernel_pins *p;
+    const linear_problem problems[4] = {trained("both", 90), trained("gradient", 90), trained("blas", 90), weight("inference", 90)};
+    linear_choice c[4];
+    assert_int_equal(
+        kernel_pins_parse("sparse_weight_gradient rows=64\nboth:sparse_linear rows=32\nblas:blas_linear", &f->sink, &p), POFAC_OK);
+    const cost_source source = kernel_pins_source(p);
+    assert_int_equal(source.choose(source.user, problems, 4, &f->sink, c), POFAC_OK);
+    expect_choice("both", &c[0], true, "sparse_linear rows=32");
+    expect_gradients(&c[0], "sparse_linear rows=32", "sparse_weight_gradient rows=64");
+    expect_choice("gradient", &c[1], true, "");
+    expect_gradients(&c[1], "", "sparse_weight_gradient rows=64");
+    expect_choice("blas", &c[2], false, "blas_linear");
+    expect_gradients(&c[2], "", "");
+    expect_choice("by the rule", &c[3], true, "");
+    kernel_pins_destroy(p);
+}
+
 static void the_clock_times_what_runs(void **state) {
     fixture *f = *state;
     cg_options options = {.cache_dir = NULL};
@@ -433,6 +513,24 @@ static void the_clock_times_what_runs(void **state) {
 }
 
 /* ---- pins ---- */
+
+/* Both gradients, dense and on a pattern. */
+static void the_clock_times_gradients(void **state) {
+    fixture *f = *state;
+    cg_options options = {.cache_dir = NULL};
+    assert_int_equal(cg_target_host(NULL, &f->memory, &f->sink, &options.target), POFAC_OK);
+    const kernel_timer timer = kernel_timer_on(&options);
+    static const char *const variants[][2] = {{"linear tile=32", "sparse_linear tile=32"},
+                                              {"weight_gradient tile=32", "sparse_weight_gradient tile=32"}};
+    for (size_t p = 0; p < 2; p++) {
+        const kernel_question q = {
+            .N = 65, .K = 130, .n_rows = 40, .per_mille = 100, .product = p ? PRODUCT_WEIGHT_GRADIENT : PRODUCT_INPUT_GRADIENT};
+        kernel_candidate c[2] = {{.variant = variants[p][0]}, {.variant = variants[p][1], .sparse = true}};
+        assert_int_equal(timer.time(timer.user, &q, 0.01, &f->sink, c, 2), POFAC_OK);
+        for (size_t i = 0; i < 2; i++)
+            if (!(c[i].seconds > 0 && c[i].seconds < 1)) fail_msg("%s takes %g s", c[i].variant, c[i].seconds);
+    }
+}
 
 static void refuse(fixture *f, const char *lines, const char *message) {
     kernel_pins *p;
@@ -498,6 +596,10 @@ int main(void) {
         TEST(the_clock_times_what_runs),
         TEST(pins_are_checked),
         TEST(pins_come_first),
+        TEST(products_of_a_weight_are_chosen_in_sum),
+        TEST(products_are_questions),
+        TEST(gradients_can_be_pinned),
+        TEST(the_clock_times_gradients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
