@@ -1,0 +1,72 @@
+/*
+ * Masks of pruning: which entries of weights are kept at a sparsity, by one of the methods of pruning_methods.def.
+ *
+ * The arithmetic is the reference's, with its rounding (k = floor(sparsity * n) in double, thresholds in single precision, kept is what lies strictly
+ * above), so masks are equal entry by entry. Weights are worked on side by side; masks do not depend on the number of threads.
+ */
+#ifndef POFAC_RUNTIME_PRUNING_MASKS_H
+#define POFAC_RUNTIME_PRUNING_MASKS_H
+
+#include "ir/tensor.h"
+#include "runtime/thread_pool.h"
+
+typedef enum pruning_gradient { PRUNING_MASKED, PRUNING_STRAIGHT } pruning_gradient;
+typedef enum pruning_schedules { PRUNING_ITERATIVE = 1, PRUNING_ONE_SHOT = 2, PRUNING_LOCK = 4 } pruning_schedules;
+typedef enum pruning_pooling { PRUNING_AVG, PRUNING_MAX } pruning_pooling;
+
+typedef struct pruning_masks_job pruning_masks_job;
+
+typedef struct pruning_method {
+    const char *name;
+    pofac_status (*masks)(const pruning_masks_job *job);
+    pruning_gradient gradient;
+    unsigned schedules; /* bits of pruning_schedules */
+    const char *meaning;
+} pruning_method;
+
+const pruning_method *pruning_method_at(size_t i);           /* in the table's order; NULL past the end */
+const pruning_method *pruning_method_find(const char *name); /* NULL: there is none */
+
+/* What a method is told for a weight; of groups, what their last weight says counts. */
+typedef struct pruning_parameters {
+    double target_sparsity, initial_sparsity; /* shares of entries, 0 to 1 */
+    double threshold_decay;                   /* share of the threshold before that stays, at least 0 and below 1 */
+    bool fast_threshold;                      /* by histogram instead of exact selection */
+    int64_t block_size;                       /* of uniform methods: entries */
+    int64_t block_rows, block_columns;        /* of block methods: entries along the outputs and the inputs of the layer */
+    pruning_pooling pooling;
+    const char *group; /* of grouped methods */
+} pruning_parameters;
+
+/* The parameters that the reference has where none are written. */
+pruning_parameters pruning_parameters_default(void);
+
+typedef struct pruned_weight {
+    const char *name;
+    int64_t n_rows, n_columns;
+    const float *values; /* [n_rows, n_columns]: the weight as it is trained */
+    const float *scores; /* what is compared instead of magnitudes, as it is; NULL: magnitudes of values */
+    pruning_parameters parameters;
+    float threshold; /* of the masks before, 0 at first; with threshold_decay a part of the next one */
+    uint8_t *mask;   /* [n_rows, n_columns] result: 1 kept, 0 pruned */
+    int64_t kept;    /* result: ones of the mask */
+} pruned_weight;
+
+struct pruning_masks_job {
+    pruned_weight *weights;
+    size_t n_weights;
+    double progress; /* of the schedule: the sparsity is initial + (target - initial) * progress */
+    thread_pool *pool;
+    const diag_sink *sink;
+};
+
+/*
+ * Masks of all weights at a point of the schedule. POFAC_ERR_USAGE, before any mask is written: parameters out of range, block sizes that do not divide a
+ * weight, no such group. POFAC_ERR_RUNTIME: no memory.
+ */
+POFAC_MUST_USE pofac_status pruning_masks(const pruning_method *method, const pruning_masks_job *job);
+
+/* False when blocks of that size cannot express the target; then *nearest is what they meet. */
+bool pruning_target_fits(const pruning_method *method, const pruning_parameters *p, double *nearest);
+
+#endif
