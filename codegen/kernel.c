@@ -181,6 +181,12 @@ const ir_type *kernel_packed_type(const ir_graph *g, const cg_operand *operand) 
         const ir_dim parts = dim_const(operand->packing_parameter);
         return type_tensor(g->module->context, IR_F64, 1, &parts);
     }
+    if (operand->packing == PACKING_PART_SUMS) {
+        bool ok;
+        const ir_dim numbers = t->rank == 0 ? dim_const(2 * operand->packing_parameter)
+                                            : kernel_scaled(type_elements(t, &ok), operand->packing_parameter, 0, &ok);
+        return type_tensor(g->module->context, t->rank == 0 ? IR_F64 : IR_F32, 1, &numbers);
+    }
     const ir_dim places = dim_add(t->dims[0], SPARSE_VALUES_BEHIND);
     return type_tensor(g->module->context, t->dtype, 1, &places);
 }

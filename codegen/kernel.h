@@ -104,7 +104,9 @@ bool kernel_keeps_state(const ir_graph *g, ir_value v);
 bool kernel_pack_values(const ir_graph *g, const cg_operand *values, cg_kernel *k);
 /* The step that makes an operand of PACKING_SQUARE_SUMS; false when its elements are no ir_dim. */
 bool kernel_sum_squares(const ir_graph *g, const cg_operand *sums, cg_kernel *k);
-/* What such a step makes: the type of the packed form. NULL when memory is short. */
+/* The step that makes the result of operand number `operand` of `maker`, of PACKING_PART_SUMS; false when it has no fixed size. */
+bool kernel_sum_parts(const ir_graph *g, const cg_kernel *maker, unsigned operand, cg_kernel *k);
+/* What such a step makes or, of PACKING_PART_SUMS, reads: the type of the packed form. NULL when memory is short. */
 const ir_type *kernel_packed_type(const ir_graph *g, const cg_operand *operand);
 unsigned kernel_dim(cg_kernel *k, ir_dim dim);
 void kernel_set(cg_kernel *k, const char *name, int64_t value);

@@ -89,7 +89,7 @@ static uint32_t find_buffer(const lowering *l, const cg_operand *operand) {
     return UINT32_MAX;
 }
 
-/* Is the operand a packed form that a step of the plan makes? */
+/* Is the operand a packed form that a step of the plan makes before its reader? */
 static bool is_packed_by_step(const lowering *l, const cg_operand *operand) {
     if (operand->packing == PACKING_SQUARE_SUMS) return true;
     return operand->packing == PACKING_SPARSE_VALUES && !kernel_keeps_state(l->graph, operand->value);
@@ -107,7 +107,7 @@ uint32_t lower_buffer(lowering *l, const cg_operand *operand) {
                      .packing = operand->packing,
                      .packing_parameter = operand->packing_parameter,
                      .sparse = operand->sparse};
-    if (is_packed_by_step(l, operand)) {
+    if (operand->packing == PACKING_PART_SUMS || is_packed_by_step(l, operand)) {
         b.kind = PLAN_SLOT;
         b.name = NULL;
         b.type = kernel_packed_type(l->graph, operand);
@@ -229,6 +229,18 @@ static pofac_status describe_packing(const lowering *l, const cg_kernel *reader,
     return diag_error(l->sink, POFAC_ERR_INPUT, NULL, "%s: its non-zeros change, which their sparse layout does not allow", name);
 }
 
+/* The steps that add up what the kernel leaves in parts. */
+static pofac_status add_sums_steps(lowering *l, const cg_group *g, const cg_kernel *k) {
+    for (unsigned i = 0; i < k->n_operands; i++) {
+        cg_kernel sums;
+        if (k->operands[i].packing != PACKING_PART_SUMS) continue;
+        if (!kernel_sum_parts(l->graph, k, i, &sums))
+            return diag_error(l->sink, POFAC_ERR_INPUT, NULL, "%s: its sums have no fixed size", kernel_rows[k->row].name);
+        TRY(add_described_step(l, g, &sums));
+    }
+    return POFAC_OK;
+}
+
 /* The kernel, behind the steps that pack values for it. */
 static pofac_status add_kernel_step(lowering *l, const cg_group *g, const cg_kernel *k) {
     for (unsigned i = 0; i < k->n_operands; i++) {
@@ -237,7 +249,8 @@ static pofac_status add_kernel_step(lowering *l, const cg_group *g, const cg_ker
         TRY(describe_packing(l, k, &k->operands[i], &packing));
         TRY(add_described_step(l, g, &packing));
     }
-    return add_described_step(l, g, k);
+    TRY(add_described_step(l, g, k));
+    return add_sums_steps(l, g, k);
 }
 
 static diag_place place_of(const ir_node *n) {
