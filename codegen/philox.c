@@ -63,12 +63,12 @@ static cg_val round_key(emitter *e, const philox *p, unsigned lanes, unsigned ro
 
 /* ---- keys ---- */
 
-philox philox_begin(emitter *e, cg_val random, uint32_t stream) {
+philox philox_begin(emitter *e, cg_val random, cg_val stream) {
     static const uint32_t step[2] = {W0, W1};
     philox p = {.round_keys = em_stack(e, 8 * 2 * ROUNDS, 8)};
     cg_val low_word = em_int(e, LOW_WORD), seed = em_load_int(e, IR_I64, random);
     p.step = LLVMBuildAnd(e->builder, em_load_int(e, IR_I64, em_at_int(e, random, 8)), low_word, "");
-    cg_val key[2] = {LLVMBuildAdd(e->builder, seed, em_int(e, (int64_t)(uint32_t)(stream * UINT32_C(0x9E3779B9))), ""),
+    cg_val key[2] = {LLVMBuildAdd(e->builder, seed, em_mul_int(e, stream, INT64_C(0x9E3779B9)), ""),
                      LLVMBuildLShr(e->builder, seed, em_int(e, 32), "")};
     for (unsigned round = 0; round < ROUNDS; round++)
         for (unsigned i = 0; i < 2; i++) {
@@ -99,7 +99,11 @@ static void load_keys(emitter *e, cg_val to, unsigned lanes, cg_val keys, cg_val
 }
 
 philox_rows philox_rows_begin(emitter *e, const philox *p, unsigned lanes, cg_val keys, cg_val row, cg_val n_rows) {
-    philox_rows r = {.numbers = p, .lanes = lanes, .prepared = em_stack(e, (int64_t)(2 * N_PREPARED * 4 * lanes), 64)};
+    return philox_rows_at(e, p, lanes, em_stack(e, PHILOX_ROOM(lanes), 64), keys, row, n_rows);
+}
+
+philox_rows philox_rows_at(emitter *e, const philox *p, unsigned lanes, cg_val room, cg_val keys, cg_val row, cg_val n_rows) {
+    philox_rows r = {.numbers = p, .lanes = lanes, .prepared = room};
     const unsigned n = lanes / 2;
     cg_val key = em_stack(e, 8 * (int64_t)lanes, 64);
     load_keys(e, key, lanes, keys, row, n_rows);

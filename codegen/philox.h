@@ -16,18 +16,23 @@ typedef struct philox {
     cg_val step;       /* its lower 32 bits, as i64 */
 } philox;
 
-/* `random`: address of the seed and the step, i64 each. Once per function, outside of loops. */
-philox philox_begin(emitter *e, cg_val random, uint32_t stream);
+/* `random`: address of the seed and the step, i64 each; stream: i64 below 2^32, a number of the run (a dim), so that all places of a
+ * model share code. Once per function, outside of loops. */
+philox philox_begin(emitter *e, cg_val random, cg_val stream);
 
 /* Some rows side by side: a multiple of 4. */
 typedef struct philox_rows {
     const philox *numbers;
     unsigned lanes;
-    cg_val prepared; /* in the function's frame: what the rounds make of the rows alone */
+    cg_val prepared; /* what the rounds make of the rows alone: PHILOX_ROOM bytes, aligned to 64 */
 } philox_rows;
 
 /* Rows row .. row + lanes (a value); those past the last of the n_rows (a value, not 0) are taken as the last. keys: i64 [n_rows]. */
 philox_rows philox_rows_begin(emitter *e, const philox *p, unsigned lanes, cg_val keys, cg_val row, cg_val n_rows);
+
+/* The same with memory of the caller's for what is prepared: later on { numbers, lanes, room } are the rows. */
+#define PHILOX_ROOM(lanes) (32 * (int64_t)(lanes))
+philox_rows philox_rows_at(emitter *e, const philox *p, unsigned lanes, cg_val room, cg_val keys, cg_val row, cg_val n_rows);
 
 /* Words of columns PHILOX_WORDS * block + 0 .. 3 as i32, for each lane. block: i64, below 2^32. */
 void philox_words(emitter *e, const philox_rows *rows, cg_val block, cg_val word[PHILOX_WORDS]);

@@ -33,7 +33,7 @@ typedef struct compiled {
 static void emit_words(emitter *e, unsigned lanes, uint32_t stream, double rate) {
     em_loop loop;
     em_begin_function(e, "words");
-    const philox numbers = philox_begin(e, em_buffer(e, 0), stream);
+    const philox numbers = philox_begin(e, em_buffer(e, 0), em_int(e, (int64_t)stream));
     const philox_rows rows = philox_rows_begin(e, &numbers, lanes, em_buffer(e, 1), em_dim(e, 0), em_int(e, N_ROWS));
     em_loop_begin(e, &loop, em_begin_unit(e), em_end_unit(e), 1, NULL, 0);
     cg_val word[PHILOX_WORDS];
