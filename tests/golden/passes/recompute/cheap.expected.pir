@@ -1,0 +1,67 @@
+graph @step (T <= 512) {
+  %1 = input {name = "x"}                                                : f32[T,32]
+  %2 = input {name = "keys"}                                             : i64[T]
+  %3 = input {name = "random"}                                           : i64[2]
+  %4 = input {name = "target"}                                           : f32[T,32]
+  scope "layer.0"
+  %5 = state {name = "wide.0"}                                           : f32[64,32]
+  %6 = linear %1, %5                                                     : f32[T,64]
+  %7 = gelu %6                                                           : f32[T,64]
+  %8 = state {name = "narrow.0"}                                         : f32[32,64]
+  %9 = linear %7, %8                                                     : f32[T,32]
+  %10 = dropout %9, %2, %3 {rate = 0.1, stream = 0}                      : f32[T,32]
+  %11 = add %10, %1                                                      : f32[T,32]
+  %12 = state {name = "gamma.0"}                                         : f32[32]
+  %13 = state {name = "beta.0"}                                          : f32[32]
+  %14:3 = layer_norm %11, %12, %13 {eps = 1e-06}                         : f32[T,32], f32[T], f32[T]
+  scope "layer.1"
+  %15 = state {name = "wide.1"}                                          : f32[64,32]
+  %16 = linear %14, %15                                                  : f32[T,64]
+  %17 = gelu %16                                                         : f32[T,64]
+  %18 = state {name = "narrow.1"}                                        : f32[32,64]
+  %19 = linear %17, %18                                                  : f32[T,32]
+  %20 = dropout %19, %2, %3 {rate = 0.1, stream = 1}                     : f32[T,32]
+  %21 = add %20, %14                                                     : f32[T,32]
+  %22 = state {name = "gamma.1"}                                         : f32[32]
+  %23 = state {name = "beta.1"}                                          : f32[32]
+  %24:3 = layer_norm %21, %22, %23 {eps = 1e-06}                         : f32[T,32], f32[T], f32[T]
+  scope "head"
+  %25 = state {name = "head"}                                            : f32[32,32]
+  %26 = linear %24, %25                                                  : f32[T,32]
+  %27 = mean_squared_error %26, %4                                       : f32[]
+  %28 = constant {value = [1]}                                           : f32[]
+  %29 = mean_squared_error_gradient %26, %4, %28                         : f32[T,32]
+  %30:2 = linear_weight_gradient %24, %29                                : f32[32,32], f32[32]
+  %31 = linear_input_gradient %29, %25                                   : f32[T,32]
+  scope "layer.1"
+  %32:3 = layer_norm_gradient %21, %31, %22, %24#1, %24#2                : f32[T,32], f32[32], f32[32]
+  %33 = dropout %32, %2, %3 {rate = 0.1, stream = 1}                     : f32[T,32]
+  %34 = gelu %16                                                         : f32[T,64]
+  %35:2 = linear_weight_gradient %34, %33                                : f32[32,64], f32[32]
+  %36 = linear_input_gradient %33, %18                                   : f32[T,64]
+  %37 = gelu_gradient %16, %36                                           : f32[T,64]
+  scope "layer.0"
+  %38:3 = layer_norm %11, %12, %13 {eps = 1e-06}                         : f32[T,32], f32[T], f32[T]
+  scope "layer.1"
+  %39:2 = linear_weight_gradient %38, %37                                : f32[64,32], f32[64]
+  %40 = linear_input_gradient %37, %15                                   : f32[T,32]
+  %41 = add %32, %40                                                     : f32[T,32]
+  scope "layer.0"
+  %42:3 = layer_norm_gradient %11, %41, %12, %14#1, %14#2                : f32[T,32], f32[32], f32[32]
+  %43 = dropout %42, %2, %3 {rate = 0.1, stream = 0}                     : f32[T,32]
+  %44 = gelu %6                                                          : f32[T,64]
+  %45:2 = linear_weight_gradient %44, %43                                : f32[32,64], f32[32]
+  %46 = linear_input_gradient %43, %8                                    : f32[T,64]
+  %47 = gelu_gradient %6, %46                                            : f32[T,64]
+  %48:2 = linear_weight_gradient %1, %47                                 : f32[64,32], f32[64]
+  return "gradient.wide.0" = %48,
+         "gradient.narrow.0" = %45,
+         "gradient.gamma.0" = %42#1,
+         "gradient.beta.0" = %42#2,
+         "gradient.wide.1" = %39,
+         "gradient.narrow.1" = %35,
+         "gradient.gamma.1" = %32#1,
+         "gradient.beta.1" = %32#2,
+         "gradient.head" = %30,
+         "loss" = %27
+}
