@@ -1,12 +1,14 @@
 /*
- * Taking padding out of a batch and putting it back: kept_rows, and scatter_rows by an index that a kept_rows has made.
+ * Taking padding out of a batch and putting it back: kept_rows, labelled_rows, and scatter_rows by an index that one of them has made.
  *
  *   kept_rows      operands: mask [B,S], [index [T]], [offsets [B+1]]. dims: B, S, T. One unit: it is a running count
+ *   labelled_rows  operands: labels [R], index [M]. dims: R, M. One unit likewise
  *   scatter_rows   operands: x, index, y. dims: T, R of y. One unit is UNIT_ROWS rows of x. The index rises, so whoever writes row
  *                  index[t] also clears the rows between it and row index[t - 1], and the last one those after it: each row of y is
  *                  written once, by one unit
  */
 #include "codegen/kernel.h"
+#include "ir/op.h"
 
 #define UNIT_ROWS 32
 
@@ -55,10 +57,47 @@ void emit_kept_rows(emitter *e, const cg_kernel *k) {
     if (offsets) em_store_int(e, IR_I32, sequences.carried[0], em_index(e, offsets, em_dim(e, 0), 4));
 }
 
+bool describe_labelled_rows(const cg_group *g, const cg_target *target, cg_kernel *k) {
+    (void)target;
+    const ir_node *n = group_single(g, OP_labelled_rows);
+    if (!n) return false;
+    const ir_type *labels = graph_type(g->graph, n->inputs[0]);
+    if (em_dtype_bytes(labels->dtype) == 0) return false;
+    kernel_operand(k, n->inputs[0]);
+    kernel_operand(k, n->first_result);
+    kernel_set_dtype(k, "labels", labels->dtype);
+    kernel_dim(k, labels->dims[0]);
+    kernel_dim(k, graph_type(g->graph, n->first_result)->dims[0]);
+    k->work = dim_const(1);
+    k->light = true;
+    return true;
+}
+
+void emit_labelled_rows(emitter *e, const cg_kernel *k) {
+    const ir_dtype dtype = kernel_get_dtype(k, "labels");
+    cg_val labels = em_buffer(e, 0), index = em_buffer(e, 1), zero = em_int(e, 0);
+    em_loop rows;
+    em_if labelled;
+    em_loop_begin(e, &rows, zero, em_dim(e, 0), 1, &zero, 1);
+    cg_val label = em_load_int(e, dtype, em_index(e, labels, rows.index, em_dtype_bytes(dtype)));
+    cg_val counts = em_select(e, em_equal(e, label, em_int(e, IR_IGNORED_LABEL)), zero, em_int(e, 1));
+    em_if_begin(e, &labelled, em_and(e, em_less(e, zero, counts), em_less(e, rows.carried[0], em_dim(e, 1))));
+    em_store_int(e, IR_I32, rows.index, em_index(e, index, rows.carried[0], 4));
+    em_if_end(e, &labelled);
+    cg_val next = em_add(e, rows.carried[0], counts);
+    em_loop_end(e, &rows, &next);
+}
+
+/* Does the index rise from row to row? */
+static bool is_rising_index(const ir_graph *g, ir_value index) {
+    const ir_op op = graph_node_of(g, index)->op;
+    return op == OP_kept_rows || op == OP_labelled_rows;
+}
+
 bool describe_scatter_rows(const cg_group *g, const cg_target *target, cg_kernel *k) {
     (void)target;
     const ir_node *n = group_single(g, OP_scatter_rows);
-    if (!n || graph_node_of(g->graph, n->inputs[1])->op != OP_kept_rows) return false;
+    if (!n || !is_rising_index(g->graph, n->inputs[1])) return false;
     const ir_type *x = graph_type(g->graph, n->inputs[0]), *y = graph_type(g->graph, n->first_result);
     int64_t E = x->rank == 2 ? type_features(x) : 1;
     if (x->layout != LAYOUT_ROWS || em_dtype_bytes(x->dtype) == 0 || E < 1) return false;
@@ -68,7 +107,7 @@ bool describe_scatter_rows(const cg_group *g, const cg_target *target, cg_kernel
     kernel_set(k, "row_bytes", E * em_dtype_bytes(x->dtype));
     kernel_dim(k, x->dims[0]);
     kernel_dim(k, y->dims[0]);
-    k->work = x->dims[0];
+    k->work = dim_add(x->dims[0], 1); /* there may be no rows of x, and then somebody clears y */
     k->work_per_unit = UNIT_ROWS;
     k->bytes = kernel_scaled(y->dims[0], 2 * E * em_dtype_bytes(x->dtype), 0, NULL);
     return true;
@@ -93,6 +132,10 @@ void emit_scatter_rows(emitter *e, const cg_kernel *k) {
     cg_val x = em_buffer(e, 0), index = em_buffer(e, 1), y = em_buffer(e, 2), T = em_dim(e, 0), R = em_dim(e, 1);
     cg_val last = em_add_int(e, R, -1);
     em_loop rows;
+    em_if none;
+    em_if_begin(e, &none, em_and(e, em_equal(e, T, em_int(e, 0)), em_less(e, em_int(e, 0), em_end_unit(e))));
+    clear_rows(e, y, em_int(e, 0), R, row_bytes);
+    em_if_end(e, &none);
     em_loop_begin(e, &rows, em_mul_int(e, em_begin_unit(e), UNIT_ROWS), em_min(e, em_mul_int(e, em_end_unit(e), UNIT_ROWS), T), 1,
                   NULL, 0);
     cg_val t = rows.index, is_first = em_equal(e, t, em_int(e, 0));

@@ -1,8 +1,8 @@
 /*
  * Solves the shapes of inputs for symbols: passes over all dimensions until none tells anything new. A dimension with one unknown
  * symbol is linear in it, also when the other symbol of a product is known by then, so one division decides. Dimensions over
- * nnz(%p) are left to whoever knows the pattern. Rows that a mask keeps (op kept_rows) are counted in the mask, which must be an
- * input.
+ * nnz(%p) are left to whoever knows the pattern. Rows that a mask keeps (op kept_rows) are counted in the mask, rows that have labels (op
+ * labelled_rows) in the labels; both must be inputs, of labels kept rows too.
  */
 #include "ir/binding.h"
 
@@ -99,6 +99,21 @@ static pofac_status solve_input(solver *s, const tensor_source *inputs, const ch
     return POFAC_OK;
 }
 
+/* The symbol of a node's first result is `count`: as many rows as input `name` keeps or labels. */
+static pofac_status set_counted(solver *s, const ir_node *n, const char *name, const char *does, int64_t count) {
+    const ir_symbol symbol = graph_type(s->graph, n->first_result)->dims[0].symbol[0];
+    const char *text = symbol_name(s->graph->module->context, symbol);
+    const int64_t upper = graph_symbol_bound(s->graph, symbol);
+    if (count > upper)
+        return diag_error(s->sink, POFAC_ERR_INPUT, NULL, "input %s %s %" PRId64 " rows, wanted at most %" PRId64 " for %s", name,
+                          does, count, upper, text);
+    if (s->values[symbol] >= 0 && s->values[symbol] != count)
+        return diag_error(s->sink, POFAC_ERR_INPUT, NULL, "input %s %s %" PRId64 " rows, other inputs say that %s is %" PRId64, name,
+                          does, count, text, s->values[symbol]);
+    s->values[symbol] = count;
+    return POFAC_OK;
+}
+
 /* Counts the rows that the mask of a kept_rows keeps. */
 static pofac_status count_kept(solver *s, const tensor_source *inputs, const ir_node *n) {
     const ir_node *leaf = graph_node_of(s->graph, n->inputs[0]);
@@ -108,16 +123,35 @@ static pofac_status count_kept(solver *s, const tensor_source *inputs, const ir_
     TRY(inputs->get(inputs->user, name, s->sink, &mask));
     int64_t elements = tensor_elements(&mask), kept = 0;
     for (int64_t i = 0; i < elements; i++) kept += i % mask.dims[1] == 0 || tensor_get_int(&mask, i) != 0;
-    ir_symbol symbol = graph_type(s->graph, n->first_result)->dims[0].symbol[0];
-    int64_t upper = graph_symbol_bound(s->graph, symbol);
-    if (kept > upper)
-        return diag_error(s->sink, POFAC_ERR_INPUT, NULL, "input %s keeps %" PRId64 " rows, wanted at most %" PRId64 " for %s",
-                          name, kept, upper, symbol_name(s->graph->module->context, symbol));
-    if (s->values[symbol] >= 0 && s->values[symbol] != kept)
-        return diag_error(s->sink, POFAC_ERR_INPUT, NULL, "input %s keeps %" PRId64 " rows, other inputs say that %s is %" PRId64,
-                          name, kept, symbol_name(s->graph->module->context, symbol), s->values[symbol]);
-    s->values[symbol] = kept;
-    return POFAC_OK;
+    return set_counted(s, n, name, "keeps", kept);
+}
+
+/* Counts the labels of a labelled_rows. */
+static pofac_status count_labelled(solver *s, const tensor_source *inputs, const ir_node *n) {
+    const ir_node *leaf = graph_node_of(s->graph, n->inputs[0]), *kept = NULL;
+    ir_tensor labels, mask = {.rank = 0};
+    for (;;) {
+        if (leaf->op == OP_gather_rows && !kept) {
+            kept = graph_node_of(s->graph, leaf->inputs[1]);
+            if (kept->op != OP_kept_rows) return POFAC_OK;
+        } else if (leaf->op != OP_reshape) {
+            break;
+        }
+        leaf = graph_node_of(s->graph, leaf->inputs[0]);
+    }
+    const ir_node *mask_leaf = kept ? graph_node_of(s->graph, kept->inputs[0]) : leaf;
+    if (leaf->op != OP_input || mask_leaf->op != OP_input) return POFAC_OK; /* stays unknown */
+    const char *name = node_string(leaf, "name");
+    TRY(inputs->get(inputs->user, name, s->sink, &labels));
+    if (kept) TRY(inputs->get(inputs->user, node_string(mask_leaf, "name"), s->sink, &mask));
+    const int64_t elements = tensor_elements(&labels);
+    int64_t count = 0;
+    if (kept && tensor_elements(&mask) != elements) return POFAC_OK; /* the graph's shapes do not agree: whoever runs it says so */
+    for (int64_t i = 0; i < elements; i++) {
+        const bool is_kept = !kept || i % mask.dims[1] == 0 || tensor_get_int(&mask, i) != 0;
+        count += is_kept && tensor_get_int(&labels, i) != IR_IGNORED_LABEL;
+    }
+    return set_counted(s, n, name, "labels", count);
 }
 
 pofac_status binding_from_inputs(const ir_graph *g, const tensor_source *inputs, const diag_sink *sink, int64_t *values,
@@ -131,7 +165,9 @@ pofac_status binding_from_inputs(const ir_graph *g, const tensor_source *inputs,
             if (n->op == OP_input) TRY(solve_input(&s, inputs, node_string(n, "name"), graph_type(g, n->first_result)));
         }
     }
-    for (size_t i = 0; i < g->nodes.size; i++)
+    for (size_t i = 0; i < g->nodes.size; i++) {
         if (g->nodes.data[i].op == OP_kept_rows) TRY(count_kept(&s, inputs, &g->nodes.data[i]));
+        else if (g->nodes.data[i].op == OP_labelled_rows) TRY(count_labelled(&s, inputs, &g->nodes.data[i]));
+    }
     return POFAC_OK;
 }

@@ -21,6 +21,9 @@ typedef enum ir_trait {
     TRAIT_PRODUCT = 128
 } ir_trait;
 
+/* The label of rows that do not count in a loss, from PyTorch's CrossEntropyLoss(ignore_index=-100). */
+#define IR_IGNORED_LABEL (-100)
+
 /* No op has more attributes than this, `group` and `slot` included; a test walks the table. */
 #define OP_MAX_ATTRS 32
 
@@ -121,6 +124,7 @@ pofac_status eval_padded_offsets(const ir_eval *e);
 pofac_status eval_row_positions(const ir_eval *e);
 pofac_status eval_first_rows(const ir_eval *e);
 pofac_status eval_kept_rows(const ir_eval *e);
+pofac_status eval_labelled_rows(const ir_eval *e);
 pofac_status eval_scatter_rows(const ir_eval *e);
 pofac_status eval_add(const ir_eval *e);
 pofac_status eval_sub(const ir_eval *e);
@@ -135,6 +139,7 @@ pofac_status eval_linear_input_gradient(const ir_eval *e);
 pofac_status eval_linear_weight_gradient(const ir_eval *e);
 pofac_status eval_attention(const ir_eval *e);
 pofac_status eval_cross_entropy(const ir_eval *e);
+pofac_status eval_linear_cross_entropy(const ir_eval *e);
 pofac_status eval_mean_squared_error(const ir_eval *e);
 pofac_status eval_widen(const ir_eval *e);
 pofac_status eval_div(const ir_eval *e);
@@ -176,6 +181,7 @@ void gradient_sparse_to_dense(const ir_gradient *g);
 void gradient_dropout(const ir_gradient *g);
 void gradient_attention(const ir_gradient *g);
 void gradient_cross_entropy(const ir_gradient *g);
+void gradient_linear_cross_entropy(const ir_gradient *g);
 void gradient_mean_squared_error(const ir_gradient *g);
 
 #endif

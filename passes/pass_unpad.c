@@ -7,7 +7,7 @@
  *   padded_offsets                                -> the offsets of the kept rows
  *   row_positions, row_keys                       -> on padded rows, then gathered: a token keeps its place in the padded sequence
  *   ops that work row by row, attention           -> the same on kept rows
- *   gather_rows by first_rows                     -> the same on kept rows; by another index, which counts padded rows: by the
+ *   gather_rows by first_rows, labelled_rows      -> the same on kept rows; by another index, which counts padded rows: by the
  *                                                    places of its rows among the kept ones
  *   reshape of rows to a padded value [B,S,...]   -> scatter_rows, then the same: padded places hold 0
  *
@@ -49,6 +49,11 @@ static bool is_offsets(const unpadding *u, ir_value v) {
 
 static bool is_first_rows(const unpadding *u, ir_value v) {
     return maker_of(u, v)->op == OP_first_rows && is_offsets(u, maker_of(u, v)->inputs[0]);
+}
+
+/* An index of rows that is found among the kept ones alone. */
+static bool is_labelled_rows(const unpadding *u, ir_value v) {
+    return maker_of(u, v)->op == OP_labelled_rows && is_rows(u, maker_of(u, v)->inputs[0]);
 }
 
 /* Is it the mask, as rows? */
@@ -110,6 +115,7 @@ static bool can_unpad_node(const unpadding *u, const ir_node *n) {
     switch (n->op) {
     case OP_padded_offsets:
     case OP_first_rows: return !reads_rows;
+    case OP_labelled_rows: return true;
     case OP_row_positions:
     case OP_row_keys: return is_offsets(u, n->inputs[0]) || !reads_rows;
     case OP_attention: return can_unpad_attention(u, n) || !(reads_rows || reads_offsets);
@@ -225,7 +231,9 @@ static void unpad_node(unpadding *u, const ir_node *n) {
     if (n->op == OP_reshape) y = unpad_reshape(u, n);
     else if (is_offsets(u, n->first_result)) y = u->offsets;
     else if ((n->op == OP_row_positions || n->op == OP_row_keys) && is_offsets(u, n->inputs[0])) y = unpad_positions(u, n);
-    else if (n->op == OP_gather_rows && is_rows(u, n->inputs[0]) && !is_first_rows(u, n->inputs[1])) y = unpad_gather(u, n);
+    else if (n->op == OP_gather_rows && is_rows(u, n->inputs[0]) && !is_first_rows(u, n->inputs[1]) &&
+             !is_labelled_rows(u, n->inputs[1]))
+        y = unpad_gather(u, n);
     else rewrite_copy_unmarked(&u->rw, n, NULL, kept_type(u, n));
     if (y != IR_NO_VALUE) rewrite_map(&u->rw, n->first_result, y);
 }

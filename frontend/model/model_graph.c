@@ -49,11 +49,11 @@ typedef struct builder {
     const model_graph_options *options;
     const char *base; /* "bert." or "distilbert." */
     ir_dim sequences, length, rows;
-    ir_dim predictions;    /* M, with chosen_rows */
+    ir_dim predictions;    /* M, of rows that a head predicts */
     ir_value mask;         /* i64 [B,S] */
     ir_value keep;         /* i64 [R] */
     ir_value offsets;      /* i32 [B+1] */
-    ir_value chosen;       /* i64 [M], of chosen_rows once the head has asked for them */
+    ir_value chosen;       /* [M], rows that a head predicts, once it has asked for them; IR_NO_VALUE: all */
     ir_value loss;         /* of training: the sum of the terms so far */
     ir_value keys, random; /* of dropout: i64 [R], i64 [2] */
     int64_t n_streams;     /* places of dropout so far */
@@ -257,11 +257,37 @@ static void output_tokens(builder *b, const char *name, ir_value x, int64_t n) {
     graph_add_output(b->g, name, reshape(b, x, per_token(b, IR_F32, n)));
 }
 
-/* What a head that predicts tokens reads: all rows, or those that the input prediction_rows names. */
+/* Does an input say which tokens the head predicts? */
+static bool chooses_rows(const model_spec *spec, const model_graph_options *options) {
+    return options->chosen_rows && (spec->head == HEAD_PRETRAINING || spec->head == HEAD_MASKED_LM);
+}
+
+/* In training a head that predicts tokens reads the rows that have a label: its logits are no outputs. */
+static bool reads_labelled(const model_spec *spec, const model_graph_options *options) {
+    const bool predicts = spec->head == HEAD_PRETRAINING || spec->head == HEAD_MASKED_LM || spec->head == HEAD_TOKEN_CLASSIFICATION;
+    return predicts && options->training && !chooses_rows(spec, options);
+}
+
+/* What a head that predicts tokens reads: all rows, those that the input prediction_rows names, or those with labels. */
 static ir_value predicted_rows(builder *b, ir_value x) {
-    if (!b->options->chosen_rows) return x;
-    if (!b->chosen) b->chosen = build_leaf(b->g, OP_input, "prediction_rows", type_tensor(b->c, IR_I64, 1, &b->predictions));
-    return build_binary(b->g, OP_gather_rows, x, b->chosen);
+    return b->chosen == IR_NO_VALUE ? x : build_binary(b->g, OP_gather_rows, x, b->chosen);
+}
+
+/* Decides on predicted_rows, and returns their labels, where the graph has a loss. */
+static ir_value token_labels(builder *b) {
+    const ir_attr rows = attr_string("rows", "M");
+    if (chooses_rows(b->spec, b->options))
+        b->chosen = build_leaf(b->g, OP_input, "prediction_rows", type_tensor(b->c, IR_I64, 1, &b->predictions));
+    if (!b->options->with_loss) return IR_NO_VALUE;
+    const ir_value labels = rows_of(b, build_leaf(b->g, OP_input, "labels", per_token(b, IR_I64, 0)));
+    if (reads_labelled(b->spec, b->options)) b->chosen = node_add(b->g, OP_labelled_rows, &labels, 1, &rows, 1, NULL);
+    return predicted_rows(b, labels);
+}
+
+/* The logits of tokens [R,N] as the output [B,S,N]; of chosen ones [M,N]. */
+static void output_logits(builder *b, const char *name, ir_value logits, int64_t n) {
+    if (chooses_rows(b->spec, b->options)) graph_add_output(b->g, name, logits);
+    else if (!reads_labelled(b->spec, b->options)) output_tokens(b, name, logits, n);
 }
 
 /* Transform, layer norm, and the decoder, which is the word embedding unless the spec unties it. */
@@ -270,6 +296,7 @@ static void language_model_head(builder *b, ir_value x) {
     bool bert = s->arch == MODEL_BERT;
     int64_t e = s->hidden_size, v = s->vocab_size;
     enter(b, "", bert ? "cls.predictions" : "vocab_transform");
+    const ir_value labels = token_labels(b);
     x = predicted_rows(b, x);
     ir_value t = bert ? linear(b, "cls.predictions.transform.", "dense", x, e, e) : linear(b, "", "vocab_transform", x, e, e);
     t = activation(b, t);
@@ -280,11 +307,9 @@ static void language_model_head(builder *b, ir_value x) {
                                              : parameter(b, "", own, matrix(b, v, e));
     ir_value inputs[] = {t, weight, parameter(b, "", bert ? "cls.predictions.bias" : "vocab_projector.bias", vector_type(b, v))};
     ir_value logits = node_add(b->g, OP_linear, inputs, 3, NULL, 0, NULL);
-    if (b->options->chosen_rows) graph_add_output(b->g, "prediction_logits", logits);
-    else output_tokens(b, "prediction_logits", logits, v);
+    output_logits(b, "prediction_logits", logits, v);
     if (!b->options->with_loss) return;
     enter(b, "loss", "");
-    ir_value labels = predicted_rows(b, rows_of(b, build_leaf(b->g, OP_input, "labels", per_token(b, IR_I64, 0))));
     add_loss(b, "labels", 1, cross_entropy(b, logits, labels, IR_NO_VALUE, "ignore"));
 }
 
@@ -327,12 +352,13 @@ static void sequence_head(builder *b, ir_value x) {
 
 static void token_head(builder *b, ir_value x) {
     const model_spec *s = b->spec;
-    x = dropout(b, x, b->keys, s->classifier_dropout);
+    enter(b, "", "classifier");
+    const ir_value labels = token_labels(b);
+    x = predicted_rows(b, dropout(b, x, b->keys, s->classifier_dropout));
     ir_value logits = linear(b, "", "classifier", x, s->num_labels, s->hidden_size);
-    output_tokens(b, "logits", logits, s->num_labels);
+    output_logits(b, "logits", logits, s->num_labels);
     if (!b->options->with_loss) return;
     enter(b, "loss", "");
-    ir_value labels = rows_of(b, build_leaf(b->g, OP_input, "labels", per_token(b, IR_I64, 0)));
     add_loss(b, "labels", 1, cross_entropy(b, logits, labels, IR_NO_VALUE, "ignore"));
 }
 
@@ -378,7 +404,8 @@ pofac_status model_graph_build(ir_module *m, const char *name, const model_spec 
     if (__builtin_mul_overflow(sequences, spec->max_position_embeddings, &rows)) rows = INT64_MAX;
     b.sequences = dim_symbol(graph_declare_symbol(b.g, "B", sequences));
     b.length = dim_symbol(graph_declare_symbol(b.g, "S", spec->max_position_embeddings));
-    if (options->chosen_rows) b.predictions = dim_symbol(graph_declare_symbol(b.g, "M", rows));
+    if (chooses_rows(spec, options) || reads_labelled(spec, options))
+        b.predictions = dim_symbol(graph_declare_symbol(b.g, "M", rows));
     bool ok;
     b.rows = dim_mul(b.sequences, b.length, &ok);
     graph_set_scope(b.g, "embeddings");

@@ -10,7 +10,8 @@
  *             start_positions, end_positions i64 [B]
  *             chosen_rows, heads pretraining and masked-lm: prediction_rows i64 [M], rows of the padded batch (sequence * S + token) that its mask keeps
  *             training: scale.LABELS f32 [] for each labels tensor: 1 / the number of rows that count in the whole step (for a
- *             regression: this run's share of the step's elements), so that runs of a step add up to the step's mean
+ *             regression: this run's share of the step's elements), so that runs of a step add up to the step's mean. Heads that
+ *             predict tokens compute those that have labels alone, and their logits are no outputs
  *             dropout: random i64 [2], seed and step; first_example i64 [], the number of the first sequence within the step
  *   outputs   prediction_logits [B,S,V] (chosen_rows: [M,V]), seq_relationship_logits [B,2]; logits [B,num_labels] or [B,S,num_labels]; start_logits, end_logits [B,S];
  *             last_hidden_state [B,S,E], pooler_output [B,E] (head none);  loss.LABELS [] per labels tensor (see model_graph_losses); training: loss [], their sum with the factors

@@ -9,9 +9,6 @@
 #include "ir/gradient.h"
 #include "ir/ops/operands.h"
 
-/* The label of rows that do not count, from PyTorch's CrossEntropyLoss(ignore_index=-100). */
-#define IGNORED_LABEL (-100)
-
 static pofac_status want_classes(const ir_infer *in, const ir_type *keep) {
     const ir_type *logits = in->input[0], *labels = in->input[1];
     TRY(want_rank(in, logits, "logits", 2, "[R,C]"));
@@ -45,10 +42,10 @@ static pofac_status row_label(const ir_eval *e, int64_t r, int64_t *label, bool 
     int64_t found = tensor_get_int(e->input[1], r);
     if (clamp) found = found < 0 ? 0 : found > n_classes ? n_classes : found;
     *label = found;
-    *counts = found != (clamp ? n_classes : IGNORED_LABEL);
+    *counts = found != (clamp ? n_classes : IR_IGNORED_LABEL);
     if (!*counts || (found >= 0 && found < n_classes)) return POFAC_OK;
     return eval_error(e, "row %" PRId64 " has label %" PRId64 ", wanted 0 to %" PRId64 ", or %d to leave it out", r, found,
-                      n_classes - 1, IGNORED_LABEL);
+                      n_classes - 1, IR_IGNORED_LABEL);
 }
 
 static bool is_mean(const ir_eval *e) { return strcmp(node_string(e->node, "reduction"), "mean") == 0; }

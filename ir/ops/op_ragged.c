@@ -75,6 +75,26 @@ pofac_status eval_kept_rows(const ir_eval *e) {
     return POFAC_OK;
 }
 
+pofac_status infer_labelled_rows(ir_infer *in) {
+    TRY(want_rank(in, in->input[0], "labels", 1, "[R]"));
+    TRY(want_integer(in, in->input[0], "labels"));
+    ir_symbol symbol = symbol_named(in->context, node_string(in->node, "rows"));
+    return symbol ? infer_i32_vector(in, dim_symbol(symbol)) : diag_out_of_memory(in->sink);
+}
+
+pofac_status eval_labelled_rows(const ir_eval *e) {
+    const ir_tensor *labels = e->input[0];
+    const int64_t room = e->result[0]->dims[0];
+    int64_t n = 0;
+    for (int64_t r = 0; r < labels->dims[0]; r++) {
+        if (tensor_get_int(labels, r) == IR_IGNORED_LABEL) continue;
+        if (n < room) tensor_set_int(e->result[0], n, r);
+        n++;
+    }
+    if (n != room) return eval_error(e, "%" PRId64 " rows have labels, wanted %" PRId64, n, room);
+    return POFAC_OK;
+}
+
 pofac_status infer_scatter_rows(ir_infer *in) {
     const ir_type *x = in->input[0], *index = in->input[1], *like = in->input[2];
     TRY(want_tensor(in, x, "x"));

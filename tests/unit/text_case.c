@@ -22,7 +22,7 @@ void text_case_begin(text_case *c, const char *nodes) {
     *c = (text_case){.context = context_create(), .messages = STRBUF_INIT};
     c->sink = message_sink(&c->messages);
     strbuf text = STRBUF_INIT;
-    strbuf_printf(&text, "graph @g (B <= 8, N <= 8, S <= 16, T <= 64) {\n%s}\n", nodes);
+    strbuf_printf(&text, "graph @g (B <= 8, M <= 64, N <= 8, S <= 16, T <= 64) {\n%s}\n", nodes);
     if (!c->context || !strbuf_ok(&text)) fail_msg("memory is short");
     if (text_parse_module(c->context, "case", strbuf_str(&text), text.size, NULL, &c->sink, &c->module) == POFAC_OK)
         c->graph = module_find_graph(c->module, "g");

@@ -608,6 +608,31 @@ static void kept_and_scattered_rows(void **state) {
     }
 }
 
+/* Rows with labels, and back, of which there may be none. */
+static void labelled_and_scattered_rows(void **state) {
+    (void)state;
+    static const int64_t sizes[][2] = {{1, 5}, {7, 16}, {70, 3}, {300, 33}}; /* R, E */
+    static const ir_dtype dtypes[] = {IR_I64, IR_I32, IR_I16, IR_I64};
+    for (size_t i = 0; i < N_OF(sizes); i++) {
+        for (int64_t every = 0; every <= 3; every++) { /* row r has a label if every > 0 and every divides it; 0: none has */
+            fixture f = begin();
+            const int64_t R = sizes[i][0];
+            const long long E = sizes[i][1];
+            ir_tensor *labels = kernel_case_integers(&f.inputs, "labels", dtypes[i], 1, &R, 30000);
+            for (int64_t r = 0; r < R; r++)
+                if (every == 0 || r % every != 0) tensor_set_int(labels, r, -100);
+            kernel_case_reals(&f.inputs, "x", 2, sizes[i]);
+            strbuf_printf(&f.text,
+                          "graph @g (M <= 4096, R <= 4096) {\n  %%1 = input {name = \"labels\"} : %s[R]\n"
+                          "  %%2 = input {name = \"x\"} : f32[R,%lld]\n  %%3 = labelled_rows %%1 {rows = \"M\"} : i32[M]\n"
+                          "  %%4 = gather_rows %%2, %%3 : f32[M,%lld]\n  %%5 = scatter_rows %%4, %%3, %%1 : f32[R,%lld]\n"
+                          "  return \"a\" = %%3, \"b\" = %%4, \"c\" = %%5\n}\n",
+                          dtype_name(dtypes[i]), E, E, E);
+            finish(&f, every == 1 ? "labelled_rows" : "scatter_rows", 0, 0);
+        }
+    }
+}
+
 /* ---- the table ---- */
 
 static const char *const tested[] = {"linear",
@@ -631,6 +656,7 @@ static const char *const tested[] = {"linear",
                                      "row_positions",
                                      "first_rows",
                                      "kept_rows",
+                                     "labelled_rows",
                                      "scatter_rows",
                                      "dense_to_sparse" /* test_sparse_dense_kernels.c */,
                                      "sparse_to_dense" /* test_sparse_dense_kernels.c */,
@@ -666,6 +692,7 @@ int main(void) {
         cmocka_unit_test(attention_in_wide_tiles),
         cmocka_unit_test(attention_with_queries_of_its_own),
         cmocka_unit_test(kept_and_scattered_rows),
+        cmocka_unit_test(labelled_and_scattered_rows),
         cmocka_unit_test(embeddings),
         cmocka_unit_test(elementwise_ops),
         cmocka_unit_test(relayouts),

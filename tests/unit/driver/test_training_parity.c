@@ -45,15 +45,14 @@ static const char *in_folder(training *t, const char *name, char path[512]) {
     return path;
 }
 
-static void build_step(training *t) {
+static void build_step(training *t, const char *pipeline) {
     const model_graph_options options = {.with_loss = true, .training = true};
     arena memory = ARENA_INIT;
     pass_pipeline p;
     ir_module *m = module_create(loaded_model_context(t->model), &t->sink);
     want(t, model_graph_build(m, "step", loaded_model_spec(t->model), &options), "graph");
     want(t, loaded_model_bind(t->model, m->graphs.data[0], &t->sink), "bind");
-    want(t, pipeline_parse("simplify,autodiff,optimizer{weight_decay=0.01},canonicalize,cse,dce", &memory, &t->sink, &p),
-         "pipeline");
+    want(t, pipeline_parse(pipeline, &memory, &t->sink, &p), "pipeline");
     want(t, pipeline_run(&p, m, NULL, NULL, &t->sink, &t->module), "passes");
     arena_free(&memory);
 }
@@ -154,8 +153,7 @@ static void check_weights(training *t) {
     checkpoint_close(final);
 }
 
-static void teacher_preparation_goes_as_the_references(void **unused) {
-    (void)unused;
+static void run_teacher_preparation(const char *pipeline) {
     const char *shared = getenv("POFAC_SHARED");
     if (!shared || !*shared) {
         print_message("SKIP: ../shared is absent\n");
@@ -169,7 +167,7 @@ static void teacher_preparation_goes_as_the_references(void **unused) {
          loaded_model_open(in_folder(&t, "student", path), &(loaded_model_options){.head = HEAD_PRETRAINING}, &t.sink, &t.model),
          "model");
     want(&t, checkpoint_open(in_folder(&t, "batches.safetensors", path), &t.sink, &t.batches), "batches");
-    build_step(&t);
+    build_step(&t, pipeline);
     make_state(&t);
     FILE *expected = fopen(in_folder(&t, "expected.jsonl", path), "r");
     assert_non_null(expected);
@@ -187,9 +185,21 @@ static void teacher_preparation_goes_as_the_references(void **unused) {
     strbuf_free(&t.messages);
 }
 
+static void teacher_preparation_goes_as_the_references(void **unused) {
+    (void)unused;
+    run_teacher_preparation("simplify,autodiff,optimizer{weight_decay=0.01},canonicalize,cse,dce");
+}
+
+/* Without padding, and without logits of the vocabulary. */
+static void steps_of_real_tokens_do_so_too(void **unused) {
+    (void)unused;
+    run_teacher_preparation("simplify,unpad,tile-loss{min_classes=3},autodiff,optimizer{weight_decay=0.01},canonicalize,cse,dce");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(teacher_preparation_goes_as_the_references),
+        cmocka_unit_test(steps_of_real_tokens_do_so_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

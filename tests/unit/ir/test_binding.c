@@ -152,11 +152,45 @@ static void masks_and_inputs_agree(void **unused) {
     }
 }
 
+/* Rows with labels, of all tokens and of those that a mask keeps, and an input that says how many they are. */
+static void labels_are_counted(void **unused) {
+    (void)unused;
+    static const double numbers[] = {-100, 3, -100, 0, -100, -100, 7, -100}, mask[] = {1, 1, 0, 0, 1, 1, 0, 0};
+    const int64_t dims[2] = {2, 4};
+    for (int64_t rows = 1; rows < 3; rows++) {
+        named_tensors inputs = {.what = "input"};
+        text_case c;
+        named_tensors_add_doubles(&inputs, "labels", IR_I64, 2, dims, numbers);
+        named_tensors_add_doubles(&inputs, "mask", IR_I64, 2, dims, mask);
+        add(&inputs, "x", IR_F32, 1, rows, 0);
+        int64_t *values = bind(&c,
+                               "%1 = input {name = \"labels\"} : i64[B,S]\n"
+                               "%2 = reshape %1 : i64[B*S]\n"
+                               "%3 = labelled_rows %2 {rows = \"N\"} : i32[N]\n"
+                               "%4 = input {name = \"mask\"} : i64[B,S]\n"
+                               "%5:2 = kept_rows %4 {rows = \"M\"} : i32[M], i32[B+1]\n"
+                               "%6 = gather_rows %2, %5 : i64[M]\n"
+                               "%7 = labelled_rows %6 {rows = \"T\"} : i32[T]\n"
+                               "%8 = input {name = \"x\"} : f32[T]\n"
+                               "return\n",
+                               &inputs);
+        if (rows == 1) {
+            assert_int_equal(number_of(&c, values, "N"), 3);
+            assert_int_equal(number_of(&c, values, "T"), 1);
+        } else {
+            assert_string_equal(strbuf_str(&c.messages), "input labels labels 1 rows, other inputs say that T is 2");
+        }
+        free(values);
+        text_case_end(&c);
+        named_tensors_free(&inputs);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(solves_for_one_unknown),  cmocka_unit_test(solves_products_in_any_order),
         cmocka_unit_test(leaves_what_is_not_told), cmocka_unit_test(errors_name_input_found_and_wanted),
-        cmocka_unit_test(masks_and_inputs_agree),
+        cmocka_unit_test(masks_and_inputs_agree),  cmocka_unit_test(labels_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

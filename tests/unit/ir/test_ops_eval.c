@@ -139,6 +139,13 @@ static const value_case value_cases[] = {
      "return \"rows\" = %2, \"offsets\" = %2#1\n",
      7,
      {0, 1, 3, 5, 0, 2, 4}},
+    {OP_labelled_rows, /* the mask of the inputs as labels: each has one */
+     "%1 = input {name = \"m\"} : i64[N,S]\n"
+     "%2 = reshape %1 : i64[N*S]\n"
+     "%3 = labelled_rows %2 {rows = \"T\"} : i32[T]\n"
+     "return \"rows\" = %3\n",
+     6,
+     {0, 1, 2, 3, 4, 5}},
     {OP_scatter_rows,
      "%1 = constant {value = [1, 2, 3, 4]} : f32[2,2]\n"
      "%2 = constant {value = [3, 1]} : i32[2]\n"
@@ -510,6 +517,28 @@ static const value_case value_cases[] = {
      "return \"y\" = %5\n",
      6,
      {-0.5, 0.5, 0, 0, 0, 0}},
+    {OP_linear_cross_entropy, /* logits 0, log 3 and 5, 6 and 0, log 3: the first case of cross_entropy, times 2; then its sum */
+     "%1 = constant {value = [1, 0, 3, 1, 1, 0]} : f64[3,2]\n"
+     "%2 = constant {value = [0, 2, 1.0986122886681097821, -5.0986122886681097821]} : f64[2,2]\n"
+     "%3 = constant {value = [0, -100, 1]} : i64[3]\n"
+     "%4 = constant {value = [2]} : f64[]\n"
+     "%5 = constant {value = [0]} : f64[2]\n"
+     "%6:4 = linear_cross_entropy %1, %2, %3, %5, %4 : f64[], f64[3,2], f64[2,2], f64[2]\n"
+     "%7:4 = linear_cross_entropy %1, %2, %3 {reduction = \"sum\"} : f64[], f64[3,2], f64[2,2], f64[2]\n"
+     "return \"loss\" = %6, \"dweight\" = %6#2, \"dbias\" = %6#3, \"sum\" = %7, \"sum_dbias\" = %7#3\n",
+     10,
+     {1.6739764335716715, -0.5, 0, 0.5, 0, -0.5, 0.5, 1.6739764335716715, -0.5, 0.5}},
+    {OP_linear_cross_entropy, /* one feature: weights 1 and 3 with softmax 1/4, 3/4 give dx = 3/4 (3 - 1); nothing counts: 0/0 */
+     "%1 = constant {value = [0.549306144334054846]} : f64[1,1]\n"
+     "%2 = constant {value = [1, 3]} : f64[2,1]\n"
+     "%3 = constant {value = [0]} : i64[1]\n"
+     "%4 = constant {value = [-100]} : i64[1]\n"
+     "%5:4 = linear_cross_entropy %1, %2, %3 : f64[], f64[1,1], f64[2,1], f64[2]\n"
+     "%6:4 = linear_cross_entropy %1, %2, %4 : f64[], f64[1,1], f64[2,1], f64[2]\n"
+     "%7:4 = linear_cross_entropy %1, %2, %4 {reduction = \"sum\"} : f64[], f64[1,1], f64[2,1], f64[2]\n"
+     "return \"dx\" = %5#1, \"loss\" = %6, \"sum\" = %7, \"none\" = %7#1\n",
+     4,
+     {1.5, NAN, 0, 0}},
     {OP_mean_squared_error_gradient,
      "%1 = constant {value = [1, 2, 3, 4]} : f32[2,2]\n"
      "%2 = constant {value = [1, 0, 0, 4]} : f32[2,2]\n"
@@ -664,6 +693,11 @@ static const error_case error_cases[] = {
      "%2 = constant {value = [-1]} : i64[1]\n"
      "%3 = cross_entropy %1, %2 : f32[]\n return \"y\" = %3\n",
      "cross_entropy: row 0 has label -1, wanted 0 to 2, or -100 to leave it out"},
+    {"%1 = constant {value = [1]} : f32[1,3]\n"
+     "%2 = constant {value = [1]} : f32[4,3]\n"
+     "%3 = constant {value = [4]} : i64[1]\n"
+     "%4:4 = linear_cross_entropy %1, %2, %3 : f32[], f32[1,3], f32[4,3], f32[4]\n return \"y\" = %4\n",
+     "linear_cross_entropy: row 0 has label 4, wanted 0 to 3, or -100 to leave it out"},
 };
 
 static void errors_say_what_was_found_and_wanted(void **unused) {

@@ -67,6 +67,7 @@ static const good_case good_cases[] = {
     {OP_row_positions, "%1 = input {name = \"x\"} : i64[T]\n" OFFSETS "%3 = row_positions %2, %1 : i32[T]\n"},
     {OP_first_rows, X OFFSETS "%3 = first_rows %2 : i32[B]\n"},
     {OP_kept_rows, PADDED "%2:2 = kept_rows %1 {rows = \"T\"} : i32[T], i32[B+1]\n"},
+    {OP_labelled_rows, "%1 = input {name = \"x\"} : i64[B]\n %2 = labelled_rows %1 {rows = \"T\"} : i32[T]\n"},
     {OP_scatter_rows, X "%2 = input {name = \"i\"} : i32[T]\n %3 = input {name = \"l\"} : bool[B]\n"
                         "%4 = scatter_rows %1, %2, %3 : f32[B,8]\n"},
 
@@ -129,6 +130,12 @@ static const good_case good_cases[] = {
      X RANDOM_2 "%4 = input {name = \"o\"} : i32[B+1]\n %5 = input {name = \"l\"} : f32[T,2]\n"
                 "%6:3 = attention_gradient %1, %1, %1, %4, %1, %5, %1, _, _, %2, %3 {heads = 2, rate = 0.1, scale = 1} : "
                 "f32[T,8], f32[T,8], f32[T,8]\n"},
+    {OP_linear_cross_entropy,
+     X_TILES "%3 = input {name = \"l\"} : i16[T]\n %4 = state {name = \"w\"} : f32[30,8]\n %5 = state {name = \"b\"} : f32[30]\n"
+             "%6 = input {name = \"s\"} : f32[]\n %7:4 = linear_cross_entropy %2, %4, %3, %5, %6 {reduction = \"sum\"} : "
+             "f32[], f32[T,8] tiles<16>, f32[30,8], f32[30]\n"},
+    {OP_linear_cross_entropy, X "%2 = input {name = \"l\"} : i64[T]\n %3 = state {name = \"w\"} : f32[B,8]\n"
+                                "%4:4 = linear_cross_entropy %1, %3, %2 : f32[], f32[T,8], f32[B,8], f32[B]\n"},
     {OP_cross_entropy_gradient,
      X "%2 = input {name = \"l\"} : i64[T]\n %3 = input {name = \"s\"} : f32[]\n %4 = input {name = \"k\"} : bool[T,8]\n"
        "%5 = cross_entropy_gradient %1, %2, %3, %4 {reduction = \"sum\"} : f32[T,8]\n"},
@@ -342,6 +349,26 @@ static const bad_case bad_cases[] = {
     {OP_attention, X OFFSETS "%3:2 = attention %1, %1, %1, %2 {heads = 2, scale = inf} : f32[T,8], f32[T,2]\n",
      "attention: scale is inf, wanted a finite number"},
 
+    {OP_labelled_rows, PADDED "%2 = labelled_rows %1 {rows = \"T\"} : i32[T]\n", "labelled_rows: labels is i64[B,S], wanted [R]"},
+    {OP_labelled_rows, "%1 = input {name = \"x\"} : f32[B]\n %2 = labelled_rows %1 {rows = \"T\"} : i32[T]\n",
+     "labelled_rows: labels is f32[B], wanted integers"},
+    {OP_linear_cross_entropy, "%1 = input {name = \"o\"} : i32[B+1]\n %2:4 = linear_cross_entropy %1, %1, %1 : f32[], f32[T], f32[T], f32[T]\n",
+     "linear_cross_entropy: x is i32[B+1], wanted [M,K]"},
+    {OP_linear_cross_entropy, X "%2 = state {name = \"w\"} : f32[30,9]\n %3 = input {name = \"l\"} : i64[T]\n"
+                                "%4:4 = linear_cross_entropy %1, %2, %3 : f32[], f32[T,8], f32[30,9], f32[30]\n",
+     "linear_cross_entropy: weight is f32[30,9], wanted f32[30,8]"},
+    {OP_linear_cross_entropy, X "%2 = state {name = \"w\"} : f32[30,8]\n %3 = input {name = \"l\"} : i64[T]\n"
+                                "%4:4 = linear_cross_entropy %1, %2, %3, %3 : f32[], f32[T,8], f32[30,8], f32[30]\n",
+     "linear_cross_entropy: bias is i64[T], wanted f32[30]"},
+    {OP_linear_cross_entropy, X "%2 = state {name = \"w\"} : f32[30,8]\n"
+                                "%3:4 = linear_cross_entropy %1, %2, %1 : f32[], f32[T,8], f32[30,8], f32[30]\n",
+     "linear_cross_entropy: labels is f32[T,8], wanted integers"},
+    {OP_linear_cross_entropy, X "%2 = state {name = \"w\"} : f32[30,8]\n %3 = input {name = \"l\"} : i64[B]\n"
+                                "%4:4 = linear_cross_entropy %1, %2, %3 : f32[], f32[T,8], f32[30,8], f32[30]\n",
+     "linear_cross_entropy: labels is i64[B], wanted i64[T]"},
+    {OP_linear_cross_entropy, X "%2 = state {name = \"w\"} : f32[30,8]\n %3 = input {name = \"l\"} : i64[T]\n"
+                                "%4:4 = linear_cross_entropy %1, %2, %3, _, %1 : f32[], f32[T,8], f32[30,8], f32[30]\n",
+     "linear_cross_entropy: scale is f32[T,8], wanted f32[]"},
     {OP_cross_entropy, "%1 = input {name = \"x\"} : f32[T]\n %2 = cross_entropy %1, %1 : f32[]\n",
      "cross_entropy: logits is f32[T], wanted [R,C]"},
     {OP_cross_entropy, PADDED "%2 = cross_entropy %1, %1 : f32[]\n", "cross_entropy: logits is i64[B,S], wanted floats"},

@@ -515,6 +515,46 @@ static void losses_equal_a_plain_computation(void **unused) {
         }
 }
 
+static bool makes(const ir_graph *g, ir_op op) {
+    for (size_t i = 0; i < g->nodes.size; i++)
+        if (g->nodes.data[i].op == op) return true;
+    return false;
+}
+
+/* In training, heads that predict tokens compute the rows with labels alone; the loss is the sum of theirs. */
+static void training_reads_labelled_rows(void **unused) {
+    (void)unused;
+    for (size_t i = 0; i < N_CASES; i++) {
+        const head_case *h = &cases[i];
+        double loss[2] = {0, 0};
+        if (!strstr(h->labels, "labels i64[B,S]")) continue;
+        for (int training = 0; training < 2; training++) {
+            graph_case c;
+            model_spec spec = small_spec(h->arch, h->head);
+            named_tensors inputs = {.what = "input"}, state = {.what = "state"};
+            interp_results r;
+            begin(&c, &spec, &(model_graph_options){.with_loss = true, .training = training});
+            for (size_t k = 0; k < c.graph->nodes.size; k++) {
+                const ir_node *node = &c.graph->nodes.data[k];
+                if (node->op == OP_state && !named_tensors_find(&state, node_string(node, "name")))
+                    add_random(&state, node_string(node, "name"), graph_type(c.graph, node->first_result));
+            }
+            if (training) tensor_set(named_tensors_add(&inputs, "scale.labels", IR_F32, 0, NULL), 0, 0.25); /* 4 of 8 have one */
+            add_inputs(&inputs, c.graph);
+            assert_int_equal(makes(c.graph, OP_labelled_rows), training);
+            tensor_source in = named_tensors_source(&inputs), st = named_tensors_source(&state);
+            if (interpret_graph(c.graph, &in, &st, NULL, &c.sink, &r) != POFAC_OK) fail_msg("%s", strbuf_str(&c.text));
+            loss[training] = tensor_get(interp_find(&r, "loss.labels"), 0);
+            assert_true((interp_find(&r, "logits") || interp_find(&r, "prediction_logits")) == !training);
+            interp_results_free(&r);
+            named_tensors_free(&inputs);
+            named_tensors_free(&state);
+            end(&c);
+        }
+        if (fabs(loss[0] - loss[1]) > 1e-6) fail_msg("case %zu: %.9g of labelled rows, %.9g of all", i, loss[1], loss[0]);
+    }
+}
+
 static void regressions(void **unused) {
     (void)unused;
     for (int64_t labels = 1; labels <= 3; labels += 2) {
@@ -606,6 +646,7 @@ int main(void) {
         cmocka_unit_test(activations_and_attributes),
         cmocka_unit_test(losses_equal_a_plain_computation),
         cmocka_unit_test(regressions),
+        cmocka_unit_test(training_reads_labelled_rows),
         cmocka_unit_test(loss_terms),
         cmocka_unit_test(a_name_that_is_taken),
         cmocka_unit_test(failing_allocations),
