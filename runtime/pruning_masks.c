@@ -34,10 +34,6 @@ const pruning_method *pruning_method_find(const char *name) {
     return NULL;
 }
 
-pruning_parameters pruning_parameters_default(void) {
-    return (pruning_parameters){.block_size = 1, .block_rows = 1, .block_columns = 1, .group = "default"};
-}
-
 static double sparsity_of(const pruning_masks_job *job, const pruned_weight *w) {
     const pruning_parameters *p = &w->parameters;
     return p->initial_sparsity + (p->target_sparsity - p->initial_sparsity) * job->progress;

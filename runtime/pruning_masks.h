@@ -7,12 +7,12 @@
 #ifndef POFAC_RUNTIME_PRUNING_MASKS_H
 #define POFAC_RUNTIME_PRUNING_MASKS_H
 
+#include "ir/pruning.h"
 #include "ir/tensor.h"
 #include "runtime/thread_pool.h"
 
 typedef enum pruning_gradient { PRUNING_MASKED, PRUNING_STRAIGHT } pruning_gradient;
 typedef enum pruning_schedules { PRUNING_ITERATIVE = 1, PRUNING_ONE_SHOT = 2, PRUNING_LOCK = 4 } pruning_schedules;
-typedef enum pruning_pooling { PRUNING_AVG, PRUNING_MAX } pruning_pooling;
 
 typedef struct pruning_masks_job pruning_masks_job;
 
@@ -27,20 +27,7 @@ typedef struct pruning_method {
 const pruning_method *pruning_method_at(size_t i);           /* in the table's order; NULL past the end */
 const pruning_method *pruning_method_find(const char *name); /* NULL: there is none */
 
-/* What a method is told for a weight; of groups, what their last weight says counts. */
-typedef struct pruning_parameters {
-    double target_sparsity, initial_sparsity; /* shares of entries, 0 to 1 */
-    double threshold_decay;                   /* share of the threshold before that stays, at least 0 and below 1 */
-    bool fast_threshold;                      /* by histogram instead of exact selection */
-    int64_t block_size;                       /* of uniform methods: entries */
-    int64_t block_rows, block_columns;        /* of block methods: entries along the outputs and the inputs of the layer */
-    pruning_pooling pooling;
-    const char *group; /* of grouped methods */
-} pruning_parameters;
-
-/* The parameters that the reference has where none are written. */
-pruning_parameters pruning_parameters_default(void);
-
+/* A weight and its mask; of a group, the parameters of its last weight count. */
 typedef struct pruned_weight {
     const char *name;
     int64_t n_rows, n_columns;

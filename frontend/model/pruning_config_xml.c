@@ -1,0 +1,100 @@
+/* <prune> -> pruning_config; see pruning_config.h. The table of XML has checked types and ranges. */
+#include <string.h>
+
+#include "frontend/model/pruning_config.h"
+
+/* Blocks as the attribute has them: along the inputs and the outputs, or one number for both. */
+static void take_block_dims(const xml_element *e, pruning_parameters *p) {
+    size_t n;
+    const int64_t *dims = xml_attr_ints(e, "block_dims", &n);
+    if (n == 0) return;
+    p->block_columns = dims[0];
+    p->block_rows = dims[n - 1];
+}
+
+/* What is written in the element. */
+static void take_changes(const xml_element *e, pruning_changes *c) {
+    static const struct {
+        const char *name;
+        unsigned bit;
+    } rows[] = {{"target_sparsity", PRUNING_TARGET},
+                {"group_target_sparsity", PRUNING_TARGET},
+                {"initial_sparsity", PRUNING_INITIAL},
+                {"group_initial_sparsity", PRUNING_INITIAL},
+                {"threshold_decay", PRUNING_DECAY},
+                {"group_threshold_decay", PRUNING_DECAY},
+                {"fast_threshold", PRUNING_FAST},
+                {"block_size", PRUNING_BLOCK_SIZE},
+                {"block_dims", PRUNING_BLOCK_DIMS},
+                {"pooling_type", PRUNING_POOLING},
+                {"group", PRUNING_GROUP}};
+    if (!c->set) c->values = pruning_parameters_default();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (!xml_attr_written(e, rows[i].name)) continue;
+        c->set |= rows[i].bit;
+        switch (rows[i].bit) {
+        case PRUNING_TARGET: c->values.target_sparsity = xml_attr_float(e, rows[i].name); break;
+        case PRUNING_INITIAL: c->values.initial_sparsity = xml_attr_float(e, rows[i].name); break;
+        case PRUNING_DECAY: c->values.threshold_decay = xml_attr_float(e, rows[i].name); break;
+        case PRUNING_FAST: c->values.fast_threshold = xml_attr_bool(e, rows[i].name); break;
+        case PRUNING_BLOCK_SIZE: c->values.block_size = xml_attr_int(e, rows[i].name); break;
+        case PRUNING_BLOCK_DIMS: take_block_dims(e, &c->values); break;
+        case PRUNING_POOLING:
+            c->values.pooling = strcmp(xml_attr_string(e, rows[i].name), "max") == 0 ? PRUNING_MAX : PRUNING_AVG;
+            break;
+        case PRUNING_GROUP: c->values.group = xml_attr_string(e, rows[i].name); break;
+        }
+    }
+}
+
+/* Rules of the element's children of that name, which take the place of those that the file had. */
+static pofac_status take_rules(const xml_element *prune, const char *child, arena *a, const diag_sink *sink, pruning_rules *out) {
+    size_t n = 0;
+    for (const xml_element *e = xml_child(prune, child); e; e = xml_next(e)) n++;
+    if (n == 0) return POFAC_OK;
+    *out = (pruning_rules){ARENA_ARRAY(a, pruning_rule, n), n};
+    if (!out->data) return diag_out_of_memory(sink);
+    n = 0;
+    for (const xml_element *e = xml_child(prune, child); e; e = xml_next(e)) {
+        pruning_rule *rule = &out->data[n++];
+        *rule = (pruning_rule){.pattern = xml_attr_string(e, "pattern"), .place = e->place};
+        take_changes(e, &rule->changes);
+    }
+    return POFAC_OK;
+}
+
+static void take_schedule(const xml_element *prune, pruning_config *c) {
+    const struct {
+        const char *name;
+        int64_t *out;
+    } steps[] = {{"pruning_frequency", &c->pruning_frequency},
+                 {"begin_pruning_step", &c->begin_pruning_step},
+                 {"end_pruning_step", &c->end_pruning_step},
+                 {"policy_begin_step", &c->policy_begin_step},
+                 {"policy_end_step", &c->policy_end_step}};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+        if (xml_attr_written(prune, steps[i].name)) *steps[i].out = xml_attr_int(prune, steps[i].name);
+    if (xml_attr_written(prune, "exponent")) c->exponent = xml_attr_float(prune, "exponent");
+    if (xml_attr_written(prune, "scheduler"))
+        c->scheduler =
+            strcmp(xml_attr_string(prune, "scheduler"), "one_shot") == 0 ? PRUNING_SCHEDULE_ONE_SHOT : PRUNING_SCHEDULE_ITERATIVE;
+    if (xml_attr_written(prune, "init_strategy")) {
+        const char *init = xml_attr_string(prune, "init_strategy");
+        c->init = strcmp(init, "erk") == 0 ? PRUNING_INIT_ERK : strcmp(init, "er") == 0 ? PRUNING_INIT_ER : PRUNING_INIT_UNIFORM;
+    }
+}
+
+pofac_status pruning_config_of_xml(const xml_element *prune, arena *a, const diag_sink *sink, pruning_config *out) {
+    *out = pruning_config_default();
+    if (xml_attr_string(prune, "config")) TRY(pruning_config_read(xml_attr_string(prune, "config"), a, sink, out));
+    if (xml_attr_string(prune, "pruning_fn")) {
+        out->method = xml_attr_string(prune, "pruning_fn");
+        out->place = xml_attr_get(prune, "pruning_fn")->place;
+    }
+    take_schedule(prune, out);
+    take_changes(prune, &out->defaults);
+    for (const xml_element *e = xml_child(prune, "prune_layer_types"); e; e = xml_next(e)) take_changes(e, &out->linear);
+    TRY(take_rules(prune, "not_to_prune", a, sink, &out->not_to_prune));
+    TRY(take_rules(prune, "weight_sparsity_map", a, sink, &out->weight_sparsity_map));
+    return take_rules(prune, "explicit_prune", a, sink, &out->explicit_prune);
+}
