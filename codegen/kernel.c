@@ -175,8 +175,37 @@ ir_dim kernel_scaled(ir_dim dim, int64_t scale, int64_t offset, bool *ok) {
     return fits ? dim_add(d, offset) : dim_const(0);
 }
 
+bool kernel_keeps_state(const ir_graph *g, ir_value v) {
+    const ir_node *n = graph_node_of(g, v);
+    if (n->op != OP_state) return false;
+    const ir_module *m = g->module;
+    for (size_t i = 0; i < m->graphs.size; i++) {
+        const ir_graph *other = m->graphs.data[i];
+        for (size_t o = 0; o < other->outputs.size; o++)
+            if (strcmp(other->outputs.data[o].name, node_string(n, "name")) == 0 &&
+                !is_leaf_value(other, other->outputs.data[o].value))
+                return false;
+    }
+    return true;
+}
+
+/* Elements of a weight in panels of P rows. */
+static bool count_panels(const cg_operand *panels, const ir_type *t, int64_t *out) {
+    int64_t rows, columns;
+    const bool transposed = panels->packing == PACKING_TRANSPOSED_PANELS;
+    if (t->rank != 2 || !dim_is_const(t->dims[transposed], &rows) || !dim_is_const(t->dims[!transposed], &columns)) return false;
+    if (__builtin_add_overflow(rows, (int64_t)panels->packing_parameter - 1, &rows)) return false;
+    return !__builtin_mul_overflow(rows / panels->packing_parameter * panels->packing_parameter, columns, out);
+}
+
 const ir_type *kernel_packed_type(const ir_graph *g, const cg_operand *operand) {
     const ir_type *t = graph_type(g, operand->value);
+    if (operand->packing == PACKING_PANELS || operand->packing == PACKING_TRANSPOSED_PANELS) {
+        int64_t elements;
+        if (!count_panels(operand, t, &elements)) return NULL;
+        const ir_dim n = dim_const(elements);
+        return type_tensor(g->module->context, t->dtype, 1, &n);
+    }
     if (operand->packing == PACKING_SQUARE_SUMS) {
         const ir_dim parts = dim_const(operand->packing_parameter);
         return type_tensor(g->module->context, IR_F64, 1, &parts);
@@ -272,8 +301,7 @@ bool is_dense_tiled_linear(const cg_group *g, const ir_node *n) {
     const ir_type *w = graph_type(graph, n->inputs[1]);
     int64_t rows;
     return is_f32_tiles(graph_type(graph, n->inputs[0])) && w->rank == 2 && w->dtype == IR_F32 && w->layout == LAYOUT_ROWS &&
-           type_features(w) > 0 && dim_is_const(w->dims[0], &rows) && rows > 0 && is_leaf_value(graph, n->inputs[1]) &&
-           graph_node_of(graph, n->inputs[1])->op != OP_input;
+           type_features(w) > 0 && dim_is_const(w->dims[0], &rows) && rows > 0;
 }
 
 bool is_f32_rows(const ir_type *t) { return t->kind == TYPE_TENSOR && t->dtype == IR_F32 && t->layout == LAYOUT_ROWS; }

@@ -33,6 +33,7 @@ typedef struct cg_operand {
     plan_packing packing;
     uint32_t packing_parameter;
     sparse_layout sparse;
+    bool aside; /* of the next content of a state: not in the state's memory, but in a slot from which a step copies it there */
 } cg_operand;
 
 typedef enum cg_param_kind { PARAM_INT, PARAM_REAL, PARAM_DTYPE } cg_param_kind;
@@ -60,6 +61,7 @@ typedef struct cg_kernel {
     ir_dim rows; /* as in plan_step */
     int64_t block_rows, block_units;
     const cg_variant *variant; /* what the user or a pass asks of the row, while it describes the group; or NULL */
+    bool in_place;             /* results may lie where operands of their type do */
     bool light;                /* a few numbers per sequence or token: compiled fast rather than well. A function of params */
     bool failed;               /* too many operands or params: the row does not take the group */
 } cg_kernel;
@@ -98,15 +100,21 @@ unsigned kernel_operand(cg_kernel *k, ir_value value);
 unsigned kernel_packed_operand(cg_kernel *k, ir_value value, plan_packing packing, uint32_t parameter);
 /* PACKING_SPARSE_INDEX of a pattern, or PACKING_SPARSE_VALUES of its non-zeros. */
 unsigned kernel_sparse_operand(cg_kernel *k, ir_value value, plan_packing packing, const sparse_layout *layout);
-/* Is the value state that no run replaces? Its packed forms are made once; other values' by a step before their reader. */
+/* Is the value state that no graph of the module replaces? Its packed forms are made once, as those of constants; other values' by a
+ * step before their reader. */
 bool kernel_keeps_state(const ir_graph *g, ir_value v);
 /* That step, for an operand of PACKING_SPARSE_VALUES; false when its layout has places that cannot be counted beforehand. */
 bool kernel_pack_values(const ir_graph *g, const cg_operand *values, cg_kernel *k);
+/* That step, for an operand in panels or transposed panels. */
+bool kernel_pack_panels(const ir_graph *g, const cg_operand *panels, cg_kernel *k);
+/* The step that copies the next content of a state from aside into the state's memory. */
+bool kernel_copy_next(const ir_graph *g, ir_value next, cg_kernel *k);
 /* The step that makes an operand of PACKING_SQUARE_SUMS; false when its elements are no ir_dim. */
 bool kernel_sum_squares(const ir_graph *g, const cg_operand *sums, cg_kernel *k);
 /* The step that makes the result of operand number `operand` of `maker`, of PACKING_PART_SUMS; false when it has no fixed size. */
 bool kernel_sum_parts(const ir_graph *g, const cg_kernel *maker, unsigned operand, cg_kernel *k);
-/* What such a step makes or, of PACKING_PART_SUMS, reads: the type of the packed form. NULL when memory is short. */
+/* What such a step makes or, of PACKING_PART_SUMS, reads: the type of the packed form. NULL when memory is short, or
+ * its elements cannot be counted. */
 const ir_type *kernel_packed_type(const ir_graph *g, const cg_operand *operand);
 unsigned kernel_dim(cg_kernel *k, ir_dim dim);
 void kernel_set(cg_kernel *k, const char *name, int64_t value);
@@ -136,7 +144,7 @@ const ir_node *group_last(const cg_group *g);
 const ir_node *group_single(const cg_group *g, ir_op op);
 /* f32 [R,E] in tiles with a width that vectors divide and E a number. */
 bool is_f32_tiles(const ir_type *t);
-/* A linear of activations in such tiles with a dense f32 weight [N,K] that is known before a run. */
+/* A linear, or its input gradient, of activations in such tiles with a dense f32 weight [N,K] of constant dims. */
 bool is_dense_tiled_linear(const cg_group *g, const ir_node *n);
 bool is_f32_rows(const ir_type *t);                /* f32, LAYOUT_ROWS, a tensor */
 int64_t type_features(const ir_type *t);           /* the last dimension, -1 when it is not a number */

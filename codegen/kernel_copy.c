@@ -2,7 +2,7 @@
  * Ops that copy or convert elements one by one: reshape (where it is not the same memory), slice in rows and tiles, cast from
  * integers.
  *
- *   reshape   operands: x, y. dims: elements
+ *   reshape   operands: x, y. dims: elements; also what copies the next content of a state
  *   slice     operands: x, y. dims: rows of the last dimension, or R of tiles; one unit is 16 rows or one tile
  *   cast      operands: x, y. dims: elements. Integers that do not fit saturate
  */
@@ -28,6 +28,17 @@ bool describe_reshape(const cg_group *g, const cg_target *target, cg_kernel *k) 
     kernel_set(k, "bytes", em_dtype_bytes(x->dtype));
     k->light = em_dtype_bytes(x->dtype) == 8; /* ids and masks */
     return kernel_over_elements(k, y, BLOCK);
+}
+
+bool kernel_copy_next(const ir_graph *g, ir_value next, cg_kernel *k) {
+    const ir_type *t = graph_type(g, next);
+    size_t row = 0;
+    while (kernel_rows[row].emit != emit_reshape) row++;
+    *k = (cg_kernel){.row = row, .work_per_unit = 1, .grain = 1};
+    k->operands[kernel_operand(k, next)].aside = true;
+    kernel_operand(k, next);
+    kernel_set(k, "bytes", em_dtype_bytes(t->dtype));
+    return t->layout == LAYOUT_ROWS && em_dtype_bytes(t->dtype) > 0 && kernel_over_elements(k, t, BLOCK);
 }
 
 void emit_reshape(emitter *e, const cg_kernel *k) {

@@ -29,6 +29,7 @@ bool describe_elementwise(const cg_group *g, const cg_target *target, cg_kernel 
     if (!tiles && !is_f32_rows(t)) return false;
     if (!kernel_express(k, g, 0, t) || k->expression.n_stores == 0) return false;
     bool by_feature = has_feature_input(&k->expression);
+    k->in_place = !tiles && !by_feature; /* a vector is read whole before it is written; scalars are no operands of its type */
     kernel_set(k, "W", tiles ? t->tile : 0);
     kernel_set(k, "E", tiles || by_feature ? type_features(t) : 0);
     if (!tiles && !by_feature) return kernel_over_elements(k, t, BLOCK_ELEMENTS);

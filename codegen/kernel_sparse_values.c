@@ -25,14 +25,6 @@ bool describe_sparse_values(const cg_group *g, const cg_target *target, cg_kerne
     return false;
 }
 
-bool kernel_keeps_state(const ir_graph *g, ir_value v) {
-    const ir_node *n = graph_node_of(g, v);
-    if (n->op != OP_state) return false;
-    for (size_t i = 0; i < g->outputs.size; i++)
-        if (strcmp(g->outputs.data[i].name, node_string(n, "name")) == 0) return false;
-    return true;
-}
-
 bool kernel_pack_values(const ir_graph *g, const cg_operand *values, cg_kernel *k) {
     size_t row = 0;
     while (kernel_rows[row].emit != emit_sparse_values) row++;

@@ -50,6 +50,7 @@ static bool describe_update(const cg_group *g, const ir_node *n, const update_ru
         n_streams++;
     }
     kernel_set(k, "stores", stores);
+    k->in_place = true;
     if (stores == 0 || !kernel_over_elements(k, t, BLOCK)) return false;
     k->bytes = kernel_scaled(k->work, 4 * n_streams, 0, NULL);
     return true;

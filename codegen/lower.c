@@ -6,8 +6,13 @@
  * and then the rest in the same way; what no row takes alone runs through its evaluator.
  *
  * Memory: attribute `slot` (pass plan-memory). Values without a slot that are needed nevertheless (plan-memory was not run, or a
- * group was cut) get one of their own. Non-zeros that a run changes are put in the order that a kernel wants by a step before it, and
- * parts of a sum of squares are summed by one, in memory that nobody else uses. A reshape that shares its input's slot is no step.
+ * group was cut) get one of their own. What a run changes and a kernel wants packed (weights in panels, non-zeros in an order, sums of
+ * squares) is packed by a step before each of its readers; codegen/step_packing.c says where such steps stand and what memory they
+ * write. A reshape that shares its input's slot is no step.
+ *
+ * State: an output named like a state leaf is computed into the leaf's memory. A kernel that reads the leaf may write there only if
+ * it says so (cg_kernel.in_place); of another one the result is put aside, and copied by the next step. Evaluators do likewise within
+ * a session. A step that reads the leaf after that is an error.
  */
 #include "codegen/lower.h"
 
@@ -79,24 +84,39 @@ static const char *buffer_name(const ir_node *n) {
     return op_has(n->op, TRAIT_LEAF) ? node_string(n, "name") : NULL;
 }
 
+/* Is the operand a packed form that a step of the plan makes before its reader? */
+static bool is_packed_by_step(const lowering *l, const cg_operand *operand) {
+    switch (operand->packing) {
+    case PACKING_SQUARE_SUMS: return true;
+    case PACKING_PANELS:
+    case PACKING_TRANSPOSED_PANELS:
+    case PACKING_SPARSE_VALUES:
+        return !kernel_keeps_state(l->graph, operand->value) && graph_node_of(l->graph, operand->value)->op != OP_constant;
+    default: return false;
+    }
+}
+
+bool lower_is_packed(const plan_buffer *b) { return b->kind == PLAN_SLOT && b->packing != PACKING_NONE; }
+
+/* The value in whose memory an operand lies as it is. */
+static ir_value value_in_memory(const lowering *l, const cg_operand *operand) {
+    const ir_value v = operand->value;
+    return operand->packing == PACKING_NONE && !operand->aside && l->place[v] != IR_NO_VALUE ? l->place[v] : v;
+}
+
 static uint32_t find_buffer(const lowering *l, const cg_operand *operand) {
-    for (size_t i = 0; i < l->buffers.size; i++) {
+    const ir_value v = value_in_memory(l, operand);
+    for (size_t i = is_packed_by_step(l, operand) ? l->packed_from : 0; i < l->buffers.size; i++) {
         const plan_buffer *b = &l->buffers.data[i];
-        if (b->value == operand->value && b->packing == operand->packing && b->packing_parameter == operand->packing_parameter &&
+        if (b->value == v && b->packing == operand->packing && b->packing_parameter == operand->packing_parameter &&
             sparse_layout_equal(&b->sparse, &operand->sparse))
             return (uint32_t)i;
     }
     return UINT32_MAX;
 }
 
-/* Is the operand a packed form that a step of the plan makes before its reader? */
-static bool is_packed_by_step(const lowering *l, const cg_operand *operand) {
-    if (operand->packing == PACKING_SQUARE_SUMS) return true;
-    return operand->packing == PACKING_SPARSE_VALUES && !kernel_keeps_state(l->graph, operand->value);
-}
-
 uint32_t lower_buffer(lowering *l, const cg_operand *operand) {
-    const ir_value v = operand->value;
+    const ir_value v = value_in_memory(l, operand);
     uint32_t found = find_buffer(l, operand);
     if (found != UINT32_MAX) return found;
     const ir_node *n = graph_node_of(l->graph, v);
@@ -111,8 +131,9 @@ uint32_t lower_buffer(lowering *l, const cg_operand *operand) {
         b.kind = PLAN_SLOT;
         b.name = NULL;
         b.type = kernel_packed_type(l->graph, operand);
-        b.slot = l->n_slots++;
-        if (!b.type) return UINT32_MAX;
+        if (!b.type) return UINT32_MAX; /* its slot: lower_packing */
+    } else if (b.kind == PLAN_STATE) {
+        b.written = operand->packing == PACKING_NONE && n->op == OP_state && !kernel_keeps_state(l->graph, v);
     } else if (b.kind == PLAN_SLOT) {
         if (l->slot[v] < 0) l->slot[v] = l->n_slots++;
         b.slot = (uint32_t)l->slot[v];
@@ -139,6 +160,60 @@ static pofac_status find_slots(lowering *l) {
         }
     }
     return POFAC_OK;
+}
+
+/* ---- state ---- */
+
+static diag_place place_of(const ir_node *n) {
+    return (diag_place){n->location.file, n->location.line, n->location.column, NULL, 0};
+}
+
+/* The computed output that is the next content of the state of that name; IR_NO_VALUE: there is none. */
+static ir_value next_content(const ir_graph *g, const char *name) {
+    for (size_t o = 0; o < g->outputs.size; o++)
+        if (strcmp(g->outputs.data[o].name, name) == 0 && !is_leaf_value(g, g->outputs.data[o].value))
+            return g->outputs.data[o].value;
+    return IR_NO_VALUE;
+}
+
+static pofac_status find_places(lowering *l) {
+    const ir_graph *g = l->graph;
+    l->place = ARENA_ARRAY(l->memory, ir_value, g->values.size + 1);
+    l->is_written = ARENA_ARRAY(l->memory, bool, g->values.size + 1);
+    if (!l->place || !l->is_written) return diag_out_of_memory(l->sink);
+    for (size_t i = 0; i < g->nodes.size; i++) {
+        const ir_node *leaf = &g->nodes.data[i];
+        const ir_value v = leaf->first_result,
+                       next = leaf->op == OP_state ? next_content(g, node_string(leaf, "name")) : IR_NO_VALUE;
+        if (next == IR_NO_VALUE) continue;
+        const ir_value known = l->place[next];
+        const diag_place place = place_of(leaf);
+        if (known != IR_NO_VALUE && strcmp(node_string(graph_node_of(g, known), "name"), node_string(leaf, "name")) != 0)
+            return diag_error(l->sink, POFAC_ERR_INPUT, &place,
+                              "one result is the next content of \"%s\" and of \"%s\", wanted one of them",
+                              node_string(graph_node_of(g, known), "name"), node_string(leaf, "name"));
+        if (graph_type(g, next) != graph_type(g, v))
+            return diag_error(l->sink, POFAC_ERR_INPUT, &place, "the next content of \"%s\" is of another type than the leaf",
+                              node_string(leaf, "name"));
+        if (known == IR_NO_VALUE) l->place[next] = v;
+        l->place[v] = l->place[next];
+    }
+    return POFAC_OK;
+}
+
+static bool is_next(const lowering *l, ir_value v) { return l->place[v] != IR_NO_VALUE && !is_leaf_value(l->graph, v); }
+
+/* No step reads state that an earlier one has replaced. `values`: what a step reads. */
+static pofac_status check_reads(const lowering *l, const ir_node *reader, ir_value v) {
+    if (v == IR_NO_VALUE || l->place[v] == IR_NO_VALUE || !is_leaf_value(l->graph, v) || !l->is_written[l->place[v]])
+        return POFAC_OK;
+    const diag_place place = place_of(reader);
+    return diag_error(l->sink, POFAC_ERR_INPUT, &place, "%s reads \"%s\" after its next content was computed, wanted it before",
+                      op_info(reader->op)->name, node_string(graph_node_of(l->graph, v), "name"));
+}
+
+static void mark_written(const lowering *l, ir_value v) {
+    if (is_next(l, v)) l->is_written[l->place[v]] = true;
 }
 
 /* ---- steps ---- */
@@ -193,6 +268,7 @@ static pofac_status add_described_step(lowering *l, const cg_group *g, const cg_
     ir_dim *dims = ARENA_ARRAY(l->memory, ir_dim, k->n_dims + 1);
     if (!buffers || !dims) return diag_out_of_memory(l->sink);
     for (unsigned i = 0; i < k->n_operands; i++) {
+        TRY(check_reads(l, group_node(g, 0), k->operands[i].value));
         buffers[i] = lower_buffer(l, &k->operands[i]);
         if (buffers[i] == UINT32_MAX) return diag_out_of_memory(l->sink);
     }
@@ -225,6 +301,10 @@ static pofac_status describe_packing(const lowering *l, const cg_kernel *reader,
         if (kernel_sum_squares(l->graph, operand, out)) return POFAC_OK;
         return diag_error(l->sink, POFAC_ERR_INPUT, NULL, "%s: its elements cannot be counted", name);
     }
+    if (operand->packing != PACKING_SPARSE_VALUES) {
+        if (kernel_pack_panels(l->graph, operand, out)) return POFAC_OK;
+        return diag_error(l->sink, POFAC_ERR_INPUT, NULL, "%s: its weight cannot be packed", name);
+    }
     if (kernel_pack_values(l->graph, operand, out)) return POFAC_OK;
     return diag_error(l->sink, POFAC_ERR_INPUT, NULL, "%s: its non-zeros change, which their sparse layout does not allow", name);
 }
@@ -241,20 +321,42 @@ static pofac_status add_sums_steps(lowering *l, const cg_group *g, const cg_kern
     return POFAC_OK;
 }
 
-/* The kernel, behind the steps that pack values for it. */
-static pofac_status add_kernel_step(lowering *l, const cg_group *g, const cg_kernel *k) {
-    for (unsigned i = 0; i < k->n_operands; i++) {
-        cg_kernel packing;
-        if (!is_packed_by_step(l, &k->operands[i]) || find_buffer(l, &k->operands[i]) != UINT32_MAX) continue;
-        TRY(describe_packing(l, k, &k->operands[i], &packing));
-        TRY(add_described_step(l, g, &packing));
-    }
-    TRY(add_described_step(l, g, k));
-    return add_sums_steps(l, g, k);
+static bool is_made_by(const cg_group *g, ir_value v) { return is_among(g->graph->values.data[v].node, g->nodes, g->n_nodes); }
+
+/* Does the kernel read the state whose next content is `next`? */
+static bool reads_state_of(const lowering *l, const cg_kernel *k, ir_value next) {
+    for (unsigned i = 0; i < k->n_operands; i++)
+        if (k->operands[i].value != next && l->place[k->operands[i].value] == l->place[next] &&
+            k->operands[i].packing == PACKING_NONE)
+            return true;
+    return false;
 }
 
-static diag_place place_of(const ir_node *n) {
-    return (diag_place){n->location.file, n->location.line, n->location.column, NULL, 0};
+/* The kernel, between steps that pack for it and steps that add up what it leaves in parts, or copy results which it cannot write to
+ * their place. */
+static pofac_status add_kernel_step(lowering *l, const cg_group *g, cg_kernel *k) {
+    cg_kernel other;
+    l->packed_from = l->buffers.size;
+    for (unsigned i = 0; i < k->n_operands; i++) {
+        cg_operand *o = &k->operands[i];
+        o->aside = !k->in_place && is_next(l, o->value) && is_made_by(g, o->value) && reads_state_of(l, k, o->value);
+        if (!is_packed_by_step(l, o) || find_buffer(l, o) != UINT32_MAX) continue;
+        TRY(describe_packing(l, k, o, &other));
+        TRY(add_described_step(l, g, &other));
+    }
+    TRY(add_described_step(l, g, k));
+    TRY(add_sums_steps(l, g, k));
+    for (unsigned i = 0; i < k->n_operands; i++) {
+        const ir_value v = k->operands[i].value;
+        if (k->operands[i].aside) {
+            if (!kernel_copy_next(l->graph, v, &other))
+                return diag_error(l->sink, POFAC_ERR_INPUT, NULL, "%s: it cannot write its result over what it reads",
+                                  kernel_rows[k->row].name);
+            TRY(add_described_step(l, g, &other));
+        }
+        if (is_made_by(g, v)) mark_written(l, v);
+    }
+    return POFAC_OK;
 }
 
 static pofac_status want_rows(const lowering *l, const ir_node *n, ir_value v) {
@@ -279,6 +381,7 @@ static pofac_status add_evaluator_step(lowering *l, uint32_t node) {
         buffers[i] = UINT32_MAX;
         if (v == IR_NO_VALUE || (i >= n->n_inputs && !l->stored[v])) continue;
         TRY(want_rows(l, n, v));
+        if (i < n->n_inputs) TRY(check_reads(l, n, v));
         buffers[i] = lower_buffer(l, &(cg_operand){.value = v});
         if (buffers[i] == UINT32_MAX) return diag_out_of_memory(l->sink);
     }
@@ -291,11 +394,13 @@ static pofac_status add_evaluator_step(lowering *l, uint32_t node) {
                       .work = dim_const(1),
                       .work_per_unit = 1,
                       .grain = 1};
+    for (uint32_t r = 0; r < n->n_results; r++) mark_written(l, node_result(n, r));
     return add_step(l, step, NO_KERNEL);
 }
 
 static bool is_alias(const lowering *l, const ir_node *n) {
-    return n->op == OP_reshape && l->slot[n->first_result] >= 0 && l->slot[n->inputs[0]] == l->slot[n->first_result];
+    return n->op == OP_reshape && !is_next(l, n->first_result) && !is_next(l, n->inputs[0]) && l->slot[n->first_result] >= 0 &&
+           l->slot[n->inputs[0]] == l->slot[n->first_result];
 }
 
 /* The variant of the first node that has one; *found is NULL when none has, else `room`. */
@@ -375,7 +480,9 @@ pofac_status lower_graph(lowering *l, const ir_graph *g, const cg_target *target
     use_table uses;
     TRY(find_uses(g, memory, sink, &uses));
     TRY(find_slots(l));
+    TRY(find_places(l));
     TRY(lower_groups(l, &uses));
+    TRY(lower_packing(l));
     return lower_series(l);
 }
 

@@ -27,6 +27,10 @@ typedef struct lowering {
     VEC(plan_buffer) buffers;
     uint32_t n_slots;
     int64_t *slot;      /* [values] -1: none */
+    ir_value *place;    /* [values] of a state leaf that the graph replaces, and of its next content: the leaf whose memory it has;
+                           IR_NO_VALUE: it has its own */
+    bool *is_written;   /* [values] of such leaves: the next content is there by now */
+    size_t packed_from; /* buffers that steps pack for the kernel at hand begin here: those before it are used up */
     const bool *stored; /* [values] of the group at hand */
 } lowering;
 
@@ -35,8 +39,15 @@ POFAC_MUST_USE pofac_status lower_graph(lowering *l, const ir_graph *g, const cg
                                         const diag_sink *sink);
 void lowering_free(lowering *l);
 
+/* Moves the steps that pack operands before the run of steps that they stand in, so that they cut no series, and gives what they make
+ * slots by its lives (codegen/step_packing.c). */
+POFAC_MUST_USE pofac_status lower_packing(lowering *l);
+
 /* Finds series among the steps (plan_step.series), and the buffers that live within one (codegen/step_series.c). */
 POFAC_MUST_USE pofac_status lower_series(lowering *l);
+
+/* Is it a packed form that a step of the plan makes? */
+bool lower_is_packed(const plan_buffer *b);
 
 /* The index of the buffer that holds an operand, made where missing; UINT32_MAX when memory is short. */
 uint32_t lower_buffer(lowering *l, const cg_operand *operand);

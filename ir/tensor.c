@@ -31,7 +31,7 @@ static bool count_bytes(ir_dtype dtype, int64_t n, size_t *bytes) {
 
 size_t tensor_bytes(const ir_tensor *t) {
     size_t bytes = 0;
-    if (t->pattern || !count_bytes(t->dtype, tensor_elements(t), &bytes)) return 0;
+    if ((t->pattern && t->rank == 2) || !count_bytes(t->dtype, tensor_elements(t), &bytes)) return 0;
     return bytes;
 }
 
@@ -105,7 +105,7 @@ static ir_pattern *clone_pattern(const ir_pattern *p) {
 }
 
 pofac_status tensor_clone(const ir_tensor *t, ir_tensor *out) {
-    if (!t->pattern) {
+    if (!t->pattern || t->rank == 1) {
         TRY(tensor_alloc(t->dtype, t->rank, t->dims, out));
         if (out->data) memcpy(out->data, t->data, tensor_bytes(t));
         return POFAC_OK;

@@ -19,7 +19,7 @@ typedef struct ir_tensor {
     uint32_t rank;
     int64_t dims[IR_MAX_RANK];
     void *data;                /* NULL for patterns and for tensors without elements */
-    const ir_pattern *pattern; /* of values of a pattern type, else NULL */
+    const ir_pattern *pattern; /* of values of a pattern type, without data; of non-zeros [nnz], their positions; else NULL */
     bool owned;
 } ir_tensor;
 
@@ -34,7 +34,7 @@ bool tensor_is_aligned(const ir_tensor *t);
 POFAC_MUST_USE pofac_status tensor_alloc(ir_dtype dtype, uint32_t rank, const int64_t *dims, ir_tensor *out);
 ir_tensor tensor_view(ir_dtype dtype, uint32_t rank, const int64_t *dims, const void *data);
 void tensor_free(ir_tensor *t);
-/* An owned copy, of a pattern as well. */
+/* An owned copy, of a pattern as well; that of non-zeros is of their numbers alone. */
 POFAC_MUST_USE pofac_status tensor_clone(const ir_tensor *t, ir_tensor *out);
 
 /* Element i (row-major) as a double or integer, converted; setting rounds to nearest even, integers saturate. Any dtype. */
@@ -66,6 +66,7 @@ typedef struct tensor_source {
     /* Ends one get of `name`: its view is read no more. What the source can read or make again may leave memory by that, and comes
      * back at the next get; views of other gets stay readable. NULL: there is nothing to gain. */
     void (*release)(void *user, const char *name);
+    bool writable; /* views lie in memory that may be written: state that runs replace */
 } tensor_source;
 
 /* Calls release where there is one. */

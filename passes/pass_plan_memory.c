@@ -11,8 +11,8 @@
  * alone, so that a row of both lies at the same place: then steps can run block of rows by block of rows (plan_step.series).
  *
  * What cannot be run without a copy is an error: a value that is read before its group has run, and state that is overwritten too
- * early. An output named like a state leaf is written into the leaf's own memory, so it is the leaf itself, or a computed value of
- * no other state, and nothing reads the leaf after the step that computes it.
+ * early. An output named like a state leaf is written into the leaf's own memory, so it has no slot, it is the leaf itself or a computed
+ * value of no other state, and nothing reads the leaf after the step that computes it.
  */
 #include <string.h>
 
@@ -25,6 +25,7 @@ typedef struct life {
     uint32_t born, dies; /* steps */
     ir_value root;       /* the value whose memory it is: itself, or that of a reshape's input */
     bool placed;         /* needs a slot */
+    bool is_state;       /* the next content of a state, whose memory it has */
     int64_t slot, bytes; /* of roots that are placed */
 } life;
 
@@ -61,13 +62,14 @@ static bool is_leaf(const memory_plan *p, ir_value v) { return op_has(graph_node
 
 static bool is_alias(const memory_plan *p, const ir_node *n) {
     if (n->op != OP_reshape || is_leaf(p, n->inputs[0])) return false;
+    if (p->lives[n->inputs[0]].is_state || p->lives[n->first_result].is_state) return false;
     return graph_type(p->g, n->inputs[0])->layout == LAYOUT_ROWS && graph_type(p->g, n->first_result)->layout == LAYOUT_ROWS;
 }
 
 static life *root_of(const memory_plan *p, ir_value v) { return &p->lives[p->lives[v].root]; }
 
 static void need_slot(memory_plan *p, ir_value v) {
-    if (!is_leaf(p, v)) p->lives[v].placed = root_of(p, v)->placed = true;
+    if (!is_leaf(p, v) && !p->lives[v].is_state) p->lives[v].placed = root_of(p, v)->placed = true;
 }
 
 static void read_at(memory_plan *p, ir_value v, uint32_t step) {
@@ -78,7 +80,7 @@ static void read_at(memory_plan *p, ir_value v, uint32_t step) {
 static void begin_lives(memory_plan *p, const ir_node *n, uint32_t step) {
     for (uint32_t r = 0; r < n->n_results; r++) {
         ir_value v = node_result(n, r);
-        p->lives[v] = (life){.born = step, .dies = step, .root = v, .slot = -1};
+        p->lives[v] = (life){.born = step, .dies = step, .root = v, .slot = -1, .is_state = p->lives[v].is_state};
         if (is_alias(p, n)) p->lives[v].root = p->lives[n->inputs[0]].root;
     }
 }
@@ -97,8 +99,27 @@ static pofac_status read_inputs(memory_plan *p, const ir_node *n, uint32_t step)
     return POFAC_OK;
 }
 
+/* Marks computed outputs that are named like a state leaf. */
+static pofac_status find_states(memory_plan *p) {
+    const ir_graph *g = p->g;
+    strmap names = STRMAP_INIT;
+    pofac_status status = POFAC_OK;
+    for (size_t i = 0; i < g->nodes.size && status == POFAC_OK; i++) {
+        if (g->nodes.data[i].op != OP_state) continue;
+        const char *name = node_string(&g->nodes.data[i], "name");
+        if (!strmap_put(&names, name, strlen(name), 0, NULL)) status = diag_out_of_memory(p->sink);
+    }
+    for (size_t i = 0; i < g->outputs.size && status == POFAC_OK; i++) {
+        const ir_output *o = &g->outputs.data[i];
+        if (!is_leaf(p, o->value) && strmap_get(&names, o->name, strlen(o->name))) p->lives[o->value].is_state = true;
+    }
+    strmap_free(&names);
+    return status;
+}
+
 static pofac_status find_lives(memory_plan *p) {
     const ir_graph *g = p->g;
+    TRY(find_states(p));
     for (size_t i = 0; i < g->nodes.size; i++) {
         begin_lives(p, &g->nodes.data[i], p->step[i]);
         TRY(read_inputs(p, &g->nodes.data[i], p->step[i]));

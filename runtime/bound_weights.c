@@ -103,6 +103,17 @@ static pofac_status take_non_zeros(const binder *b, const ir_pattern *pattern, i
     return status == POFAC_OK ? POFAC_OK : diag_out_of_memory(b->sink);
 }
 
+/* State that runs replace is read and written where it lies. */
+static pofac_status check_place(const binder *b, const plan_buffer *buffer, const ir_tensor *found, bool converts) {
+    const char *why = !b->state->writable         ? "cannot be written"
+                      : converts                  ? "has another form"
+                      : !tensor_is_aligned(found) ? "lies where no element may lie"
+                                                  : NULL;
+    if (!why) return POFAC_OK;
+    return diag_error(b->sink, POFAC_ERR_INPUT, NULL, "state %s %s, wanted %s elements that a run can replace where they lie",
+                      buffer->name, why, dtype_name(buffer->type->dtype));
+}
+
 /* The content of a state buffer, aligned, in the dtype that it is stored in: a view of `found`, or a copy that *out owns. */
 static pofac_status take_state(const binder *b, const plan_buffer *buffer, const ir_tensor *found, ir_tensor *out) {
     ir_tensor wanted = declared_tensor(b, buffer);
@@ -114,6 +125,8 @@ static pofac_status take_state(const binder *b, const plan_buffer *buffer, const
         return state_unfit(b, buffer, found, &wanted);
     *out = *found;
     out->owned = false;
+    out->pattern = NULL; /* that of non-zeros, which the plan has as a buffer of its own */
+    if (buffer->written) return check_place(b, buffer, found, dense || found->dtype != wanted.dtype);
     if (!tensor_is_aligned(found) && tensor_clone(found, out) != POFAC_OK) return diag_out_of_memory(b->sink);
     const bool takes_dense = buffer->packing == PACKING_SPARSE_VALUES;
     return dense && !takes_dense ? take_non_zeros(b, pattern, wanted.dtype, out) : POFAC_OK;

@@ -24,7 +24,8 @@ typedef struct bound_weights {
 
 /* Packs on all threads of the pool, one weight after the other from the largest on, and releases each before the next is taken: so
  * the most memory at any time is that of the result, or of the largest weight twice. Floats of another width are converted; state declared with nnz(%p) elements may be given dense,
- * [N,K], of which the entries at the pattern's positions are taken. POFAC_ERR_INPUT: state of another shape or kind. *out is to be
+ * [N,K], of which the entries at the pattern's positions are taken. But what runs replace (plan_buffer.written) is bound where it lies, in
+ * memory that the source lets be written, and is POFAC_ERR_INPUT where it would have to be converted or copied. POFAC_ERR_INPUT: state of another shape or kind. *out is to be
  * freed, also after an error; `state` must outlive it. */
 POFAC_MUST_USE pofac_status bound_weights_make(const plan *p, const tensor_source *state, thread_pool *pool, const diag_sink *sink,
                                                bound_weights *out);

@@ -101,6 +101,7 @@ static pofac_status bind_state(interpreter *it, const ir_eval *e, const char *na
     ir_tensor wanted, found;
     TRY(shape_of(it, e, v, &wanted));
     TRY(it->state->get(it->state->user, name, it->sink, &found));
+    found.pattern = NULL; /* that of non-zeros, which the graph has as a value of its own */
     const ir_pattern *pattern = pattern_of_type(it, graph_type(it->graph, v));
     if (pattern && (found.rank != 2 || found.dims[0] != pattern->n_rows || found.dims[1] != pattern->n_columns)) pattern = NULL;
     bool floats = dtype_class(found.dtype) == DTYPE_FLOAT && dtype_class(wanted.dtype) == DTYPE_FLOAT;

@@ -7,10 +7,14 @@
 #include "ir/support/strmap.h"
 #include "ir/support/vector.h"
 
+/* Positions that were found among the elements of a matrix, or those that come with non-zeros. */
 typedef struct named_pattern {
     ir_pattern pattern;
-    int64_t *row_start;
+    bool has_positions;
+    int64_t *row_start; /* owned, as column; NULL: the source's */
     int32_t *column;
+    const tensor_source *held; /* whose view of `name` has the positions */
+    const char *name;          /* the index's */
 } named_pattern;
 
 struct pattern_state {
@@ -23,8 +27,11 @@ pattern_state *pattern_state_create(void) { return calloc(1, sizeof(pattern_stat
 static void free_positions(named_pattern *p) {
     free(p->row_start);
     free(p->column);
+    if (p->held) tensor_source_release(p->held, p->name);
     p->row_start = NULL;
     p->column = NULL;
+    p->held = NULL;
+    p->has_positions = false;
 }
 
 static void pattern_free(named_pattern *p) {
@@ -70,13 +77,21 @@ static bool find_positions(const ir_tensor *dense, named_pattern *p) {
     }
     p->row_start[rows] = at;
     p->pattern = (ir_pattern){.n_rows = rows, .n_columns = columns, .nnz = nnz, .row_start = p->row_start, .column = p->column};
+    p->has_positions = true;
     return true;
 }
 
-/* The pattern of state `name`, whose positions the cache lacks. */
-static pofac_status read_pattern(const char *name, const tensor_source *state, const diag_sink *sink, named_pattern *p) {
+/* The pattern of state p->name, whose positions the cache lacks. */
+static pofac_status read_pattern(const tensor_source *state, const diag_sink *sink, named_pattern *p) {
+    const char *name = p->name;
     ir_tensor dense, copy = {0};
     TRY(state->get(state->user, name, sink, &dense));
+    if (dense.pattern) {
+        p->pattern = *dense.pattern;
+        p->has_positions = true;
+        p->held = state;
+        return POFAC_OK;
+    }
     pofac_status status = POFAC_OK;
     if (dense.rank != 2 || dense.dims[1] > INT32_MAX)
         status =
@@ -91,21 +106,26 @@ static pofac_status read_pattern(const char *name, const tensor_source *state, c
     return status;
 }
 
+static pofac_status add_pattern(pattern_state *p, const char *name, size_t length, const diag_sink *sink, named_pattern **out) {
+    named_pattern *added = calloc(1, sizeof *added);
+    const bool has_room = added && VEC_RESERVE(&p->patterns, p->patterns.size + 1);
+    const strmap_entry *entry = has_room ? strmap_put(&p->index, name, length, p->patterns.size, NULL) : NULL;
+    if (!entry) {
+        free(added);
+        return diag_out_of_memory(sink);
+    }
+    added->name = entry->key;
+    p->patterns.data[p->patterns.size++] = *out = added;
+    return POFAC_OK;
+}
+
 pofac_status pattern_state_pattern(pattern_state *p, const char *name, const tensor_source *state, const diag_sink *sink,
                                    ir_tensor *out) {
-    size_t length = strlen(name);
+    const size_t length = strlen(name);
     const strmap_entry *known = strmap_get(&p->index, name, length);
-    named_pattern *found = known ? p->patterns.data[known->value] : calloc(1, sizeof *found);
-    if (known && !found->column) TRY(read_pattern(name, state, sink, found));
-    if (!known) {
-        pofac_status status = found ? read_pattern(name, state, sink, found) : diag_out_of_memory(sink);
-        if (status == POFAC_OK && !VEC_PUSH(&p->patterns, found)) status = diag_out_of_memory(sink);
-        if (status != POFAC_OK) {
-            pattern_free(found);
-            return status;
-        }
-        if (!strmap_put(&p->index, name, length, p->patterns.size - 1, NULL)) return diag_out_of_memory(sink);
-    }
+    named_pattern *found = known ? p->patterns.data[known->value] : NULL;
+    if (!known) TRY(add_pattern(p, name, length, sink, &found));
+    if (!found->has_positions) TRY(read_pattern(state, sink, found));
     *out = (ir_tensor){.rank = 2, .dims = {found->pattern.n_rows, found->pattern.n_columns}, .pattern = &found->pattern};
     return POFAC_OK;
 }

@@ -1,6 +1,7 @@
 /*
  * Sparse weights out of dense ones: the pattern of a named weight is the positions of its non-zeros. A checkpoint stores pruned
- * weights dense, with zeros; graphs with pattern leaves read them through this.
+ * weights dense, with zeros; graphs with pattern leaves read them through this. State that is held as non-zeros already
+ * (ir_tensor.pattern) brings its positions along: they are the source's, and held until they are released.
  */
 #ifndef POFAC_RUNTIME_PATTERN_STATE_H
 #define POFAC_RUNTIME_PATTERN_STATE_H
@@ -14,7 +15,8 @@ pattern_state *pattern_state_create(void); /* NULL when memory is short */
 void pattern_state_destroy(pattern_state *p);
 
 /* The pattern of state `name`, as a tensor with `pattern` set; a view that lives as long as `p`. POFAC_ERR_INPUT when the state is
- * not a matrix. */
+ * neither a matrix nor the
+ * non-zeros of one. `state` must outlive the cache. */
 POFAC_MUST_USE pofac_status pattern_state_pattern(pattern_state *p, const char *name, const tensor_source *state,
                                                   const diag_sink *sink, ir_tensor *out);
 

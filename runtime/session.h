@@ -10,7 +10,8 @@
 
 typedef struct session session;
 
-/* Takes views of the state from `state` (which must outlive the session) and packs what the plan wants packed. */
+/* Takes views of the state from `state` (which must outlive the session) and packs what the plan wants packed. State that the plan's
+ * graphs replace is written where it lies, by every run; several sessions may share it, and run one after the other. */
 POFAC_MUST_USE pofac_status session_create(const plan *p, const tensor_source *state, thread_pool *pool, const diag_sink *sink,
                                            session **out);
 void session_destroy(session *s);

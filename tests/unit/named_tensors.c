@@ -42,7 +42,7 @@ static pofac_status get(void *user, const char *name, const diag_sink *sink, ir_
     return POFAC_OK;
 }
 
-tensor_source named_tensors_source(named_tensors *t) { return (tensor_source){.get = get, .user = t}; }
+tensor_source named_tensors_source(named_tensors *t) { return (tensor_source){.get = get, .user = t, .writable = true}; }
 
 void named_tensors_free(named_tensors *t) {
     for (size_t i = 0; i < t->entries.size; i++) tensor_free(&t->entries.data[i].tensor);

@@ -16,6 +16,7 @@
 #include "passes/pass.h"
 #include "runtime/interpreter.h"
 #include "runtime/session.h"
+#include "runtime/state_store.h"
 #include "tests/unit/codegen/kernel_case.h"
 
 const char *kernel_case_isa(size_t i) {
@@ -159,6 +160,13 @@ static void check_threads(run *r, const plan *p, session *one, session *three) {
     }
 }
 
+/* Does a run write state? Then it is that of a store. */
+static bool replaces_state(const plan *p) {
+    bool any = false;
+    for (size_t i = 0; i < p->n_buffers; i++) any = any || p->buffers[i].written;
+    return any;
+}
+
 static void run_on(run *r, const char *isa, size_t n_sessions) {
     arena memory = ARENA_INIT;
     cg_options options = {.cache_dir = NULL};
@@ -166,15 +174,18 @@ static void run_on(run *r, const char *isa, size_t n_sessions) {
     want(r, cg_target_host(isa, &memory, &r->sink, &options.target), "target");
     want(r, cg_compile(prepare(r), "g", &options, &r->sink, &p), "compile");
     check_kernels(r, p);
-    guarded given, weights;
+    guarded given, weights[2]; /* each session may write its own */
     guard(r->test->inputs, &given);
-    guard(r->test->state, &weights);
-    tensor_source inputs = {.get = get_guarded, .user = &given}, state = {.get = get_guarded, .user = &weights};
+    tensor_source inputs = {.get = get_guarded, .user = &given}, state[2];
     thread_pool *pools[2] = {NULL, NULL};
     session *sessions[2] = {NULL, NULL};
+    state_store *stores[2] = {NULL, NULL};
     for (size_t i = 0; i < n_sessions; i++) {
+        guard(r->test->state, &weights[i]);
+        state[i] = (tensor_source){.get = get_guarded, .user = &weights[i], .writable = true};
+        if (replaces_state(p)) want(r, state_store_create(p->module, &state[i], &r->sink, &stores[i]), "state");
         want(r, thread_pool_create(i == 0 ? 1 : 3, &r->sink, &pools[i]), "threads");
-        want(r, session_create(p, &state, pools[i], &r->sink, &sessions[i]), "session");
+        want(r, session_create(p, stores[i] ? state_store_source(stores[i]) : &state[i], pools[i], &r->sink, &sessions[i]), "session");
         want(r, session_run(sessions[i], &inputs, &r->sink), "run");
         check_outputs(r, p, sessions[i], isa);
     }
@@ -182,11 +193,12 @@ static void run_on(run *r, const char *isa, size_t n_sessions) {
     for (size_t i = 0; i < n_sessions; i++) {
         session_destroy(sessions[i]);
         thread_pool_destroy(pools[i]);
+        state_store_destroy(stores[i]);
+        unguard(&weights[i]);
     }
     plan_destroy(p);
     arena_free(&memory);
     unguard(&given);
-    unguard(&weights);
 }
 
 int64_t kernel_case_run(const kernel_case *c) {

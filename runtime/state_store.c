@@ -1,0 +1,270 @@
+/*
+ * Leaves of graphs -> writable tensors by name; see state_store.h.
+ *
+ * Each tensor has memory of its own, in huge pages where it is large: updates and packing stream through all of it in every step, and
+ * it is made once for a whole run. Positions of patterns come from the dense weights, through the cache of runtime/pattern_state.h, so
+ * a weight, its moments and its sum of gradients point to one pattern.
+ */
+#include "runtime/state_store.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "ir/op.h"
+#include "ir/support/strmap.h"
+#include "ir/support/vector.h"
+#include "runtime/pattern_state.h"
+#include "runtime/weight_memory.h"
+
+#define HUGE_PAGE ((size_t)1 << 21)
+
+struct state_store {
+    strmap index; /* name -> place in entries; its keys are their names */
+    VEC(state_entry *) entries;
+    pattern_state *patterns;
+    tensor_source source;
+};
+
+typedef struct store_builder {
+    state_store *store;
+    const tensor_source *initial;
+    const diag_sink *sink;
+} store_builder;
+
+/* ---- names ---- */
+
+const char *state_parameter_of(const char *name, size_t *length) {
+    static const char *const endings[] = {".exp_avg", ".exp_avg_sq", ".momentum_buffer"}, begin[] = "gradient.";
+    *length = strlen(name);
+    if (strncmp(name, begin, sizeof begin - 1) == 0 && *length > sizeof begin - 1) {
+        *length -= sizeof begin - 1;
+        return name + sizeof begin - 1;
+    }
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        const size_t ending = strlen(endings[i]);
+        if (*length <= ending || strcmp(name + *length - ending, endings[i]) != 0) continue;
+        *length -= ending;
+        return name;
+    }
+    return NULL;
+}
+
+/* ---- memory ---- */
+
+static size_t room_of(const ir_tensor *t) {
+    const size_t bytes = tensor_bytes(t);
+    return bytes ? bytes : WEIGHT_MEMORY_ALIGNMENT;
+}
+
+/* Undefined content. */
+static pofac_status take_memory(const store_builder *b, ir_tensor *t) {
+    const size_t room = room_of(t);
+    t->data = weight_memory_take(room);
+    if (!t->data) return diag_out_of_memory(b->sink);
+    const uintptr_t first = ((uintptr_t)t->data + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE, end = (uintptr_t)t->data + room;
+    if (first + HUGE_PAGE <= end)
+        (void)madvise((void *)first, (end - first) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* else small ones do */
+    return POFAC_OK;
+}
+
+/* ---- shapes ---- */
+
+static void print_shape(const ir_tensor *t, strbuf *out) {
+    strbuf_printf(out, "%s[", dtype_name(t->dtype));
+    for (uint32_t i = 0; i < t->rank; i++) strbuf_printf(out, i ? ",%lld" : "%lld", (long long)t->dims[i]);
+    strbuf_putc(out, ']');
+}
+
+/* "state w is f32[2,3], wanted f32[3,2]" */
+static pofac_status unfit(const store_builder *b, const char *name, const ir_tensor *found, const ir_tensor *wanted) {
+    strbuf text = STRBUF_INIT;
+    strbuf_printf(&text, "state %s is ", name);
+    print_shape(found, &text);
+    strbuf_puts(&text, ", wanted ");
+    print_shape(wanted, &text);
+    pofac_status status = diag_error(b->sink, POFAC_ERR_INPUT, NULL, "%s", strbuf_str(&text));
+    strbuf_free(&text);
+    return status;
+}
+
+static bool same_shape(const ir_tensor *a, const ir_tensor *b) {
+    return a->rank == b->rank && (a->rank == 0 || memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) == 0);
+}
+
+static pofac_status check_bytes(const store_builder *b, const char *name, const ir_tensor *t) {
+    int64_t bits = dtype_bits(t->dtype); /* as tensor_bytes counts */
+    for (uint32_t i = 0; i < t->rank; i++)
+        if (__builtin_mul_overflow(bits, t->dims[i], &bits))
+            return diag_error(b->sink, POFAC_ERR_INPUT, NULL, "state %s: its bytes cannot be counted in 63 bits", name);
+    return POFAC_OK;
+}
+
+/* The tensor of a leaf, with its pattern but without memory. */
+static pofac_status shape_of(const store_builder *b, const ir_graph *g, const ir_node *leaf, ir_tensor *out) {
+    const ir_type *type = graph_type(g, leaf->first_result);
+    const ir_context *c = g->module->context;
+    const char *name = node_string(leaf, "name");
+    const ir_symbol symbol = type->rank == 1 ? type->dims[0].symbol[0] : 0;
+    const ir_node *maker = symbol && symbol_kind(c, symbol) == SYMBOL_NNZ ? graph_node_of(g, symbol_value(c, symbol)) : NULL;
+    *out = (ir_tensor){.dtype = type->dtype, .rank = type->rank};
+    if (maker && maker->op == OP_pattern && dim_equal(type->dims[0], dim_symbol(symbol))) {
+        ir_tensor pattern;
+        TRY(pattern_state_pattern(b->store->patterns, node_string(maker, "name"), b->initial, b->sink, &pattern));
+        out->pattern = pattern.pattern;
+        out->dims[0] = pattern.pattern->nnz;
+        return check_bytes(b, name, out);
+    }
+    for (uint32_t i = 0; i < type->rank; i++)
+        if (!dim_is_const(type->dims[i], &out->dims[i]))
+            return diag_error(b->sink, POFAC_ERR_INPUT, NULL,
+                              "state %s: dimension %u is no number and counts no pattern's non-zeros, wanted one of these", name,
+                              i);
+    return check_bytes(b, name, out);
+}
+
+/* ---- contents ---- */
+
+static void copy_elements(const ir_tensor *from, ir_tensor *to) {
+    enum { RUN = 1024 };
+    double run[RUN];
+    const int64_t n = tensor_elements(to);
+    if (from->dtype == to->dtype) {
+        if (n > 0) memcpy(to->data, from->data, tensor_bytes(to));
+        return;
+    }
+    for (int64_t i = 0; i < n; i += RUN) {
+        const int64_t count = n - i < RUN ? n - i : RUN;
+        tensor_get_run(from, i, count, run);
+        tensor_set_run(to, i, count, run);
+    }
+}
+
+/* `to` has memory. */
+static pofac_status copy_initial(const store_builder *b, const char *name, const ir_tensor *found, ir_tensor *to) {
+    const ir_pattern *p = to->pattern;
+    const bool floats = dtype_class(found->dtype) == DTYPE_FLOAT && dtype_class(to->dtype) == DTYPE_FLOAT;
+    const bool dense = p && found->rank == 2 && found->dims[0] == p->n_rows && found->dims[1] == p->n_columns;
+    if ((found->dtype != to->dtype && !floats) || (!dense && !same_shape(found, to))) return unfit(b, name, found, to);
+    ir_tensor copy = {0};
+    if (!tensor_is_aligned(found) && tensor_clone(found, &copy) != POFAC_OK) return diag_out_of_memory(b->sink);
+    const ir_tensor *from = copy.data ? &copy : found;
+    if (dense) pattern_take(p, from, to);
+    else copy_elements(from, to);
+    tensor_free(&copy);
+    return POFAC_OK;
+}
+
+static pofac_status fill(const store_builder *b, const char *name, ir_tensor *to) {
+    ir_tensor found;
+    size_t length;
+    if (state_parameter_of(name, &length)) {
+        memset(to->data, 0, tensor_bytes(to));
+        return POFAC_OK;
+    }
+    TRY(b->initial->get(b->initial->user, name, b->sink, &found));
+    const pofac_status status = copy_initial(b, name, &found, to);
+    tensor_source_release(b->initial, name);
+    return status;
+}
+
+/* ---- entries ---- */
+
+static void free_entry(state_entry *e) {
+    if (e->tensor.data) weight_memory_give(e->tensor.data, room_of(&e->tensor));
+    free(e);
+}
+
+static pofac_status add_entry(const store_builder *b, const char *name, const ir_tensor *shape) {
+    state_store *s = b->store;
+    state_entry *e = calloc(1, sizeof *e);
+    const bool has_room = e && VEC_RESERVE(&s->entries, s->entries.size + 1);
+    const strmap_entry *entry = has_room ? strmap_put(&s->index, name, strlen(name), s->entries.size, NULL) : NULL;
+    if (!entry) {
+        free(e);
+        return diag_out_of_memory(b->sink);
+    }
+    s->entries.data[s->entries.size++] = e;
+    e->name = entry->key;
+    e->tensor = *shape;
+    TRY(take_memory(b, &e->tensor));
+    return fill(b, e->name, &e->tensor);
+}
+
+static pofac_status add_leaf(const store_builder *b, const ir_graph *g, const ir_node *leaf) {
+    const char *name = node_string(leaf, "name");
+    ir_tensor shape;
+    TRY(shape_of(b, g, leaf, &shape));
+    const state_entry *known = state_store_find(b->store, name);
+    if (!known) return add_entry(b, name, &shape);
+    if (known->tensor.dtype == shape.dtype && known->tensor.pattern == shape.pattern && same_shape(&known->tensor, &shape))
+        return POFAC_OK;
+    return unfit(b, name, &known->tensor, &shape);
+}
+
+static pofac_status add_leaves(const store_builder *b, const ir_module *m) {
+    for (size_t i = 0; i < m->graphs.size; i++)
+        for (size_t k = 0; k < m->graphs.data[i]->nodes.size; k++)
+            if (m->graphs.data[i]->nodes.data[k].op == OP_state)
+                TRY(add_leaf(b, m->graphs.data[i], &m->graphs.data[i]->nodes.data[k]));
+    return POFAC_OK;
+}
+
+static pofac_status get_entry(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
+    const state_entry *e = state_store_find(user, name);
+    if (!e) return diag_error(sink, POFAC_ERR_INPUT, NULL, "there is no state \"%s\" in the training run", name);
+    *out = e->tensor;
+    return POFAC_OK;
+}
+
+pofac_status state_store_create(const ir_module *m, const tensor_source *initial, const diag_sink *sink, state_store **out) {
+    *out = NULL;
+    state_store *s = calloc(1, sizeof *s);
+    if (!s) return diag_out_of_memory(sink);
+    s->index = (strmap)STRMAP_INIT;
+    s->source = (tensor_source){.get = get_entry, .user = s, .writable = true};
+    s->patterns = pattern_state_create();
+    const store_builder b = {s, initial, sink};
+    const pofac_status status = s->patterns ? add_leaves(&b, m) : diag_out_of_memory(sink);
+    if (status == POFAC_OK) *out = s;
+    else state_store_destroy(s);
+    return status;
+}
+
+void state_store_destroy(state_store *s) {
+    if (!s) return;
+    for (size_t i = 0; i < s->entries.size; i++) free_entry(s->entries.data[i]);
+    VEC_FREE(&s->entries);
+    strmap_free(&s->index);
+    pattern_state_destroy(s->patterns);
+    free(s);
+}
+
+const tensor_source *state_store_source(state_store *s) { return &s->source; }
+
+size_t state_store_size(const state_store *s) { return s->entries.size; }
+
+state_entry *state_store_at(state_store *s, size_t i) { return s->entries.data[i]; }
+
+state_entry *state_store_find(state_store *s, const char *name) {
+    const strmap_entry *e = strmap_get(&s->index, name, strlen(name));
+    return e ? s->entries.data[e->value] : NULL;
+}
+
+int64_t state_store_bytes(const state_store *s) {
+    int64_t bytes = 0;
+    for (size_t i = 0; i < s->entries.size; i++) bytes += (int64_t)tensor_bytes(&s->entries.data[i]->tensor);
+    return bytes;
+}
+
+/* A pattern counts with the first entry that points to it. */
+int64_t state_store_pattern_bytes(const state_store *s) {
+    int64_t bytes = 0;
+    for (size_t i = 0; i < s->entries.size; i++) {
+        const ir_pattern *p = s->entries.data[i]->tensor.pattern;
+        bool is_first = p != NULL;
+        for (size_t k = 0; k < i && is_first; k++) is_first = s->entries.data[k]->tensor.pattern != p;
+        if (is_first) bytes += (p->n_rows + 1) * (int64_t)sizeof *p->row_start + p->nnz * (int64_t)sizeof *p->column;
+    }
+    return bytes;
+}
