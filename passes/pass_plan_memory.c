@@ -2,18 +2,22 @@
  * Memory plan: gives every value that a kernel writes a slot; values whose lives do not overlap share one. All slots together are
  * the session's arena.
  *
- * Sizes are symbolic, so the plan is made once, at the symbols' upper bounds, and holds for every batch: a slot is as large as its
- * largest value under the binding of a run. Liveness is counted in steps: a group is one step, at the place of its last node. A
+ * Sizes are symbolic, so the plan is made once and holds for every batch: a slot is as large as its largest value under the binding of
+ * a run. Sizes are compared for batches of a usual size: dimensions with symbols count as their upper bounds, but at most as the option
+ * `rows`. Liveness is counted in steps: a group is one step, at the place of its last node. A
  * value lives from its step to the last step that reads it; outputs live to the end. A step's results are placed before its inputs
  * are released, since kernels do not write where they read. A reshape in rows is the same memory as its input: both get one slot.
- * Values that nobody reads, that stay inside a group, or that are leaves have none (-1). Slots are chosen by best fit: the smallest
- * free one that is large enough, else the largest free one, which grows. Values in tiles share slots with values of their own type
- * alone, so that a row of both lies at the same place: then steps can run block of rows by block of rows (plan_step.series).
+ * Values that nobody reads, that stay inside a group, or that are leaves have none (-1). Slots are given by falling size (greedy by
+ * size: Pisarchyk and Lee 2020): a value takes the smallest slot whose values all live at other times, of equal ones the one that was
+ * read last, and a new one where there is none. So what is small and lives long, as a gradient does, stands where nothing large
+ * needs to. Values in tiles share slots with values of their own type alone, so that a row of both lies at the same place: then steps can
+ * run block of rows by block of rows (plan_step.series); but those so far apart that no series has both may share.
  *
  * What cannot be run without a copy is an error: a value that is read before its group has run, and state that is overwritten too
  * early. An output named like a state leaf is written into the leaf's own memory, so it has no slot, it is the leaf itself or a computed
  * value of no other state, and nothing reads the leaf after the step that computes it.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "ir/op.h"
@@ -27,17 +31,27 @@ typedef struct life {
     bool placed;         /* needs a slot */
     bool is_state;       /* the next content of a state, whose memory it has */
     int64_t slot, bytes; /* of roots that are placed */
+    ir_value before;     /* in the slot, in the order of placing */
 } life;
+
+/* Further apart than the steps of a series (MAX_SERIES in codegen/step_series.c). */
+#define FAR_APART 33
+
+typedef struct memory_slot {
+    int64_t bytes;
+    ir_value last; /* that was placed in it; the others follow by life.before */
+    uint32_t born; /* step of its first value */
+} memory_slot;
 
 typedef struct memory_plan {
     const ir_graph *g;
     const diag_sink *sink;
     arena memory;
-    uint32_t *step; /* of each node: the index of its group's last node */
-    life *lives;    /* of each value */
-    int64_t *slot_bytes;
-    const ir_type **slot_type; /* of the values that share it, where they are in tiles; else NULL */
-    bool *slot_used;
+    uint32_t *step;    /* of each node: the index of its group's last node */
+    life *lives;       /* of each value */
+    uint32_t *ordinal; /* of each step, and of the end: how many steps are before it */
+    int64_t rows;      /* the option */
+    memory_slot *slots;
     int64_t n_slots;
 } memory_plan;
 
@@ -193,7 +207,7 @@ static pofac_status check_state(memory_plan *p) {
 
 /* ---- slots ---- */
 
-/* The numbers at which sizes are compared: the symbols' bounds; of nnz(%v), that no entry of the pattern is zero. */
+/* The symbols' bounds; of nnz(%v), that no entry of the pattern is zero. */
 static int64_t *symbol_bounds(memory_plan *p) {
     const ir_graph *g = p->g;
     const ir_context *c = g->module->context;
@@ -215,66 +229,117 @@ static int64_t *symbol_bounds(memory_plan *p) {
     return bounds;
 }
 
-/* Is free slot a better for so many bytes than free slot b? */
-static bool is_better(const memory_plan *p, int64_t a, int64_t b, int64_t bytes) {
-    int64_t a_bytes = p->slot_bytes[a], b_bytes = p->slot_bytes[b];
-    if ((a_bytes >= bytes) != (b_bytes >= bytes)) return a_bytes >= bytes;
-    return a_bytes >= bytes ? a_bytes < b_bytes : a_bytes > b_bytes;
+/* The size that is compared. */
+static int64_t usual_bytes(const memory_plan *p, const ir_type *type, ir_binding bounds) {
+    ir_type usual = *type;
+    for (uint32_t d = 0; d < type->rank; d++) {
+        const int64_t most = dim_eval(type->dims[d], bounds);
+        const ir_symbol symbol = type->dims[d].symbol[0];
+        if (symbol == 0 || symbol_kind(p->g->module->context, symbol) == SYMBOL_NNZ) continue;
+        usual.dims[d] = dim_const(most < 0 || most > p->rows ? p->rows : most);
+    }
+    const int64_t bytes = type_bytes(&usual, bounds);
+    return bytes < 0 ? INT64_MAX : bytes; /* too large to count */
 }
 
-static int64_t choose_slot(memory_plan *p, const ir_type *type, int64_t bytes) {
-    const ir_type *tiled = type->layout == LAYOUT_TILES ? type : NULL;
+/* A value and what it is placed by. */
+typedef struct placed_value {
+    ir_value value;
+    uint32_t born;
+    int64_t bytes;
+} placed_value;
+
+static int compare_placed(const void *left, const void *right) {
+    const placed_value *a = left, *b = right;
+    if (a->bytes != b->bytes) return a->bytes > b->bytes ? -1 : 1;
+    if (a->born != b->born) return a->born < b->born ? -1 : 1;
+    return a->value < b->value ? -1 : 1;
+}
+
+static const ir_type *tiled_type(const memory_plan *p, ir_value v) {
+    const ir_type *t = graph_type(p->g, v);
+    return t->layout == LAYOUT_TILES ? t : NULL;
+}
+
+/* Steps from the end of one life to the beginning of the other; 0: they overlap. A step's results and inputs do. */
+static uint32_t distance(const memory_plan *p, const life *a, const life *b) {
+    if (a->dies < b->born) return p->ordinal[b->born] - p->ordinal[a->dies];
+    if (b->dies < a->born) return p->ordinal[a->born] - p->ordinal[b->dies];
+    return 0;
+}
+
+/* Steps to the nearest value of the slot; 0: the slot cannot be had. */
+static uint32_t distance_in_slot(const memory_plan *p, const memory_slot *slot, ir_value v) {
+    uint32_t least = UINT32_MAX;
+    for (ir_value other = slot->last; other; other = p->lives[other].before) {
+        const uint32_t apart = distance(p, &p->lives[other], &p->lives[v]);
+        if (apart == 0 || (apart < FAR_APART && tiled_type(p, other) != tiled_type(p, v))) return 0;
+        if (apart < least) least = apart;
+    }
+    return least;
+}
+
+static void place_value(memory_plan *p, ir_value v) {
+    life *l = &p->lives[v];
     int64_t best = -1;
+    uint32_t best_distance = 0;
+    for (int64_t s = p->n_slots; s-- > 0;) { /* the smallest first */
+        if (best >= 0 && p->slots[s].bytes > p->slots[best].bytes) break;
+        const uint32_t apart = distance_in_slot(p, &p->slots[s], v);
+        if (apart == 0 || (best >= 0 && apart > best_distance)) continue;
+        best = s;
+        best_distance = apart;
+    }
+    if (best < 0) {
+        best = p->n_slots++;
+        p->slots[best] = (memory_slot){.bytes = l->bytes, .born = l->born};
+    }
+    memory_slot *slot = &p->slots[best];
+    if (slot->born > l->born) slot->born = l->born;
+    l->slot = best;
+    l->before = slot->last;
+    slot->last = v;
+}
+
+/* Slots are numbered in the order of their first values. */
+static pofac_status number_slots(memory_plan *p) {
+    placed_value *slots = ARENA_ARRAY(&p->memory, placed_value, (size_t)p->n_slots + 1);
+    if (!slots) return diag_out_of_memory(p->sink);
+    for (int64_t s = 0; s < p->n_slots; s++) slots[s] = (placed_value){(ir_value)s, p->slots[s].born, 0};
+    if (p->n_slots > 0) qsort(slots, (size_t)p->n_slots, sizeof *slots, compare_placed);
     for (int64_t s = 0; s < p->n_slots; s++)
-        if (!p->slot_used[s] && p->slot_type[s] == tiled && (best < 0 || is_better(p, s, best, bytes))) best = s;
-    if (best < 0) best = p->n_slots++;
-    p->slot_type[best] = tiled;
-    if (p->slot_bytes[best] < bytes) p->slot_bytes[best] = bytes;
-    p->slot_used[best] = true;
-    return best;
+        for (ir_value v = p->slots[slots[s].value].last; v; v = p->lives[v].before) p->lives[v].slot = s;
+    return POFAC_OK;
 }
 
-/* Values by the step in which something happens to them: lists threaded through an array indexed by value. */
-typedef struct step_lists {
-    ir_value *first; /* of each step */
-    ir_value *next;  /* of each value */
-} step_lists;
-
-static bool make_lists(memory_plan *p, step_lists *l) {
-    l->first = ARENA_ARRAY(&p->memory, ir_value, p->g->nodes.size + 1);
-    l->next = ARENA_ARRAY(&p->memory, ir_value, p->g->values.size);
-    return l->first && l->next;
-}
-
-static void push_value(step_lists *l, uint32_t step, ir_value v) {
-    l->next[v] = l->first[step];
-    l->first[step] = v;
+/* How many steps are before each; leaves are none, and a reshape may be none. */
+static bool count_steps(memory_plan *p) {
+    const size_t n = p->g->nodes.size;
+    p->ordinal = ARENA_ARRAY(&p->memory, uint32_t, n + 2);
+    for (size_t i = 0; p->ordinal && i < n; i++) {
+        const ir_op op = p->g->nodes.data[i].op;
+        p->ordinal[i + 1] = p->ordinal[i] + (p->step[i] == i && op != OP_reshape && !op_has(op, TRAIT_LEAF));
+    }
+    return p->ordinal != NULL;
 }
 
 static pofac_status place_values(memory_plan *p) {
-    size_t n_values = p->g->values.size, n_steps = p->g->nodes.size + 1;
-    step_lists births, deaths;
+    const size_t n_values = p->g->values.size;
     const int64_t *bounds = symbol_bounds(p);
-    ir_binding at_bounds = {bounds, context_n_symbols(p->g->module->context) + 1};
-    p->slot_bytes = ARENA_ARRAY(&p->memory, int64_t, n_values);
-    p->slot_type = ARENA_ARRAY(&p->memory, const ir_type *, n_values);
-    p->slot_used = ARENA_ARRAY(&p->memory, bool, n_values);
-    if (!bounds || !p->slot_bytes || !p->slot_type || !p->slot_used || !make_lists(p, &births) || !make_lists(p, &deaths))
-        return diag_out_of_memory(p->sink);
-    for (ir_value v = (ir_value)n_values; v-- > 1;) { /* pushed backwards, read forwards */
+    const ir_binding at_bounds = {bounds, context_n_symbols(p->g->module->context) + 1};
+    placed_value *placed = ARENA_ARRAY(&p->memory, placed_value, n_values);
+    size_t n = 0;
+    p->slots = ARENA_ARRAY(&p->memory, memory_slot, n_values);
+    if (!bounds || !placed || !p->slots || !count_steps(p)) return diag_out_of_memory(p->sink);
+    for (ir_value v = 1; v < n_values; v++) {
         life *l = &p->lives[v];
         if (!l->placed || l->root != v) continue;
-        l->bytes = type_bytes(graph_type(p->g, v), at_bounds);
-        if (l->bytes < 0) l->bytes = INT64_MAX; /* too large to count */
-        push_value(&births, l->born, v);
-        push_value(&deaths, l->dies, v);
+        l->bytes = usual_bytes(p, graph_type(p->g, v), at_bounds);
+        placed[n++] = (placed_value){v, l->born, l->bytes};
     }
-    for (size_t step = 0; step < n_steps; step++) {
-        for (ir_value v = births.first[step]; v; v = births.next[v])
-            p->lives[v].slot = choose_slot(p, graph_type(p->g, v), p->lives[v].bytes);
-        for (ir_value v = deaths.first[step]; v; v = deaths.next[v]) p->slot_used[p->lives[v].slot] = false;
-    }
-    return POFAC_OK;
+    if (n > 0) qsort(placed, n, sizeof *placed, compare_placed);
+    for (size_t i = 0; i < n; i++) place_value(p, placed[i].value);
+    return number_slots(p);
 }
 
 /* ---- the pass ---- */
@@ -305,7 +370,8 @@ static pofac_status plan_memory_graph(void *user, const ir_graph *from, ir_modul
     const pass_input *in = user;
     memory_plan p = {.g = from, .sink = in->sink};
     rewriter rw;
-    pofac_status status = make_plan(&p);
+    pofac_status status = pass_int_option(in, "rows", &p.rows);
+    if (status == POFAC_OK) status = make_plan(&p);
     if (status == POFAC_OK) status = rewrite_begin(&rw, from, to);
     if (status == POFAC_OK) {
         for (size_t i = 0; i < from->nodes.size; i++) copy_with_slots(&p, &rw, &from->nodes.data[i]);

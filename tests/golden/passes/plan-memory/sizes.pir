@@ -1,5 +1,6 @@
-; %12 takes the largest free slot, which grows from 1024 to 4096 bytes. Then 256, 64 and 4096 bytes are free, and %13 (192), %14 (1280)
-; and %15 (64) take the smallest that is large enough. Sizes are those at the bounds; of non-zeros, all entries.
+; By falling size: %11, %12 and %14 have 4096 bytes, %8 1024, %9 256, %13 192, %10 and %15 64. %14 follows %11 in its slot, which was
+; read later than the other one that is free; %8 lives while %11 is made, so it takes that of %12. Sizes are those at the bounds; of
+; non-zeros, all entries.
 graph @sizes (N <= 16, T <= 64) {
   %1 = input {name = "x"} : f32[T,4]
   %2 = state {name = "weight"} : f32[16,4]
