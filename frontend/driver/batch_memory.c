@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int64_t number_of(batch_shape shape, const char *symbol) {
+int64_t batch_symbol(batch_shape shape, const char *symbol) {
+    if (!symbol) return -1;
     if (strcmp(symbol, "B") == 0) return shape.sequences;
     if (strcmp(symbol, "S") == 0) return shape.length;
     if (strcmp(symbol, "T") == 0) return shape.tokens;
@@ -18,10 +19,7 @@ pofac_status batch_memory_need(const runnable *r, batch_shape shape, const diag_
     int64_t *values = malloc(n * sizeof *values);
     if (!values) return diag_out_of_memory(sink);
     values[0] = -1;
-    for (size_t i = 1; i < n; i++) {
-        const char *name = symbol_name(c, (ir_symbol)i);
-        values[i] = name ? number_of(shape, name) : -1;
-    }
+    for (size_t i = 1; i < n; i++) values[i] = batch_symbol(shape, symbol_name(c, (ir_symbol)i));
     pofac_status status = session_memory_at(r->session, (ir_binding){values, n}, sink, out);
     free(values);
     return status;

@@ -11,6 +11,9 @@ typedef struct batch_shape {
     int64_t predictions;       /* M; 0 where the graph has no such input */
 } batch_shape;
 
+/* The number of a symbol of the frontend's graphs, by its name; -1 of others and of NULL. */
+int64_t batch_symbol(batch_shape shape, const char *symbol);
+
 /* What a run of that shape needs. POFAC_ERR_INPUT when it cannot be counted in 63 bits. */
 POFAC_MUST_USE pofac_status batch_memory_need(const runnable *r, batch_shape shape, const diag_sink *sink, session_memory *out);
 
