@@ -3,10 +3,10 @@
  * the session's arena.
  *
  * Sizes are symbolic, so the plan is made once and holds for every batch: a slot is as large as its largest value under the binding of
- * a run. Sizes are compared for batches of a usual size: dimensions with symbols count as their upper bounds, but at most as the option
- * `rows`. Liveness is counted in steps: a group is one step, at the place of its last node. A
- * value lives from its step to the last step that reads it; outputs live to the end. A step's results are placed before its inputs
- * are released, since kernels do not write where they read. A reshape in rows is the same memory as its input: both get one slot.
+ * a run. Sizes are compared for a usual batch, in which the largest dimension that has symbols is the option `rows`, and not its bound.
+ * Liveness is counted in steps: a group is one step, at the place of its last node. A value lives from its step to the last step that
+ * reads it; outputs live to the end. A step's results are placed before its inputs are released, since kernels do not write where they
+ * read. A reshape in rows is the same memory as its input: both get one slot.
  * Values that nobody reads, that stay inside a group, or that are leaves have none (-1). Slots are given by falling size (greedy by
  * size: Pisarchyk and Lee 2020): a value takes the smallest slot whose values all live at other times, of equal ones the one that was
  * read last, and a new one where there is none. So what is small and lives long, as a gradient does, stands where nothing large
@@ -51,6 +51,7 @@ typedef struct memory_plan {
     life *lives;       /* of each value */
     uint32_t *ordinal; /* of each step, and of the end: how many steps are before it */
     int64_t rows;      /* the option */
+    int64_t most_rows; /* the largest bound of a dimension that batches give */
     memory_slot *slots;
     int64_t n_slots;
 } memory_plan;
@@ -229,17 +230,39 @@ static int64_t *symbol_bounds(memory_plan *p) {
     return bounds;
 }
 
+static int log2_of(int64_t n) { return n > 0 ? 63 - __builtin_clzll((unsigned long long)n) : 0; }
+
+/* Dimension d at the bounds, where a batch gives it; 0: it is a number, or that of non-zeros. -1: it cannot be counted. */
+static int64_t bound_of(const memory_plan *p, const ir_type *t, uint32_t d, ir_binding bounds) {
+    const ir_symbol symbol = t->dims[d].symbol[0];
+    if (symbol == 0 || symbol_kind(p->g->module->context, symbol) == SYMBOL_NNZ) return 0;
+    return dim_eval(t->dims[d], bounds);
+}
+
+/* What a usual batch has where `bound` is possible: powers of two such that the largest bound becomes `rows`, sequences and their length
+ * in proportion of the exponents. */
+static int64_t usual_rows(const memory_plan *p, int64_t bound) {
+    if (p->most_rows <= p->rows || bound < 0) return bound < 0 ? p->rows : bound;
+    return INT64_C(1) << log2_of(bound) * log2_of(p->rows) / log2_of(p->most_rows);
+}
+
 /* The size that is compared. */
 static int64_t usual_bytes(const memory_plan *p, const ir_type *type, ir_binding bounds) {
     ir_type usual = *type;
     for (uint32_t d = 0; d < type->rank; d++) {
-        const int64_t most = dim_eval(type->dims[d], bounds);
-        const ir_symbol symbol = type->dims[d].symbol[0];
-        if (symbol == 0 || symbol_kind(p->g->module->context, symbol) == SYMBOL_NNZ) continue;
-        usual.dims[d] = dim_const(most < 0 || most > p->rows ? p->rows : most);
+        const int64_t bound = bound_of(p, type, d, bounds);
+        if (bound != 0) usual.dims[d] = dim_const(usual_rows(p, bound));
     }
     const int64_t bytes = type_bytes(&usual, bounds);
     return bytes < 0 ? INT64_MAX : bytes; /* too large to count */
+}
+
+static void find_most_rows(memory_plan *p, ir_binding bounds) {
+    for (ir_value v = 1; v < p->g->values.size; v++)
+        for (uint32_t d = 0; d < graph_type(p->g, v)->rank; d++) {
+            const int64_t bound = bound_of(p, graph_type(p->g, v), d, bounds);
+            if (bound > p->most_rows) p->most_rows = bound;
+        }
 }
 
 /* A value and what it is placed by. */
@@ -331,6 +354,7 @@ static pofac_status place_values(memory_plan *p) {
     size_t n = 0;
     p->slots = ARENA_ARRAY(&p->memory, memory_slot, n_values);
     if (!bounds || !placed || !p->slots || !count_steps(p)) return diag_out_of_memory(p->sink);
+    find_most_rows(p, at_bounds);
     for (ir_value v = 1; v < n_values; v++) {
         life *l = &p->lives[v];
         if (!l->placed || l->root != v) continue;

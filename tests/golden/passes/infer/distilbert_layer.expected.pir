@@ -60,14 +60,14 @@ graph @infer (B <= 65536, S <= 32) {
   %45 = state {name = "qa_outputs.bias"}                                 : f32[2]
   %46 = linear %43, %44, %45 {slot = [10]}                               : f32[B*S,2] tiles<32>
   %47 = relayout %46 {slot = [0]}                                        : f32[B*S,2]
-  %48 = slice %47 {begin = 0, end = 1, slot = [1]}                       : f32[B*S,1]
-  %49 = reshape %48 {slot = [1]}                                         : f32[B,S]
+  %48 = slice %47 {begin = 0, end = 1, slot = [3]}                       : f32[B*S,1]
+  %49 = reshape %48 {slot = [3]}                                         : f32[B,S]
   scope "loss"
   %50 = input {name = "start_positions"}                                 : i64[B]
-  %51 = cross_entropy %49, %50 {labels = "clamp", slot = [2]}            : f32[]
+  %51 = cross_entropy %49, %50 {labels = "clamp", slot = [1]}            : f32[]
   scope "qa_outputs"
-  %52 = slice %47 {begin = 1, end = 2, slot = [3]}                       : f32[B*S,1]
-  %53 = reshape %52 {slot = [3]}                                         : f32[B,S]
+  %52 = slice %47 {begin = 1, end = 2, slot = [2]}                       : f32[B*S,1]
+  %53 = reshape %52 {slot = [2]}                                         : f32[B,S]
   scope "loss"
   %54 = input {name = "end_positions"}                                   : i64[B]
   %55 = cross_entropy %53, %54 {labels = "clamp", slot = [0]}            : f32[]
