@@ -23,8 +23,11 @@ typedef struct training_options {
     bool lock;                                                           /* zeros of weights stay zeros (pass lock) */
     const char *recompute;                                               /* "none", "cheap", "partial" or "full"; NULL: "none" */
     bool bf16;            /* activations that wait for the backward pass are stored in bf16 */
-    const char *pipeline; /* of passes, as text; NULL: the named one that fits lock, and the options above */
+    const char *pipeline; /* of passes, as text; NULL: what the options above say, from the rows train-step and train-kernels */
 } training_options;
+
+/* The module that training_create compiles, which the caller destroys: the graph "step" and, with accumulate, "step_apply". */
+POFAC_MUST_USE pofac_status training_build(loaded_model *model, const training_options *o, const diag_sink *sink, ir_module **out);
 
 /* The model must outlive it; its weights are copied into the store. Patterns of weights are those of the checkpoint's zeros. */
 POFAC_MUST_USE pofac_status training_create(loaded_model *model, const training_options *o, const diag_sink *sink, training **out);

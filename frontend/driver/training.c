@@ -1,0 +1,258 @@
+/*
+ * Model -> a training step that runs; see training.h.
+ *
+ * The module has the graph "step" and, with accumulate, "step_apply". Each is compiled from a module of its own (a plan owns one), into
+ * sessions on one pool of threads that bind the same store. The interpreter runs the same graphs as autodiff and optimizer left them,
+ * and puts the next contents into the store when a run is over.
+ */
+#include "frontend/driver/training.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/interpreter.h"
+
+#define STEP_GRAPH "step"
+#define APPLY_GRAPH STEP_GRAPH "_apply"
+
+struct training {
+    executor_kind kind;
+    bool accumulate, ran, applied;
+    state_store *store;
+    runnable run, apply;            /* compiled; the pool is run's */
+    ir_module *module;              /* of the interpreter */
+    interp_results results, update; /* of its last run, of its last update */
+};
+
+/* ---- the graphs ---- */
+
+static pofac_status build_graph(loaded_model *model, const training_options *o, const diag_sink *sink, ir_module **out) {
+    ir_module *m = module_create(loaded_model_context(model), sink);
+    if (!m) return diag_out_of_memory(sink);
+    model_graph_options graph = o->road.graph;
+    graph.with_loss = graph.training = true;
+    if (!loaded_model_has_embeddings(model)) graph.from_embedding_output = true;
+    if (!loaded_model_has_pooler(model)) graph.without_pooler = true;
+    pofac_status status = model_graph_build(m, STEP_GRAPH, loaded_model_spec(model), &graph);
+    if (status == POFAC_OK) status = loaded_model_bind(model, module_find_graph(m, STEP_GRAPH), sink);
+    if (status == POFAC_OK) *out = m;
+    else module_destroy(m);
+    return status;
+}
+
+static void put_optimizer(const training_options *o, strbuf *out) {
+    strbuf_printf(out, "optimizer{optim=%s,beta1=%.17g,beta2=%.17g,epsilon=%.17g", o->optim ? o->optim : "adamw_torch", o->beta1,
+                  o->beta2, o->epsilon);
+    strbuf_printf(out, ",momentum=%.17g,weight_decay=%.17g,max_grad_norm=%.17g,accumulate=%d}", o->momentum, o->weight_decay,
+                  o->max_grad_norm, o->accumulate ? 1 : 0);
+}
+
+/* The pipeline as text: the rows train-step and train-kernels with what the options ask for between them. */
+static void put_pipeline(const training_options *o, strbuf *out) {
+    if (o->lock) strbuf_puts(out, "lock{min_sparsity=0},"); /* train-products chooses */
+    strbuf_puts(out, o->kind == EXECUTOR_COMPILED ? "train-step," : "simplify,autodiff,");
+    put_optimizer(o, out);
+    if (o->kind != EXECUTOR_COMPILED) {
+        strbuf_puts(out, ",canonicalize,cse,dce");
+        return;
+    }
+    strbuf_puts(out, ",train-kernels");
+    if (o->bf16) strbuf_puts(out, ",bf16");
+    if (o->recompute && strcmp(o->recompute, "none") != 0) strbuf_printf(out, ",recompute{mode=%s}", o->recompute);
+    strbuf_puts(out, ",fuse,plan-memory");
+}
+
+pofac_status training_build(loaded_model *model, const training_options *o, const diag_sink *sink, ir_module **out) {
+    strbuf text = STRBUF_INIT;
+    road_options road = o->road;
+    ir_module *m = NULL;
+    *out = NULL;
+    if (o->pipeline) strbuf_puts(&text, o->pipeline);
+    else put_pipeline(o, &text);
+    road.pipeline = strbuf_str(&text);
+    pofac_status status = strbuf_ok(&text) ? build_graph(model, o, sink, &m) : diag_out_of_memory(sink);
+    if (status == POFAC_OK) status = road_optimize(model, m, &road, sink, out);
+    strbuf_free(&text);
+    return status;
+}
+
+/* ---- compiled ---- */
+
+/* What the graph computes as the next content of state must go there. */
+static pofac_status check_outputs(const training *t, const plan *p, const diag_sink *sink) {
+    for (size_t i = 0; i < p->n_outputs; i++) {
+        if (!state_store_find(t->store, p->outputs[i].name) || p->buffers[p->outputs[i].buffer].kind == PLAN_STATE) continue;
+        return diag_error(sink, POFAC_ERR_INPUT, NULL, "graph %s: the output \"%s\" replaces state that the graph does not read",
+                          p->graph->name, p->outputs[i].name);
+    }
+    return POFAC_OK;
+}
+
+static pofac_status compile_graph(ir_module *module, const char *graph, const cg_options *codegen, const diag_sink *sink,
+                                  runnable *r) {
+    TRY(cg_compile(module, graph, codegen, sink, &r->plan));
+    r->build_seconds = r->plan->compile_seconds;
+    return POFAC_OK;
+}
+
+static pofac_status start_session(training *t, runnable *r, const diag_sink *sink) {
+    TRY(check_outputs(t, r->plan, sink));
+    return session_create(r->plan, state_store_source(t->store), t->run.pool, sink, &r->session);
+}
+
+/* A second module like `m`: the pass that plans memory makes a new one, and plans as it did. */
+static pofac_status copy_module(const ir_module *m, const diag_sink *sink, ir_module **out) {
+    const pass_environment environment = {0};
+    return pass_plan_memory(&(pass_input){.module = m, .environment = &environment, .pass = "plan-memory", .sink = sink}, out);
+}
+
+static pofac_status compile_graphs(training *t, ir_module *m, const cg_options *codegen, const diag_sink *sink) {
+    ir_module *other = NULL;
+    if (t->accumulate) {
+        pofac_status status = copy_module(m, sink, &other);
+        if (status == POFAC_OK) status = compile_graph(other, APPLY_GRAPH, codegen, sink, &t->apply);
+        if (status != POFAC_OK) {
+            module_destroy(m);
+            return status;
+        }
+    }
+    return compile_graph(m, STEP_GRAPH, codegen, sink, &t->run);
+}
+
+static pofac_status make_compiled(training *t, loaded_model *model, const training_options *o, ir_module *m,
+                                  const diag_sink *sink) {
+    arena a = ARENA_INIT;
+    cg_options codegen;
+    pofac_status status = road_codegen_options(&o->road, &a, sink, &codegen);
+    if (status == POFAC_OK) status = compile_graphs(t, m, &codegen, sink);
+    else module_destroy(m);
+    arena_free(&a);
+    TRY(status);
+    TRY(thread_pool_create(o->road.threads, sink, &t->run.pool));
+    TRY(state_store_create(t->run.plan->module, loaded_model_state(model), sink, &t->store));
+    TRY(start_session(t, &t->run, sink));
+    return t->accumulate ? start_session(t, &t->apply, sink) : POFAC_OK;
+}
+
+/* ---- interpreted ---- */
+
+/* Puts the next contents of state into the store. */
+static void keep_state(training *t, const interp_results *r) {
+    for (size_t i = 0; i < r->n_outputs; i++) {
+        const state_entry *e = state_store_find(t->store, r->outputs[i].name);
+        if (e && e->tensor.data) memcpy(e->tensor.data, r->outputs[i].tensor.data, tensor_bytes(&e->tensor));
+    }
+}
+
+static pofac_status interpret(training *t, const char *graph, const tensor_source *inputs, const diag_sink *sink,
+                              interp_results *out) {
+    interp_results_free(out);
+    TRY(interpret_graph(module_find_graph(t->module, graph), inputs, state_store_source(t->store), NULL, sink, out));
+    keep_state(t, out);
+    return POFAC_OK;
+}
+
+/* ---- life ---- */
+
+pofac_status training_create(loaded_model *model, const training_options *o, const diag_sink *sink, training **out) {
+    *out = NULL;
+    ir_module *m;
+    TRY(training_build(model, o, sink, &m));
+    training *t = calloc(1, sizeof *t);
+    if (!t) {
+        module_destroy(m);
+        return diag_out_of_memory(sink);
+    }
+    t->kind = o->kind;
+    t->accumulate = module_find_graph(m, APPLY_GRAPH) != NULL;
+    pofac_status status;
+    if (t->kind == EXECUTOR_COMPILED) {
+        status = make_compiled(t, model, o, m, sink);
+    } else {
+        t->module = m;
+        status = state_store_create(m, loaded_model_state(model), sink, &t->store);
+    }
+    if (status == POFAC_OK) *out = t;
+    else training_destroy(t);
+    return status;
+}
+
+void training_destroy(training *t) {
+    if (!t) return;
+    interp_results_free(&t->results);
+    interp_results_free(&t->update);
+    runnable_destroy(&t->apply); /* without a pool of its own */
+    runnable_destroy(&t->run);
+    state_store_destroy(t->store);
+    module_destroy(t->module);
+    free(t);
+}
+
+const ir_graph *training_graph(const training *t) {
+    return t->kind == EXECUTOR_COMPILED ? t->run.plan->graph : module_find_graph(t->module, STEP_GRAPH);
+}
+
+state_store *training_state(training *t) { return t->store; }
+
+/* ---- runs ---- */
+
+pofac_status training_run(training *t, const tensor_source *inputs, const diag_sink *sink) {
+    t->ran = false;
+    if (t->kind == EXECUTOR_COMPILED) TRY(session_run(t->run.session, inputs, sink));
+    else TRY(interpret(t, STEP_GRAPH, inputs, sink, &t->results));
+    t->ran = true;
+    return POFAC_OK;
+}
+
+pofac_status training_apply(training *t, const tensor_source *inputs, const diag_sink *sink) {
+    if (!t->accumulate) return diag_error(sink, POFAC_ERR_USAGE, NULL, "a step is one run, which updates by itself");
+    t->applied = false;
+    if (t->kind == EXECUTOR_COMPILED) TRY(session_run(t->apply.session, inputs, sink));
+    else TRY(interpret(t, APPLY_GRAPH, inputs, sink, &t->update));
+    t->applied = true;
+    return POFAC_OK;
+}
+
+static bool has_output(const ir_graph *g, const char *name) {
+    for (size_t i = 0; i < g->outputs.size; i++)
+        if (strcmp(g->outputs.data[i].name, name) == 0) return true;
+    return false;
+}
+
+static const ir_graph *apply_graph(const training *t) {
+    return module_find_graph(t->kind == EXECUTOR_COMPILED ? t->run.plan->module : t->module, APPLY_GRAPH);
+}
+
+pofac_status training_output(const training *t, const char *name, const diag_sink *sink, ir_tensor *out) {
+    const bool of_update = !has_output(training_graph(t), name) && t->accumulate;
+    if (!has_output(of_update ? apply_graph(t) : training_graph(t), name))
+        return diag_error(sink, POFAC_ERR_USAGE, NULL, "a training step has no output \"%s\"", name);
+    if (of_update ? !t->applied : !t->ran)
+        return diag_error(sink, POFAC_ERR_USAGE, NULL, "output \"%s\" was asked for before a successful %s", name,
+                          of_update ? "update" : "run");
+    if (t->kind == EXECUTOR_COMPILED) return session_output(of_update ? t->apply.session : t->run.session, name, sink, out);
+    *out = *interp_find(of_update ? &t->update : &t->results, name);
+    out->owned = false;
+    return POFAC_OK;
+}
+
+/* ---- reports ---- */
+
+session_memory training_memory(const training *t) {
+    session_memory all = {0};
+    const session *sessions[] = {t->run.session, t->apply.session};
+    for (size_t i = 0; i < sizeof sessions / sizeof *sessions; i++) {
+        if (!sessions[i]) continue;
+        const session_memory one = session_memory_use(sessions[i]);
+        all.packed_weight_bytes += one.packed_weight_bytes;
+        all.arena_bytes += one.arena_bytes;
+        all.scratch_bytes += one.scratch_bytes;
+    }
+    if (t->run.session) all.mapped_weight_bytes = state_store_bytes(t->store) + state_store_pattern_bytes(t->store);
+    return all;
+}
+
+const runnable *training_runnable(const training *t, bool apply) {
+    const runnable *r = apply ? &t->apply : &t->run;
+    return r->session ? r : NULL;
+}
