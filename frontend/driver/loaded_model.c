@@ -213,6 +213,12 @@ ir_context *loaded_model_context(loaded_model *m) { return m->context; }
 
 const char *loaded_model_path(const loaded_model *m) { return m->path; }
 
+const char *loaded_model_directory(const loaded_model *m) { return m->directory; }
+
+const char *loaded_model_vocabulary(const loaded_model *m) { return m->vocab; }
+
+const checkpoint *loaded_model_checkpoint(const loaded_model *m) { return m->weights; }
+
 static bool has_tensor(const loaded_model *m, const char *ending) {
     size_t n = m->weights ? checkpoint_size(m->weights) : 0;
     for (size_t i = 0; i < n; i++)
@@ -430,4 +436,8 @@ pofac_status loaded_model_tokenizer(loaded_model *m, const diag_sink *sink, cons
     }
     *out = m->tokenizer = t;
     return POFAC_OK;
+}
+
+pofac_status loaded_model_tokenizer_settings(loaded_model *m, const diag_sink *sink, tokenizer_options *out) {
+    return find_settings(m, sink, out);
 }

@@ -9,6 +9,7 @@
 #ifndef POFAC_FRONTEND_LOADED_MODEL_H
 #define POFAC_FRONTEND_LOADED_MODEL_H
 
+#include "frontend/checkpoint/checkpoint.h"
 #include "frontend/model/model_graph.h"
 #include "frontend/text/tokenizer.h"
 
@@ -28,6 +29,12 @@ void loaded_model_close(loaded_model *m); /* NULL is fine */
 const model_spec *loaded_model_spec(const loaded_model *m); /* head resolved */
 ir_context *loaded_model_context(loaded_model *m);
 const char *loaded_model_path(const loaded_model *m);
+
+/* The directory of Hugging Face's files that it came from, the vocabulary that it has instead of the directory's, and its checkpoint; each
+ * NULL where there is none. */
+const char *loaded_model_directory(const loaded_model *m);
+const char *loaded_model_vocabulary(const loaded_model *m);
+const checkpoint *loaded_model_checkpoint(const loaded_model *m);
 
 /* False when a checkpoint is there but holds neither word nor position embeddings: such a model starts at embedding_output. */
 bool loaded_model_has_embeddings(const loaded_model *m);
@@ -49,5 +56,8 @@ const tensor_source *loaded_model_stored(const loaded_model *m);
 
 /* The model's tokenizer, read at the first call; POFAC_ERR_INPUT when it has none. */
 POFAC_MUST_USE pofac_status loaded_model_tokenizer(loaded_model *m, const diag_sink *sink, const tokenizer **out);
+
+/* How that tokenizer treats text: of a vocabulary that is not the directory's own. */
+POFAC_MUST_USE pofac_status loaded_model_tokenizer_settings(loaded_model *m, const diag_sink *sink, tokenizer_options *out);
 
 #endif

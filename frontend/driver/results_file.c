@@ -49,42 +49,11 @@ static pofac_status set_values(json_t *object, const char *split, const result_v
     return POFAC_OK;
 }
 
-/* As json.dump(..., indent=4, sort_keys=True), but numbers are the shortest that read back the same. */
-static bool put_member(const char *key, const json_t *value, bool is_first, strbuf *out) {
-    strbuf_puts(out, is_first ? "\n    " : ",\n    ");
-    strbuf_put_json(out, key, strlen(key));
-    strbuf_puts(out, ": ");
-    if (json_is_real(value)) {
-        json_put_real(json_real_value(value), out);
-        return true;
-    }
-    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_INDENT(4) | JSON_SORT_KEYS);
-    if (!text) return false;
-    strbuf_puts(out, text);
-    free(text);
-    return true;
-}
-
-static int compare_keys(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
-
-static pofac_status put_object(json_t *object, const diag_sink *sink, strbuf *out) {
-    const size_t n = json_object_size(object);
-    const char **keys = malloc((n + 1) * sizeof *keys), *key;
-    json_t *value;
-    size_t i = 0;
-    bool ok = keys != NULL;
-    if (ok) json_object_foreach(object, key, value) keys[i++] = key;
-    if (ok) qsort(keys, n, sizeof *keys, compare_keys);
-    strbuf_putc(out, '{');
-    for (i = 0; ok && i < n; i++) ok = put_member(keys[i], json_object_get(object, keys[i]), i == 0, out);
-    strbuf_puts(out, n ? "\n}\n" : "}\n");
-    free(keys);
-    return ok && strbuf_ok(out) ? POFAC_OK : diag_out_of_memory(sink);
-}
-
 static pofac_status write_object(const char *path, json_t *object, const diag_sink *sink) {
     strbuf text = STRBUF_INIT;
-    pofac_status status = put_object(object, sink, &text);
+    const bool ok = json_put_value(object, 4, &text);
+    strbuf_putc(&text, '\n');
+    pofac_status status = ok && strbuf_ok(&text) ? POFAC_OK : diag_out_of_memory(sink);
     if (status == POFAC_OK) status = file_write_all(path, text.data, text.size, sink);
     strbuf_free(&text);
     return status;

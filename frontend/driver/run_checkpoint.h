@@ -4,11 +4,11 @@
  *   config.json, model.safetensors, tokenizer   model_save.h, in f32: these weights are the state's parameters too
  *   state.safetensors   the rest of the state by name: moments, sums of gradients in the middle of an accumulation, parameters that
  *                       model.safetensors has not or not as they are; pattern.WEIGHT u8 [N, (K+7)/8]: bit c%8 of byte c/8 says that (r, c) may be non-zero
- *   run_position.json   run_position
+ *   run_position.json   run_position.h
  *   settings.txt        KEY=VALUE lines: what determines the run
  *   kernels.txt         the kernels of linears that the run has chosen, as pins (kernel_pins.h): a resumed run sums in the same order, and measures nothing
  *   trainer_state.json  as Hugging Face's Trainer has it, with the lines of metrics.jsonl as log_history
- *   checkpoint.manifest size and hash of each file, and of itself; what it does not list does not count
+ *   checkpoint.manifest run_manifest.h
  *
  * A checkpoint appears whole or not at all: it is written under a hidden name, every file and the directory are synced, then it is
  * renamed. A save that fails removes what it has written and leaves older ones alone.
@@ -17,26 +17,8 @@
 #define POFAC_FRONTEND_RUN_CHECKPOINT_H
 
 #include "frontend/driver/loaded_model.h"
-#include "ir/batch_source.h"
+#include "frontend/driver/run_position.h"
 #include "runtime/state_store.h"
-
-#define RUN_CHECKPOINT_FORMAT 1
-
-/* All that a run goes on from beside tensors. Random numbers need no state: they are functions of seed, step and example. */
-typedef struct run_position {
-    int64_t step; /* optimizer steps that are done */
-    double epoch;
-    int64_t tokens, examples;
-    batch_position data;
-    int64_t accumulated_runs; /* runs of the next step that are done; above 0 the sums of gradients are part of the checkpoint */
-    double loss_sum, task_loss_sum; /* since the last line of metrics.jsonl */
-    int64_t loss_steps;
-    double grad_norm; /* of the last step */
-    bool has_best;
-    double best_metric;
-    int64_t best_step, evaluations_without_gain;
-    int64_t metrics_bytes; /* size of metrics.jsonl at that moment: a resumed run cuts it back to that (run_directory_cut) */
-} run_position;
 
 typedef struct run_checkpoint_options {
     const char *dir;            /* the run's directory, open (run_directory.h) */
@@ -62,9 +44,6 @@ POFAC_MUST_USE pofac_status run_checkpoint_save(const run_checkpoint_options *o,
  */
 POFAC_MUST_USE pofac_status run_checkpoint_find(const char *dir, strbuf *path, bool *found, const diag_sink *sink);
 
-/* DIR/checkpoint-STEP. */
-void run_checkpoint_path(const char *dir, int64_t step, strbuf *out);
-
 /*
  * The state of a run that was made from the same model with the same settings: position, and every tensor of `state`, bit for bit (sums of
  * gradients only in the middle of an accumulation). `settings`: those of this run; each that differs is named, as found and as wanted.
@@ -80,6 +59,10 @@ POFAC_MUST_USE pofac_status run_checkpoint_load_parameters(const char *path, sta
 /* The position, settings and kernel choices of a checkpoint, to be had before its run's step is compiled; any may be NULL, texts are appended. */
 POFAC_MUST_USE pofac_status run_checkpoint_peek(const char *path, run_position *position, strbuf *settings, strbuf *kernel_choices,
                                                 const diag_sink *sink);
+
+/* DIR/trainer_state.json, for the end of a run. */
+POFAC_MUST_USE pofac_status run_trainer_state_save(const run_checkpoint_options *o, const run_position *position,
+                                                   const diag_sink *sink);
 
 /* The variants of the graph's linears as pins, a line for each weight that has one; road_options.kernel_variants of a resumed run. */
 void run_kernel_choices(const ir_graph *g, strbuf *out);

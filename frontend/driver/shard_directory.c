@@ -1,16 +1,11 @@
 /* The directory that shards are built in; see build_stages.h. */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "frontend/driver/build_stages.h"
-#include "ir/support/file_map.h"
+#include "ir/support/directory.h"
 
 #define REASON_BYTES 128
 
@@ -18,23 +13,6 @@ static pofac_status fault(const char *path, const char *what, const diag_sink *s
     char text[REASON_BYTES];
     const diag_place place = {.file = path};
     return diag_error(sink, POFAC_ERR_RUNTIME, &place, "%s: %s", what, strerror_r(errno, text, sizeof text));
-}
-
-/* Makes the directory and those above it. */
-static pofac_status make_directory(const char *path, const diag_sink *sink) {
-    strbuf part = STRBUF_INIT;
-    pofac_status status = POFAC_OK;
-    for (const char *slash = path; status == POFAC_OK && *slash;) {
-        slash += strspn(slash, "/");
-        slash += strcspn(slash, "/");
-        strbuf_clear(&part);
-        strbuf_append(&part, path, (size_t)(slash - path));
-        if (!strbuf_ok(&part)) status = diag_out_of_memory(sink);
-        else if (mkdir(strbuf_str(&part), 0777) != 0 && !file_is_directory(strbuf_str(&part)))
-            status = fault(path, "the directory cannot be made", sink);
-    }
-    strbuf_free(&part);
-    return status;
 }
 
 /* What a file of a build is: its kind and number. */
@@ -114,13 +92,8 @@ static pofac_status look(const char *dir, const diag_sink *sink, size_t *n_all, 
 
 static pofac_status take_hold(const char *dir, const diag_sink *sink, int *lock) {
     const diag_place place = {.file = dir};
-    *lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (*lock < 0) return fault(dir, "cannot be opened", sink);
-    if (flock(*lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
-        return POFAC_OK; /* a file system without locks is no reason to stop */
-    close(*lock);
-    *lock = -1;
-    return diag_error(sink, POFAC_ERR_RUNTIME, &place, "another process is building here");
+    TRY(directory_lock(dir, sink, lock));
+    return *lock >= 0 ? POFAC_OK : diag_error(sink, POFAC_ERR_RUNTIME, &place, "another process is building here");
 }
 
 static pofac_status decide(const build_shards_options *o, const diag_sink *sink, bool *found) {
@@ -141,7 +114,7 @@ static pofac_status decide(const build_shards_options *o, const diag_sink *sink,
 pofac_status shard_directory_open(const build_shards_options *options, const diag_sink *sink, int *lock, bool *found) {
     *lock = -1;
     *found = false;
-    TRY(make_directory(options->output_dir, sink));
+    TRY(directory_make(options->output_dir, sink));
     TRY(take_hold(options->output_dir, sink, lock));
     pofac_status status = decide(options, sink, found);
     if (status == POFAC_OK) return POFAC_OK;

@@ -107,3 +107,68 @@ void json_put_real(double value, strbuf *out) {
     decimal_put(out, value);
     if (strbuf_ok(out) && !strpbrk(strbuf_str(out) + start, ".e")) strbuf_puts(out, ".0");
 }
+
+static void begin_line(unsigned columns, strbuf *out) {
+    strbuf_putc(out, '\n');
+    for (unsigned i = 0; i < columns; i++) strbuf_putc(out, ' ');
+}
+
+static int compare_keys(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+static bool put_indented(const json_t *value, unsigned indent, unsigned column, strbuf *out);
+
+static bool put_object(const json_t *object, unsigned indent, unsigned column, strbuf *out) {
+    const size_t n = json_object_size(object);
+    const char **keys = malloc((n + 1) * sizeof *keys);
+    bool ok = keys != NULL;
+    size_t i = 0;
+    for (void *at = json_object_iter((json_t *)(uintptr_t)object); ok && at;
+         at = json_object_iter_next((json_t *)(uintptr_t)object, at))
+        keys[i++] = json_object_iter_key(at);
+    if (ok && n) qsort(keys, n, sizeof *keys, compare_keys);
+    strbuf_putc(out, '{');
+    for (i = 0; ok && i < n; i++) {
+        if (i) strbuf_putc(out, ',');
+        begin_line(column + indent, out);
+        strbuf_put_json(out, keys[i], strlen(keys[i]));
+        strbuf_puts(out, ": ");
+        ok = put_indented(json_object_get(object, keys[i]), indent, column + indent, out);
+    }
+    if (n) begin_line(column, out);
+    strbuf_putc(out, '}');
+    free(keys);
+    return ok;
+}
+
+static bool put_array(const json_t *array, unsigned indent, unsigned column, strbuf *out) {
+    const size_t n = json_array_size(array);
+    bool ok = true;
+    strbuf_putc(out, '[');
+    for (size_t i = 0; ok && i < n; i++) {
+        if (i) strbuf_putc(out, ',');
+        begin_line(column + indent, out);
+        ok = put_indented(json_array_get(array, i), indent, column + indent, out);
+    }
+    if (n) begin_line(column, out);
+    strbuf_putc(out, ']');
+    return ok;
+}
+
+/* As deep as jansson parses: 2048 levels. */
+static bool put_indented(const json_t *value, unsigned indent, unsigned column, strbuf *out) {
+    switch (json_typeof(value)) {
+    case JSON_OBJECT: return put_object(value, indent, column, out);
+    case JSON_ARRAY: return put_array(value, indent, column, out);
+    case JSON_STRING: strbuf_put_json(out, json_string_value(value), json_string_length(value)); break;
+    case JSON_INTEGER: strbuf_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value)); break;
+    case JSON_REAL: json_put_real(json_real_value(value), out); break;
+    case JSON_TRUE: strbuf_puts(out, "true"); break;
+    case JSON_FALSE: strbuf_puts(out, "false"); break;
+    case JSON_NULL: strbuf_puts(out, "null"); break;
+    }
+    return strbuf_ok(out);
+}
+
+bool json_put_value(const struct json_t *value, unsigned indent, strbuf *out) {
+    return put_indented(value, indent, 0, out) && strbuf_ok(out);
+}

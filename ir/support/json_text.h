@@ -5,6 +5,7 @@
 #ifndef POFAC_IR_SUPPORT_JSON_TEXT_H
 #define POFAC_IR_SUPPORT_JSON_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "ir/support/diag.h"
@@ -33,5 +34,9 @@ const char *json_library_version(void);
 /* Appends the shortest decimal that reads back as the same double, always with a point or an exponent; null for NaN and
  * infinities, which JSON does not have. */
 void json_put_real(double value, strbuf *out);
+
+/* Appends a value as Python's json.dump(value, indent=..., sort_keys=True) has it, but that text stays UTF-8 and reals are the shortest that
+ * read back the same. False when memory is short (`out` may have failed too). */
+POFAC_MUST_USE bool json_put_value(const struct json_t *value, unsigned indent, strbuf *out);
 
 #endif

@@ -1,0 +1,74 @@
+/* The functions that the linker calls instead of the writing ones of the C library (ld's --wrap). */
+#include "tests/unit/fail_write.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+static _Thread_local size_t left;    /* writes until the failing one; 0: none will fail */
+static _Thread_local bool all_later; /* after the failing one, fail too */
+static _Thread_local bool has_failed, no_exchange;
+
+void fail_write_after(size_t n) {
+    left = n;
+    all_later = has_failed = false;
+}
+
+void fail_write_from(size_t n) {
+    left = n;
+    all_later = true;
+    has_failed = false;
+}
+
+void fail_write_no_exchange(bool unknown) { no_exchange = unknown; }
+
+bool fail_write_stop(void) {
+    left = 0;
+    return has_failed;
+}
+
+static bool fails(void) {
+    if (left == 0) return false;
+    if (left > 1) {
+        left--;
+        return false;
+    }
+    left = all_later ? 1 : 0;
+    has_failed = true;
+    errno = ENOSPC;
+    return true;
+}
+
+ssize_t __real_write(int fd, const void *bytes, size_t n);
+int __real_fsync(int fd);
+int __real_rename(const char *from, const char *to);
+int __real_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
+int __real_mkdir(const char *path, mode_t mode);
+int __real_truncate(const char *path, off_t n);
+
+ssize_t __wrap_write(int fd, const void *bytes, size_t n);
+int __wrap_fsync(int fd);
+int __wrap_rename(const char *from, const char *to);
+int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
+int __wrap_mkdir(const char *path, mode_t mode);
+int __wrap_truncate(const char *path, off_t n);
+
+ssize_t __wrap_write(int fd, const void *bytes, size_t n) { return fails() ? -1 : __real_write(fd, bytes, n); }
+
+int __wrap_fsync(int fd) { return fails() ? -1 : __real_fsync(fd); }
+
+int __wrap_rename(const char *from, const char *to) { return fails() ? -1 : __real_rename(from, to); }
+
+int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags) {
+    if (no_exchange && (flags & RENAME_EXCHANGE)) {
+        errno = EINVAL;
+        return -1;
+    }
+    return fails() ? -1 : __real_renameat2(from_dir, from, to_dir, to, flags);
+}
+
+int __wrap_mkdir(const char *path, mode_t mode) { return fails() ? -1 : __real_mkdir(path, mode); }
+
+int __wrap_truncate(const char *path, off_t n) { return fails() ? -1 : __real_truncate(path, n); }
