@@ -11,8 +11,7 @@
 typedef struct pin {
     regex_t pattern;
     bool has_pattern, sparse;
-    bool
-        of_gradient; /* a kernel of the weight gradient; the others are of the forward product, and of the input gradient if it is theirs */
+    linear_product product; /* PRODUCT_FORWARD: of the input gradient too, if the kernel is one of it and there is no other pin */
     char variant[COST_MAX_VARIANT];
 } pin;
 
@@ -33,8 +32,20 @@ static pofac_status parse_pattern(pin *p, const char *text, const diag_sink *sin
     return diag_error(sink, POFAC_ERR_USAGE, NULL, "--kernel_variant: \"%s\" is no regular expression: %s", text, reason);
 }
 
+/* Takes a word off the begin of a text, with the blanks behind it. */
+static bool take_word(const char **text, const char *word) {
+    const size_t n = strlen(word);
+    if (strncmp(*text, word, n) != 0 || ((*text)[n] != 0 && (*text)[n] != ' ')) return false;
+    *text += n;
+    *text += strspn(*text, " ");
+    return true;
+}
+
 static pofac_status parse_variant(kernel_pins *all, pin *p, const char *text, const diag_sink *sink) {
     cg_variant variant;
+    const bool of_input = take_word(&text, KERNEL_PIN_INPUT_GRADIENT);
+    p->product = of_input ? PRODUCT_INPUT_GRADIENT : PRODUCT_FORWARD;
+    if (of_input && !*text) return POFAC_OK;
     if (!*text || strlen(text) >= sizeof p->variant)
         return diag_error(sink, POFAC_ERR_USAGE, NULL,
                           "--kernel_variant: found \"%s\", wanted a kernel and its parameters in less than %d bytes", text,
@@ -43,7 +54,8 @@ static pofac_status parse_variant(kernel_pins *all, pin *p, const char *text, co
     if (status != POFAC_OK) return status == POFAC_ERR_INPUT ? POFAC_ERR_USAGE : status;
     strcpy(p->variant, text);
     p->sparse = strncmp(text, "sparse_", 7) == 0;
-    p->of_gradient = strncmp(text + (p->sparse ? 7 : 0), "weight_gradient", strlen("weight_gradient")) == 0;
+    if (strncmp(text + (p->sparse ? 7 : 0), "weight_gradient", strlen("weight_gradient")) == 0)
+        p->product = PRODUCT_WEIGHT_GRADIENT;
     const int64_t tile = variant_get(&variant, "tile", 0);
     if (tile && all->tile && tile != all->tile)
         return diag_error(sink, POFAC_ERR_USAGE, NULL,
@@ -97,26 +109,31 @@ void kernel_pins_set_rest(kernel_pins *p, const cost_source *rest) { p->rest = r
 
 /* ---- choosing ---- */
 
-static const pin *find_pin(const kernel_pins *all, const linear_problem *problem, bool of_gradient) {
+static const pin *find_pin(const kernel_pins *all, const linear_problem *problem, linear_product product) {
+    if (product != PRODUCT_FORWARD && !cost_problem_has(problem, product)) return NULL;
     for (size_t i = all->pins.size; i-- > 0;) {
         const pin *p = &all->pins.data[i];
-        if (p->of_gradient != of_gradient || (p->sparse && !problem->may_be_sparse)) continue;
+        if (p->product != product || (p->sparse && !problem->may_be_sparse)) continue;
         if (!p->has_pattern || regexec(&p->pattern, problem->name, 0, NULL, 0) == 0) return p;
     }
     return NULL;
 }
 
-/* The choice that pins make for a problem; false when there are none. The pin of the products decides between sparse and dense, and that
- * of the weight gradient where it fits. */
+/* The choice that pins make for a problem; false when there are none. The pin of the products decides between sparse and dense, and those
+ * of gradients where they fit. */
 static bool pinned_choice(const kernel_pins *all, const linear_problem *problem, linear_choice *out) {
-    const pin *product = find_pin(all, problem, false),
-              *gradient = cost_problem_has(problem, PRODUCT_WEIGHT_GRADIENT) ? find_pin(all, problem, true) : NULL;
-    *out = (linear_choice){.sparse = product ? product->sparse : gradient && gradient->sparse};
+    const pin *product = find_pin(all, problem, PRODUCT_FORWARD), *weight = find_pin(all, problem, PRODUCT_WEIGHT_GRADIENT),
+              *input = find_pin(all, problem, PRODUCT_INPUT_GRADIENT),
+              *first = product  ? product
+                       : weight ? weight
+                                : input;
+    *out = (linear_choice){.sparse = first && first->sparse};
     if (product) strcpy(out->variant, product->variant);
-    if (product && cost_problem_has(problem, PRODUCT_INPUT_GRADIENT) && strncmp(product->variant, "blas_", 5) != 0)
+    if (input && (!input->variant[0] || input->sparse == out->sparse)) strcpy(out->input_gradient, input->variant);
+    else if (product && cost_problem_has(problem, PRODUCT_INPUT_GRADIENT) && strncmp(product->variant, "blas_", 5) != 0)
         strcpy(out->input_gradient, product->variant);
-    if (gradient && gradient->sparse == out->sparse) strcpy(out->weight_gradient, gradient->variant);
-    return product || gradient;
+    if (weight && weight->sparse == out->sparse) strcpy(out->weight_gradient, weight->variant);
+    return first != NULL;
 }
 
 static pofac_status choose(void *user, const linear_problem *problems, size_t n, const diag_sink *sink, linear_choice *out) {

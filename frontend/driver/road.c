@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "frontend/driver/kernel_choices.h"
 #include "frontend/driver/kernel_pins.h"
 #include "frontend/driver/measured_cost.h"
 
@@ -41,7 +42,8 @@ typedef struct road_costs {
     cg_options codegen;
     measured_cost *measured;
     kernel_pins *pins;
-    cost_source source[2]; /* of measurements, of pins */
+    kernel_choices noted;
+    cost_source source[3]; /* of measurements, of pins, of what is noted */
     const cost_source *costs;
 } road_costs;
 
@@ -62,6 +64,11 @@ static pofac_status road_costs_begin(const road_options *options, arena *a, cons
         kernel_pins_set_rest(out->pins, out->costs);
         out->source[1] = kernel_pins_source(out->pins);
         out->costs = &out->source[1];
+    }
+    if (options->kernel_choices && out->costs) {
+        out->noted = (kernel_choices){out->costs, options->kernel_choices};
+        out->source[2] = kernel_choices_source(&out->noted);
+        out->costs = &out->source[2];
     }
     return POFAC_OK;
 }

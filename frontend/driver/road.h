@@ -27,6 +27,7 @@ typedef struct road_options {
     road_tuning tune;
     int64_t tune_tokens;           /* of a typical batch, for which kernels are chosen; 0: as the passes that choose say */
     const char *kernel_variants;   /* pins (kernel_pins.h), one a line; NULL: none */
+    strbuf *kernel_choices;        /* where road_optimize appends what was chosen, as such pins; NULL: nowhere */
     size_t threads;                /* 0: default */
     const pass_observer *observer; /* may be NULL */
     model_graph_options graph;

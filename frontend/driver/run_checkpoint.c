@@ -195,7 +195,7 @@ pofac_status run_checkpoint_save(const run_checkpoint_options *o, const run_posi
         sync_metrics(o->dir);
         status = put_in_place(o->dir, &p, sink);
     }
-    if (status != POFAC_OK) (void)directory_remove(strbuf_str(&p.new), NULL);
+    if (status != POFAC_OK) discard(strbuf_str(&p.new), NULL);
     paths_free(&p);
     if (status == POFAC_OK) keep_limit(o, position, sink);
     return status;

@@ -21,11 +21,12 @@
 #include "runtime/state_store.h"
 
 typedef struct run_checkpoint_options {
-    const char *dir;            /* the run's directory, open (run_directory.h) */
-    loaded_model *model;        /* its definition and tokenizer */
-    const char *settings;       /* lines "KEY=VALUE\n" of everything that determines the run; keys differ */
-    const char *kernel_choices; /* of run_kernel_choices; NULL: none */
-    int64_t save_total_limit;   /* so many stay, the oldest go; 0: all stay. The one just written and the best one always stay */
+    const char *dir;      /* the run's directory, open (run_directory.h) */
+    loaded_model *model;  /* its definition and tokenizer */
+    const char *settings; /* lines "KEY=VALUE\n" of everything that determines the run; keys differ */
+    const char *
+        kernel_choices; /* that road_options.kernel_choices has collected; a resumed run's road_options.kernel_variants. NULL: none */
+    int64_t save_total_limit; /* so many stay, the oldest go; 0: all stay. The one just written and the best one always stay */
     /* for trainer_state.json: */
     int64_t max_steps, logging_steps, save_steps, eval_steps, train_batch_size;
     double num_train_epochs;
@@ -63,8 +64,5 @@ POFAC_MUST_USE pofac_status run_checkpoint_peek(const char *path, run_position *
 /* DIR/trainer_state.json, for the end of a run. */
 POFAC_MUST_USE pofac_status run_trainer_state_save(const run_checkpoint_options *o, const run_position *position,
                                                    const diag_sink *sink);
-
-/* The variants of the graph's linears as pins, a line for each weight that has one; road_options.kernel_variants of a resumed run. */
-void run_kernel_choices(const ir_graph *g, strbuf *out);
 
 #endif

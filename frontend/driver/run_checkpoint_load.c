@@ -5,9 +5,7 @@
 #include "frontend/driver/run_checkpoint_files.h"
 #include "frontend/driver/run_manifest.h"
 #include "frontend/driver/run_state_file.h"
-#include "ir/op.h"
 #include "ir/support/file_map.h"
-#include "ir/support/strmap.h"
 
 /* ---- files ---- */
 
@@ -105,44 +103,4 @@ pofac_status run_checkpoint_load(const char *path, const char *settings, run_pos
 pofac_status run_checkpoint_load_parameters(const char *path, state_store *state, const diag_sink *sink) {
     TRY(run_manifest_check(path, NULL, sink));
     return run_state_read(path, state, false, false, sink);
-}
-
-/* ---- kernels ---- */
-
-/* The name of a linear's weight: of its leaf, or of the pattern that its values belong to; NULL when it is computed. */
-static const char *weight_of(const ir_graph *g, const ir_node *linear) {
-    const ir_node *weight = graph_node_of(g, linear->inputs[1]);
-    if (weight->op == OP_state) return node_string(weight, "name");
-    const ir_value pattern = node_input(linear, 3);
-    if (pattern == IR_NO_VALUE) return NULL;
-    const ir_node *leaf = graph_node_of(g, pattern);
-    return leaf->op == OP_pattern ? node_string(leaf, "name") : NULL;
-}
-
-/* A name as an extended regular expression that only it fits. */
-static void put_exactly(const char *name, strbuf *out) {
-    strbuf_putc(out, '^');
-    for (; *name; name++) {
-        if (strchr("\\^$.[]|()*+?{}", *name)) strbuf_putc(out, '\\');
-        strbuf_putc(out, *name);
-    }
-    strbuf_putc(out, '$');
-}
-
-void run_kernel_choices(const ir_graph *g, strbuf *out) {
-    strmap seen = STRMAP_INIT;
-    const char *end = "";
-    for (size_t i = 0; i < g->nodes.size; i++) {
-        const ir_node *n = &g->nodes.data[i];
-        if (n->op != OP_linear || !node_string(n, "variant")[0]) continue;
-        const char *name = weight_of(g, n);
-        bool fresh = false;
-        if (name && !strmap_put(&seen, name, strlen(name), 0, &fresh)) out->failed = true;
-        if (!fresh) continue;
-        strbuf_puts(out, end);
-        put_exactly(name, out);
-        strbuf_printf(out, ":%s", node_string(n, "variant"));
-        end = "\n";
-    }
-    strmap_free(&seen);
 }
