@@ -1,11 +1,11 @@
 /*
- * A pair of linears of BERT-Base's feed-forward block, 768 -> 3072 -> 768: forward and both gradients on the pattern alone, against
- * OpenBLAS dense doing the same six products; medians over rounds in which both run one after the other.
+ * A pair of linears of BERT-Base's feed-forward block, 768 -> 3072 -> 768: forward and both gradients on the pattern alone, or dense,
+ * against OpenBLAS dense doing the same six products; medians over rounds in which both run one after the other.
  *
  *   bench_ffn [NAME=VALUE]...
  *
  *   isa=avx2           instruction set; default: the machine's best
- *   sparsity=90,85     percent of zeros, with commas; default: 90,85,80,70,50
+ *   sparsity=90,85     percent of zeros, with commas; default: 90,85,80,70,50; 0: dense kernels
  *   tokens=1024
  *   threads=1,2        with commas; OpenBLAS gets parts of the tokens, or of dW's rows, over the same pool
  *   rounds=9
@@ -14,10 +14,11 @@
  *   products=TEXT      variant of the forward products and input gradients (codegen/variants.def); default: the kernel's own choice
  *   gradients=TEXT     of the weight gradients
  *
- * A step is what training does: the values change each time (an output has the state's name), so that all products read one array of
+ * A step is what training does: values of a pattern change each time (an output has the state's name), so that all products read one array of
  * non-zeros per weight, and what the input gradient needs is put in order within the step. Conversions between rows and tiles are not
  * counted: they stand at the borders of a model. One thread is timed by its processor time, so that what else runs on the machine
- * counts less. The second line has the best round of each part; parts are wall time, scaled by the share that the thread had.
+ * counts less. The second line has the best round of each part; parts are wall time, scaled by the share that the thread had. The third
+ * has the medians of the rounds' ratios of OpenBLAS's time to pofac's, by part.
  */
 #include <math.h>
 #include <stdint.h>
@@ -63,6 +64,7 @@ typedef struct pair {
     size_t n_threads;
     plan *plan;
     session *session;
+    bool sparse;
 } pair;
 enum { X, DY, W1, W2, B1, B2 };
 
@@ -96,33 +98,45 @@ static pofac_status get(void *user, const char *name, const diag_sink *sink, ir_
 
 /* ---- pofac ---- */
 
-static plan *compile(const settings *s) {
-    static const char form[] =
-        "graph @ffn (T <= 1048576) {\n"
-        "  %%1 = input {name = \"x\"} : f32[T,%1$d]\n"
-        "  %%2 = input {name = \"dy\"} : f32[T,%1$d]\n"
-        "  %%3 = pattern {name = \"w1\"} : pattern[%2$d,%1$d]\n"
-        "  %%4 = pattern {name = \"w2\"} : pattern[%1$d,%2$d]\n"
-        "  %%5 = state {name = \"w1\"} : f32[nnz(%%3)]\n"
-        "  %%6 = state {name = \"w2\"} : f32[nnz(%%4)]\n"
-        "  %%7 = state {name = \"b1\"} : f32[%2$d]\n"
-        "  %%8 = state {name = \"b2\"} : f32[%1$d]\n"
-        "  %%9 = relayout %%1 : f32[T,%1$d] tiles<%3$d>\n"
-        "  %%10 = relayout %%2 : f32[T,%1$d] tiles<%3$d>\n"
-        "  %%11 = linear %%9, %%5, %%7, %%3 {variant = \"%4$s\"} : f32[T,%2$d] tiles<%3$d>\n"
-        "  %%12 = linear %%11, %%6, %%8, %%4 {variant = \"%4$s\"} : f32[T,%1$d] tiles<%3$d>\n"
-        "  %%13 = linear_input_gradient %%10, %%6, %%4 {variant = \"%4$s\"} : f32[T,%2$d] tiles<%3$d>\n"
-        "  %%14:2 = linear_weight_gradient %%11, %%10, %%4 {variant = \"%5$s\"} : f32[nnz(%%4)], f32[%1$d]\n"
-        "  %%15 = linear_input_gradient %%13, %%5, %%3 {variant = \"%4$s\"} : f32[T,%1$d] tiles<%3$d>\n"
-        "  %%16:2 = linear_weight_gradient %%9, %%13, %%3 {variant = \"%5$s\"} : f32[nnz(%%3)], f32[%2$d]\n"
-        "  %%17 = relayout %%12 : f32[T,%1$d]\n"
-        "  %%18 = relayout %%15 : f32[T,%1$d]\n"
-        "  return \"y\" = %%17, \"dx\" = %%18, \"w1\" = %%16, \"db1\" = %%16#1, \"w2\" = %%14, \"db2\" = %%14#1\n"
-        "}\n";
-    char text[4096];
+/* The leaves of the weights, and what products read and make of them. */
+static const char sparse_leaves[] = "  %%3 = pattern {name = \"w1\"} : pattern[%2$d,%1$d]\n"
+                                    "  %%4 = pattern {name = \"w2\"} : pattern[%1$d,%2$d]\n"
+                                    "  %%5 = state {name = \"w1\"} : f32[nnz(%%3)]\n"
+                                    "  %%6 = state {name = \"w2\"} : f32[nnz(%%4)]\n",
+                  dense_leaves[] = "  %%5 = state {name = \"w1\"} : f32[%2$d,%1$d]\n"
+                                   "  %%6 = state {name = \"w2\"} : f32[%1$d,%2$d]\n",
+                  form[] =
+                      "  %%7 = state {name = \"b1\"} : f32[%2$d]\n"
+                      "  %%8 = state {name = \"b2\"} : f32[%1$d]\n"
+                      "  %%9 = relayout %%1 : f32[T,%1$d] tiles<%3$d>\n"
+                      "  %%10 = relayout %%2 : f32[T,%1$d] tiles<%3$d>\n"
+                      "  %%11 = linear %%9, %%5, %%7%6$s {variant = \"%4$s\"} : f32[T,%2$d] tiles<%3$d>\n"
+                      "  %%12 = linear %%11, %%6, %%8%7$s {variant = \"%4$s\"} : f32[T,%1$d] tiles<%3$d>\n"
+                      "  %%13 = linear_input_gradient %%10, %%6%7$s {variant = \"%4$s\"} : f32[T,%2$d] tiles<%3$d>\n"
+                      "  %%14:2 = linear_weight_gradient %%11, %%10%7$s {variant = \"%5$s\"} : f32[%9$s], f32[%1$d]\n"
+                      "  %%15 = linear_input_gradient %%13, %%5%6$s {variant = \"%4$s\"} : f32[T,%1$d] tiles<%3$d>\n"
+                      "  %%16:2 = linear_weight_gradient %%9, %%13%6$s {variant = \"%5$s\"} : f32[%8$s], f32[%2$d]\n"
+                      "  %%17 = relayout %%12 : f32[T,%1$d]\n"
+                      "  %%18 = relayout %%15 : f32[T,%1$d]\n"
+                      "  return \"y\" = %%17, \"dx\" = %%18, \"%10$sw1\" = %%16, \"db1\" = %%16#1, \"%10$sw2\" = %%14, \"db2\" = "
+                      "%%14#1\n"
+                      "}\n";
+
+static plan *compile(const settings *s, bool sparse) {
+    char text[4096], dims[2][64];
     plan *p = NULL;
     ir_module *m = NULL;
-    snprintf(text, sizeof text, form, (int)s->E, (int)s->F, (int)s->W, s->products, s->gradients);
+    const int E = (int)s->E, F = (int)s->F;
+    snprintf(dims[0], sizeof dims[0], "%d,%d", F, E);
+    snprintf(dims[1], sizeof dims[1], "%d,%d", E, F);
+    int n = snprintf(text, sizeof text,
+                     "graph @ffn (T <= 1048576) {\n"
+                     "  %%1 = input {name = \"x\"} : f32[T,%1$d]\n"
+                     "  %%2 = input {name = \"dy\"} : f32[T,%1$d]\n",
+                     E);
+    n += snprintf(text + n, sizeof text - (size_t)n, sparse ? sparse_leaves : dense_leaves, E, F);
+    snprintf(text + n, sizeof text - (size_t)n, form, E, F, (int)s->W, s->products, s->gradients, sparse ? ", %3" : "",
+             sparse ? ", %4" : "", sparse ? "nnz(%3)" : dims[0], sparse ? "nnz(%4)" : dims[1], sparse ? "" : "d");
     if (text_parse_module(s->context, "ffn", text, strlen(text), NULL, &s->sink, &m) != POFAC_OK) return NULL;
     return cg_compile(m, "ffn", &s->options, &s->sink, &p) == POFAC_OK ? p : NULL;
 }
@@ -169,11 +183,18 @@ static void run_forward(void *user, size_t worker, size_t t) {
                   count = T * ((int64_t)t + 1) / n - first;
     blas_linear(p->tensors[X].data + first * E, p->tensors[W1].data, count, F, E, p->h + first * F);
     blas_linear(p->h + first * F, p->tensors[W2].data, count, E, F, p->y + first * E);
+}
+
+static void run_input_gradients(void *user, size_t worker, size_t t) {
+    (void)worker;
+    const pair *p = user;
+    const int64_t E = p->s->E, F = p->s->F, n = (int64_t)p->n_threads, T = p->s->tokens, first = T * (int64_t)t / n,
+                  count = T * ((int64_t)t + 1) / n - first;
     blas_linear_input_gradient(p->tensors[DY].data + first * E, p->tensors[W2].data, count, E, F, p->dh + first * F);
     blas_linear_input_gradient(p->dh + first * F, p->tensors[W1].data, count, F, E, p->dx + first * E);
 }
 
-static void run_gradients(void *user, size_t worker, size_t t) {
+static void run_weight_gradients(void *user, size_t worker, size_t t) {
     (void)worker;
     const pair *p = user;
     const int64_t E = p->s->E, F = p->s->F, n = (int64_t)p->n_threads, T = p->s->tokens;
@@ -183,11 +204,13 @@ static void run_gradients(void *user, size_t worker, size_t t) {
     blas_linear_weight_gradient(p->h, p->tensors[DY].data, T, E, F, e, ne, p->dw2 + e * F);
 }
 
-static double run_openblas(const pair *p) {
-    double begin = now(p);
-    thread_pool_run(p->pool, run_forward, (void *)(uintptr_t)p, p->n_threads);
-    thread_pool_run(p->pool, run_gradients, (void *)(uintptr_t)p, p->n_threads);
-    return now(p) - begin;
+static void run_openblas(const pair *p, double part[N_PARTS]) {
+    void (*const work[])(void *user, size_t worker, size_t t) = {run_forward, run_input_gradients, run_weight_gradients};
+    for (int i = FORWARD; i <= WEIGHT_GRADIENT; i++) {
+        double begin = now(p);
+        thread_pool_run(p->pool, work[i], (void *)(uintptr_t)p, p->n_threads);
+        part[i] = now(p) - begin;
+    }
 }
 
 /* ---- one case ---- */
@@ -223,7 +246,7 @@ static double difference(const pair *p, const char *name, const float *wanted, c
 
 static bool begin_pair(pair *p, const settings *s, double sparsity, size_t n_threads) {
     const int64_t T = s->tokens, E = s->E, F = s->F;
-    *p = (pair){.s = s, .n_threads = n_threads};
+    *p = (pair){.s = s, .n_threads = n_threads, .sparse = sparsity > 0};
     p->tensors[X] = numbers("x", T, E, 0, 1);
     p->tensors[DY] = numbers("dy", T, E, 0, 1);
     p->tensors[W1] = numbers("w1", F, E, sparsity, 0.1);
@@ -234,7 +257,7 @@ static bool begin_pair(pair *p, const settings *s, double sparsity, size_t n_thr
     p->y = room((size_t)(T * E) * sizeof(float)), p->dx = room((size_t)(T * E) * sizeof(float));
     p->dw1 = room((size_t)(E * F) * sizeof(float)), p->dw2 = room((size_t)(E * F) * sizeof(float));
     p->source = (tensor_source){.get = get, .user = p};
-    if (thread_pool_create(n_threads, &s->sink, &p->pool) != POFAC_OK || !(p->plan = compile(s)) ||
+    if (thread_pool_create(n_threads, &s->sink, &p->pool) != POFAC_OK || !(p->plan = compile(s, p->sparse)) ||
         session_create(p->plan, &p->source, p->pool, &s->sink, &p->session) != POFAC_OK)
         return false;
     session_profile(p->session, true);
@@ -250,20 +273,23 @@ static void end_pair(pair *p) {
 }
 
 static bool bench(const settings *s, int64_t sparsity, size_t n_threads) {
-    static double ours[MAX_ROUNDS], theirs[MAX_ROUNDS], ratio[MAX_ROUNDS], parts[N_PARTS][MAX_ROUNDS];
+    static double ours[MAX_ROUNDS], theirs[MAX_ROUNDS], ratio[MAX_ROUNDS], parts[N_PARTS][MAX_ROUNDS], ratios[N_PARTS][MAX_ROUNDS];
     pair p;
     bool ok = begin_pair(&p, s, (double)sparsity / 100, n_threads);
     for (int r = -2; r < s->rounds && ok; r++) {
-        double part[N_PARTS], dense, sum = 0;
+        double part[N_PARTS], other[N_PARTS], dense = 0, sum = 0;
         ok = run_pofac(&p, part);
-        dense = run_openblas(&p);
+        run_openblas(&p, other);
         if (r < 0) continue;
         for (int i = 0; i < OTHER; i++) sum += part[i], parts[i][r] = part[i];
+        for (int i = 0; i <= WEIGHT_GRADIENT; i++) dense += other[i], ratios[i][r] = other[i] / part[i];
         ours[r] = sum, theirs[r] = dense, ratio[r] = dense / sum;
     }
     if (ok) {
         double worst = fmax(difference(&p, "y", p.y, NULL), difference(&p, "dx", p.dx, NULL));
-        worst = fmax(worst, fmax(difference(&p, "w1", p.dw1, &p.tensors[W1]), difference(&p, "w2", p.dw2, &p.tensors[W2])));
+        const named *w1 = p.sparse ? &p.tensors[W1] : NULL, *w2 = p.sparse ? &p.tensors[W2] : NULL;
+        worst = fmax(worst,
+                     fmax(difference(&p, p.sparse ? "w1" : "dw1", p.dw1, w1), difference(&p, p.sparse ? "w2" : "dw2", p.dw2, w2)));
         qsort(ratio, (size_t)s->rounds, sizeof *ratio, compare);
         printf("%-6s %2lld %% zeros, %lld tokens, %zu thread%s: pofac %6.2f ms = forward %5.2f + input gradients %5.2f + weight "
                "gradients "
@@ -277,6 +303,9 @@ static bool bench(const settings *s, int64_t sparsity, size_t n_threads) {
                1e3 * best(ours, s->rounds), 1e3 * best(parts[FORWARD], s->rounds), 1e3 * best(parts[INPUT_GRADIENT], s->rounds),
                1e3 * best(parts[WEIGHT_GRADIENT], s->rounds), 1e3 * best(parts[ORDER], s->rounds), 1e3 * best(theirs, s->rounds),
                best(theirs, s->rounds) / best(ours, s->rounds));
+        printf("%-6s ratios: forward %.2f, input gradients %.2f, weight gradients %.2f\n", s->options.target.isa,
+               median(ratios[FORWARD], s->rounds), median(ratios[INPUT_GRADIENT], s->rounds),
+               median(ratios[WEIGHT_GRADIENT], s->rounds));
         fflush(stdout);
     }
     end_pair(&p);

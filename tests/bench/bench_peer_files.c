@@ -8,8 +8,9 @@
  *   DIRECTORY/BxS.batches.safetensors     one batch of B full sequences of S random tokens
  *   DIRECTORY/texts.batches.safetensors   with --texts: the texts' tokens, --texts_batch of them in a batch, padded to its longest
  *
- * A file of batches has N.input_ids, N.attention_mask and N.token_type_ids, i64 [B,S], for batches N = 0, 1, ... --sparsity
- * zeroes that share of each encoder's linear weight, the smallest magnitudes first.
+ * A file of batches has N.input_ids, N.attention_mask and N.token_type_ids, i64 [B,S], for batches N = 0, 1, ..., and with --labels
+ * what the head's losses want: random labels, of tokens for --masked percent of them. --sparsity zeroes that share of each encoder's
+ * linear weight, the smallest magnitudes first.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -29,6 +30,8 @@ static const option_row rows[] = {
      "texts, one per line before a tab; a first line that begins with \"sentence\" is a title"},
     {"texts_batch", OPTION_WHOLE, "B", "32", 1, 65536, "texts per batch"},
     {"texts_limit", OPTION_WHOLE, "N", NULL, 1, INT64_MAX, "take the first N texts alone"},
+    {"labels", OPTION_FLAG, NULL, NULL, 0, 0, "batches are for training"},
+    {"masked", OPTION_WHOLE, "P", "15", 1, 100, "percent of the tokens that have labels"},
     OPTIONS_MODEL,
 };
 
@@ -114,9 +117,12 @@ static pofac_status write_parameters(job *j, const ir_graph *g, double sparsity)
     const char *path;
     size_t n = 0;
     TRY(path_in(j, "model", ".safetensors", &path));
-    for (size_t i = 0; i < g->nodes.size; i++)
-        if (g->nodes.data[i].op == OP_state)
-            TRY(export_parameter(j, node_string(&g->nodes.data[i], "name"), sparsity, &items[n++]));
+    for (size_t i = 0; i < g->nodes.size; i++) {
+        const char *name = g->nodes.data[i].op == OP_state ? node_string(&g->nodes.data[i], "name") : NULL;
+        size_t at = 0;
+        while (name && at < n && strcmp(items[at].name, name) != 0) at++;
+        if (name && at == n) TRY(export_parameter(j, name, sparsity, &items[n++])); /* tied ones have several leaves */
+    }
     return safetensors_write(path, items, n, NULL, 0, j->sink);
 }
 
@@ -127,8 +133,10 @@ static pofac_status write_model(job *j) {
     double sparsity = strtod(share, &end);
     if (end == share || *end || !(sparsity >= 0.0 && sparsity <= 1.0))
         return diag_error(j->sink, POFAC_ERR_USAGE, NULL, "--sparsity is \"%s\", wanted a number from 0 to 1", share);
-    if (spec->arch != MODEL_BERT || spec->head != HEAD_SEQUENCE_CLASSIFICATION || spec->hidden_act != ACTIVATION_GELU)
-        return diag_error(j->sink, POFAC_ERR_USAGE, NULL, "%s: wanted a BERT with gelu and the head sequence-classification",
+    if (spec->arch != MODEL_BERT || spec->hidden_act != ACTIVATION_GELU ||
+        (spec->head != HEAD_SEQUENCE_CLASSIFICATION && spec->head != HEAD_PRETRAINING))
+        return diag_error(j->sink, POFAC_ERR_USAGE, NULL,
+                          "%s: wanted a BERT with gelu and the head sequence-classification or pretraining",
                           loaded_model_path(j->model));
     const char *path;
     TRY(path_in(j, "config", ".json", &path));
@@ -147,6 +155,8 @@ static pofac_status write_model(job *j) {
 }
 
 /* ---- batches ---- */
+
+#define BATCH_ITEMS 5 /* inputs and labels of a batch */
 
 typedef struct batch_list {
     safetensors_item *items;
@@ -168,6 +178,36 @@ static pofac_status add_batch(job *j, batch_list *list, int64_t n_sequences, int
     return POFAC_OK;
 }
 
+/* Items for the labels of the batch that was added last, drawn from the seed. */
+static pofac_status add_labels(job *j, batch_list *list) {
+    const model_spec *spec = loaded_model_spec(j->model);
+    size_t n_losses;
+    const model_loss *losses = model_graph_losses(spec, &n_losses);
+    const safetensors_item *ids = &list->items[list->n_items - 3], *mask = &list->items[list->n_items - 2];
+    const rng_key key = rng_key_make((uint64_t)option_whole(j->options, "seed"), "labels");
+    const int64_t n_sequences = ids->dims[0], length = ids->dims[1], masked = option_whole(j->options, "masked");
+    if (!option_flag(j->options, "labels")) return POFAC_OK;
+    for (size_t k = 0; k < n_losses; k++) {
+        const int64_t n = losses[k].per_token ? n_sequences * length : n_sequences,
+                      first = (int64_t)(list->n_batches * 8 + k) << 32,
+                      classes = losses[k].per_token                                    ? spec->vocab_size
+                                : strcmp(losses[k].labels, "next_sentence_label") == 0 ? 2
+                                                                                       : spec->num_labels;
+        const char *name = arena_printf(&j->memory, "%zu.%s", list->n_batches - 1, losses[k].labels);
+        int64_t *labels = ARENA_ARRAY(&j->memory, int64_t, (size_t)n);
+        if (!name || !labels) return diag_out_of_memory(j->sink);
+        for (int64_t i = 0; i < n; i++) {
+            const uint64_t at = (uint64_t)(first + 2 * i);
+            const bool counts =
+                !losses[k].per_token || (((const int64_t *)mask->data)[i] && (int64_t)rng_below(key, at, 100) < masked);
+            labels[i] = counts ? (int64_t)rng_below(key, at + 1, (uint64_t)classes) : -100;
+        }
+        list->items[list->n_items++] = (safetensors_item){
+            .name = name, .dtype = IR_I64, .rank = losses[k].per_token ? 2 : 1, .dims = {n_sequences, length}, .data = labels};
+    }
+    return POFAC_OK;
+}
+
 static pofac_status write_shape(job *j, const char *shape) {
     char *end;
     int64_t n_sequences = strtoll(shape, &end, 10), most = loaded_model_spec(j->model)->max_position_embeddings;
@@ -175,7 +215,7 @@ static pofac_status write_shape(job *j, const char *shape) {
     if (*end || n_sequences < 1 || n_sequences > 65536 || length < 1 || length > most)
         return diag_error(j->sink, POFAC_ERR_USAGE, NULL, "found the shape \"%s\", wanted BxS, S at most %lld", shape,
                           (long long)most);
-    safetensors_item items[3];
+    safetensors_item items[BATCH_ITEMS];
     batch_list list = {.items = items};
     int64_t *columns[3];
     const char *path;
@@ -186,6 +226,7 @@ static pofac_status write_shape(job *j, const char *shape) {
         columns[0][i] = (int64_t)rng_below(key, (uint64_t)i, (uint64_t)loaded_model_spec(j->model)->vocab_size);
         columns[1][i] = 1;
     }
+    TRY(add_labels(j, &list));
     return safetensors_write(path, items, list.n_items, NULL, 0, j->sink);
 }
 
@@ -251,20 +292,20 @@ static pofac_status batch_texts(job *j, const encoding *texts, size_t count, bat
             columns[2][i * longest + k] = texts[i].tokens[k].type_id;
         }
     }
-    return POFAC_OK;
+    return add_labels(j, list);
 }
 
 static pofac_status batch_all_texts(job *j, const text_list *texts) {
     size_t most = (size_t)option_whole(j->options, "texts_batch"), n_batches = (texts->n + most - 1) / most;
-    batch_list list = {.items = ARENA_ARRAY(&j->memory, safetensors_item, 3 * n_batches)};
+    batch_list list = {.items = ARENA_ARRAY(&j->memory, safetensors_item, BATCH_ITEMS * n_batches)};
     if (!list.items) return diag_out_of_memory(j->sink);
     const char *path;
     int64_t tokens = 0, padded = 0;
     TRY(path_in(j, "texts", ".batches.safetensors", &path));
     for (size_t first = 0; first < texts->n; first += most) {
         TRY(batch_texts(j, texts->texts + first, texts->n - first < most ? texts->n - first : most, &list));
-        const safetensors_item *ids = &list.items[list.n_items - 3];
-        padded += ids->dims[0] * ids->dims[1];
+        const safetensors_item *last = &list.items[list.n_items - 1]; /* [B,S], or labels [B], whose dims have S all the same */
+        padded += last->dims[0] * last->dims[1];
     }
     for (size_t i = 0; i < texts->n; i++) tokens += (int64_t)texts->texts[i].size;
     printf("%zu texts in %zu batches, %lld tokens, %lld when padded\n", texts->n, n_batches, (long long)tokens, (long long)padded);

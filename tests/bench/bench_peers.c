@@ -1,7 +1,8 @@
 /*
  * Compares engines on the same batches, in turns: the first one named (pofac) with the best of each other family.
  *
- *   bench_peers [--rounds=N] [--pause=MS] [--tolerance=X] [--seconds=S] [--times=FILE] [--beside=FAMILY:X]... --engine=FAMILY:VARIANT:COMMAND...
+ *   bench_peers [--rounds=N] [--pause=MS] [--tolerance=X] [--seconds=S] [--times=FILE] [--steps] [--memory] [--beside=FAMILY:X]...
+ *               --engine=FAMILY:VARIANT:COMMAND...
  *               BATCHES...
  *
  * An engine is a process, started with `sh -c COMMAND`, that lives as long as the comparison and answers lines on its standard output:
@@ -10,6 +11,8 @@
  *   load FILE      -> "loaded BATCHES"   the batches of a file (bench_peer_files.c) are in memory
  *   run            -> "ms TIME"          all of them were computed, one after the other, from inputs in memory to logits in memory
  *   logits         -> "logits NUMBER..." of all of them
+ *
+ *   memory         -> "kb NUMBER"       its peak of resident memory since the last "load"; asked with --memory alone
  *
  * Between turns it waits in read(), so that engines do not disturb each other; a pause lets threads that spin come to rest. For each file of
  * batches: all engines' logits must agree within --tolerance with the first engine's, else the comparison fails. Then of every family the variant
@@ -21,7 +24,8 @@
  *
  * Prints a row of a table in Markdown for each file: medians in ms, for other families with the median of the rounds' ratios of their time to the
  * first family's; that ratio for the better other family, with its quartiles; and the variants that were kept. --times: each turn as
- * "FILE ROUND FAMILY VARIANT MS".
+ * "FILE ROUND FAMILY VARIANT MS". --steps: batches are steps of training, of which the table has the number per second instead of times.
+ * --memory: further columns have the peak of memory of each engine that was kept, in MB, and the share of the first one's of it.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -50,6 +54,7 @@ typedef struct engine {
     double beside; /* its tolerance, of a family that stands beside the others; else 0 */
     bool kept;
     double ms[MAX_ROUNDS];
+    double memory_mb;
 } engine;
 
 typedef struct comparison {
@@ -57,6 +62,8 @@ typedef struct comparison {
     size_t n_engines;
     int rounds, done; /* wanted; of this file */
     double pause_ms, tolerance, seconds;
+    bool steps, memory;
+    long n_batches;
     FILE *times;
     const char *file;
     char title[64]; /* the file's name without its directory and its endings */
@@ -196,7 +203,10 @@ static void load(comparison *c) {
     const char *wanted = NULL;
     for (size_t i = 0; i < c->n_engines; i++) {
         engine *e = &c->engines[i];
-        ask(e, "load ", c->file, "loaded ");
+        const long n = atol(ask(e, "load ", c->file, "loaded "));
+        if (i > 0 && n != c->n_batches)
+            fail("%s: %s %s found %ld batches, others %ld", c->title, e->family, e->variant, n, c->n_batches);
+        c->n_batches = n;
         const char *found = ask(e, "logits", "", "logits");
         if (i == 0) wanted = found; /* its buffer is not used again before the last comparison */
         else check_logits(c, e, wanted, found);
@@ -248,6 +258,15 @@ static double ratio_quantile(const comparison *c, const engine *e, const engine 
     return quantile(ratios, c->done, share);
 }
 
+/* Of the first family, then of the others with its share of them. */
+static void report_memory(const comparison *c, const engine *ours) {
+    printf(" %.0f |", ours->memory_mb);
+    for (size_t i = 0; i < c->n_engines; i++) {
+        const engine *e = &c->engines[i];
+        if (e->kept && e != ours) printf(" %.0f (%.0f %%) |", e->memory_mb, 1e2 * ours->memory_mb / e->memory_mb);
+    }
+}
+
 static void report(const comparison *c) {
     const engine *best = NULL, *ours = NULL;
     double best_ms = INFINITY;
@@ -258,7 +277,8 @@ static void report(const comparison *c) {
         const engine *e = &c->engines[i];
         if (!e->kept) continue;
         double ms = quantile(e->ms, c->done, 0.5);
-        printf(" %.*f", ms < 100.0 ? 1 : 0, ms);
+        if (c->steps) printf(" %.3g", 1e3 * (double)c->n_batches / ms);
+        else printf(" %.*f", ms < 100.0 ? 1 : 0, ms);
         if (e == ours) printf(" |");
         else printf(" (%.2f) |", ratio_quantile(c, e, ours, 0.5));
         if (e == ours || e->beside > 0.0 || ms >= best_ms) continue;
@@ -272,19 +292,22 @@ static void report(const comparison *c) {
     printf(" %d |", c->done);
     for (size_t i = 0, n = 0; i < c->n_engines; i++)
         if (c->engines[i].kept && &c->engines[i] != ours) printf("%s %s", n++ ? ";" : "", c->engines[i].variant);
-    printf(" |\n");
+    printf(" |");
+    if (c->memory) report_memory(c, ours);
+    printf("\n");
     fflush(stdout);
 }
 
 static void print_header(const comparison *c) {
-    int columns = 4;
+    int columns = 4, n_families = 0;
     printf("| batches |");
     for (size_t i = 0; i < c->n_engines; i++) {
         bool seen = false;
         for (size_t k = 0; k < i; k++) seen = seen || strcmp(c->engines[k].family, c->engines[i].family) == 0;
         if (seen) continue;
-        printf(" %s, ms%s |", c->engines[i].family, i ? " (ratio)" : "");
+        printf(" %s, %s%s |", c->engines[i].family, c->steps ? "steps/s" : "ms", i ? " (ratio)" : "");
         columns++;
+        n_families++;
     }
     printf(" better of");
     for (size_t i = 0, n = 0; i < c->n_engines; i++) {
@@ -292,7 +315,13 @@ static void print_header(const comparison *c) {
         for (size_t k = 0; k < i; k++) seen = seen || strcmp(c->engines[k].family, c->engines[i].family) == 0;
         if (!seen) printf("%s %s", n++ ? "," : "", c->engines[i].family);
     }
-    printf(" / %s (quartiles) | rounds | variants |\n|", c->engines[0].family);
+    printf(" / %s (quartiles) | rounds | variants |", c->engines[0].family);
+    if (c->memory) {
+        columns += n_families;
+        printf(" %s, MB | others, MB (share) |", c->engines[0].family);
+        for (int i = 2; i < n_families; i++) printf(" |");
+    }
+    printf("\n|");
     for (int i = 0; i < columns; i++) printf(" --- |");
     printf("\n");
     fflush(stdout);
@@ -328,12 +357,17 @@ static void put_beside(comparison *c, char *text) {
 }
 
 static void read_options(comparison *c, int argc, char **argv) {
-    enum { ROUNDS, PAUSE, TOLERANCE, SECONDS, TIMES, BESIDE, ENGINE };
-    static const struct option options[] = {
-        {"rounds", required_argument, NULL, ROUNDS},       {"pause", required_argument, NULL, PAUSE},
-        {"tolerance", required_argument, NULL, TOLERANCE}, {"seconds", required_argument, NULL, SECONDS},
-        {"times", required_argument, NULL, TIMES},         {"beside", required_argument, NULL, BESIDE},
-        {"engine", required_argument, NULL, ENGINE},       {0}};
+    enum { ROUNDS, PAUSE, TOLERANCE, SECONDS, TIMES, STEPS, MEMORY, BESIDE, ENGINE };
+    static const struct option options[] = {{"rounds", required_argument, NULL, ROUNDS},
+                                            {"pause", required_argument, NULL, PAUSE},
+                                            {"tolerance", required_argument, NULL, TOLERANCE},
+                                            {"seconds", required_argument, NULL, SECONDS},
+                                            {"times", required_argument, NULL, TIMES},
+                                            {"beside", required_argument, NULL, BESIDE},
+                                            {"engine", required_argument, NULL, ENGINE},
+                                            {"steps", no_argument, NULL, STEPS},
+                                            {"memory", no_argument, NULL, MEMORY},
+                                            {0}};
     char *beside[MAX_ENGINES];
     size_t n_beside = 0;
     int option;
@@ -347,6 +381,8 @@ static void read_options(comparison *c, int argc, char **argv) {
             c->times = fopen(optarg, "a");
             if (!c->times) fail("cannot write %s: %s", optarg, strerror(errno));
             break;
+        case STEPS: c->steps = true; break;
+        case MEMORY: c->memory = true; break;
         case BESIDE:
             if (n_beside == MAX_ENGINES) fail("there are more than %d families beside", MAX_ENGINES);
             beside[n_beside++] = optarg;
@@ -373,6 +409,8 @@ int main(int argc, char **argv) {
         load(&c);
         choose(&c);
         take_turns(&c);
+        for (size_t k = 0; k < c.n_engines && c.memory; k++)
+            if (c.engines[k].kept) c.engines[k].memory_mb = atof(ask(&c.engines[k], "memory", "", "kb ")) / 1024;
         report(&c);
     }
     for (size_t i = 0; i < c.n_engines; i++) {
