@@ -18,6 +18,7 @@
 #include "ir/sparse_layout.h"
 #include "passes/pass.h"
 #include "runtime/blas.h"
+#include "runtime/pruning_masks.h"
 
 void tables_put(strbuf *out, const char *name, const char *meaning) { strbuf_printf(out, "%-24s %s\n", name, meaning); }
 
@@ -116,6 +117,11 @@ static void put_names(strbuf *out) {
     }
 }
 
+static void put_pruning_methods(strbuf *out) {
+    for (size_t i = 0; pruning_method_at(i); i++)
+        strbuf_printf(out, "%-32s %s\n", pruning_method_at(i)->name, pruning_method_at(i)->meaning);
+}
+
 static void put_metrics(strbuf *out) {
     for (size_t i = 0; metrics_row(i); i++)
         strbuf_printf(out, "%-24s %-8s %s\n", metrics_row(i)->name, metric_input_name(metrics_row(i)->input),
@@ -151,6 +157,7 @@ static const table_row rows[] = {
      wikitext_templates_put},
     {"pair_modes", "how documents become examples for pre-training", put_pair_modes},
     {"tasks", "tasks: columns, labels, metrics and splits of their files", tasks_put},
+    {"pruning_methods", "ways to choose which entries of a weight are kept", put_pruning_methods},
     {"metrics", "what predictions are judged by: name, what is compared, meaning", put_metrics},
     {"xml", "elements and attributes of XML descriptions", xml_table_list},
 };
