@@ -42,7 +42,6 @@ static bool fails(void) {
 }
 
 ssize_t __real_write(int fd, const void *bytes, size_t n);
-int __real_fsync(int fd);
 int __real_rename(const char *from, const char *to);
 int __real_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
 int __real_mkdir(const char *path, mode_t mode);
@@ -57,7 +56,11 @@ int __wrap_truncate(const char *path, off_t n);
 
 ssize_t __wrap_write(int fd, const void *bytes, size_t n) { return fails() ? -1 : __real_write(fd, bytes, n); }
 
-int __wrap_fsync(int fd) { return fails() ? -1 : __real_fsync(fd); }
+/* Never asks the disk: tests are about processes that end, not about power that fails, and some save thousands of times. */
+int __wrap_fsync(int fd) {
+    (void)fd;
+    return fails() ? -1 : 0;
+}
 
 int __wrap_rename(const char *from, const char *to) { return fails() ? -1 : __real_rename(from, to); }
 
