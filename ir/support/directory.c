@@ -29,9 +29,14 @@ pofac_status directory_make(const char *path, const diag_sink *sink) {
         slash += strcspn(slash, "/");
         strbuf_clear(&part);
         strbuf_append(&part, path, (size_t)(slash - path));
-        if (!strbuf_ok(&part)) status = diag_out_of_memory(sink);
-        else if (mkdir(strbuf_str(&part), 0777) != 0 && !file_is_directory(strbuf_str(&part)))
+        if (!strbuf_ok(&part)) {
+            status = diag_out_of_memory(sink);
+        } else if (mkdir(strbuf_str(&part), 0777) != 0) {
+            const int error = errno;
+            if (file_is_directory(strbuf_str(&part))) continue;
+            errno = error;
             status = fault(path, "the directory cannot be made", sink);
+        }
     }
     strbuf_free(&part);
     return status;

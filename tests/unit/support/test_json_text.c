@@ -99,10 +99,33 @@ static void test_reals(void **state) {
     }
 }
 
+static void expect_printed(const char *json, unsigned indent, const char *wanted) {
+    json_t *root;
+    strbuf text = STRBUF_INIT;
+    assert_int_equal(json_parse("f", NULL, json, strlen(json), NULL, &root), POFAC_OK);
+    assert_true(json_put_value(root, indent, &text));
+    assert_string_equal(strbuf_str(&text), wanted);
+    strbuf_free(&text);
+    json_decref(root);
+}
+
+/* As Python's json.dump with indent and sort_keys. */
+static void test_values(void **state) {
+    (void)state;
+    expect_printed("{}", 2, "{}");
+    expect_printed(" [ ] ", 2, "[]");
+    expect_printed("\"a\\n\\u00e9\"", 2, "\"a\\n\xc3\xa9\"");
+    expect_printed("{\"b\": [1, {\"x\": 0.1}, []], \"a\": {\"z\": null, \"y\": true, \"w\": false}, \"c\": -7}", 2,
+                   "{\n  \"a\": {\n    \"w\": false,\n    \"y\": true,\n    \"z\": null\n  },\n  \"b\": [\n    1,\n    {\n      "
+                   "\"x\": 0.1\n    },\n    []\n  "
+                   "],\n  \"c\": -7\n}");
+    expect_printed("[1]", 4, "[\n    1\n]");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_places),         cmocka_unit_test(test_depth), cmocka_unit_test(test_descriptions),
-        cmocka_unit_test(test_large_integers), cmocka_unit_test(test_reals),
+        cmocka_unit_test(test_large_integers), cmocka_unit_test(test_reals), cmocka_unit_test(test_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
