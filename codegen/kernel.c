@@ -29,7 +29,10 @@ bool kernel_choose(const cg_group *g, const cg_target *target, const cg_variant 
     for (size_t i = 0; i < n_kernel_rows; i++) {
         if (variant && variant->row != i) continue;
         *out = (cg_kernel){.row = i, .work_per_unit = 1, .grain = 1, .variant = variant};
-        bool takes = kernel_rows[i].describe(g, target, out) && !out->failed;
+        bool takes = kernel_rows[i].describe(g, target, out);
+        if (out->expression.dropout.used)
+            out->expression.dropout.stream = kernel_dim(out, dim_const(out->expression.dropout.stream_number));
+        takes = takes && !out->failed;
         out->variant = NULL; /* which need not outlive the choice */
         if (takes) return true;
     }
@@ -125,11 +128,28 @@ static bool add_input(cg_kernel *k, const cg_group *g, ir_value v, const ir_type
     return true;
 }
 
+/* Adds what a dropout of `full` decides by. */
+static bool add_random(cg_kernel *k, const ir_node *n, const ir_type *full) {
+    cg_expression *x = &k->expression;
+    if (x->dropout.used || x->n_inputs == EXPRESSION_MAX_INPUTS || !is_f32_tiles(full)) return false;
+    x->dropout.used = true;
+    x->dropout.input = x->n_inputs;
+    x->dropout.random = kernel_operand(k, n->inputs[2]);
+    x->dropout.stream_number = node_int(n, "stream");
+    x->dropout.rate = node_float(n, "rate");
+    x->inputs[x->n_inputs].source = SOURCE_RANDOM;
+    x->inputs[x->n_inputs].operand = kernel_operand(k, n->inputs[1]);
+    x->inputs[x->n_inputs++].value = n->inputs[1];
+    return true;
+}
+
 static bool add_inputs(cg_kernel *k, const cg_group *g, size_t first, const ir_type *full) {
     for (size_t i = first; i < g->n_nodes; i++) {
         const ir_node *n = group_node(g, i);
         if (!expression_takes(n->op) || graph_type(g->graph, n->first_result) != full) return false;
-        for (uint32_t j = 0; j < n->n_inputs; j++) {
+        const uint32_t n_values = n->op == OP_dropout ? 1 : n->n_inputs;
+        if (n->op == OP_dropout && !add_random(k, n, full)) return false;
+        for (uint32_t j = 0; j < n_values; j++) {
             bool inside = false;
             for (size_t m = first; m < i; m++) inside |= group_node(g, m)->first_result == n->inputs[j];
             if (!inside && !add_input(k, g, n->inputs[j], full)) return false;
@@ -153,6 +173,7 @@ bool kernel_express(cg_kernel *k, const cg_group *g, size_t first, const ir_type
     for (size_t i = first; i < g->n_nodes; i++) {
         const ir_node *n = group_node(g, i);
         int a = expression_find(x, n->inputs[0]), b = n->n_inputs > 1 ? expression_find(x, n->inputs[1]) : 0;
+        if (n->op == OP_dropout) b = (int)x->dropout.input;
         x->ops[x->n_ops].op = n->op;
         x->ops[x->n_ops].tanh_form = (n->op == OP_gelu || n->op == OP_gelu_gradient) && strcmp(node_string(n, "form"), "tanh") == 0;
         x->ops[x->n_ops].a = (unsigned)a;

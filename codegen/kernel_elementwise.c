@@ -87,9 +87,15 @@ void emit_elementwise(emitter *e, const cg_kernel *k) {
         return;
     }
     expression_tile t = {.expression = &k->expression, .operand = operand, .width = W, .lanes = tile_lanes(e->lanes, W)};
+    expression_random random;
+    expression_begin(e, &k->expression, operand, W, t.lanes, &random);
     em_loop tiles;
     em_loop_begin(e, &tiles, em_begin_unit(e), em_end_unit(e), 1, NULL, 0);
     t.live = tile_live_lanes(e, em_dim(e, 0), tiles.index, W, t.lanes);
+    t.random = &random;
+    t.token = em_mul_int(e, tiles.index, W);
+    t.n_tokens = em_dim(e, 0);
+    expression_begin_tile(e, &t);
     expression_emit_tile(e, &t, em_mul_int(e, tiles.index, E), em_int(e, 0), em_int(e, E));
     em_loop_end(e, &tiles, NULL);
 }

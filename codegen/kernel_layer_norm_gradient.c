@@ -49,6 +49,7 @@ typedef struct norm_gradient {
     cg_val block;         /* [BLOCK][W] in scratch */
     cg_val mean, rstd;    /* [W] of the tile's tokens, 0 where there is none; then also: */
     cg_val mean_g, mean_gz;
+    expression_random random;
 } norm_gradient;
 
 static cg_val numbers(emitter *e, const norm_gradient *c, cg_val from, cg_val lane) {
@@ -135,14 +136,22 @@ static void emit_dx(emitter *e, const norm_gradient *c, cg_val end) {
     cg_val first = em_mul_int(e, c->tile, c->E);
     em_loop blocks, features;
     if (x->n_stores == 0) return;
+    const expression_tile t = {.expression = x,
+                               .operand = c->operand,
+                               .width = c->W,
+                               .lanes = c->lanes,
+                               .live = end,
+                               .computed = c->block,
+                               .random = &c->random,
+                               .token = em_mul_int(e, c->tile, c->W),
+                               .n_tokens = c->n_rows};
+    expression_begin_tile(e, &t);
     em_loop_begin(e, &blocks, em_int(e, 0), em_int(e, c->E), BLOCK, NULL, 0);
     cg_val count = em_min(e, em_int(e, BLOCK), em_sub(e, em_int(e, c->E), blocks.index)), row = em_add(e, first, blocks.index);
     cg_val to = direct ? em_index(e, c->operand[x->stores[0].operand], row, 4 * c->W) : c->block;
     em_loop_begin(e, &features, em_int(e, 0), count, 1, NULL, 0);
     emit_feature(e, c, em_add(e, blocks.index, features.index), end, em_index(e, to, features.index, 4 * c->W));
     em_loop_end(e, &features, NULL);
-    const expression_tile t = {
-        .expression = x, .operand = c->operand, .width = c->W, .lanes = c->lanes, .live = end, .computed = c->block};
     if (!direct) expression_emit_tile(e, &t, row, blocks.index, count);
     em_loop_end(e, &blocks, NULL);
 }
@@ -194,6 +203,7 @@ void emit_layer_norm_gradient(emitter *e, const cg_kernel *k) {
     kernel_operands(e, k, c.operand);
     c.lanes = tile_lanes(e->lanes, c.W);
     c.block = scratch;
+    expression_begin(e, &k->expression, c.operand, c.W, c.lanes, &c.random);
     c.dgamma = sums[0] ? to[0] : NULL;
     c.dbeta = sums[1] ? to[1] : NULL;
     cg_val *const stack[] = {&c.mean, &c.rstd, &c.mean_g, &c.mean_gz};

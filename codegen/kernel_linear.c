@@ -77,6 +77,7 @@ typedef struct linear_code {
     unsigned lanes, vectors;
     cg_val x, w, bias, scratch;
     cg_val operand[KERNEL_MAX_OPERANDS];
+    expression_random random;
 } linear_code;
 
 /* The unit at hand: a block of weight rows and a group of tiles. */
@@ -208,12 +209,19 @@ static void emit_sums(emitter *e, const linear_code *c, const linear_unit *u) {
 }
 
 static void emit_results(emitter *e, const cg_kernel *k, const linear_code *c, const linear_unit *u) {
-    expression_tile results = {
-        .expression = &k->expression, .operand = c->operand, .width = c->W, .lanes = c->lanes, .bias = c->bias};
+    expression_tile results = {.expression = &k->expression,
+                               .operand = c->operand,
+                               .width = c->W,
+                               .lanes = c->lanes,
+                               .bias = c->bias,
+                               .random = &c->random};
     em_loop tiles;
     em_loop_begin(e, &tiles, em_int(e, 0), u->n_tiles, 1, NULL, 0);
     results.computed = em_index(e, c->scratch, tiles.index, 4 * c->rows * c->W);
     results.live = live_lanes(e, c, u, tiles.index);
+    results.token = em_mul_int(e, em_add(e, u->first_tile, tiles.index), c->W);
+    results.n_tokens = em_dim(e, 0);
+    expression_begin_tile(e, &results);
     cg_val first = em_add(e, em_mul_int(e, em_add(e, u->first_tile, tiles.index), c->N), u->row0);
     expression_emit_tile(e, &results, first, u->row0, u->n_rows);
     em_loop_end(e, &tiles, NULL);
@@ -232,6 +240,7 @@ void emit_linear(emitter *e, const cg_kernel *k) {
     c.lanes = tile_lanes(e->lanes, c.W);
     c.vectors = tile_vectors(c.lanes, c.W, BLOCK_VECTORS);
     kernel_operands(e, k, c.operand);
+    expression_begin(e, &k->expression, c.operand, c.W, c.lanes, &c.random);
     c.x = c.operand[0];
     c.w = c.operand[1];
     c.bias = kernel_get(k, "bias") ? c.operand[2] : NULL;

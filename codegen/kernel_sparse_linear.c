@@ -197,6 +197,7 @@ typedef struct sparse_code {
     cg_val segments, buckets, rows, offsets, values; /* of the index, and the values */
     cg_val n_groups, n_k_blocks, k_block, row_group;
     cg_val operand[KERNEL_MAX_OPERANDS];
+    expression_random random;
 } sparse_code;
 
 /* A pass over the visits of one (group, tile) with `vectors` of the tile's vectors. */
@@ -494,6 +495,7 @@ static void load_code(emitter *e, const cg_kernel *k, sparse_code *c) {
     c->lanes = tile_lanes(e->lanes, c->W);
     c->vectors = (unsigned)kernel_get(k, "vectors");
     kernel_operands(e, k, c->operand);
+    expression_begin(e, &k->expression, c->operand, c->W, c->lanes, &c->random);
     c->x = c->operand[0];
     c->values = c->operand[2];
     c->bias = kernel_get(k, "bias") ? c->operand[3] : NULL;
@@ -514,8 +516,16 @@ static void load_code(emitter *e, const cg_kernel *k, sparse_code *c) {
 static void emit_results(emitter *e, const cg_kernel *k, const sparse_code *c, const sparse_unit *u, cg_val live) {
     const cg_expression *x = &k->expression;
     if (c->residual || (c->result && x->n_ops == 0 && x->n_stores == 1)) return; /* they are there */
-    const expression_tile results = {
-        .expression = x, .operand = c->operand, .width = c->W, .lanes = c->lanes, .live = live, .computed = u->sums};
+    const expression_tile results = {.expression = x,
+                                     .operand = c->operand,
+                                     .width = c->W,
+                                     .lanes = c->lanes,
+                                     .live = live,
+                                     .computed = u->sums,
+                                     .random = &c->random,
+                                     .token = em_mul_int(e, u->tile, c->W),
+                                     .n_tokens = em_dim(e, 0)};
+    expression_begin_tile(e, &results);
     expression_emit_tile(e, &results, u->first, u->row0, u->n_rows);
 }
 

@@ -1,12 +1,12 @@
 /*
- * Fusion: marks nodes that one kernel computes with the same `group` number. A group is found backwards from its last node. Every
- * other node of it makes one value, which is used once, by the group: so no path leaves a group and comes back, and the group can
- * run at the place of its last node.
+ * Fusion: marks nodes that one kernel computes with the same `group` number. A group is found backwards from its last node. What its
+ * other nodes make is read by the group, and by nobody else before the group's end: so no path leaves a group and comes back, and the
+ * group can run at the place of its last node.
  *
- *   embedding sum   embedding { + embedding } [relayout] layer_norm
- *   residual        linear, + x, where a layer_norm follows
- *   norm            x + residual, layer_norm, where neither is such a linear
- *   activation      linear, gelu | relu | tanh
+ *   embedding sum   embedding { + embedding } [relayout] [layer_norm]
+ *   tail            linear, its input gradient, or a layer norm's gradient; elementwise work on the result: bias and residual sums,
+ *                   activations and their gradients, one dropout, sums of gradients
+ *   norm            x + residual, layer_norm, where the sum is no such tail
  *
  * All but the embeddings and their sums are in tiles. Groups and slots that the graph had are dropped. Groups are numbered from 1
  * in the order of their last nodes.
@@ -16,6 +16,7 @@
 #include "passes/pass.h"
 
 #define MAX_SUM_NODES 15 /* of an embedding sum: 8 tables and 7 additions; BERT has 3 tables */
+#define MAX_TAIL_NODES 8 /* models have up to three: a linear, dropout, a residual sum */
 
 typedef struct fusion {
     const ir_graph *g;
@@ -31,11 +32,6 @@ static const ir_node *inner_node(const fusion *f, ir_value v) {
 
 static const ir_type *type_of(const fusion *f, ir_value v) { return graph_type(f->g, v); }
 static bool is_tiled(const fusion *f, ir_value v) { return type_of(f, v)->layout == LAYOUT_TILES; }
-
-static bool is_inner_linear(const fusion *f, ir_value v) {
-    const ir_node *n = inner_node(f, v);
-    return n && n->op == OP_linear && is_tiled(f, v);
-}
 
 static void mark(fusion *f, const ir_node *n) { f->group[n - f->g->nodes.data] = f->n_groups; }
 
@@ -56,46 +52,108 @@ static size_t embedding_sum(const fusion *f, ir_value v, const ir_node *nodes[MA
     return n;
 }
 
-static bool fuse_embedding_sum(fusion *f, const ir_node *norm) {
-    const ir_node *nodes[MAX_SUM_NODES], *inner = inner_node(f, norm->inputs[0]);
-    bool relayout = inner && inner->op == OP_relayout;
-    if (!is_tiled(f, norm->inputs[0])) return false;
-    size_t n = embedding_sum(f, relayout ? inner->inputs[0] : norm->inputs[0], nodes);
+/* `relayout` alone, where `norm` is NULL. */
+static bool fuse_embedding_sum(fusion *f, const ir_node *relayout, const ir_node *norm) {
+    const ir_node *nodes[MAX_SUM_NODES];
+    size_t n = embedding_sum(f, relayout ? relayout->inputs[0] : norm->inputs[0], nodes);
     if (n == 0) return false;
     f->n_groups++;
     for (size_t i = 0; i < n; i++) mark(f, nodes[i]);
-    if (relayout) mark(f, inner);
-    mark(f, norm);
+    if (relayout) mark(f, relayout);
+    if (norm) mark(f, norm);
     return true;
 }
 
-/* A linear takes the residual in, where its sums begin; the norm is left with one tensor to read. */
-static void fuse_norm(fusion *f, const ir_node *norm) {
-    const ir_node *add = inner_node(f, norm->inputs[0]);
-    if (!add || add->op != OP_add || !is_tiled(f, norm->inputs[0])) return;
-    ir_value a = add->inputs[0], b = add->inputs[1];
-    if (type_of(f, a) != type_of(f, b)) return;
-    const bool second = is_inner_linear(f, b);
-    f->n_groups++;
-    mark(f, add);
-    if (second || is_inner_linear(f, a)) mark(f, graph_node_of(f->g, second ? b : a));
-    else mark(f, norm);
+static bool fuse_embedding_norm(fusion *f, const ir_node *norm) {
+    const ir_node *inner = inner_node(f, norm->inputs[0]);
+    if (!is_tiled(f, norm->inputs[0])) return false;
+    return fuse_embedding_sum(f, inner && inner->op == OP_relayout ? inner : NULL, norm);
 }
 
-static void fuse_activation(fusion *f, const ir_node *activation) {
-    ir_value x = activation->inputs[0];
-    if (!is_inner_linear(f, x)) return;
+/* ---- tails ---- */
+
+/* From its last node to the first. */
+typedef struct tail {
+    const ir_node *nodes[MAX_TAIL_NODES];
+    size_t n;
+} tail;
+
+static bool is_tail_op(ir_op op) { return op == OP_dropout || (op_has(op, TRAIT_ELEMENTWISE) && op != OP_cast); }
+
+static bool is_root_op(ir_op op) { return op == OP_linear || op == OP_linear_input_gradient || op == OP_layer_norm_gradient; }
+
+static bool has_op(const tail *t, ir_op op) {
+    for (size_t i = 0; i < t->n; i++)
+        if (t->nodes[i]->op == op) return true;
+    return false;
+}
+
+static bool has_node(const tail *t, const ir_node *n) {
+    for (size_t i = 0; i < t->n; i++)
+        if (t->nodes[i] == n) return true;
+    return false;
+}
+
+static bool reads_result(const ir_node *reader, const ir_node *maker) {
+    for (uint32_t i = 0; i < reader->n_inputs; i++)
+        if (reader->inputs[i] >= maker->first_result && reader->inputs[i] < maker->first_result + maker->n_results) return true;
+    return false;
+}
+
+/* May the maker of `v` join the tail: is there nobody outside who reads its results before the tail's end? */
+static bool can_join(const fusion *f, const tail *t, ir_value v) {
+    const ir_node *maker = graph_node_of(f->g, v);
+    if (t->n == MAX_TAIL_NODES || type_of(f, v) != type_of(f, t->nodes[0]->first_result) || v != maker->first_result) return false;
+    if (f->group[maker - f->g->nodes.data] != 0 || (maker->op == OP_dropout && has_op(t, OP_dropout))) return false;
+    for (const ir_node *n = maker + 1; n < t->nodes[0]; n++)
+        if (!has_node(t, n) && reads_result(n, maker)) return false;
+    return true;
+}
+
+/* Lengthens the tail from its node `n` down to a root; false, and the tail as it was, when there is none. */
+static bool reach_root(const fusion *f, tail *t, const ir_node *n) {
+    const uint32_t n_values = n->op == OP_dropout ? 1 : n->n_inputs;
+    for (int through = 0; through < 2; through++) /* roots themselves first */
+        for (uint32_t i = n_values; i-- > 0;) {
+            const ir_node *maker = graph_node_of(f->g, n->inputs[i]);
+            if (!(through ? is_tail_op(maker->op) : is_root_op(maker->op)) || !can_join(f, t, n->inputs[i])) continue;
+            t->nodes[t->n++] = maker;
+            if (!through || reach_root(f, t, maker)) return true;
+            t->n--;
+        }
+    return false;
+}
+
+static bool find_tail(const fusion *f, const ir_node *last, tail *t) {
+    *t = (tail){.nodes = {last}, .n = 1};
+    return is_tail_op(last->op) && is_tiled(f, last->first_result) && reach_root(f, t, last);
+}
+
+static void fuse_tail(fusion *f, const ir_node *last) {
+    tail t;
+    if (!find_tail(f, last, &t)) return;
     f->n_groups++;
-    mark(f, graph_node_of(f->g, x));
-    mark(f, activation);
+    for (size_t i = 0; i < t.n; i++) mark(f, t.nodes[i]);
+}
+
+/* A tail takes the residual in, where a linear's sums may begin; the norm is left with one tensor to read. */
+static void fuse_norm(fusion *f, const ir_node *norm) {
+    const ir_node *add = inner_node(f, norm->inputs[0]);
+    tail t;
+    if (!add || add->op != OP_add || !is_tiled(f, norm->inputs[0])) return;
+    if (type_of(f, add->inputs[0]) != type_of(f, add->inputs[1]) || find_tail(f, add, &t)) return;
+    f->n_groups++;
+    mark(f, add);
+    mark(f, norm);
 }
 
 static void find_groups(fusion *f) {
     for (size_t i = f->g->nodes.size; i-- > 0;) {
         const ir_node *n = &f->g->nodes.data[i];
         if (f->group[i] != 0) continue;
-        if (n->op == OP_layer_norm && !fuse_embedding_sum(f, n)) fuse_norm(f, n);
-        if (n->op == OP_gelu || n->op == OP_relu || n->op == OP_tanh) fuse_activation(f, n);
+        if (n->op == OP_layer_norm && !fuse_embedding_norm(f, n)) fuse_norm(f, n);
+        else if (n->op == OP_relayout && is_tiled(f, n->first_result)) fuse_embedding_sum(f, n, NULL);
+        else fuse_tail(f, n);
     }
 }
 

@@ -233,7 +233,7 @@ static void test_fold_leaves(void **state) {
     }
 }
 
-/* Inside a group, only the last node's values are used outside. */
+/* What a group makes is used outside only behind its last node. */
 static void test_fuse_leaves(void **state) {
     (void)state;
     size_t n_groups = 0;
@@ -249,9 +249,9 @@ static void test_fuse_leaves(void **state) {
                 const ir_node *maker = graph_node_of(after, n->inputs[k]);
                 int64_t group = node_int(maker, "group");
                 if (group < 0 || group == node_int(n, "group")) continue;
-                for (const ir_node *later = maker + 1; later < after->nodes.data + after->nodes.size; later++)
+                for (const ir_node *later = n + 1; later < after->nodes.data + after->nodes.size; later++)
                     if (node_int(later, "group") == group)
-                        fail_msg("graph %llu: %%%zu uses %%%zu from within group %lld", (unsigned long long)seed, i + 1,
+                        fail_msg("graph %llu: %%%zu uses %%%zu before the end of group %lld", (unsigned long long)seed, i + 1,
                                  (size_t)(maker - after->nodes.data) + 1, (long long)group);
             }
             if (node_int(n, "group") > (int64_t)n_groups) n_groups++;

@@ -8,11 +8,11 @@ graph @activations (T <= 64) {
   %7 = relu %6 {group = 2}                                               : f32[T,4] tiles<32>
   %8 = linear %7, %2 {group = 3}                                         : f32[T,4] tiles<32>
   %9 = tanh %8 {group = 3}                                               : f32[T,4] tiles<32>
-  %10 = linear %9, %2                                                    : f32[T,4] tiles<32>
-  %11 = tanh %10                                                         : f32[T,4] tiles<32>
+  %10 = linear %9, %2 {group = 4}                                        : f32[T,4] tiles<32>
+  %11 = tanh %10 {group = 4}                                             : f32[T,4] tiles<32>
   %12 = relu %10                                                         : f32[T,4] tiles<32>
-  %13 = linear %11, %2                                                   : f32[T,4] tiles<32>
-  %14 = tanh %13                                                         : f32[T,4] tiles<32>
+  %13 = linear %11, %2 {group = 5}                                       : f32[T,4] tiles<32>
+  %14 = tanh %13 {group = 5}                                             : f32[T,4] tiles<32>
   %15 = relayout %14                                                     : f32[T,4]
   %16 = linear %15, %2                                                   : f32[T,4]
   %17 = tanh %16                                                         : f32[T,4]
