@@ -101,7 +101,7 @@ static void mark_series(series_search *s, size_t first, size_t end) {
         for (uint32_t j = 0; j < step->n_buffers; j++) {
             if (!is_slot(s, step->buffers[j])) continue;
             plan_buffer *b = &s->l->buffers.data[step->buffers[j]];
-            if (is_own_slot(s, b->slot, first, end)) b->series_row_bytes = 4 * type_features(b->type);
+            if (is_own_slot(s, b->slot, first, end)) b->series_row_bytes = dtype_bits(b->type->dtype) / 8 * type_features(b->type);
         }
     }
 }

@@ -8,18 +8,17 @@
 
 static bool is_loss(const char *output) { return strcmp(output, "loss") == 0 || strncmp(output, "loss.", 5) == 0; }
 
-static void mark_maker(forward_values *f, ir_value v) {
-    if (v != IR_NO_VALUE) f->is_forward[f->g->values.data[v].node] = true;
-}
-
+/* What the losses depend on, and what stands before the last of it: values that the forward pass leaves in another form. */
 static void mark_forward(forward_values *f) {
     const ir_graph *g = f->g;
+    size_t end = 0;
     for (size_t i = 0; i < g->outputs.size; i++) {
         f->is_output[g->outputs.data[i].value] = true;
-        if (is_loss(g->outputs.data[i].name)) mark_maker(f, g->outputs.data[i].value);
+        if (!is_loss(g->outputs.data[i].name)) continue;
+        const size_t maker = g->values.data[g->outputs.data[i].value].node;
+        if (end <= maker) end = maker + 1;
     }
-    for (size_t i = g->nodes.size; i-- > 0;)
-        for (uint32_t k = 0; f->is_forward[i] && k < g->nodes.data[i].n_inputs; k++) mark_maker(f, g->nodes.data[i].inputs[k]);
+    for (size_t i = 0; i < end; i++) f->is_forward[i] = true;
 }
 
 /* Length of the scope up to its first component of digits alone; 0: there is none. */

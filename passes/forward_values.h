@@ -2,8 +2,8 @@
  * What of a training step's graph is its forward pass, and which of its values wait for the backward pass: the ones that passes
  * about memory work on.
  *
- * Forward are the nodes that an output "loss" or "loss.LABELS" depends on; the others are the backward pass and the update. A layer is
- * known by its scope up to the first number: "encoder.layer.3".
+ * Forward are the nodes up to the last that computes an output "loss" or "loss.LABELS"; those behind it, as autodiff puts them, are the
+ * backward pass and the update. A layer is known by its scope up to the first number: "encoder.layer.3".
  */
 #ifndef POFAC_PASSES_FORWARD_VALUES_H
 #define POFAC_PASSES_FORWARD_VALUES_H
