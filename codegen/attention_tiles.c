@@ -28,7 +28,6 @@ ir_dim attention_longest(const cg_group *g) {
 static void describe_dropout(const cg_group *g, const attention_operands *at, cg_kernel *k) {
     const ir_node *n = group_node(g, 0);
     const double rate = node_float(n, "rate");
-    kernel_set(k, "random", 0);
     if (node_input(n, at->keys) == IR_NO_VALUE || rate == 0) return;
     kernel_set(k, "random_keys", (int64_t)kernel_operand(k, node_input(n, at->keys)));
     kernel_set(k, "random", (int64_t)kernel_operand(k, node_input(n, at->random)));
@@ -381,12 +380,13 @@ static void emit_part(emitter *e, const attention_code *c, const query_part *til
     part(e, c, &p, user);
 }
 
-void attention_query_parts(emitter *e, const attention_code *c, const query_part *tile, query_part_fn part, void *user) {
-    cg_val next = tile->own_begin;
+void attention_query_parts(emitter *e, const attention_code *c, const query_part *tile, cg_val begin, query_part_fn part,
+                           void *user) {
+    cg_val next = begin;
     if (tile_vectors(c->lanes, c->W, PART_VECTORS) > 1) {
         em_loop pairs;
         const int64_t step = PART_VECTORS * (int64_t)c->lanes;
-        em_loop_begin(e, &pairs, tile->own_begin, em_sub(e, tile->own_end, em_int(e, c->lanes)), step, &tile->own_begin, 1);
+        em_loop_begin(e, &pairs, begin, em_sub(e, tile->own_end, em_int(e, c->lanes)), step, &begin, 1);
         emit_part(e, c, tile, PART_VECTORS, pairs.index, part, user);
         next = em_add_int(e, pairs.index, step);
         em_loop_end(e, &pairs, &next);

@@ -97,10 +97,12 @@ typedef struct query_tiles {
 void attention_query_tiles_begin(emitter *e, const attention_code *c, query_tiles *tiles);
 void attention_query_tiles_end(emitter *e, query_tiles *tiles);
 
-/* Calls `part` for code of the tile's own lanes: pairs of vectors while more than one vector is left, then one. A part moves back where it
- * would reach past the tile, so lanes may occur twice. */
+/* Calls `part` for code of the tile's lanes from `begin` on, which is own_begin or some lanes before: pairs of vectors while more than one
+ * vector is left, then one. A part moves back where it would reach past the tile, so lanes may occur twice unless `begin` is a multiple of
+ * the lanes of a vector. */
 typedef void (*query_part_fn)(emitter *e, const attention_code *c, query_part *p, void *user);
-void attention_query_parts(emitter *e, const attention_code *c, const query_part *tile, query_part_fn part, void *user);
+void attention_query_parts(emitter *e, const attention_code *c, const query_part *tile, cg_val begin, query_part_fn part,
+                           void *user);
 
 /* Lanes of vector v that are rows of the unit's sequence. */
 cg_val attention_own_lanes(emitter *e, const attention_code *c, const query_part *p, unsigned v);

@@ -124,7 +124,7 @@ static void emit_unit(emitter *e, attention_code *c, void *user) {
     query_tiles tiles;
     attention_place_keys(e, c, em_index(e, em_scratch(e), rows, per_score));
     attention_query_tiles_begin(e, c, &tiles);
-    attention_query_parts(e, c, &tiles.tile, emit_part, user);
+    attention_query_parts(e, c, &tiles.tile, tiles.tile.own_begin, emit_part, user);
     attention_query_tiles_end(e, &tiles);
 }
 

@@ -51,8 +51,6 @@ static bool is_tiled(const layout_state *s, ir_value old) {
 static bool runs_tiled(const layout_state *s, const ir_node *n) {
     const ir_graph *g = s->rw.from;
     if (!is_activation(g, n, 0)) return false;
-    if (n->op == OP_attention && node_input(n, 6) != IR_NO_VALUE)
-        return false; /* with dropout it has no kernel, and evaluators want rows */
     if (op_has(n->op, TRAIT_TILED)) return true;
     if (n->op == OP_cast || !(op_has(n->op, TRAIT_ELEMENTWISE) || n->op == OP_gather_rows)) return false;
     for (uint32_t i = 0; i < n->n_inputs; i++)

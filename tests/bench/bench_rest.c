@@ -1,6 +1,6 @@
 /*
- * What a layer of BERT-Base costs besides its matrix products with weights: residual + layer norm, GELU, attention, embedding and
- * gathered rows, each in tiles<W>, on one thread.
+ * What a layer of BERT-Base costs besides its matrix products with weights: residual + layer norm, GELU, attention and its gradient,
+ * embedding and gathered rows, each in tiles<W>, on one thread.
  *
  *   bench_rest [ISA [W [ROUNDS]]]
  *
@@ -18,7 +18,7 @@
 #include "ir/text.h"
 #include "runtime/session.h"
 
-#define MAX_INPUTS 8
+#define MAX_INPUTS 12
 
 typedef struct bench {
     ir_context *context;
@@ -84,7 +84,7 @@ static int64_t fastest(const bench *b, const char *text, const char *kernel, num
 static int report(const char *what, const char *shape, int64_t ns, double count, const char *unit) {
     if (ns < 0) return 1;
     bool rate = strcmp(unit, "GFLOP/s") == 0;
-    printf("%-22s %-24s %9.1f us  %8.3f %s\n", what, shape, (double)ns / 1e3, rate ? count / (double)ns : (double)ns / count, unit);
+    printf("%-28s %-24s %9.1f us  %8.3f %s\n", what, shape, (double)ns / 1e3, rate ? count / (double)ns : (double)ns / count, unit);
     fflush(stdout);
     return 0;
 }
@@ -117,9 +117,13 @@ static int bench_unary(const bench *b, const char *op, long long T, long long E)
     return report(op, shape, fastest(b, text, "elementwise", &all), (double)(T * E), "ns per element");
 }
 
-static int bench_attention(const bench *b, const char *what, const int *lengths, size_t n) {
-    char text[2048], shape[64];
+/* kernel: attention or attention_gradient; 4 or 10 multiply-adds times 2 for each pair of tokens and feature. */
+static int bench_attention(const bench *b, const char *kernel, double rate, const char *what, const int *lengths, size_t n) {
+    static const char *const activations[] = {"q", "k", "v", "dc"};
+    strbuf text = STRBUF_INIT;
+    char type[64], optional[64] = "", title[64];
     numbers all = {.n = 0};
+    const bool gradient = strcmp(kernel, "attention_gradient") == 0;
     ir_tensor *offsets = add(&all, "o", IR_I32, (int64_t)n + 1, 0);
     int64_t T = 0;
     double pairs = 0;
@@ -128,17 +132,28 @@ static int bench_attention(const bench *b, const char *what, const int *lengths,
         pairs += (double)lengths[i] * lengths[i];
         tensor_set_int(offsets, (int64_t)i + 1, T);
     }
-    add(&all, "q", IR_F32, T, 768), add(&all, "k", IR_F32, T, 768), add(&all, "v", IR_F32, T, 768);
-    snprintf(text, sizeof text,
-             "graph @g (B <= 65536, R <= 65536) {\n  %%1 = input {name = \"q\"} : f32[R,768]\n  %%2 = input {name = \"k\"} : "
-             "f32[R,768]\n  %%3 = input {name = \"v\"} : f32[R,768]\n  %%4 = input {name = \"o\"} : i32[B+1]\n"
-             "  %%5 = relayout %%1 : f32[R,768] tiles<%d>\n  %%6 = relayout %%2 : f32[R,768] tiles<%d>\n"
-             "  %%7 = relayout %%3 : f32[R,768] tiles<%d>\n"
-             "  %%8:2 = attention %%5, %%6, %%7, %%4 {heads = 12, scale = 0.125} : f32[R,768] tiles<%d>, f32[R,12] tiles<%d>\n"
-             "  %%9 = relayout %%8 : f32[R,768]\n  return \"y\" = %%9\n}\n",
-             b->W, b->W, b->W, b->W, b->W);
-    snprintf(shape, sizeof shape, "%s", what);
-    return report("attention", shape, fastest(b, text, "attention", &all), pairs * 4 * 768, "GFLOP/s");
+    for (size_t i = 0; i < 4; i++) add(&all, activations[i], IR_F32, T, 768);
+    add(&all, "keys", IR_I64, T, 0), add(&all, "random", IR_I64, 2, 0);
+    if (rate > 0) snprintf(optional, sizeof optional, ", _, _, %%6, %%7 {rate = %g, heads = 12, scale = 0.125}", rate);
+    else snprintf(optional, sizeof optional, " {heads = 12, scale = 0.125}");
+    snprintf(type, sizeof type, "f32[R,768] tiles<%d>", b->W);
+    strbuf_puts(&text, "graph @g (B <= 65536, R <= 65536) {\n");
+    for (int i = 0; i < 4; i++) strbuf_printf(&text, "  %%%d = input {name = \"%s\"} : f32[R,768]\n", i + 1, activations[i]);
+    strbuf_puts(&text, "  %5 = input {name = \"o\"} : i32[B+1]\n  %6 = input {name = \"keys\"} : i64[R]\n"
+                       "  %7 = input {name = \"random\"} : i64[2]\n");
+    for (int i = 0; i < 4; i++) strbuf_printf(&text, "  %%%d = relayout %%%d : %s\n", i + 8, i + 1, type);
+    strbuf_printf(&text, "  %%12:2 = attention %%8, %%9, %%10, %%5%s : %s, f32[R,12] tiles<%d>\n", optional, type, b->W);
+    if (gradient)
+        strbuf_printf(&text,
+                      "  %%13:3 = attention_gradient %%8, %%9, %%10, %%5, %%12, %%12#1, %%11%s : %s, %s, %s\n"
+                      "  %%14 = add %%13, %%13#1 : %s\n  %%15 = add %%14, %%13#2 : %s\n  %%16 = relayout %%15 : f32[R,768]\n",
+                      optional, type, type, type, type, type);
+    else strbuf_puts(&text, "  %16 = relayout %12 : f32[R,768]\n");
+    strbuf_puts(&text, "  return \"y\" = %16\n}\n");
+    snprintf(title, sizeof title, "%s%s", gradient ? "attention gradient" : "attention", rate > 0 ? ", dropout" : "");
+    const int64_t ns = fastest(b, strbuf_str(&text), kernel, &all);
+    strbuf_free(&text);
+    return report(title, what, ns, pairs * (gradient ? 10 : 4) * 768, "GFLOP/s");
 }
 
 static int bench_gather(const bench *b, long long T, long long M) {
@@ -164,16 +179,20 @@ static int bench_all(const bench *b) {
         failed |= bench_unary(b, "gelu", tokens[i], 3072);
         failed |= bench_unary(b, "tanh", tokens[i], 768);
     }
-    lengths[0] = 128;
-    failed |= bench_attention(b, "1 x 128", lengths, 1);
-    lengths[0] = 384;
-    failed |= bench_attention(b, "1 x 384", lengths, 1);
-    lengths[0] = 16;
-    failed |= bench_attention(b, "1 x 16", lengths, 1);
-    for (int i = 0; i < 32; i++) lengths[i] = 20;
-    failed |= bench_attention(b, "32 x 20", lengths, 32);
-    for (int i = 0; i < 32; i++) lengths[i] = 5 + i * 19 % 46; /* as the sentences of SST-2 */
-    failed |= bench_attention(b, "32 x 5 to 50", lengths, 32);
+    for (int form = 0; form < 4; form++) { /* with a gradient, with dropout */
+        const char *kernel = form % 2 ? "attention_gradient" : "attention";
+        const double rate = form / 2 ? 0.1 : 0;
+        lengths[0] = 128;
+        failed |= bench_attention(b, kernel, rate, "1 x 128", lengths, 1);
+        lengths[0] = 384;
+        failed |= bench_attention(b, kernel, rate, "1 x 384", lengths, 1);
+        lengths[0] = 16;
+        failed |= bench_attention(b, kernel, rate, "1 x 16", lengths, 1);
+        for (int i = 0; i < 32; i++) lengths[i] = 20;
+        failed |= bench_attention(b, kernel, rate, "32 x 20", lengths, 32);
+        for (int i = 0; i < 32; i++) lengths[i] = 5 + i * 19 % 46; /* as the sentences of SST-2 */
+        failed |= bench_attention(b, kernel, rate, "32 x 5 to 50", lengths, 32);
+    }
     failed |= bench_gather(b, 128, 1);
     return failed | bench_gather(b, 1024, 8);
 }

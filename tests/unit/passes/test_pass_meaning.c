@@ -120,8 +120,7 @@ static void expect_layouts(uint64_t seed, const ir_graph *g, uint32_t tile) {
     for (size_t i = 0; i < g->nodes.size; i++) {
         const ir_node *n = &g->nodes.data[i];
         const ir_type *t = graph_type(g, n->first_result), *x = n->n_inputs > 0 ? graph_type(g, n->inputs[0]) : NULL;
-        const bool drops = n->op == OP_attention && node_input(n, 6) != IR_NO_VALUE; /* runs in rows */
-        if (op_has(n->op, TRAIT_TILED) && !drops && x->dtype == IR_F32 && x->layout != LAYOUT_TILES)
+        if (op_has(n->op, TRAIT_TILED) && x->dtype == IR_F32 && x->layout != LAYOUT_TILES)
             fail_msg("graph %llu: %%%zu = %s is not in tiles", (unsigned long long)seed, i + 1, op_info(n->op)->name);
         if (t->layout == LAYOUT_TILES && t->tile != tile)
             fail_msg("graph %llu: %%%zu is in tiles<%u>", (unsigned long long)seed, i + 1, t->tile);
