@@ -32,7 +32,7 @@ static void describe_dropout(const cg_group *g, const attention_operands *at, cg
     kernel_set(k, "random_keys", (int64_t)kernel_operand(k, node_input(n, at->keys)));
     kernel_set(k, "random", (int64_t)kernel_operand(k, node_input(n, at->random)));
     kernel_set_real(k, "rate", rate);
-    kernel_set(k, "stream", node_int(n, "stream"));
+    kernel_dim(k, dim_const(node_int(n, "stream")));
 }
 
 bool attention_describe(const cg_group *g, const cg_target *target, const attention_operands *at, cg_kernel *k) {
@@ -55,12 +55,12 @@ bool attention_describe(const cg_group *g, const cg_target *target, const attent
     if (keep) kernel_set_dtype(k, "keep_dtype", graph_type(graph, keep)->dtype);
     /* queries that share the keys' rows share their offsets: one kernel for both */
     kernel_set(k, "query_offsets", kernel_operand(k, queries ? queries : n->inputs[3]));
-    describe_dropout(g, at, k);
     bool ok = true;
     const ir_dim B = dim_add(offsets->dims[0], -1);
     kernel_dim(k, B);
     kernel_dim(k, graph_type(graph, n->inputs[1])->dims[0]);
     kernel_dim(k, q->dims[0]);
+    describe_dropout(g, at, k);
     k->work = kernel_scaled(B, H, 0, &ok);
     return ok;
 }
@@ -424,7 +424,7 @@ void attention_begin(emitter *e, const cg_kernel *k, attention_code *c, cg_val *
     c->rate = kernel_get_real(k, "rate");
     c->kept_scale = 1 / (1 - c->rate);
     c->random_keys = operand[kernel_get(k, "random_keys")];
-    c->numbers = philox_begin(e, operand[kernel_get(k, "random")], (uint32_t)kernel_get(k, "stream"));
+    c->numbers = philox_begin(e, operand[kernel_get(k, "random")], em_dim(e, 3));
 }
 
 void attention_units(emitter *e, attention_code *c, attention_unit_fn unit, void *user) {

@@ -31,7 +31,7 @@ typedef struct attention_operands {
     uint32_t keep, query_offsets, keys, random;
 } attention_operands;
 
-/* q, k, v, offsets (inputs 0 to 3 of the node) and the optional inputs as operands, dims (B, R of the keys, R of the queries), parameters,
+/* q, k, v, offsets (inputs 0 to 3 of the node) and the optional inputs as operands, dims (B, R of the keys, R of the queries, [stream]), parameters,
  * and units. False where there is no kernel for their types. */
 bool attention_describe(const cg_group *g, const cg_target *target, const attention_operands *at, cg_kernel *k);
 

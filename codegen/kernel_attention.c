@@ -10,8 +10,8 @@
  *
  * Nothing of shape S x S exists: scores of one part at a time.
  *
- * operands: q, k, v, offsets, [keep], query_offsets, [random keys, random], [context], [log-sum-exp]. dims: B, R of the keys, R of the
- * queries.
+ * operands: q, k, v, offsets, [keep], query_offsets, [random keys, random], [context], [log-sum-exp]. dims: B, R of the keys, R of
+ * the queries, [stream].
  */
 #include "codegen/attention_tiles.h"
 #include "codegen/vector_math.h"

@@ -15,7 +15,7 @@
  * sequence's rows. With a mask, those of the kept keys move to their places first, and the others get zeros.
  *
  * operands: q, k, v, offsets, [keep], query_offsets, [random keys, random], context, log-sum-exp, dcontext, [dq], [dk], [dv]. dims: B, R of
- * the keys, R of the queries.
+ * the keys, R of the queries, [stream].
  */
 #include "codegen/attention_tiles.h"
 #include "codegen/transpose.h"

@@ -69,7 +69,12 @@ static const char every_kernel[] =
     "  %46 = sparse_to_dense %45, %32 : f32[48,48]\n"
     "  %47 = linear %16, %38 : f32[B*S,48] tiles<32>\n"
     "  %48:3 = layer_norm_gradient %16, %35, %5, %15#1, %15#2 : f32[B*S,48] tiles<32>, f32[48], f32[48]\n"
-    "  return \"dgamma\" = %48#1, \"again\" = %47, \"there\" = %46, \"clip\" = %44, \"adamw\" = %41, \"adamw.m\" = %41#1, \"adamw.v\" = %41#2, \"sgd\" = %42, \"sgd.u\" "
+    "  %49 = input {name = \"row_keys\"} : i64[B*S]\n"
+    "  %50 = input {name = \"random\"} : i64[2]\n"
+    "  %51:3 = attention_gradient %16, %16, %15, %8, %17, %17#1, %16, %7, _, %49, %50 {heads = 4, scale = 0.25, rate = 0.1} : "
+    "f32[B*S,48] tiles<32>, f32[B*S,48] tiles<32>, f32[B*S,48] tiles<32>\n"
+    "  return \"dgamma\" = %48#1, \"dq\" = %51, \"dk\" = %51#1, \"dv\" = %51#2, \"again\" = %47, \"there\" = %46, \"clip\" = %44, "
+    "\"adamw\" = %41, \"adamw.m\" = %41#1, \"adamw.v\" = %41#2, \"sgd\" = %42, \"sgd.u\" "
     "= %42#1, \"dense\" = %38, \"dx\" "
     "= %37, \"sparse\" = %35, \"dw\" = %33, \"db\" = %33#1, \"norm\" = %31, \"y\" = %24, \"lse\" "
     "= %17#1, "
@@ -194,8 +199,9 @@ static void want_facts_of_line(const char *isa, const char *line, size_t n, size
     if (align == 0 || align > 64 || (align & (align - 1)) != 0)
         fail_msg("%s: found \"%.*s\", wanted an alignment from 1 to 64", isa, (int)n, line);
     const char *vector = memchr(line, '<', n); /* no more than the vector has bytes: nothing promises more */
-    unsigned long lanes = vector ? strtoul(vector + 1, NULL, 10) : 2;
-    if (align > 4 * lanes) fail_msg("%s: found \"%.*s\", wanted at most align %lu", isa, (int)n, line, 4 * lanes);
+    char *element = NULL;
+    unsigned long lanes = vector ? strtoul(vector + 1, &element, 10) : 2, each = vector && strncmp(element, " x i64", 6) == 0 ? 8 : 4;
+    if (align > each * lanes) fail_msg("%s: found \"%.*s\", wanted at most align %lu", isa, (int)n, line, each * lanes);
 }
 
 /*
