@@ -11,12 +11,21 @@
  */
 #include <stddef.h>
 
-#include "codegen/kernel.h"
+#include "codegen/sparse_rows.h"
 
-#define TILE 2           /* bytes / 8 of a column's offset in a tile: one each */
-#define ROWS 16          /* of a unit: 192 KB of a wide weight of BERT-Base, which stays in L2 between clearing and filling */
+#define TILE 2 /* bytes / 8 of a column's offset in a tile: one each */
+#define ROWS SPARSE_ROWS
 #define MOST_BLOCK 32768 /* columns, below the layout's limit */
 #define UNROLL 4
+
+sparse_layout sparse_rows_layout(int64_t K) {
+    return (sparse_layout){.kind = SPARSE_STREAM,
+                           .tile = TILE,
+                           .k_block = (uint16_t)(K < MOST_BLOCK ? K : MOST_BLOCK),
+                           .row_group = ROWS,
+                           .block_rows = 1,
+                           .block_columns = 1};
+}
 
 static bool describe_places(const cg_group *g, ir_op op, cg_kernel *k) {
     const ir_node *n = group_single(g, op);
@@ -28,15 +37,13 @@ static bool describe_places(const cg_group *g, ir_op op, cg_kernel *k) {
     if (!is_f32_rows(x) || !is_f32_rows(y) || !dim_is_const(pattern->dims[0], &N) || !dim_is_const(pattern->dims[1], &K))
         return false;
     if (N < 1 || K < 1) return false;
-    const int64_t k_block = K < MOST_BLOCK ? K : MOST_BLOCK;
-    const sparse_layout layout = {
-        .kind = SPARSE_STREAM, .tile = TILE, .k_block = (uint16_t)k_block, .row_group = ROWS, .block_rows = 1, .block_columns = 1};
+    const sparse_layout layout = sparse_rows_layout(K);
     kernel_operand(k, n->inputs[0]);
     kernel_sparse_operand(k, n->inputs[1], PACKING_SPARSE_INDEX, &layout);
     kernel_operand(k, n->first_result);
     kernel_set(k, "N", N);
     kernel_set(k, "K", K);
-    kernel_set(k, "k_block", k_block);
+    kernel_set(k, "k_block", layout.k_block);
     k->work = dim_const(N);
     k->work_per_unit = ROWS;
     k->bytes =
@@ -118,23 +125,38 @@ static void emit_clear(emitter *e, cg_val to, cg_val count) {
     em_loop_end(e, &rest, NULL);
 }
 
-static void emit_units(emitter *e, place_code *c) {
-    const int64_t k_blocks = (c->K + c->k_block - 1) / c->k_block;
+static void find_parts(emitter *e, place_code *c) {
     c->segments = em_at(e, c->index, load_u32(e, c->index, offsetof(sparse_header, segments)));
     c->buckets = em_at(e, c->index, load_u32(e, c->index, offsetof(sparse_header, buckets)));
     c->rows = em_at(e, c->index, load_u32(e, c->index, offsetof(sparse_header, rows)));
     c->firsts = em_at(e, c->index, load_u32(e, c->index, offsetof(sparse_header, firsts)));
     c->offsets = em_at(e, c->index, load_u32(e, c->index, offsetof(sparse_header, offsets)));
-    em_loop groups, blocks;
-    em_loop_begin(e, &groups, em_begin_unit(e), em_end_unit(e), 1, NULL, 0);
-    cg_val row0 = em_mul_int(e, groups.index, ROWS), n_rows = em_min(e, em_int(e, ROWS), em_sub(e, em_int(e, c->N), row0));
-    cg_val dense = em_index(e, c->dense, row0, 4 * c->K);
+}
+
+/* Group `group` of rows, whose first one is at `dense`. */
+static void emit_group(emitter *e, const place_code *c, cg_val group, cg_val n_rows, cg_val dense) {
+    const int64_t k_blocks = (c->K + c->k_block - 1) / c->k_block;
+    em_loop blocks;
     if (c->to_dense) emit_clear(e, dense, em_mul_int(e, n_rows, c->K));
     em_loop_begin(e, &blocks, em_int(e, 0), em_int(e, k_blocks), 1, NULL, 0);
-    cg_val segment = em_add(e, em_mul_int(e, groups.index, k_blocks), blocks.index);
+    cg_val segment = em_add(e, em_mul_int(e, group, k_blocks), blocks.index);
     emit_segment(e, c, em_index(e, dense, blocks.index, 4 * c->k_block), segment);
     em_loop_end(e, &blocks, NULL);
+}
+
+static void emit_units(emitter *e, place_code *c) {
+    em_loop groups;
+    find_parts(e, c);
+    em_loop_begin(e, &groups, em_begin_unit(e), em_end_unit(e), 1, NULL, 0);
+    cg_val row0 = em_mul_int(e, groups.index, ROWS), n_rows = em_min(e, em_int(e, ROWS), em_sub(e, em_int(e, c->N), row0));
+    emit_group(e, c, groups.index, n_rows, em_index(e, c->dense, row0, 4 * c->K));
     em_loop_end(e, &groups, NULL);
+}
+
+void emit_sparse_rows(emitter *e, int64_t N, int64_t K, cg_val index, cg_val values, cg_val group, cg_val n_rows, cg_val dense) {
+    place_code c = {.N = N, .K = K, .k_block = sparse_rows_layout(K).k_block, .values = values, .to_dense = true, .index = index};
+    find_parts(e, &c);
+    emit_group(e, &c, group, n_rows, dense);
 }
 
 static place_code code_of(emitter *e, const cg_kernel *k) {

@@ -18,12 +18,14 @@
  *
  * A step below 1, which the evaluator refuses, gives numbers that are not finite.
  *
- * operands: inputs in the op's order, then the results that are stored. dims: elements.
+ * A gradient that comes with its pattern is put into rows of scratch, a group of rows at a time, of which the rest is 0.
+ *
+ * operands: inputs in the op's order, then the results that are stored. dims: elements; none with a pattern.
  */
 #include <float.h>
 #include <string.h>
 
-#include "codegen/kernel.h"
+#include "codegen/sparse_rows.h"
 
 #define BLOCK 16384 /* elements per unit: 448 KB of traffic, against which the scalars are nothing */
 #define MOST_STREAMS 4
@@ -32,17 +34,37 @@
 
 /* One op: its streams, and what it does with a vector of each. number: what is the same for all elements. */
 typedef struct update_rule {
-    unsigned n_streams, n_results, n_numbers;
+    unsigned n_inputs, n_streams, n_results, n_numbers; /* n_inputs: without a pattern */
     void (*step)(emitter *e, const cg_kernel *k, const cg_val number[], const cg_val in[], cg_val out[]);
 } update_rule;
 
 /* ---- describe ---- */
 
+/* The gradient's pattern is the op's last input: units are groups of rows. */
+static bool by_rows(const cg_group *g, const ir_node *n, cg_kernel *k) {
+    const ir_value pattern = n->inputs[n->n_inputs - 1];
+    const ir_type *t = graph_type(g->graph, pattern);
+    int64_t N, K;
+    if (graph_node_of(g->graph, pattern)->op != OP_pattern || !dim_is_const(t->dims[0], &N) || !dim_is_const(t->dims[1], &K))
+        return false;
+    if (N < 1 || K < 1 || K > INT32_MAX / (4 * SPARSE_ROWS)) return false;
+    const sparse_layout layout = sparse_rows_layout(K);
+    kernel_sparse_operand(k, pattern, PACKING_SPARSE_INDEX, &layout);
+    kernel_set(k, "N", N);
+    kernel_set(k, "K", K);
+    k->work = dim_const(N);
+    k->work_per_unit = SPARSE_ROWS;
+    k->scratch_bytes = dim_const(4 * SPARSE_ROWS * K);
+    return true;
+}
+
 static bool describe_update(const cg_group *g, const ir_node *n, const update_rule *rule, cg_kernel *k) {
     const ir_type *t = graph_type(g->graph, n->inputs[0]);
+    const bool masked = n->n_inputs > rule->n_inputs;
     int64_t stores = 0, n_streams = rule->n_streams;
     if (!is_f32_rows(t)) return false;
-    for (uint32_t i = 0; i < n->n_inputs; i++) kernel_operand(k, n->inputs[i]);
+    for (uint32_t i = 0; i < rule->n_inputs; i++) kernel_operand(k, n->inputs[i]);
+    if (masked && !by_rows(g, n, k)) return false;
     for (unsigned r = 0; r < rule->n_results; r++) {
         if (!g->stored[node_result(n, r)]) continue;
         kernel_operand(k, node_result(n, r));
@@ -51,8 +73,9 @@ static bool describe_update(const cg_group *g, const ir_node *n, const update_ru
     }
     kernel_set(k, "stores", stores);
     k->in_place = true;
-    if (stores == 0 || !kernel_over_elements(k, t, BLOCK)) return false;
-    k->bytes = kernel_scaled(k->work, 4 * n_streams, 0, NULL);
+    if (stores == 0 || (!masked && !kernel_over_elements(k, t, BLOCK))) return false;
+    k->bytes = masked ? dim_const(kernel_get(k, "N") * kernel_get(k, "K") * 4 * (n_streams - 1))
+                      : kernel_scaled(k->work, 4 * n_streams, 0, NULL);
     return true;
 }
 
@@ -77,15 +100,42 @@ static void emit_span(emitter *e, const cg_kernel *k, const update_rule *rule, c
     em_loop_end(e, &loop, NULL);
 }
 
-/* real: the numbers as f64 scalars. */
-static void emit_update(emitter *e, const cg_kernel *k, const update_rule *rule, const cg_val *operand, const cg_val *real,
-                        unsigned n_inputs) {
-    cg_val number[MOST_NUMBERS];
-    cg_val begin = em_mul_int(e, em_begin_unit(e), BLOCK), end = em_min(e, em_mul_int(e, em_end_unit(e), BLOCK), em_dim(e, 0));
+/* Elements [begin, end): whole vectors, then what is left. */
+static void emit_elements(emitter *e, const cg_kernel *k, const update_rule *rule, const cg_val *operand, const cg_val *number,
+                          unsigned n_inputs, cg_val begin, cg_val end) {
     cg_val whole = em_sub(e, end, em_rem_int(e, em_sub(e, end, begin), e->lanes));
-    for (unsigned i = 0; i < rule->n_numbers; i++) number[i] = em_narrow(e, real[i]);
     emit_span(e, k, rule, operand, number, n_inputs, begin, whole, e->lanes);
     emit_span(e, k, rule, operand, number, n_inputs, whole, end, 1);
+}
+
+/* Groups of rows, whose gradients stand in scratch. */
+static void emit_rows(emitter *e, const cg_kernel *k, const update_rule *rule, const cg_val *operand, const cg_val *number) {
+    const int64_t N = kernel_get(k, "N"), K = kernel_get(k, "K"), stores = kernel_get(k, "stores");
+    const unsigned n_inputs = rule->n_inputs + 1;
+    cg_val of_rows[KERNEL_MAX_OPERANDS];
+    em_loop groups;
+    em_loop_begin(e, &groups, em_begin_unit(e), em_end_unit(e), 1, NULL, 0);
+    cg_val row0 = em_mul_int(e, groups.index, SPARSE_ROWS),
+           n_rows = em_min(e, em_int(e, SPARSE_ROWS), em_sub(e, em_int(e, N), row0));
+    emit_sparse_rows(e, N, K, operand[rule->n_inputs], operand[1], groups.index, n_rows, em_scratch(e));
+    for (unsigned i = 0; i < n_inputs; i++) of_rows[i] = i < rule->n_streams ? em_index(e, operand[i], row0, 4 * K) : operand[i];
+    of_rows[1] = em_scratch(e);
+    for (unsigned r = 0, next = n_inputs; r < rule->n_results; r++) {
+        if (!(stores >> r & 1)) continue;
+        of_rows[next] = em_index(e, operand[next], row0, 4 * K);
+        next++;
+    }
+    emit_elements(e, k, rule, of_rows, number, n_inputs, em_int(e, 0), em_mul_int(e, n_rows, K));
+    em_loop_end(e, &groups, NULL);
+}
+
+/* real: the numbers as f64 scalars. */
+static void emit_update(emitter *e, const cg_kernel *k, const update_rule *rule, const cg_val *operand, const cg_val *real) {
+    cg_val number[MOST_NUMBERS];
+    for (unsigned i = 0; i < rule->n_numbers; i++) number[i] = em_narrow(e, real[i]);
+    if (kernel_get(k, "K")) return emit_rows(e, k, rule, operand, number);
+    cg_val begin = em_mul_int(e, em_begin_unit(e), BLOCK), end = em_min(e, em_mul_int(e, em_end_unit(e), BLOCK), em_dim(e, 0));
+    emit_elements(e, k, rule, operand, number, rule->n_inputs, begin, end);
 }
 
 /* ---- adamw ---- */
@@ -106,7 +156,7 @@ static void adamw_step(emitter *e, const cg_kernel *k, const cg_val number[], co
     out[2] = v;
 }
 
-static const update_rule adamw_rule = {4, 3, N_ADAMW_NUMBERS, adamw_step};
+static const update_rule adamw_rule = {7, 4, 3, N_ADAMW_NUMBERS, adamw_step};
 
 bool describe_adamw(const cg_group *g, const cg_target *target, cg_kernel *k) {
     (void)target;
@@ -149,7 +199,7 @@ void emit_adamw(emitter *e, const cg_kernel *k) {
     number[RATE] = kernel_get(k, "hf") ? em_fmul(e, rate, v_root) : rate;
     number[ROOT] = kernel_get(k, "hf") ? em_real(e, 1) : em_fdiv(e, em_real(e, 1), v_root);
     number[EPS] = em_real(e, eps > 0 && eps < (double)FLT_MIN ? (double)FLT_MIN : eps);
-    emit_update(e, k, &adamw_rule, operand, number, 7);
+    emit_update(e, k, &adamw_rule, operand, number);
 }
 
 /* ---- sgd ---- */
@@ -165,7 +215,7 @@ static void sgd_step(emitter *e, const cg_kernel *k, const cg_val number[], cons
     out[1] = u;
 }
 
-static const update_rule sgd_rule = {3, 2, N_SGD_NUMBERS, sgd_step};
+static const update_rule sgd_rule = {5, 3, 2, N_SGD_NUMBERS, sgd_step};
 
 bool describe_sgd(const cg_group *g, const cg_target *target, cg_kernel *k) {
     (void)target;
@@ -184,5 +234,5 @@ void emit_sgd(emitter *e, const cg_kernel *k) {
     number[SGD_DECAY] = em_real(e, kernel_get_real(k, "weight_decay"));
     number[SGD_SCALE] = load_scalar(e, operand[4]);
     number[MINUS_RATE] = em_fsub(e, em_real(e, 0), load_scalar(e, operand[3]));
-    emit_update(e, k, &sgd_rule, operand, number, 5);
+    emit_update(e, k, &sgd_rule, operand, number);
 }

@@ -6,6 +6,8 @@
  *   p, m, v = adamw p, gradient, m, v, learning_rate, scale, step     outputs NAME, NAME.exp_avg, NAME.exp_avg_sq
  *   p, u    = sgd p, gradient, u, learning_rate, scale                outputs NAME, NAME.momentum_buffer
  *
+ * A gradient that is sparse_to_dense of non-zeros, that of a weight under a mask, is read as these and its pattern: nobody makes it dense.
+ *
  * learning_rate f32 [] and step i64 [] (from 1) are new inputs. Matrices decay, dense or as non-zeros; vectors, which are biases and
  * parameters of layer norm, do not. Squares are added in the order of the outputs.
  *
@@ -31,6 +33,9 @@ typedef struct update_options {
 typedef struct trained {
     const char *name;
     ir_value parameter, gradient;
+    ir_value pattern; /* of a gradient that is given at its places alone, being 0 elsewhere; or IR_NO_VALUE */
+    const ir_type *parameter_type, *gradient_type; /* in the old graph */
+    const ir_node *masked_by;                      /* the pattern there, or NULL */
     bool decays;
 } trained;
 
@@ -90,8 +95,15 @@ static void find_parameters(update_state *s) {
         }
         trained *t = &s->parameters[s->n_parameters++];
         *t = (trained){.name = name, .decays = is_matrix(from, graph_type(from, output->value))};
+        const bool is_masked = maker->op == OP_sparse_to_dense && graph_node_of(from, maker->inputs[1])->op == OP_pattern;
+        const ir_value gradient = is_masked ? maker->inputs[0] : output->value;
         t->parameter = rewrite_value(&s->rw, leaf->first_result);
-        t->gradient = rewrite_value(&s->rw, output->value);
+        t->gradient = rewrite_value(&s->rw, gradient);
+        t->parameter_type = graph_type(from, leaf->first_result);
+        t->gradient_type = graph_type(from, gradient);
+        if (!is_masked) continue;
+        t->masked_by = graph_node_of(from, maker->inputs[1]);
+        t->pattern = rewrite_value(&s->rw, maker->inputs[1]);
     }
 }
 
@@ -121,12 +133,12 @@ static void return_state(update_state *s, ir_graph *g, const trained *t, const c
 
 static void update_by_adamw(update_state *s, ir_graph *g, const trained *t, ir_value rate, ir_value scale, ir_value step) {
     const update_options *o = &s->options;
-    const ir_value inputs[] = {t->parameter, t->gradient, moment(s, g, t, ".exp_avg"), moment(s, g, t, ".exp_avg_sq"), rate,
-                               scale,        step};
+    const ir_value inputs[] = {t->parameter, t->gradient, moment(s, g, t, ".exp_avg"), moment(s, g, t, ".exp_avg_sq"), rate, scale,
+                               step,         t->pattern};
     const ir_attr attrs[] = {attr_float("beta1", o->beta1), attr_float("beta2", o->beta2), attr_float("eps", o->epsilon),
                              attr_float("weight_decay", t->decays ? o->weight_decay : 0),
                              attr_enum("form", o->rule == ADAMW_HF ? "hf" : "torch")};
-    const ir_value next = node_add(g, OP_adamw, inputs, 7, attrs, 5, NULL);
+    const ir_value next = node_add(g, OP_adamw, inputs, t->pattern == IR_NO_VALUE ? 7 : 8, attrs, 5, NULL);
     if (next == IR_NO_VALUE) return;
     return_state(s, g, t, "", next);
     return_state(s, g, t, ".exp_avg", next + 1);
@@ -134,10 +146,10 @@ static void update_by_adamw(update_state *s, ir_graph *g, const trained *t, ir_v
 }
 
 static void update_by_sgd(update_state *s, ir_graph *g, const trained *t, ir_value rate, ir_value scale) {
-    const ir_value inputs[] = {t->parameter, t->gradient, moment(s, g, t, ".momentum_buffer"), rate, scale};
+    const ir_value inputs[] = {t->parameter, t->gradient, moment(s, g, t, ".momentum_buffer"), rate, scale, t->pattern};
     const ir_attr attrs[] = {attr_float("momentum", s->options.momentum),
                              attr_float("weight_decay", t->decays ? s->options.weight_decay : 0)};
-    const ir_value next = node_add(g, OP_sgd, inputs, 5, attrs, 2, NULL);
+    const ir_value next = node_add(g, OP_sgd, inputs, t->pattern == IR_NO_VALUE ? 5 : 6, attrs, 2, NULL);
     if (next == IR_NO_VALUE) return;
     return_state(s, g, t, "", next);
     return_state(s, g, t, ".momentum_buffer", next + 1);
@@ -167,17 +179,19 @@ static void add_to_sums(update_state *s, ir_graph *g) {
     }
 }
 
-/* Pattern and leaves of a state in the graph of updates. */
-static ir_value leaf_in(ir_graph *g, const ir_graph *from, const char *of, const char *name) {
-    const ir_type *t = graph_type(from, find_leaf(from, of)->first_result);
+/* A pattern of the old graph in the graph of updates. */
+static ir_value pattern_in(ir_graph *g, const ir_graph *from, const ir_node *old) {
+    for (size_t i = 0; i < g->nodes.size; i++)
+        if (g->nodes.data[i].op == OP_pattern && strcmp(node_string(&g->nodes.data[i], "name"), node_string(old, "name")) == 0)
+            return g->nodes.data[i].first_result;
+    return build_leaf(g, OP_pattern, node_string(old, "name"), graph_type(from, old->first_result));
+}
+
+/* A leaf there, of a type of the old graph. */
+static ir_value leaf_in(ir_graph *g, const ir_graph *from, const ir_type *t, const char *name) {
     ir_context *c = g->module->context;
     if (t->rank == 2 || !is_matrix(from, t)) return build_leaf(g, OP_state, name, t);
-    const ir_node *old = graph_node_of(from, symbol_value(c, t->dims[0].symbol[0]));
-    ir_value pattern = IR_NO_VALUE;
-    for (size_t i = 0; i < g->nodes.size && pattern == IR_NO_VALUE; i++)
-        if (g->nodes.data[i].op == OP_pattern && strcmp(node_string(&g->nodes.data[i], "name"), node_string(old, "name")) == 0)
-            pattern = g->nodes.data[i].first_result;
-    if (pattern == IR_NO_VALUE) pattern = build_leaf(g, OP_pattern, node_string(old, "name"), graph_type(from, old->first_result));
+    const ir_value pattern = pattern_in(g, from, graph_node_of(from, symbol_value(c, t->dims[0].symbol[0])));
     const ir_dim nnz = dim_symbol(symbol_nnz(c, pattern));
     return build_leaf(g, OP_state, name, type_tensor(c, t->dtype, 1, &nnz));
 }
@@ -188,8 +202,9 @@ static pofac_status add_apply_graph(update_state *s, const ir_graph *from, ir_mo
     if (!g) return to->status != POFAC_OK ? to->status : diag_out_of_memory(s->in->sink);
     for (size_t i = 0; i < s->n_parameters && to->status == POFAC_OK; i++) {
         trained *t = &s->parameters[i];
-        t->parameter = leaf_in(g, from, t->name, t->name);
-        t->gradient = leaf_in(g, from, t->name, join(s, GRADIENT, t->name));
+        t->parameter = leaf_in(g, from, t->parameter_type, t->name);
+        t->gradient = leaf_in(g, from, t->gradient_type, join(s, GRADIENT, t->name));
+        if (t->masked_by) t->pattern = pattern_in(g, from, t->masked_by);
     }
     add_updates(s, g);
     return graph_finish(g);

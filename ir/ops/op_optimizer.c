@@ -7,7 +7,8 @@
  *   hf:     q = p - lr sqrt(1 - b2^t) / (1 - b1^t) * m' / (sqrt(v') + eps),  p' = q - lr wd q
  * sgd, as PyTorch's: d = g + wd p;  u' = momentum u + d;  p' = p - lr (d + momentum u' with Nesterov, u' without). A velocity that
  * starts at 0 gives PyTorch's first step. Without momentum u' = d.
- * A parameter that is 0 with gradient and moments 0 stays exactly 0.
+ * A parameter that is 0 with gradient and moments 0 stays exactly 0. Under a mask (section 2) the gradient of a pruned element is 0, while its value and
+ * moments go on: the gradient then comes with its pattern.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -27,13 +28,47 @@ pofac_status eval_sum_of_squares(const ir_eval *e) {
     return POFAC_OK;
 }
 
-/* Input 0 and the n - 1 that follow are of one type; then come scalars of its dtype. */
-static pofac_status want_update(const ir_infer *in, const char *const *names, uint32_t n, uint32_t n_scalars) {
-    const ir_type *p = in->input[0], *scalar;
+/* The gradient, at the places of a pattern alone: DTYPE[nnz(%pattern)]; NULL when memory is short. */
+static const ir_type *values_type(const ir_infer *in, uint32_t pattern, ir_dtype dtype) {
+    const ir_symbol nnz = symbol_nnz(in->context, in->node->inputs[pattern]);
+    const ir_dim n = dim_symbol(nnz);
+    return nnz ? type_tensor(in->context, dtype, 1, &n) : NULL;
+}
+
+/* Input 0 and the n - 1 that follow are of one type; then come scalars of its dtype. Where input number `pattern` is there, the gradient, input 1, has a
+ * number for each of its places, and the others are matrices of its shape. */
+static pofac_status want_update(const ir_infer *in, const char *const *names, uint32_t n, uint32_t n_scalars, uint32_t pattern) {
+    const ir_type *p = in->input[0], *places = infer_input(in, pattern), *gradient = p;
     TRY(want_float(in, p, names[0]));
-    scalar = type_tensor(in->context, p->dtype, 0, NULL);
-    for (uint32_t i = 1; i < n + n_scalars; i++) TRY(want_type(in, in->input[i], names[i], i < n ? p : scalar));
+    if (places) {
+        if (places->kind != TYPE_PATTERN)
+            return infer_error(in, "pattern is %s, wanted pattern[N,K]", type_text_of(in, places).text);
+        TRY(want_type(in, p, names[0], type_tensor(in->context, p->dtype, 2, places->dims)));
+        gradient = values_type(in, pattern, p->dtype);
+    }
+    const ir_type *scalar = type_tensor(in->context, p->dtype, 0, NULL);
+    for (uint32_t i = 1; i < n + n_scalars; i++)
+        TRY(want_type(in, in->input[i], names[i], i >= n ? scalar : i == 1 ? gradient : p));
     return POFAC_OK;
+}
+
+/* Element by element, the gradient is this one's: -1 where it is 0. */
+typedef struct gradient_places {
+    const ir_pattern *pattern; /* NULL: every element has its own */
+    int64_t next;              /* place of the next element that has one; elements are asked for in order */
+} gradient_places;
+
+static int64_t next_place(gradient_places *g, int64_t element) {
+    const ir_pattern *p = g->pattern;
+    if (!p) return element;
+    const int64_t row = element / p->n_columns, column = element % p->n_columns;
+    if (g->next < p->row_start[row + 1] && p->column[g->next] == column) return g->next++;
+    return -1;
+}
+
+static double gradient_of(const ir_eval *e, gradient_places *places, int64_t element) {
+    const int64_t place = next_place(places, element);
+    return place < 0 ? 0 : tensor_get(e->input[1], place);
 }
 
 static pofac_status want_share(const ir_infer *in, const char *name) {
@@ -50,7 +85,7 @@ static pofac_status want_not_negative(const ir_infer *in, const char *name) {
 
 pofac_status infer_adamw(ir_infer *in) {
     static const char *const names[] = {"p", "g", "m", "v", "the learning rate", "scale"};
-    TRY(want_update(in, names, 4, 2));
+    TRY(want_update(in, names, 4, 2, 7));
     TRY(want_type(in, in->input[6], "step", type_tensor(in->context, IR_I64, 0, NULL)));
     TRY(want_share(in, "beta1"));
     TRY(want_share(in, "beta2"));
@@ -68,8 +103,9 @@ pofac_status eval_adamw(const ir_eval *e) {
     const bool hf = strcmp(node_string(e->node, "form"), "hf") == 0;
     if (step < 1) return eval_error(e, "step is %" PRId64 ", wanted at least 1", step);
     const double correction1 = 1 - pow(b1, (double)step), correction2 = sqrt(1 - pow(b2, (double)step));
+    gradient_places places = {eval_input(e, 7) ? eval_input(e, 7)->pattern : NULL, 0};
     for (int64_t i = 0; i < tensor_elements(e->input[0]); i++) {
-        const double g = scale * tensor_get(e->input[1], i);
+        const double g = scale * gradient_of(e, &places, i);
         const double m = b1 * tensor_get(e->input[2], i) + (1 - b1) * g, v = b2 * tensor_get(e->input[3], i) + (1 - b2) * g * g;
         double p = tensor_get(e->input[0], i);
         if (!hf) p -= decay * p;
@@ -84,7 +120,7 @@ pofac_status eval_adamw(const ir_eval *e) {
 
 pofac_status infer_sgd(ir_infer *in) {
     static const char *const names[] = {"p", "g", "u", "the learning rate", "scale"};
-    TRY(want_update(in, names, 3, 2));
+    TRY(want_update(in, names, 3, 2, 5));
     TRY(want_share(in, "momentum"));
     TRY(want_not_negative(in, "weight_decay"));
     for (uint32_t r = 0; r < 2; r++) TRY(infer_result(in, r, in->input[0]));
@@ -95,8 +131,9 @@ pofac_status eval_sgd(const ir_eval *e) {
     const double momentum = node_float(e->node, "momentum"), decay = node_float(e->node, "weight_decay");
     const double lr = tensor_get(e->input[3], 0), scale = tensor_get(e->input[4], 0);
     const bool nesterov = node_int(e->node, "nesterov") != 0;
+    gradient_places places = {eval_input(e, 5) ? eval_input(e, 5)->pattern : NULL, 0};
     for (int64_t i = 0; i < tensor_elements(e->input[0]); i++) {
-        const double p = tensor_get(e->input[0], i), d = scale * tensor_get(e->input[1], i) + decay * p;
+        const double p = tensor_get(e->input[0], i), d = scale * gradient_of(e, &places, i) + decay * p;
         const double u = momentum * tensor_get(e->input[2], i) + d;
         tensor_set(e->result[0], i, p - lr * (nesterov ? d + momentum * u : u));
         tensor_set(e->result[1], i, u);

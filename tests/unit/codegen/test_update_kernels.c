@@ -156,6 +156,46 @@ static void non_zeros(void **unused) {
         }
 }
 
+/* Weights under a mask: the gradient of every `every`-th element alone, or of none. Rows that fill no group, and wide ones. */
+static void gradients_with_their_pattern(void **unused) {
+    (void)unused;
+    static const struct { int64_t n, k, every; } shapes[] = {{31, 70, 7}, {16, 5, 1}, {1, 3001, 3}, {40, 64, 0}};
+    for (size_t r = 0; r < N_OF(rules); r++)
+        for (size_t s = 0; s < N_OF(shapes); s++) {
+            const bool adamw = strcmp(rules[r].op, "adamw") == 0;
+            named_tensors state = {.what = "state"}, inputs = {.what = "input"};
+            strbuf text = STRBUF_INIT;
+            char t[32];
+            const int64_t dims[] = {shapes[s].n, shapes[s].k};
+            ir_tensor *w = named_tensors_add(&state, "w", IR_F32, 2, dims);
+            int64_t n = 0;
+            for (int64_t i = 0; shapes[s].every && i < tensor_elements(w); i += shapes[s].every, n++) tensor_set(w, i, 1);
+            add_state(&state, "p", 2, dims);
+            add_state(&state, "g", 1, &n);
+            add_state(&state, "m", 2, dims);
+            add_state(&state, "m2", 2, dims);
+            add_scalars(&inputs, &rules[r]);
+            snprintf(t, sizeof t, "f32[%d,%d]", (int)dims[0], (int)dims[1]);
+            strbuf_printf(&text,
+                          "graph @g () {\n  %%8 = pattern {name = \"w\"} : pattern[%d,%d]\n  %%1 = state {name = \"p\"} : %s\n"
+                          "  %%2 = state {name = \"g\"} : f32[nnz(%%8)]\n  %%3 = state {name = \"m\"} : %s\n"
+                          "  %%4 = state {name = \"m2\"} : %s\n  %%5 = input {name = \"learning_rate\"} : f32[]\n"
+                          "  %%6 = input {name = \"scale\"} : f32[]\n  %%7 = input {name = \"step\"} : i64[]\n",
+                          (int)dims[0], (int)dims[1], t, t, t);
+            if (adamw)
+                strbuf_printf(&text, "  %%9:3 = adamw %%1, %%2, %%3, %%4, %%5, %%6, %%7, %%8%s : %s, %s, %s\n", rules[r].attributes,
+                              t, t, t);
+            else strbuf_printf(&text, "  %%9:2 = sgd %%1, %%2, %%3, %%5, %%6, %%8%s : %s, %s\n", rules[r].attributes, t, t);
+            strbuf_printf(&text, "  return %s\n}\n", all_outputs(&rules[r]));
+            kernel_case k = {
+                .text = strbuf_str(&text), .kernel = rules[r].op, .inputs = &inputs, .state = &state, .absolute = BOUND};
+            assert_int_equal(kernel_case_run(&k), dims[0] * dims[1] * (adamw ? 3 : 2));
+            strbuf_free(&text);
+            named_tensors_free(&inputs);
+            named_tensors_free(&state);
+        }
+}
+
 /* ---- in place ---- */
 
 /* The plan; *context is to be destroyed after it. */
@@ -252,6 +292,7 @@ int main(void) {
         cmocka_unit_test(any_rank),
         cmocka_unit_test(one_result_alone),
         cmocka_unit_test(non_zeros),
+        cmocka_unit_test(gradients_with_their_pattern),
         cmocka_unit_test(in_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -144,6 +144,10 @@ static const good_case good_cases[] = {
     {OP_sum_of_squares, X "%2 = sum_of_squares %1 : f32[]\n"},
     {OP_adamw, SPARSE_FIRST SCALARS "%5:3 = adamw %2, %2, %2, %2, %3, %3, %4 : f32[nnz(%1)], f32[nnz(%1)], f32[nnz(%1)]\n"},
     {OP_sgd, X "%2 = input {name = \"s\"} : f32[]\n %3:2 = sgd %1, %1, %1, %2, %2 {nesterov = true} : f32[T,8], f32[T,8]\n"},
+    {OP_adamw, SPARSE_FIRST SCALARS "%5 = state {name = \"u\"} : f32[5,8]\n"
+                                    "%6:3 = adamw %5, %2, %5, %5, %3, %3, %4, %1 : f32[5,8], f32[5,8], f32[5,8]\n"},
+    {OP_sgd,
+     SPARSE_FIRST SCALARS "%5 = state {name = \"u\"} : f32[5,8]\n %6:2 = sgd %5, %2, %5, %3, %3, %1 : f32[5,8], f32[5,8]\n"},
 };
 
 static void begin_case(text_case *c, const char *nodes) {
@@ -352,22 +356,28 @@ static const bad_case bad_cases[] = {
     {OP_labelled_rows, PADDED "%2 = labelled_rows %1 {rows = \"T\"} : i32[T]\n", "labelled_rows: labels is i64[B,S], wanted [R]"},
     {OP_labelled_rows, "%1 = input {name = \"x\"} : f32[B]\n %2 = labelled_rows %1 {rows = \"T\"} : i32[T]\n",
      "labelled_rows: labels is f32[B], wanted integers"},
-    {OP_linear_cross_entropy, "%1 = input {name = \"o\"} : i32[B+1]\n %2:4 = linear_cross_entropy %1, %1, %1 : f32[], f32[T], f32[T], f32[T]\n",
+    {OP_linear_cross_entropy,
+     "%1 = input {name = \"o\"} : i32[B+1]\n %2:4 = linear_cross_entropy %1, %1, %1 : f32[], f32[T], f32[T], f32[T]\n",
      "linear_cross_entropy: x is i32[B+1], wanted [M,K]"},
-    {OP_linear_cross_entropy, X "%2 = state {name = \"w\"} : f32[30,9]\n %3 = input {name = \"l\"} : i64[T]\n"
-                                "%4:4 = linear_cross_entropy %1, %2, %3 : f32[], f32[T,8], f32[30,9], f32[30]\n",
+    {OP_linear_cross_entropy,
+     X "%2 = state {name = \"w\"} : f32[30,9]\n %3 = input {name = \"l\"} : i64[T]\n"
+       "%4:4 = linear_cross_entropy %1, %2, %3 : f32[], f32[T,8], f32[30,9], f32[30]\n",
      "linear_cross_entropy: weight is f32[30,9], wanted f32[30,8]"},
-    {OP_linear_cross_entropy, X "%2 = state {name = \"w\"} : f32[30,8]\n %3 = input {name = \"l\"} : i64[T]\n"
-                                "%4:4 = linear_cross_entropy %1, %2, %3, %3 : f32[], f32[T,8], f32[30,8], f32[30]\n",
+    {OP_linear_cross_entropy,
+     X "%2 = state {name = \"w\"} : f32[30,8]\n %3 = input {name = \"l\"} : i64[T]\n"
+       "%4:4 = linear_cross_entropy %1, %2, %3, %3 : f32[], f32[T,8], f32[30,8], f32[30]\n",
      "linear_cross_entropy: bias is i64[T], wanted f32[30]"},
-    {OP_linear_cross_entropy, X "%2 = state {name = \"w\"} : f32[30,8]\n"
-                                "%3:4 = linear_cross_entropy %1, %2, %1 : f32[], f32[T,8], f32[30,8], f32[30]\n",
+    {OP_linear_cross_entropy,
+     X "%2 = state {name = \"w\"} : f32[30,8]\n"
+       "%3:4 = linear_cross_entropy %1, %2, %1 : f32[], f32[T,8], f32[30,8], f32[30]\n",
      "linear_cross_entropy: labels is f32[T,8], wanted integers"},
-    {OP_linear_cross_entropy, X "%2 = state {name = \"w\"} : f32[30,8]\n %3 = input {name = \"l\"} : i64[B]\n"
-                                "%4:4 = linear_cross_entropy %1, %2, %3 : f32[], f32[T,8], f32[30,8], f32[30]\n",
+    {OP_linear_cross_entropy,
+     X "%2 = state {name = \"w\"} : f32[30,8]\n %3 = input {name = \"l\"} : i64[B]\n"
+       "%4:4 = linear_cross_entropy %1, %2, %3 : f32[], f32[T,8], f32[30,8], f32[30]\n",
      "linear_cross_entropy: labels is i64[B], wanted i64[T]"},
-    {OP_linear_cross_entropy, X "%2 = state {name = \"w\"} : f32[30,8]\n %3 = input {name = \"l\"} : i64[T]\n"
-                                "%4:4 = linear_cross_entropy %1, %2, %3, _, %1 : f32[], f32[T,8], f32[30,8], f32[30]\n",
+    {OP_linear_cross_entropy,
+     X "%2 = state {name = \"w\"} : f32[30,8]\n %3 = input {name = \"l\"} : i64[T]\n"
+       "%4:4 = linear_cross_entropy %1, %2, %3, _, %1 : f32[], f32[T,8], f32[30,8], f32[30]\n",
      "linear_cross_entropy: scale is f32[T,8], wanted f32[]"},
     {OP_cross_entropy, "%1 = input {name = \"x\"} : f32[T]\n %2 = cross_entropy %1, %1 : f32[]\n",
      "cross_entropy: logits is f32[T], wanted [R,C]"},
@@ -437,6 +447,16 @@ static const bad_case bad_cases[] = {
     {OP_adamw,
      SPARSE_FIRST SCALARS "%5:3 = adamw %2, %2, %2, %2, %3, %3, %4 {beta2 = 1} : f32[nnz(%1)], f32[nnz(%1)], f32[nnz(%1)]\n",
      "adamw: beta2 is 1, wanted a number of at least 0 and below 1"},
+    {OP_adamw,
+     SPARSE_FIRST SCALARS "%5 = state {name = \"u\"} : f32[5,8]\n"
+                          "%6:3 = adamw %5, %5, %5, %5, %3, %3, %4, %1 : f32[5,8], f32[5,8], f32[5,8]\n",
+     "adamw: g is f32[5,8], wanted f32[nnz(%1)]"},
+    {OP_adamw,
+     SPARSE_FIRST SCALARS "%5 = state {name = \"u\"} : f32[8,5]\n"
+                          "%6:3 = adamw %5, %2, %5, %5, %3, %3, %4, %1 : f32[8,5], f32[8,5], f32[8,5]\n",
+     "adamw: p is f32[8,5], wanted f32[5,8]"},
+    {OP_sgd, SPARSE_FIRST SCALARS "%5:2 = sgd %2, %2, %2, %3, %3, %2 : f32[nnz(%1)], f32[nnz(%1)]\n",
+     "sgd: pattern is f32[nnz(%1)], wanted pattern[N,K]"},
     {OP_sgd, X "%2 = input {name = \"s\"} : f32[]\n %3:2 = sgd %1, %1, %1, %2, %2 {weight_decay = -1} : f32[T,8], f32[T,8]\n",
      "sgd: weight_decay is -1, wanted a number of at least 0"},
 };
