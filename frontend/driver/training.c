@@ -52,14 +52,10 @@ static void put_pipeline(const training_options *o, strbuf *out) {
     if (o->lock) strbuf_puts(out, "lock{min_sparsity=0},"); /* train-products chooses */
     strbuf_puts(out, o->kind == EXECUTOR_COMPILED ? "train-step," : "simplify,autodiff,");
     put_optimizer(o, out);
-    if (o->kind != EXECUTOR_COMPILED) {
-        strbuf_puts(out, ",canonicalize,cse,dce");
-        return;
-    }
-    strbuf_puts(out, ",train-kernels");
-    if (o->bf16) strbuf_puts(out, ",bf16");
-    if (o->recompute && strcmp(o->recompute, "none") != 0) strbuf_printf(out, ",recompute{mode=%s}", o->recompute);
-    strbuf_puts(out, ",fuse,plan-memory");
+    strbuf_puts(out, o->kind == EXECUTOR_COMPILED ? ",train-kernels" : ",canonicalize,cse,dce");
+    strbuf_printf(out, ",recompute{mode=%s}", o->recompute ? o->recompute : "cheap");
+    if (o->bf16) strbuf_puts(out, ",store-bf16");
+    if (o->kind == EXECUTOR_COMPILED) strbuf_puts(out, ",fuse,plan-memory");
 }
 
 pofac_status training_build(loaded_model *model, const training_options *o, const diag_sink *sink, ir_module **out) {

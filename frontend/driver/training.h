@@ -21,7 +21,7 @@ typedef struct training_options {
     double beta1, beta2, epsilon, momentum, weight_decay, max_grad_norm; /* as the pass has them, none with a default */
     bool accumulate;                                                     /* a step is several runs */
     bool lock;                                                           /* zeros of weights stay zeros (pass lock) */
-    const char *recompute;                                               /* "none", "cheap", "partial" or "full"; NULL: "none" */
+    const char *recompute;                                               /* "none", "cheap", "partial" or "full"; NULL: "cheap" */
     bool bf16;            /* activations that wait for the backward pass are stored in bf16 */
     const char *pipeline; /* of passes, as text; NULL: what the options above say, from the rows train-step and train-kernels */
 } training_options;

@@ -9,18 +9,20 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "ir/op.h"
 #include "ir/support/strmap.h"
 #include "passes/forward_values.h"
+#include "runtime/blas.h"
 
 typedef struct memory_count {
     const ir_graph *g;
     const tensor_source *weights;
     const diag_sink *sink;
     arena memory;
-    ir_binding binding;
-    strmap leaves; /* names of state and patterns that are counted */
+    ir_binding binding; /* of g */
+    strmap leaves;      /* names of state and patterns that are counted */
     step_memory *out;
 } memory_count;
 
@@ -149,34 +151,168 @@ static pofac_status count_kept(memory_count *c, const forward_values *f) {
     return status;
 }
 
-static pofac_status count_activations(memory_count *c) {
+/* What waits and gradients as they are, work as the arena; what they leave of it is found in the end. */
+static pofac_status count_activations(memory_count *c, int64_t *arena_bytes) {
     step_memory *m = c->out;
     forward_values f;
-    int64_t arena_bytes = 0;
     TRY(forward_values_find(c->g, &c->memory, c->sink, &f));
-    TRY(count_arena(c, &arena_bytes));
+    TRY(count_arena(c, arena_bytes));
     TRY(count_kept(c, &f));
     for (size_t i = 0; i < c->g->nodes.size; i++) {
         const ir_node *n = &c->g->nodes.data[i];
         const bool updates = n->op == OP_adamw || n->op == OP_sgd;
         if (updates && slot_of(c->g, n->inputs[1]) >= 0) TRY(add_bytes(c, n->inputs[1], &m->gradients));
     }
+    return POFAC_OK;
+}
+
+static pofac_status count_graph(memory_count *c, const ir_graph *g, batch_shape shape, int64_t *arena_bytes) {
+    c->g = g;
+    TRY(bind_symbols(c, shape));
+    for (size_t i = 0; i < g->nodes.size; i++) TRY(count_leaf(c, &g->nodes.data[i]));
+    return count_activations(c, arena_bytes);
+}
+
+/* Parts of an arena of that size. */
+static void divide_arena(step_memory *m, int64_t arena_bytes) {
     if (m->kept > arena_bytes) m->kept = arena_bytes;
     if (m->gradients > arena_bytes - m->kept) m->gradients = arena_bytes - m->kept;
     m->working = arena_bytes - m->kept - m->gradients;
-    return POFAC_OK;
+}
+
+static pofac_status count_graphs(ir_graph *const *graphs, size_t n, batch_shape shape, const tensor_source *weights,
+                                 const diag_sink *sink, step_memory *out) {
+    int64_t arena_bytes = 0;
+    *out = (step_memory){0};
+    memory_count c = {.weights = weights, .sink = sink, .leaves = STRMAP_INIT, .out = out};
+    pofac_status status = POFAC_OK;
+    for (size_t i = 0; i < n && status == POFAC_OK; i++) status = count_graph(&c, graphs[i], shape, &arena_bytes);
+    divide_arena(out, arena_bytes);
+    strmap_free(&c.leaves);
+    arena_free(&c.memory);
+    return status;
 }
 
 pofac_status step_memory_of_graph(const ir_graph *g, batch_shape shape, const tensor_source *weights, const diag_sink *sink,
                                   step_memory *out) {
-    *out = (step_memory){0};
-    memory_count c = {.g = g, .weights = weights, .sink = sink, .leaves = STRMAP_INIT, .out = out};
-    pofac_status status = bind_symbols(&c, shape);
-    for (size_t i = 0; i < g->nodes.size && status == POFAC_OK; i++) status = count_leaf(&c, &g->nodes.data[i]);
-    if (status == POFAC_OK) status = count_activations(&c);
-    strmap_free(&c.leaves);
-    arena_free(&c.memory);
+    return count_graphs((ir_graph *const[]){(ir_graph *)g}, 1, shape, weights, sink, out);
+}
+
+pofac_status step_memory_of_module(const ir_module *m, batch_shape shape, const tensor_source *weights, const diag_sink *sink,
+                                   step_memory *out) {
+    return count_graphs(m->graphs.data, m->graphs.size, shape, weights, sink, out);
+}
+
+pofac_status step_memory_of_training(training *t, batch_shape shape, const diag_sink *sink, step_memory *out) {
+    int64_t arena_bytes = 0;
+    TRY(step_memory_of_module(training_graph(t)->module, shape, state_store_source(training_state(t)), sink, out));
+    for (int apply = 0; apply < 2; apply++) {
+        const runnable *r = training_runnable(t, apply);
+        session_memory need;
+        if (!r) continue;
+        TRY(batch_memory_need(r, shape, sink, &need));
+        arena_bytes += need.arena_bytes;
+        out->kernels += need.packed_weight_bytes + need.scratch_bytes;
+    }
+    if (training_runnable(t, false)) divide_arena(out, arena_bytes);
+    return POFAC_OK;
+}
+
+/* ---- fitting ---- */
+
+static pofac_status need_of_mode(loaded_model *model, const training_options *o, const char *mode, batch_shape shape,
+                                 const diag_sink *sink, step_memory *out) {
+    training_options tried = *o;
+    ir_module *m;
+    tried.recompute = mode;
+    TRY(training_build(model, &tried, sink, &m));
+    pofac_status status = step_memory_of_module(m, shape, loaded_model_stored(model), sink, out);
+    module_destroy(m);
     return status;
+}
+
+static pofac_status report_no_room(const char *mode, batch_shape shape, int64_t max_bytes, const step_memory *m,
+                                   const diag_sink *sink) {
+    strbuf text = STRBUF_INIT;
+    batch_memory_print_bytes(max_bytes, &text);
+    strbuf_printf(&text, ", but a step on %lld x %lld tokens with recompute=%s needs ", (long long)shape.sequences,
+                  (long long)shape.length, mode);
+    batch_memory_print_bytes(step_memory_bytes(m), &text);
+    strbuf_puts(&text, ": state ");
+    batch_memory_print_bytes(m->parameters + m->moments + m->gradient_sums + m->patterns, &text);
+    strbuf_puts(&text, ", activations kept ");
+    batch_memory_print_bytes(m->kept, &text);
+    strbuf_puts(&text, ", gradients ");
+    batch_memory_print_bytes(m->gradients, &text);
+    strbuf_puts(&text, ", working memory ");
+    batch_memory_print_bytes(m->working, &text);
+    pofac_status status = strbuf_ok(&text) ? diag_error(sink, POFAC_ERR_USAGE, NULL, "--max_memory is %s", strbuf_str(&text))
+                                           : diag_out_of_memory(sink);
+    strbuf_free(&text);
+    return status;
+}
+
+pofac_status training_fit_memory(loaded_model *model, training_options *o, batch_shape shape, int64_t max_bytes,
+                                 const diag_sink *sink, step_memory *out) {
+    static const char *const modes[] = {"cheap", "partial", "full"};
+    const bool chooses = !o->recompute || strcmp(o->recompute, "auto") == 0;
+    const char *mode = chooses ? modes[0] : o->recompute;
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        if (chooses) mode = modes[i];
+        TRY(need_of_mode(model, o, mode, shape, sink, out));
+        o->recompute = mode;
+        if (max_bytes == 0 || step_memory_bytes(out) <= max_bytes) return POFAC_OK;
+        if (!chooses) break;
+    }
+    return report_no_room(mode, shape, max_bytes, out, sink);
+}
+
+/* ---- time ---- */
+
+double training_flops(training *t, batch_shape shape) {
+    const runnable *r = training_runnable(t, false);
+    memory_count c = {.weights = state_store_source(training_state(t)), .leaves = STRMAP_INIT};
+    double sum = 0;
+    if (!r) return 0;
+    c.g = r->plan->graph;
+    const bool bound = bind_symbols(&c, shape) == POFAC_OK;
+    for (size_t i = 0; bound && i < r->plan->n_steps; i++) {
+        const int64_t flops = dim_eval(r->plan->steps[i].flops, c.binding);
+        if (flops > 0) sum += (double)flops;
+    }
+    arena_free(&c.memory);
+    return sum;
+}
+
+static double seconds_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Floating-point operations per second of one thread: the best of a few products of BERT's sizes. 0: memory is short. */
+static double measure_flops(void) {
+    enum { ROWS = 256, WIDTH = 768, TIMES = 10 };
+    const double operations = 2.0 * ROWS * WIDTH * WIDTH;
+    float *x = calloc((size_t)ROWS * WIDTH, sizeof *x), *w = calloc((size_t)WIDTH * WIDTH, sizeof *w),
+          *y = calloc((size_t)ROWS * WIDTH, sizeof *y);
+    double best = 0;
+    for (int i = 0; i < TIMES && x && w && y; i++) {
+        const double start = seconds_now();
+        blas_linear(x, w, ROWS, WIDTH, WIDTH, y);
+        const double rate = operations / (seconds_now() - start);
+        if (rate > best) best = rate;
+    }
+    free(x);
+    free(w);
+    free(y);
+    return best;
+}
+
+double training_seconds(training *t, batch_shape shape) {
+    const runnable *r = training_runnable(t, false);
+    const double flops = training_flops(t, shape), rate = flops > 0 ? measure_flops() : 0;
+    return rate > 0 ? flops / (rate * (double)thread_pool_threads(r->pool)) : 0;
 }
 
 /* ---- reports ---- */

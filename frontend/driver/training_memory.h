@@ -27,18 +27,22 @@ typedef struct step_memory {
 /* The sum of all. */
 int64_t step_memory_bytes(const step_memory *m);
 
-/* Of a training step's graph under a batch of that shape. `weights` says how many non-zeros patterns have; NULL: the graph has none.
- * POFAC_ERR_INPUT when it cannot be counted in 63 bits. */
+/* Of one graph of a training step under a batch of that shape. `weights` says how many non-zeros patterns have, as non-zeros or dense;
+ * NULL: the graph has none. POFAC_ERR_INPUT when it cannot be counted in 63 bits. */
 POFAC_MUST_USE pofac_status step_memory_of_graph(const ir_graph *g, batch_shape shape, const tensor_source *weights,
                                                  const diag_sink *sink, step_memory *out);
 
-/* Of a compiled step, all its runs together; as above for the interpreter. */
+/* Of all graphs of the module together. */
+POFAC_MUST_USE pofac_status step_memory_of_module(const ir_module *m, batch_shape shape, const tensor_source *weights,
+                                                  const diag_sink *sink, step_memory *out);
+
+/* Of a step as training_create has made it, with what its kernels hold. */
 POFAC_MUST_USE pofac_status step_memory_of_training(training *t, batch_shape shape, const diag_sink *sink, step_memory *out);
 
 /*
- * Chooses what is computed again (o->recompute, where it is NULL or "auto") so that a step on such a batch fits into max_bytes: of
- * none, cheap, partial and full the first that does, "cheap" without a bound (0). POFAC_ERR_USAGE when not even full fits, or not the mode
- * that was asked for, with the numbers of the one that needs least. *out is what the chosen one needs.
+ * Chooses what is computed again (o->recompute, where it is NULL or "auto") so that a step on such a batch fits into max_bytes: the
+ * first of cheap, partial and full that does; "cheap" without a bound (0). Nothing is compiled, so what kernels hold is left out. POFAC_ERR_USAGE with the numbers when not even full fits, or not the mode that was asked for. *out is
+ * what the chosen one needs.
  */
 POFAC_MUST_USE pofac_status training_fit_memory(loaded_model *model, training_options *o, batch_shape shape, int64_t max_bytes,
                                                 const diag_sink *sink, step_memory *out);
@@ -46,12 +50,13 @@ POFAC_MUST_USE pofac_status training_fit_memory(loaded_model *model, training_op
 /* Lines "parameters 438.0 MB" and so on, each with `indent` before it, and what they add up to; kinds of 0 bytes are left out. */
 void step_memory_print(const step_memory *m, const char *indent, strbuf *out);
 
-/* Floating-point operations of one run of a compiled step on such a batch, as far as kernels say; 0 where none does. What a step that
- * was measured took, times the ratio of both batches' numbers, is what the other will take. */
-double training_flops(const training *t, batch_shape shape);
+/* Floating-point operations of one run of a compiled step on such a batch, as far as kernels say; 0 for the interpreter. What a step that
+ * was measured took, times the ratio of both batches' numbers, is about what the other will take. */
+double training_flops(training *t, batch_shape shape);
 
-/* Seconds that one run of a compiled step on such a batch takes at the speed with which this machine's BLAS multiplies matrices in
- * `threads` threads, measured here in about 0.1 s; an estimate to within a factor of two. 0 for the interpreter. */
-double training_seconds(const training *t, batch_shape shape, size_t threads);
+/* Seconds that a run of a compiled step on such a batch takes if its products run as fast as this machine's BLAS on one thread multiplies
+ * matrices, measured here in about 0.1 s, times the threads of the step: an estimate to within a factor of two. 0 for the interpreter, and
+ * where there is no memory to measure in. */
+double training_seconds(training *t, batch_shape shape);
 
 #endif
