@@ -2,7 +2,8 @@
  * The list of a checkpoint's files that makes a checkpoint of a directory, checkpoint.manifest:
  *
  *     pofac checkpoint 1
- *     BYTES HASH NAME         for each file, by name; the hash is XXH3 in 128 bits, in hexadecimal
+ *     BYTES HASH NAME         for each file, by name; the hash is XXH3 in 128 bits, in hexadecimal; of more than 4 MiB,
+ *                             of the hashes (low half, high half) of the pieces of 4 MiB
  *     end HASH                of all bytes before
  */
 #ifndef POFAC_FRONTEND_RUN_MANIFEST_H

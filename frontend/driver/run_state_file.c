@@ -175,19 +175,25 @@ static pofac_status read_parameter(reading *r, state_entry *e) {
     ir_tensor *t = &e->tensor;
     if (!t->pattern) {
         TRY(find_tensor(r, r->model, r->model_path, e->name, t->rank, t->dims, &from));
-        return take_dense(r, from, r->model_path, t);
+        const pofac_status status = take_dense(r, from, r->model_path, t);
+        checkpoint_release(r->model, from);
+        return status;
     }
     const int64_t dims[2] = {t->pattern->n_rows, t->pattern->n_columns};
     TRY(find_tensor(r, r->model, r->model_path, e->name, 2, dims, &from));
     TRY(check_pattern(r, e->name, t->pattern));
-    return take_sparse(r, from, t);
+    const pofac_status status = take_sparse(r, from, t);
+    checkpoint_release(r->model, from);
+    return status;
 }
 
 static pofac_status read_kept(reading *r, state_entry *e) {
     const checkpoint_tensor *from;
     TRY(find_tensor(r, r->rest, r->rest_path, e->name, e->tensor.rank, e->tensor.dims, &from));
     if (from->dtype != e->tensor.dtype) return misfit(r, r->rest_path, e->name, "found another dtype than wanted");
-    return take_dense(r, from, r->rest_path, &e->tensor);
+    const pofac_status status = take_dense(r, from, r->rest_path, &e->tensor);
+    checkpoint_release(r->rest, from);
+    return status;
 }
 
 /* Tensors that nobody would take: of another optimizer, or of another lock. */
