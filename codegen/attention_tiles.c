@@ -311,33 +311,22 @@ static cg_val negative(emitter *e, cg_val x) {
     return LLVMBuildBitCast(e->builder, LLVMBuildOr(e->builder, bits, sign, ""), LLVMTypeOf(x), "");
 }
 
-/* The probability of key j, by its words; where its row is not kept (i1), j is the next kept one, and nothing changes. */
-static void drop_key(emitter *e, const attention_code *c, const query_part *p, bool sign, cg_val j, const cg_val *word,
-                     cg_val masked) {
-    for (unsigned v = 0; v < p->vectors; v++) {
-        cg_val at = attention_score(e, c, p, p->scores, j, v), x = em_load(e, c->lanes, at, 4 * c->lanes);
-        cg_val dropped = sign ? negative(e, x) : em_const(e, c->lanes, 0);
-        cg_val y = em_select(e, philox_keeps(e, word[v], c->rate), x, dropped);
-        em_store(e, masked ? em_select(e, masked, x, y) : y, at, 4 * c->lanes);
-    }
+/* The probability of a key at `at`, by its words; where `masked` (i1), nothing changes. */
+static void drop_key(emitter *e, const attention_code *c, bool sign, cg_val at, cg_val word, cg_val masked) {
+    cg_val x = em_load(e, c->lanes, at, 4 * c->lanes), dropped = sign ? negative(e, x) : em_const(e, c->lanes, 0);
+    cg_val y = em_select(e, philox_keeps(e, word, c->rate), x, dropped);
+    em_store(e, masked ? em_select(e, masked, x, y) : y, at, 4 * c->lanes);
 }
 
-/* Blocks of places, those of kept rows and others: the words of a place are its own, whatever is kept. */
-void attention_drop(emitter *e, const attention_code *c, const query_part *p, bool sign) {
-    if (!c->random_keys) return;
-    philox_rows rows[PART_VECTORS];
-    cg_val word[PHILOX_WORDS][PART_VECTORS], row = em_add(e, em_mul_int(e, p->tile, c->W), p->lane), next = em_int(e, 0);
-    for (unsigned v = 0; v < p->vectors; v++)
-        rows[v] = philox_rows_begin(e, &c->numbers, c->lanes, c->random_keys, em_add_int(e, row, (int64_t)(v * c->lanes)),
-                                    c->n_query_rows);
+/* One vector of queries. Blocks of places, those of kept rows and others: the words of a place are its own, whatever is kept. Where a row is
+ * not kept, the key at hand is the next kept one. */
+static void drop_vector(emitter *e, const attention_code *c, const philox_rows *rows, int64_t score_step, bool sign,
+                        cg_val scores) {
     cg_val head_blocks = em_mul_int(e, c->head, (1 << 22) / PHILOX_WORDS), last_row = em_add_int(e, c->n_rows, -1);
+    cg_val word[PHILOX_WORDS], next = em_int(e, 0);
     em_loop blocks;
     em_loop_begin(e, &blocks, em_int(e, 0), em_div_int_up(e, c->last_kept, PHILOX_WORDS), 1, &next, 1);
-    for (unsigned v = 0; v < p->vectors; v++) {
-        cg_val words[PHILOX_WORDS];
-        philox_words(e, &rows[v], em_add(e, head_blocks, blocks.index), words);
-        for (unsigned i = 0; i < PHILOX_WORDS; i++) word[i][v] = words[i];
-    }
+    philox_words(e, rows, em_add(e, head_blocks, blocks.index), word);
     next = blocks.carried[0];
     for (unsigned i = 0; i < PHILOX_WORDS; i++) {
         cg_val masked = NULL, kept = em_int(e, 1);
@@ -346,10 +335,20 @@ void attention_drop(emitter *e, const attention_code *c, const query_part *p, bo
             kept = attention_load_keep(e, c, em_min(e, em_add(e, c->first, place), last_row));
             masked = em_equal(e, kept, em_int(e, 0));
         }
-        drop_key(e, c, p, sign, next, word[i], masked);
+        drop_key(e, c, sign, em_index(e, scores, next, score_step), word[i], masked);
         next = em_add(e, next, kept);
     }
     em_loop_end(e, &blocks, &next);
+}
+
+void attention_drop(emitter *e, const attention_code *c, const query_part *p, cg_val vectors, bool sign) {
+    if (!c->random_keys) return;
+    em_loop loop;
+    em_loop_begin(e, &loop, em_int(e, 0), vectors, 1, NULL, 0);
+    cg_val lane = em_mul_int(e, loop.index, c->lanes), row = em_add(e, em_add(e, em_mul_int(e, p->tile, c->W), p->lane), lane);
+    const philox_rows rows = philox_rows_begin(e, &c->numbers, c->lanes, c->random_keys, row, c->n_query_rows);
+    drop_vector(e, c, &rows, p->score_step, sign, em_opaque(e, em_index(e, p->scores, lane, 4)));
+    em_loop_end(e, &loop, NULL);
 }
 
 /* ---- queries ---- */

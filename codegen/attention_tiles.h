@@ -117,8 +117,9 @@ void attention_combine(emitter *e, const attention_code *c, const query_part *p,
 /* Zeros instead. */
 void attention_clear(emitter *e, const attention_code *c, const query_part *p, cg_val result);
 
-/* Dropout of the probabilities from[j], in place: what it drops becomes 0 or, where `sign`, negative (or -0). */
-void attention_drop(emitter *e, const attention_code *c, const query_part *p, bool sign);
+/* Dropout of the probabilities at p->scores for `vectors` (a value) vectors of queries from p->lane on, in place: what it drops becomes 0 or,
+ * where `sign`, negative (or -0). Its code is large: once for a kernel, or for a width of parts. */
+void attention_drop(emitter *e, const attention_code *c, const query_part *p, cg_val vectors, bool sign);
 
 cg_val attention_score(emitter *e, const attention_code *c, const query_part *p, cg_val base, cg_val j,
                        unsigned v); /* its address */

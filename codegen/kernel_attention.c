@@ -110,7 +110,7 @@ static void emit_part(emitter *e, const attention_code *c, query_part *p, void *
     em_if_begin(e, &some, em_less(e, em_int(e, 0), c->n));
     attention_scores(e, c, p, c->keys, query, kernel_get_real(c->kernel, "scale"), p->scores);
     emit_softmax(e, c, p, to->lse, factor);
-    attention_drop(e, c, p, false);
+    attention_drop(e, c, p, em_int(e, p->vectors), false);
     if (to->context) attention_combine(e, c, p, c->values, p->scores, factor, to->context);
     em_else(e, &some);
     clear_part(e, c, p, to);

@@ -179,24 +179,43 @@ static void emit_changes(emitter *e, const attention_code *c, const gradient_cod
     em_loop_end(e, &keys, NULL);
 }
 
-static void emit_part(emitter *e, const attention_code *c, query_part *p, void *user) {
-    const gradient_code *g = user;
-    change_terms t;
+static void place_scores(emitter *e, const attention_code *c, const gradient_code *g, query_part *p) {
     p->score_step = 4 * c->W;
     p->scores = em_index(e, g->scores, p->lane, 4);
-    emit_scores(e, c, g, p);
+}
+
+static cg_val load_minus_lse(emitter *e, const attention_code *c, const gradient_code *g, const query_part *p, unsigned v) {
+    return em_fsub(e, em_const(e, c->lanes, 0), load_number(e, c, attention_row_number(e, c, p, g->lse, v), 4));
+}
+
+static void part_to_probabilities(emitter *e, const attention_code *c, query_part *p, void *user) {
+    change_terms t = {0};
+    place_scores(e, c, user, p);
+    emit_scores(e, c, user, p);
+    if (!c->random_keys) return;
+    for (unsigned v = 0; v < p->vectors; v++) t.minus_lse[v] = load_minus_lse(e, c, user, p, v);
+    emit_probabilities(e, c, p, &t);
+}
+
+static void part_to_changes(emitter *e, const attention_code *c, query_part *p, void *user) {
+    const gradient_code *g = user;
+    const double scale = kernel_get_real(c->kernel, "scale");
+    change_terms t = {0};
+    place_scores(e, c, g, p);
     sum_products(e, c, g, p, t.minus_sum);
     for (unsigned v = 0; v < p->vectors; v++) {
-        cg_val lse = load_number(e, c, attention_row_number(e, c, p, g->lse, v), 4), zero = em_const(e, c->lanes, 0);
-        t.minus_lse[v] = em_fsub(e, zero, lse);
-        t.minus_sum[v] = em_fmul(e, t.minus_sum[v], em_const(e, c->lanes, -kernel_get_real(c->kernel, "scale")));
-    }
-    if (c->random_keys) {
-        emit_probabilities(e, c, p, &t);
-        attention_drop(e, c, p, true);
+        if (!c->random_keys) t.minus_lse[v] = load_minus_lse(e, c, g, p, v);
+        t.minus_sum[v] = em_fmul(e, t.minus_sum[v], em_const(e, c->lanes, -scale));
     }
     emit_changes(e, c, g, p, &t);
     if (g->dq) attention_combine(e, c, p, c->keys, em_at(e, p->scores, g->scores_bytes), NULL, g->dq);
+}
+
+static void drop_tile(emitter *e, const attention_code *c, const gradient_code *g, const query_part *tile, cg_val begin) {
+    query_part p = *tile;
+    p.lane = begin;
+    place_scores(e, c, g, &p);
+    attention_drop(e, c, &p, em_div_int_up(e, em_sub(e, tile->own_end, begin), c->lanes), true);
 }
 
 static void clear_part(emitter *e, const attention_code *c, query_part *p, void *user) {
@@ -368,7 +387,9 @@ static void emit_unit(emitter *e, attention_code *c, void *user) {
     attention_query_tiles_begin(e, c, &tiles);
     cg_val begin = whole_vectors_before(e, c, tiles.tile.own_begin);
     em_if_begin(e, &some, em_less(e, em_int(e, 0), c->n));
-    attention_query_parts(e, c, &tiles.tile, begin, emit_part, g);
+    attention_query_parts(e, c, &tiles.tile, begin, part_to_probabilities, g);
+    if (c->random_keys) drop_tile(e, c, g, &tiles.tile, begin);
+    attention_query_parts(e, c, &tiles.tile, begin, part_to_changes, g);
     if (keys) {
         transpose_queries(e, c, g, &tiles.tile);
         add_to_keys(e, c, g, &tiles.tile);
