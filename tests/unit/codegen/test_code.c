@@ -310,6 +310,46 @@ static void linear_keeps_sums_in_registers(void **state) {
     }
 }
 
+/*
+ * The products of attention and its gradient, four rounds each: blocks of scores, of features, and of the sums of keys (which dominate a
+ * gradient) are in registers, and so is what they are made of.
+ */
+static void attention_keeps_sums_in_registers(void **state) {
+    (void)state;
+    static const char text[] = "graph @g (B <= 64, R <= 4096) {\n"
+                               "  %1 = input {name = \"q\"} : f32[R,768] tiles<32>\n"
+                               "  %2 = input {name = \"offsets\"} : i32[B+1]\n"
+                               "  %3 = input {name = \"row_keys\"} : i64[R]\n"
+                               "  %4 = input {name = \"random\"} : i64[2]\n"
+                               "  %5:2 = attention %1, %1, %1, %2, _, _, %3, %4 {heads = 12, scale = 0.125, rate = 0.1} : f32[R,768] "
+                               "tiles<32>, f32[R,12] tiles<32>\n"
+                               "  %6:3 = attention_gradient %1, %1, %1, %2, %5, %5#1, %1, _, _, %3, %4 {heads = 12, scale = 0.125, rate "
+                               "= 0.1} : f32[R,768] tiles<32>, f32[R,768] tiles<32>, f32[R,768] tiles<32>\n"
+                               "  return \"y\" = %5, \"dq\" = %6, \"dk\" = %6#1, \"dv\" = %6#2\n"
+                               "}\n";
+    static const struct {
+        const char *isa, *multiply;
+        size_t block, keys; /* products in a loop over features or keys, and in the one over queries */
+    } cases[] = {{"avx2", "vfmadd", 4 * 4 * 2, 4 * 6 * 2}, {"avx512", "vfmadd", 4 * 8 * 2, 4 * 12 * 2}, {"x86-64", "mulps", 32, 32}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        strbuf assembly = emit(text, cases[i].isa, CG_EMIT_ASM);
+        size_t n_blocks = 0, n_keys = 0;
+        for (const char *line = assembly.data; line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+            if (strncmp(line, ".LBB", 4) != 0) continue;
+            const span loop = inner_loop_at(line);
+            const size_t products = count(loop, cases[i].multiply);
+            if (products != cases[i].block && products != cases[i].keys) continue;
+            n_blocks += products == cases[i].block;
+            n_keys += products == cases[i].keys;
+            want_count(cases[i].isa, loop, "(%rsp", 0);
+        }
+        /* scores and features of two kernels, and one for both sums of keys */
+        if (n_blocks < 4 || n_keys < 1)
+            fail_msg("%s: %zu and %zu loops of products, wanted 4 and 1 at least", cases[i].isa, n_blocks, n_keys);
+        strbuf_free(&assembly);
+    }
+}
+
 /* A batch of entries times a row of dy in registers: a product and V - 1 multiply-adds each, of which x is the operand in memory. */
 static void weight_gradients_fold_their_loads(void **state) {
     (void)state;
@@ -456,6 +496,7 @@ int main(void) {
         cmocka_unit_test(llvm_text_has_every_kernel),
         cmocka_unit_test(facts_stand_in_the_text),
         cmocka_unit_test(linear_keeps_sums_in_registers),
+        cmocka_unit_test(attention_keeps_sums_in_registers),
         cmocka_unit_test(weight_gradients_fold_their_loads),
         cmocka_unit_test(sparse_linears_fold_their_loads),
         cmocka_unit_test(one_token_is_gathered),
