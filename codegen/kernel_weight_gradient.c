@@ -2,10 +2,10 @@
  * linear_weight_gradient of a dense weight: dw [N,K] = dy^T x, db = column sums of dy; x [R,K] and dy [R,N] in tiles<W>.
  *
  * A unit is a block of rows of dw times a strip of its columns, over all tokens, so that no partial sums meet. For a group of tiles at a
- * time the strip of x is transposed into scratch, [token][column], and then the register block of gemm_block.h takes panels of rows:
- * numbers of dy, which stand side by side in a tile, are broadcast, vectors along the columns are multiplied with them, the sum over
- * the tokens of the group stays in registers and is added to the sums in scratch. In the end these are copied to dw. Columns past K
- * repeat the last one and are not copied; tokens past R are not counted. Units behind these sum db.
+ * time the strip of x is transposed into scratch, [part][token][column of the part], a part as wide as the register block, so that one part
+ * lies without gaps in L1 while the panels of rows pass; and then the register block of gemm_block.h takes panels of rows: numbers of dy, which stand side by side in a tile, are broadcast, vectors along the columns are multiplied with them, the sum over
+ * the tokens of the group stays in registers and is added to the sums in scratch; with the last group the sums go to dw. A strip that
+ * ends past K repeats the last column there, and is copied to dw from scratch; tokens past R are not counted. Units behind these sum db.
  *
  * operands: x, dy, [dw], [db]. dims: R.
  */
@@ -74,8 +74,15 @@ typedef struct gradient_code {
     cg_val strip, sums; /* scratch */
 } gradient_code;
 
-/* The strip of one tile from column0 on, to [W][strip] at `to`: squares of lanes by lanes are transposed in registers. */
+static int64_t part_columns(const gradient_shape *s) { return BLOCK_VECTORS * s->lanes; }
+
+/* Bytes of a part of the strip, for all tokens of a group. */
+static int64_t part_bytes(const gradient_shape *s) { return 4 * s->tiles * s->W * part_columns(s); }
+
+/* The strip of one tile from column0 on, to where the tile's tokens are in the first part: squares of lanes by lanes are transposed in
+ * registers. */
 static void emit_strip(emitter *e, const gradient_code *c, cg_val x, cg_val column0, cg_val to) {
+    const int64_t of_part = part_columns(&c->s);
     const unsigned n = transpose_size(c->tile_lanes, c->s.strip), align = 4 * n;
     em_loop columns, tokens;
     em_loop_begin(e, &columns, em_int(e, 0), em_int(e, c->s.strip), n, NULL, 0);
@@ -86,62 +93,74 @@ static void emit_strip(emitter *e, const gradient_code *c, cg_val x, cg_val colu
         row[i] = em_load(e, n, em_at(e, em_index(e, x, column, 4 * c->s.W), em_mul_int(e, tokens.index, 4)), align);
     }
     transpose_emit(e, row, n);
-    for (unsigned i = 0; i < n; i++)
-        em_store(e, row[i],
-                 em_at(e, em_index(e, to, em_add_int(e, tokens.index, i), 4 * c->s.strip), em_mul_int(e, columns.index, 4)), align);
+    cg_val part = em_index(e, to, em_div_int(e, columns.index, of_part), part_bytes(&c->s)),
+           place = em_index(e, part, em_rem_int(e, columns.index, of_part), 4);
+    for (unsigned i = 0; i < n; i++) em_store(e, row[i], em_index(e, place, em_add_int(e, tokens.index, i), 4 * of_part), align);
     em_loop_end(e, &tokens, NULL);
     em_loop_end(e, &columns, NULL);
 }
 
-/* `rows` rows of dw from dy's row on with one part of the strip, summed over the tiles of a group and added to the sums at `out`. */
-static void emit_block(emitter *e, const gradient_code *c, unsigned rows, cg_val x, cg_val dy, cg_val n_tiles, cg_val n_tokens,
-                       cg_val out) {
+/* A group of tiles, and where its sums go. */
+typedef struct gradient_group {
+    cg_val dy; /* of the first tile and the unit's first row */
+    cg_val n_tiles, n_tokens;
+    cg_val is_first;       /* there are no sums yet */
+    cg_val out, row_bytes; /* the unit's first row: in scratch, or of dw */
+} gradient_group;
+
+/* `rows` rows of dw from the unit's row `row` on with one part of the strip, summed over the tiles of a group. */
+static void emit_block(emitter *e, const gradient_code *c, const gradient_group *group, unsigned rows, cg_val row, cg_val part) {
     const gradient_shape *s = &c->s;
     const unsigned lanes = (unsigned)s->lanes, n = rows * BLOCK_VECTORS;
     const gemm_block g = {.rows = rows,
                           .vectors = BLOCK_VECTORS,
                           .lanes = lanes,
-                          .x_step = 4 * s->strip,
+                          .x_step = 4 * part_columns(s),
                           .w_step = 4,
                           .w_row_step = 4 * s->W,
                           .x_align = 4 * lanes,
                           .unroll = 4};
-    cg_val sum[GEMM_MAX_SUMS], to[GEMM_MAX_SUMS];
-    for (unsigned i = 0; i < n; i++) {
-        to[i] = em_at_int(e, out, 4 * (i / BLOCK_VECTORS * s->strip + i % BLOCK_VECTORS * lanes));
-        sum[i] = em_const(e, lanes, 0);
-    }
+    cg_val sum[GEMM_MAX_SUMS], zero = em_const(e, lanes, 0);
+    cg_val x = em_index(e, c->strip, part, part_bytes(s)), dy = em_index(e, group->dy, row, 4 * s->W);
+    for (unsigned i = 0; i < n; i++) sum[i] = zero;
     em_loop tiles;
-    em_loop_begin(e, &tiles, em_int(e, 0), n_tiles, 1, sum, n);
+    em_loop_begin(e, &tiles, em_int(e, 0), group->n_tiles, 1, sum, n);
     for (unsigned i = 0; i < n; i++) sum[i] = tiles.carried[i];
-    cg_val count = em_min(e, em_int(e, s->W), em_sub(e, n_tokens, em_mul_int(e, tiles.index, s->W)));
-    gemm_block_emit(e, &g, em_index(e, x, tiles.index, 4 * s->W * s->strip), em_index(e, dy, tiles.index, 4 * s->N * s->W), count,
-                    sum);
+    cg_val count = em_min(e, em_int(e, s->W), em_sub(e, group->n_tokens, em_mul_int(e, tiles.index, s->W)));
+    gemm_block_emit(e, &g, em_index(e, x, tiles.index, 4 * s->W * part_columns(s)), em_index(e, dy, tiles.index, 4 * s->N * s->W),
+                    count, sum);
     em_loop_end(e, &tiles, sum);
-    for (unsigned i = 0; i < n; i++)
-        em_store(e, em_fadd(e, em_load(e, lanes, to[i], 4 * lanes), tiles.carried[i]), to[i], 4 * lanes);
+    const unsigned align = 4 * lanes;
+    cg_val from = em_index(e, em_index(e, c->sums, row, 4 * s->strip), part, 4 * part_columns(s)),
+           to = em_index(e, em_at(e, group->out, em_mul(e, row, group->row_bytes)), part, 4 * part_columns(s));
+    for (unsigned i = 0; i < n; i++) {
+        cg_val before =
+            em_load(e, lanes, em_at_int(e, from, 4 * (i / BLOCK_VECTORS * s->strip + i % BLOCK_VECTORS * lanes)), align);
+        sum[i] = em_fadd(e, em_select(e, group->is_first, zero, before), tiles.carried[i]);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        cg_val line = em_at(e, to, em_mul_int(e, group->row_bytes, i / BLOCK_VECTORS));
+        em_store(e, sum[i], em_at_int(e, line, 4 * (int64_t)(i % BLOCK_VECTORS * lanes)), 4);
+    }
 }
 
 /* All rows of the unit, panel after panel, with each part of the strip, which stays in L1 meanwhile. */
-static void emit_group(emitter *e, const gradient_code *c, cg_val dy, cg_val n_unit_rows, cg_val n_tiles, cg_val n_tokens) {
+static void emit_group(emitter *e, const gradient_code *c, const gradient_group *group, cg_val n_unit_rows) {
     const gradient_shape *s = &c->s;
     const int64_t rest = s->N % s->panel;
-    em_loop strips, panels;
+    em_loop parts_of_strip, panels;
     cg_val whole = em_mul_int(e, em_div_int(e, n_unit_rows, s->panel), s->panel);
-    em_loop_begin(e, &strips, em_int(e, 0), em_int(e, 4 * s->strip), 4 * BLOCK_VECTORS * s->lanes, NULL, 0);
-    cg_val x = em_at(e, c->strip, strips.index), out = em_at(e, c->sums, strips.index);
+    em_loop_begin(e, &parts_of_strip, em_int(e, 0), em_int(e, s->strip / part_columns(s)), 1, NULL, 0);
     em_loop_begin(e, &panels, em_int(e, 0), whole, s->panel, NULL, 0);
-    emit_block(e, c, (unsigned)s->panel, x, em_index(e, dy, panels.index, 4 * s->W), n_tiles, n_tokens,
-               em_index(e, out, panels.index, 4 * s->strip));
+    emit_block(e, c, group, (unsigned)s->panel, panels.index, parts_of_strip.index);
     em_loop_end(e, &panels, NULL);
     if (rest > 0) {
         em_if last;
         em_if_begin(e, &last, em_less(e, whole, n_unit_rows));
-        emit_block(e, c, (unsigned)rest, x, em_index(e, dy, whole, 4 * s->W), n_tiles, n_tokens,
-                   em_index(e, out, whole, 4 * s->strip));
+        emit_block(e, c, group, (unsigned)rest, whole, parts_of_strip.index);
         em_if_end(e, &last);
     }
-    em_loop_end(e, &strips, NULL);
+    em_loop_end(e, &parts_of_strip, NULL);
 }
 
 static void emit_product_unit(emitter *e, const gradient_code *c, cg_val unit) {
@@ -150,24 +169,29 @@ static void emit_product_unit(emitter *e, const gradient_code *c, cg_val unit) {
            row0 = em_mul_int(e, em_div_int(e, unit, s->strips), s->rows);
     cg_val n_rows = em_min(e, em_int(e, s->rows), em_sub(e, em_int(e, s->N), row0));
     cg_val n_columns = em_min(e, em_int(e, s->strip), em_sub(e, em_int(e, s->K), column0));
-    em_loop clear, groups, tiles, rows;
-    em_loop_begin(e, &clear, em_int(e, 0), em_int(e, 4 * s->rows * s->strip), 4 * s->lanes, NULL, 0);
-    em_store(e, em_const(e, (unsigned)s->lanes, 0), em_at(e, c->sums, clear.index), 4 * (unsigned)s->lanes);
-    em_loop_end(e, &clear, NULL);
-    em_loop_begin(e, &groups, em_int(e, 0), c->n_tiles, s->tiles, NULL, 0);
-    cg_val n_tiles = em_min(e, em_int(e, s->tiles), em_sub(e, c->n_tiles, groups.index));
-    cg_val n_tokens = em_sub(e, c->n_rows, em_mul_int(e, groups.index, s->W));
-    em_loop_begin(e, &tiles, em_int(e, 0), n_tiles, 1, NULL, 0);
+    cg_val is_cut = em_less(e, n_columns, em_int(e, s->strip)), dw = em_index(e, em_index(e, c->dw, row0, 4 * s->K), column0, 4);
+    em_loop groups, tiles, rows;
+    em_if cut;
+    em_loop_begin(e, &groups, em_int(e, 0), em_max(e, c->n_tiles, em_int(e, 1)), s->tiles, NULL, 0); /* no tokens: zeros */
+    cg_val left = em_sub(e, c->n_tiles, groups.index),
+           in_scratch = em_select(e, is_cut, is_cut, em_less(e, em_int(e, s->tiles), left));
+    const gradient_group group = {.dy = em_index(e, em_index(e, c->dy, groups.index, 4 * s->N * s->W), row0, 4 * s->W),
+                                  .n_tiles = em_min(e, em_int(e, s->tiles), left),
+                                  .n_tokens = em_sub(e, c->n_rows, em_mul_int(e, groups.index, s->W)),
+                                  .is_first = em_equal(e, groups.index, em_int(e, 0)),
+                                  .out = em_select(e, in_scratch, c->sums, dw),
+                                  .row_bytes = em_select(e, in_scratch, em_int(e, 4 * s->strip), em_int(e, 4 * s->K))};
+    em_loop_begin(e, &tiles, em_int(e, 0), group.n_tiles, 1, NULL, 0);
     cg_val x = em_index(e, c->x, em_add(e, groups.index, tiles.index), 4 * s->K * s->W);
-    emit_strip(e, c, x, column0, em_index(e, c->strip, tiles.index, 4 * s->W * s->strip));
+    emit_strip(e, c, x, column0, em_index(e, c->strip, tiles.index, 4 * s->W * part_columns(s)));
     em_loop_end(e, &tiles, NULL);
-    cg_val dy = em_index(e, em_index(e, c->dy, groups.index, 4 * s->N * s->W), row0, 4 * s->W);
-    emit_group(e, c, dy, n_rows, n_tiles, n_tokens);
+    emit_group(e, c, &group, n_rows);
     em_loop_end(e, &groups, NULL);
+    em_if_begin(e, &cut, is_cut);
     em_loop_begin(e, &rows, em_int(e, 0), n_rows, 1, NULL, 0);
-    cg_val to = em_index(e, em_index(e, c->dw, em_add(e, row0, rows.index), 4 * s->K), column0, 4);
-    emit_copy(e, to, em_index(e, c->sums, rows.index, 4 * s->strip), n_columns, 4);
+    emit_copy(e, em_index(e, dw, rows.index, 4 * s->K), em_index(e, c->sums, rows.index, 4 * s->strip), n_columns, 4);
     em_loop_end(e, &rows, NULL);
+    em_if_end(e, &cut);
 }
 
 void emit_weight_gradient(emitter *e, const cg_kernel *k) {

@@ -101,7 +101,7 @@ compare() {
 
 # Files of the head and the share of zeros; the list of batches in the array `files`.
 make_files() {
-    local head=$1 share=$2 shape shapes= with_texts=()
+    local head=$1 share=$2 shape shapes="" with_texts=()
     case $head in
     pretraining) shapes=$pretraining ;;
     sequence-classification) shapes=$classification ;;
