@@ -25,6 +25,8 @@ typedef struct pass_option {
     const char *name, *value;
 } pass_option;
 
+#define PASS_MASK ".mask" /* ending of the name of a weight's mask, a pattern */
+
 /* What is known besides the module; members may be NULL. */
 typedef struct pass_environment {
     const tensor_source *state; /* the weights */
@@ -32,6 +34,8 @@ typedef struct pass_environment {
     int64_t tokens;                                /* that kernels are chosen for; 0: as the option `rows` says */
     bool (*locks)(void *user, const char *weight); /* does `lock` keep the zeros of the weight of that name? NULL: of all */
     void *locks_user;
+    bool (*prunes)(void *user, const char *weight); /* does `prune` put the weight under a mask? NULL: none */
+    void *prunes_user;
 } pass_environment;
 
 typedef struct pass_input {

@@ -16,6 +16,7 @@
 #include "ir/rewrite.h"
 #include "ir/support/strmap.h"
 #include "passes/pass.h"
+#include "passes/product_weights.h"
 
 /* What becomes of a weight, by name. */
 typedef struct locked {
@@ -34,37 +35,12 @@ typedef struct lock_state {
     bool *other_readers; /* [values] somebody but a linear reads it as its weight */
 } lock_state;
 
-/* Matrices of f32 that linears read as weights. */
-static bool is_weight(const ir_graph *g, const ir_node *linear) {
-    const ir_node *leaf = graph_node_of(g, linear->inputs[1]);
-    const ir_type *t = graph_type(g, linear->inputs[1]);
-    return leaf->op == OP_state && node_int(leaf, "frozen") == 0 && t->rank == 2 && t->dtype == IR_F32 && t->layout == LAYOUT_ROWS;
-}
-
-static void find_readers(lock_state *s) {
-    for (size_t i = 0; i < s->g->nodes.size; i++) {
-        const ir_node *n = &s->g->nodes.data[i];
-        for (uint32_t k = 0; k < n->n_inputs; k++)
-            if (n->inputs[k] != IR_NO_VALUE && !(n->op == OP_linear && k == 1)) s->other_readers[n->inputs[k]] = true;
-    }
-    for (size_t i = 0; i < s->g->outputs.size; i++) s->other_readers[s->g->outputs.data[i].value] = true;
-}
-
-/* Is any leaf of the state read by others? A tied weight has a leaf for each of its readers. */
-static bool has_other_readers(const lock_state *s, const char *name) {
-    for (size_t i = 0; i < s->g->nodes.size; i++) {
-        const ir_node *n = &s->g->nodes.data[i];
-        if (n->op == OP_state && s->other_readers[n->first_result] && strcmp(node_string(n, "name"), name) == 0) return true;
-    }
-    return false;
-}
-
 /* Enters the weight if it has zeros that stay. */
 static pofac_status look_at(lock_state *s, const char *name, const ir_type *type) {
     const pass_environment *e = s->in->environment;
     ir_tensor t;
     int64_t N = 0, K = 0;
-    if (!e->state || strmap_get(&s->index, name, strlen(name)) || has_other_readers(s, name)) return POFAC_OK;
+    if (!e->state || strmap_get(&s->index, name, strlen(name)) || has_other_readers(s->g, s->other_readers, name)) return POFAC_OK;
     if (e->locks && !e->locks(e->locks_user, name)) return POFAC_OK;
     const pofac_status status = e->state->get(e->state->user, name, NULL, &t);
     if (status == POFAC_ERR_INPUT) return POFAC_OK; /* there is none of that name */
@@ -127,10 +103,10 @@ static pofac_status lock_graph(void *user, const ir_graph *from, ir_module *to) 
     s.other_readers = ARENA_ARRAY(&s.memory, bool, from->values.size + 1);
     pofac_status status =
         s.weights && s.other_readers ? pass_int_option(in, "min_sparsity", &s.min_sparsity) : diag_out_of_memory(in->sink);
-    if (status == POFAC_OK) find_readers(&s);
+    if (status == POFAC_OK) find_other_readers(from, s.other_readers);
     for (size_t i = 0; i < from->nodes.size && status == POFAC_OK; i++) {
         const ir_node *n = &from->nodes.data[i];
-        if (n->op != OP_linear || node_input(n, 3) != IR_NO_VALUE || !is_weight(from, n)) continue;
+        if (n->op != OP_linear || node_input(n, 3) != IR_NO_VALUE || !is_product_weight(from, n)) continue;
         status = look_at(&s, node_string(graph_node_of(from, n->inputs[1]), "name"), graph_type(from, n->inputs[1]));
     }
     if (status == POFAC_OK) status = rewrite_graph(&s, to);
