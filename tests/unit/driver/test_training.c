@@ -33,7 +33,8 @@
 typedef struct step_case {
     model_arch arch;
     model_head head;
-    bool regression, dropout, lock, accumulate, sgd;
+    bool regression, dropout, lock, accumulate, sgd, bf16;
+    const char *recompute;
     double zeros; /* share in the matrices of linears */
 } step_case;
 
@@ -365,6 +366,42 @@ static void in_several_runs(void **unused) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) compiled_is_interpreted(&cases[i]);
 }
 
+/* What is computed again is what was kept, to the last bit. */
+static void recomputation_changes_no_bit(void **unused) {
+    (void)unused;
+    static const char *const modes[] = {"none", "cheap", "partial", "full"};
+    step_case test = {.head = HEAD_PRETRAINING, .dropout = true, .lock = true, .zeros = 0.9};
+    step_run r;
+    training *by[4];
+    begin(&r, &test);
+    for (size_t n = 0; n < 4; n++) {
+        test.recompute = modes[n];
+        by[n] = create(&r, EXECUTOR_COMPILED, 1, false);
+        for (int64_t step = 0; step < STEPS; step++) one_step(&r, by[n], step, false);
+        compare_state(&r, by[n], by[0], 0);
+    }
+    for (size_t n = 0; n < 4; n++) training_destroy(by[n]);
+    end(&r);
+}
+
+/* Losses with activations in bf16 are within 1 % of those without. */
+static void bf16_is_close(void **unused) {
+    (void)unused;
+    step_case test = {.head = HEAD_PRETRAINING, .dropout = true};
+    step_run r;
+    begin(&r, &test);
+    training *wide = create(&r, EXECUTOR_COMPILED, 1, false);
+    test.bf16 = true;
+    training *narrow = create(&r, EXECUTOR_COMPILED, 1, false);
+    for (int64_t step = 0; step < STEPS; step++) {
+        const double found = one_step(&r, narrow, step, false), wanted = one_step(&r, wide, step, false);
+        if (!(fabs(found - wanted) <= 0.01 * wanted)) fail_msg("step %d: the loss is %g, wanted %g", (int)step + 1, found, wanted);
+    }
+    training_destroy(wide);
+    training_destroy(narrow);
+    end(&r);
+}
+
 /* Runs of a step add up to the step: its means are over all of its rows. */
 static void several_runs_are_one(void **unused) {
     (void)unused;
@@ -435,10 +472,16 @@ static void misuse_is_refused(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_head),           cmocka_unit_test(distilbert),
-        cmocka_unit_test(with_dropout),         cmocka_unit_test(with_locked_zeros),
-        cmocka_unit_test(by_momentum),          cmocka_unit_test(in_several_runs),
-        cmocka_unit_test(several_runs_are_one), cmocka_unit_test(threads_change_no_bit),
+        cmocka_unit_test(every_head),
+        cmocka_unit_test(distilbert),
+        cmocka_unit_test(with_dropout),
+        cmocka_unit_test(with_locked_zeros),
+        cmocka_unit_test(by_momentum),
+        cmocka_unit_test(in_several_runs),
+        cmocka_unit_test(recomputation_changes_no_bit),
+        cmocka_unit_test(bf16_is_close),
+        cmocka_unit_test(several_runs_are_one),
+        cmocka_unit_test(threads_change_no_bit),
         cmocka_unit_test(misuse_is_refused),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
