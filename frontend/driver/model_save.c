@@ -18,9 +18,9 @@
 #include "ir/support/json_text.h"
 #include "ir/support/vector.h"
 
-bool run_state_is_parameter(const char *name) {
+bool run_state_is_parameter(const state_entry *e) {
     size_t length;
-    return state_parameter_of(name, &length) == NULL;
+    return dtype_class(e->tensor.dtype) == DTYPE_FLOAT && state_parameter_of(e->name, &length) == NULL;
 }
 
 static bool ends_with(const char *text, const char *ending) {
@@ -228,7 +228,7 @@ static pofac_status add_parameters(const model_spec *spec, state_store *state, i
     for (size_t i = 0; i < state_store_size(state); i++) {
         const state_entry *e = state_store_at(state, i);
         const ir_tensor *t = &e->tensor;
-        if (!run_state_is_parameter(e->name) || dtype_class(t->dtype) != DTYPE_FLOAT) continue;
+        if (!run_state_is_parameter(e)) continue;
         saved_parameter *p = ARENA_NEW(&items->memory, saved_parameter);
         if (!p) return diag_out_of_memory(sink);
         *p = (saved_parameter){t, dtype};

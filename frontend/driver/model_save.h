@@ -20,7 +20,7 @@
 POFAC_MUST_USE pofac_status run_model_save(const char *dir, loaded_model *model, state_store *state, ir_dtype dtype,
                                            const diag_sink *sink);
 
-/* Whether the entry is a parameter, not a moment, a sum of gradients or a counter: what model.safetensors has. */
-bool run_state_is_parameter(const char *name);
+/* Whether the entry is a parameter, not a moment, a sum of gradients, or no floats (a mask, say): what model.safetensors has. */
+bool run_state_is_parameter(const state_entry *e);
 
 #endif

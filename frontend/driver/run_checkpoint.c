@@ -159,13 +159,29 @@ static void remove_checkpoint(const char *dir, int64_t step, const diag_sink *si
     paths_free(&p);
 }
 
-/* The step that goes first, by its number: those of steps that are still to come, the last one first - they are of a course that was given up -,
- * then the oldest. SIZE_MAX: none may go. */
-static size_t choose_victim(const run_steps *steps, const run_position *p) {
+/* Is the checkpoint what the run began with? Its definition and tokenizer are needed for each save. */
+static bool is_origin(const run_checkpoint_options *o, int64_t step) {
+    struct stat a, b;
+    strbuf path = STRBUF_INIT;
+    const char *directory = loaded_model_directory(o->model);
+    run_checkpoint_path(o->dir, step, &path);
+    const bool same = directory && strbuf_ok(&path) && stat(strbuf_str(&path), &a) == 0 && stat(directory, &b) == 0 &&
+                      a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    strbuf_free(&path);
+    return same;
+}
+
+static bool may_go(const run_checkpoint_options *o, const run_position *p, int64_t step) {
+    return step != p->step && (!p->has_best || step != p->best_step) && !is_origin(o, step);
+}
+
+/* The step that goes first, by its number: those of steps that are still to come, the last one first - they are of a course that was
+ * given up -, then the oldest. SIZE_MAX: none may go. */
+static size_t choose_victim(const run_checkpoint_options *o, const run_steps *steps, const run_position *p) {
     for (size_t i = steps->size; i-- > 0 && steps->data[i] > p->step;)
-        if (!p->has_best || steps->data[i] != p->best_step) return i;
+        if (may_go(o, p, steps->data[i])) return i;
     for (size_t i = 0; i < steps->size && steps->data[i] < p->step; i++)
-        if (!p->has_best || steps->data[i] != p->best_step) return i;
+        if (may_go(o, p, steps->data[i])) return i;
     return SIZE_MAX;
 }
 
@@ -177,7 +193,7 @@ static void keep_limit(const run_checkpoint_options *o, const run_position *posi
         return;
     }
     while (steps.size > (uint64_t)o->save_total_limit) {
-        const size_t i = choose_victim(&steps, position);
+        const size_t i = choose_victim(o, &steps, position);
         if (i == SIZE_MAX) break;
         remove_checkpoint(o->dir, steps.data[i], sink);
         memmove(&steps.data[i], &steps.data[i + 1], (steps.size - i - 1) * sizeof *steps.data);

@@ -58,7 +58,7 @@ static pofac_status add_entry(const state_entry *e, const diag_sink *sink, item_
 
 /* Is the entry kept in state.safetensors? Parameters are in the model's file. */
 static bool is_kept(const state_entry *e, bool with_sums) {
-    return !run_state_is_parameter(e->name) && (with_sums || !starts_with(e->name, SUM_PREFIX));
+    return !run_state_is_parameter(e) && (with_sums || !starts_with(e->name, SUM_PREFIX));
 }
 
 pofac_status run_state_write(const char *dir, state_store *state, bool with_sums, const diag_sink *sink) {
@@ -69,7 +69,7 @@ pofac_status run_state_write(const char *dir, state_store *state, bool with_sums
     for (size_t i = 0; i < state_store_size(state) && status == POFAC_OK; i++) {
         const state_entry *e = state_store_at(state, i);
         if (is_kept(e, with_sums)) status = add_entry(e, sink, &items);
-        else if (e->tensor.pattern && run_state_is_parameter(e->name)) status = add_pattern(e, sink, &items);
+        else if (e->tensor.pattern && run_state_is_parameter(e)) status = add_pattern(e, sink, &items);
     }
     if (status == POFAC_OK) status = safetensors_write(strbuf_str(&path), items.list.data, items.list.size, NULL, 0, sink);
     VEC_FREE(&items.list);
@@ -211,7 +211,7 @@ static pofac_status refuse_others(reading *r, bool with_sums) {
 static pofac_status read_all(reading *r, bool all, bool with_sums) {
     for (size_t i = 0; i < state_store_size(r->state); i++) {
         state_entry *e = state_store_at(r->state, i);
-        if (run_state_is_parameter(e->name)) TRY(read_parameter(r, e));
+        if (run_state_is_parameter(e)) TRY(read_parameter(r, e));
         else if (all && is_kept(e, with_sums)) TRY(read_kept(r, e));
     }
     return all ? refuse_others(r, with_sums) : POFAC_OK;

@@ -3,6 +3,7 @@
  * state.safetensors with the rest:
  *
  *   NAME.exp_avg, ...   moments, as the store has them: of a sparse weight [nnz]
+ *   NAME                what is no floats
  *   gradient.NAME       sums of gradients, where they are asked for
  *   pattern.WEIGHT      u8 [N, (K+7)/8] of a sparse weight [N,K]: bit c%8 of byte c/8 says that (row, c) may be non-zero, whatever its value is
  */

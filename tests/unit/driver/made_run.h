@@ -12,6 +12,7 @@ typedef struct made_run_options {
     loaded_model_options model;
     const char *sparse;                  /* weights whose names have this in them are non-zeros; NULL: none */
     bool without_moments, with_momentum; /* with_momentum: SGD's instead of AdamW's */
+    bool with_mask;                      /* a state "mask.classifier" of 5 truth values */
     uint64_t seed;                       /* of the content; 0: parameters as the model has them, the rest zero */
 } made_run_options;
 

@@ -63,7 +63,7 @@ static void scene_begin(void **state, const char *sparse, scene *s) {
     assert_int_equal(directory_remove(s->dir, NULL), POFAC_OK);
     assert_int_equal(directory_make(s->dir, NULL), POFAC_OK);
     write_model(s->model, with_zeros);
-    s->run = made_run_create(&(made_run_options){.path = s->model, .sparse = sparse, .seed = 7});
+    s->run = made_run_create(&(made_run_options){.path = s->model, .sparse = sparse, .with_mask = true, .seed = 7});
     s->o = (run_checkpoint_options){.dir = s->dir, .model = s->run.model, .settings = SETTINGS, .kernel_choices = KERNELS};
     s->sink = diag_sink_to_strbuf(&s->said);
 }
@@ -147,7 +147,7 @@ static void check_round_trip(void **state, const char *sparse, int64_t accumulat
     assert_int_equal(run_checkpoint_save(&s.o, &wanted, s.run.state, &s.sink), POFAC_OK);
     expect_files(s.dir, " checkpoint-3");
     expect_said(state, &s, "");
-    made_run other = made_run_create(&(made_run_options){.path = s.model, .sparse = sparse, .seed = 8});
+    made_run other = made_run_create(&(made_run_options){.path = s.model, .sparse = sparse, .with_mask = true, .seed = 8});
     assert_int_equal(load(&s, 3, &found, other.state), POFAC_OK);
     assert_same_state(s.run.state, other.state, accumulated ? NULL : "gradient.");
     assert_memory_equal(&found.data, &wanted.data, sizeof wanted.data);
@@ -170,8 +170,8 @@ static void sums_of_gradients_are_kept_within_a_step_alone(void **state) {
     run_position found;
     scene_begin(state, NULL, &s);
     assert_int_equal(save(&s, 3), POFAC_OK);
-    made_run other = made_run_create(&(made_run_options){.path = s.model, .seed = 8});
-    made_run same = made_run_create(&(made_run_options){.path = s.model, .seed = 8});
+    made_run other = made_run_create(&(made_run_options){.path = s.model, .with_mask = true, .seed = 8});
+    made_run same = made_run_create(&(made_run_options){.path = s.model, .with_mask = true, .seed = 8});
     assert_int_equal(load(&s, 3, &found, other.state), POFAC_OK);
     const char *sum = "gradient.cls.predictions.bias";
     assert_memory_equal(state_store_find(other.state, sum)->tensor.data, state_store_find(same.state, sum)->tensor.data, 4 * 33);
@@ -296,6 +296,7 @@ static void names_settings_that_differ(void **state) {
 static void expect_refused(void **state, scene *s, made_run_options options, const char *said) {
     run_position p;
     options.path = s->model;
+    options.with_mask = true;
     made_run other = made_run_create(&options);
     assert_int_equal(load(s, 3, &p, other.state), POFAC_ERR_INPUT);
     expect_said(state, s, said);
@@ -371,13 +372,29 @@ static void keeps_to_the_limit(void **state) {
     scene_end(&s);
 }
 
+/* A run that began with a checkpoint of its own directory. */
+static void keeps_what_the_run_began_with(void **state) {
+    scene s;
+    scene_begin(state, NULL, &s);
+    for (int64_t step = 1; step <= 3; step++) assert_int_equal(save(&s, step), POFAC_OK);
+    char path[300];
+    snprintf(path, sizeof path, "%s/checkpoint-2", s.dir);
+    made_run again = made_run_create(&(made_run_options){.path = path, .with_mask = true, .seed = 9});
+    s.o.model = again.model;
+    s.o.save_total_limit = 1;
+    assert_int_equal(save(&s, 4), POFAC_OK);
+    expect_files(s.dir, " checkpoint-2 checkpoint-4");
+    made_run_free(&again);
+    scene_end(&s);
+}
+
 static void replaces_one_of_the_same_step(void **state) {
     scene s;
     run_position p;
     for (int round = 0; round < 2; round++) {
         scene_begin(state, NULL, &s);
         assert_int_equal(save(&s, 3), POFAC_OK);
-        made_run other = made_run_create(&(made_run_options){.path = s.model, .seed = 9});
+        made_run other = made_run_create(&(made_run_options){.path = s.model, .with_mask = true, .seed = 9});
         run_checkpoint_options o = s.o;
         o.model = other.model;
         const run_position at = position_at(3);
@@ -629,6 +646,7 @@ int main(void) {
         cmocka_unit_test(refuses_another_state),
         cmocka_unit_test(refuses_another_pattern),
         cmocka_unit_test(keeps_to_the_limit),
+        cmocka_unit_test(keeps_what_the_run_began_with),
         cmocka_unit_test(replaces_one_of_the_same_step),
         cmocka_unit_test(a_full_disk_loses_nothing),
         cmocka_unit_test(short_memory_loses_nothing),
