@@ -551,6 +551,9 @@ static const value_case value_cases[] = {
      "%1 = constant {value = [1, -2, 3]} : f32[3]\n %2 = sum_of_squares %1 : f32[]\n return \"y\" = %2\n",
      1,
      {14}},
+#define MASKED /* places (0,0), (0,2), (1,2) */                                                                                    \
+    "%1 = pattern {name = \"w\"} : pattern[2,3]\n%2 = state {name = \"w\"} : f32[nnz(%1)]\n"                                       \
+    "%3 = state {name = \"u\"} : f32[2,3]\n%4 = constant {value = [0.5]} : f32[]\n"
 #define UPDATED                                                                                                                    \
     "%1 = constant {value = [1]} : f64[1]\n"                                                                                       \
     "%2 = constant {value = [2]} : f64[1]\n"                                                                                       \
@@ -564,27 +567,18 @@ static const value_case value_cases[] = {
              "return \"p\" = %7, \"m\" = %7#1, \"v\" = %7#2, \"hf\" = %8\n",
      4,
      {0.890000001, 0.1, 0.001, 0.8910000313065389}},
-    {OP_adamw, /* under a mask with places (0,0), (0,2), (1,2): as with the dense gradient 1, 0, 2, 0, 0, 3 */
-     "%1 = pattern {name = \"w\"} : pattern[2,3]\n"
-     "%2 = state {name = \"w\"} : f32[nnz(%1)]\n"
-     "%3 = state {name = \"u\"} : f32[2,3]\n"
-     "%4 = constant {value = [0.5]} : f32[]\n"
-     "%5 = constant {value = [4]} : i64[]\n"
-     "%6 = sparse_to_dense %2, %1 : f32[2,3]\n"
-     "%7:3 = adamw %3, %2, %3, %3, %4, %4, %5, %1 {weight_decay = 0.1} : f32[2,3], f32[2,3], f32[2,3]\n"
-     "%8:3 = adamw %3, %6, %3, %3, %4, %4, %5 {weight_decay = 0.1} : f32[2,3], f32[2,3], f32[2,3]\n"
-     "%9 = sub %7, %8 : f32[2,3]\n"
-     "%10 = sub %7#2, %8#2 : f32[2,3]\n"
-     "return \"p\" = %9, \"v\" = %10, \"m\" = %7#1\n",
+    {OP_adamw, /* as with the dense gradient 1, 0, 2, 0, 0, 3 */
+     MASKED "%5 = constant {value = [4]} : i64[]\n"
+            "%6 = sparse_to_dense %2, %1 : f32[2,3]\n %7:3 = adamw %3, %2, %3, %3, %4, %4, %5, %1 {weight_decay = 0.1} : f32[2,3], "
+            "f32[2,3], f32[2,3]\n"
+            "%8:3 = adamw %3, %6, %3, %3, %4, %4, %5 {weight_decay = 0.1} : f32[2,3], f32[2,3], f32[2,3]\n"
+            "%9 = sub %7, %8 : f32[2,3]\n %10 = sub %7#2, %8#2 : f32[2,3]\n"
+            "return \"p\" = %9, \"v\" = %10, \"m\" = %7#1\n",
      18,
      {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.95, 0, 1.9, 0, 3.6, 2.85}},
     {OP_sgd, /* the same: d = g / 2 + 0.1 p with g = 1, 0, 2, 0, 0, 3 and p = 1, 0, 2, 0, 4, 3 */
-     "%1 = pattern {name = \"w\"} : pattern[2,3]\n"
-     "%2 = state {name = \"w\"} : f32[nnz(%1)]\n"
-     "%3 = state {name = \"u\"} : f32[2,3]\n"
-     "%4 = constant {value = [0.5]} : f32[]\n"
-     "%5:2 = sgd %3, %2, %3, %4, %4, %1 {momentum = 0.5, weight_decay = 0.1} : f32[2,3], f32[2,3]\n"
-     "return \"u\" = %5#1\n",
+     MASKED "%5:2 = sgd %3, %2, %3, %4, %4, %1 {momentum = 0.5, weight_decay = 0.1} : f32[2,3], f32[2,3]\n"
+            "return \"u\" = %5#1\n",
      6,
      {1.1, 0, 2.2, 0, 2.4, 3.3}},
     {OP_sgd, /* u = 3 before, weight decay 0.1: d = 1.1, u = 2.6 */
