@@ -185,7 +185,8 @@ static void run_on(run *r, const char *isa, size_t n_sessions) {
         state[i] = (tensor_source){.get = get_guarded, .user = &weights[i], .writable = true};
         if (replaces_state(p)) want(r, state_store_create(p->module, &state[i], &r->sink, &stores[i]), "state");
         want(r, thread_pool_create(i == 0 ? 1 : 3, &r->sink, &pools[i]), "threads");
-        want(r, session_create(p, stores[i] ? state_store_source(stores[i]) : &state[i], pools[i], &r->sink, &sessions[i]), "session");
+        want(r, session_create(p, stores[i] ? state_store_source(stores[i]) : &state[i], pools[i], &r->sink, &sessions[i]),
+             "session");
         want(r, session_run(sessions[i], &inputs, &r->sink), "run");
         check_outputs(r, p, sessions[i], isa);
     }

@@ -596,8 +596,7 @@ static void add_inputs(named_tensors *inputs, named_tensors *state) {
     const int64_t dims[2] = {2, 3};
     const double x[6] = {1, 2, 3, 4, 5, 6}, w[6] = {1, 0, 2, 0, 0, 3}, u[6] = {1, 0, 2, 0, 4, 3};
     static const double mask[] = {1, 1, 0, 0, 0, 1};
-    *inputs = (named_tensors){.what = "input"};
-    *state = (named_tensors){.what = "state"};
+    *inputs = (named_tensors){.what = "input"}, *state = (named_tensors){.what = "state"};
     named_tensors_add_doubles(inputs, "x", IR_F32, 2, dims, x);
     named_tensors_add_doubles(inputs, "m", IR_I64, 2, dims, mask);
     named_tensors_add_doubles(state, "w", IR_F32, 2, dims, w);
