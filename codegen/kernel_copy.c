@@ -1,9 +1,10 @@
 /*
- * Ops that copy or convert elements one by one: reshape (where it is not the same memory), slice in rows and tiles, cast from
- * integers.
+ * Ops that copy or convert elements one by one: reshape (where it is not the same memory), slice in rows and tiles, widen
+ * in rows, cast from integers.
  *
  *   reshape   operands: x, y. dims: elements; also what copies the next content of a state
  *   slice     operands: x, y. dims: rows of the last dimension, or R of tiles; one unit is 16 rows or one tile
+ *   widen     operands: x, y. dims: rows of the last dimension; one unit is 16 rows
  *   cast      operands: x, y. dims: elements. Integers that do not fit saturate
  */
 #include "codegen/kernel.h"
@@ -100,6 +101,43 @@ void emit_slice(emitter *e, const cg_kernel *k) {
                   em_min(e, em_mul_int(e, em_end_unit(e), SLICE_ROWS), em_dim(e, 0)), 1, NULL, 0);
     cg_val from = em_at_int(e, em_index(e, x, rows.index, kernel_get(k, "E") * bytes), kernel_get(k, "begin") * bytes);
     emit_copy(e, em_index(e, y, rows.index, count * bytes), from, em_int(e, count), (unsigned)bytes);
+    em_loop_end(e, &rows, NULL);
+}
+
+bool describe_widen(const cg_group *g, const cg_target *target, cg_kernel *k) {
+    (void)target;
+    const ir_node *n = group_single(g, OP_widen);
+    if (!n || !is_f32_rows(graph_type(g->graph, n->inputs[0]))) return false;
+    const ir_type *x = graph_type(g->graph, n->inputs[0]), *y = graph_type(g->graph, n->first_result);
+    bool ok = true;
+    kernel_operand(k, n->inputs[0]);
+    kernel_operand(k, n->first_result);
+    kernel_set(k, "n", type_features(x));
+    kernel_set(k, "begin", node_int(n, "begin"));
+    kernel_set(k, "E", type_features(y));
+    k->work = dim_const(1);
+    for (uint32_t i = 0; ok && i + 1 < x->rank; i++) k->work = dim_mul(k->work, x->dims[i], &ok);
+    kernel_dim(k, k->work);
+    k->work_per_unit = SLICE_ROWS;
+    return ok;
+}
+
+static void clear_numbers(emitter *e, cg_val to, int64_t count) {
+    em_loop loop;
+    em_loop_begin(e, &loop, em_int(e, 0), em_int(e, 4 * count), 4, NULL, 0);
+    em_store(e, em_const(e, 1, 0), em_at(e, to, loop.index), 4);
+    em_loop_end(e, &loop, NULL);
+}
+
+void emit_widen(emitter *e, const cg_kernel *k) {
+    const int64_t n = kernel_get(k, "n"), begin = kernel_get(k, "begin"), E = kernel_get(k, "E");
+    em_loop rows;
+    em_loop_begin(e, &rows, em_mul_int(e, em_begin_unit(e), SLICE_ROWS),
+                  em_min(e, em_mul_int(e, em_end_unit(e), SLICE_ROWS), em_dim(e, 0)), 1, NULL, 0);
+    cg_val to = em_index(e, em_buffer(e, 1), rows.index, 4 * E);
+    clear_numbers(e, to, begin);
+    emit_copy(e, em_at_int(e, to, 4 * begin), em_index(e, em_buffer(e, 0), rows.index, 4 * n), em_int(e, n), 4);
+    clear_numbers(e, em_at_int(e, to, 4 * (begin + n)), E - begin - n);
     em_loop_end(e, &rows, NULL);
 }
 

@@ -2,7 +2,7 @@
  * Layout: puts activations into tiles<W>, the layout in which W tokens stand side by side for each feature, so that sparse
  * products, layer norm, softmax and attention all run on full vectors without transposes.
  *
- * Ops with the trait TILED run in tiles when they are f32; elementwise ops and gather_rows follow their inputs; everything else
+ * Ops with the trait TILED run in tiles when they are f32; elementwise ops, gather_rows and its gradient follow their inputs; everything else
  * runs in rows, and so do the graph's outputs. Where maker and reader differ, a relayout node converts, once per value and layout,
  * where it is first needed. Relayouts that the graph had are dropped: whoever reads them asks again, so running the pass twice is
  * running it once. Leaves keep the layout that they are declared in.
@@ -52,6 +52,8 @@ static bool runs_tiled(const layout_state *s, const ir_node *n) {
     const ir_graph *g = s->rw.from;
     if (!is_activation(g, n, 0)) return false;
     if (op_has(n->op, TRAIT_TILED)) return true;
+    if (n->op == OP_scatter_rows) /* gradients of gather_rows; others put rows back into what is an output */
+        return is_activation(g, n, 2) && is_tiled(s, n->inputs[0]) && is_tiled(s, n->inputs[2]);
     if (n->op == OP_cast || !(op_has(n->op, TRAIT_ELEMENTWISE) || n->op == OP_gather_rows)) return false;
     for (uint32_t i = 0; i < n->n_inputs; i++)
         if (is_activation(g, n, i) && is_tiled(s, n->inputs[i])) return true;

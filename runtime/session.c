@@ -22,11 +22,14 @@
 #define ALIGNMENT 64
 #define HUGE_PAGE ((int64_t)1 << 21) /* of activations, which kernels reach in an order that misses in the table of small pages */
 
-/* An input whose numbers index a table: what embeddings of the plan ask of it. */
+#define IGNORED_LABEL (-100) /* of rows that do not count (ir/ops/op_loss.c) */
+
+/* An input whose numbers index a table or the classes of a loss: what embeddings and losses of the plan ask of it. */
 typedef struct index_range {
     size_t buffer;     /* of the input */
     const char *table; /* its name */
     int64_t size;      /* numbers must be in [0, size) */
+    bool labels;       /* or IGNORED_LABEL; table is NULL */
 } index_range;
 
 struct session {
@@ -70,6 +73,14 @@ static size_t index_input(const plan *p, ir_value v) {
     return i;
 }
 
+/* Labels that a loss of the classes of its logits takes; false for other nodes. */
+static bool find_labels(const session *s, const ir_node *n, index_range *range) {
+    const ir_graph *g = s->plan->graph;
+    if (n->op != OP_cross_entropy || strcmp(node_string(n, "labels"), "ignore") != 0) return false;
+    *range = (index_range){.buffer = index_input(s->plan, n->inputs[1]), .labels = true};
+    return dim_is_const(graph_type(g, n->inputs[0])->dims[1], &range->size) && range->buffer < s->plan->n_buffers;
+}
+
 static pofac_status find_ranges(session *s, const diag_sink *sink) {
     const ir_graph *g = s->plan->graph;
     s->ranges = calloc(g->nodes.size ? g->nodes.size : 1, sizeof *s->ranges);
@@ -77,11 +88,12 @@ static pofac_status find_ranges(session *s, const diag_sink *sink) {
     for (size_t i = 0; i < g->nodes.size; i++) {
         const ir_node *n = &g->nodes.data[i];
         int64_t size;
+        if (find_labels(s, n, &s->ranges[s->n_ranges])) s->n_ranges++;
         if (n->op != OP_embedding || !dim_is_const(graph_type(g, n->inputs[0])->dims[0], &size)) continue;
         size_t buffer = index_input(s->plan, n->inputs[1]);
         const ir_node *table = graph_node_of(g, n->inputs[0]);
         if (buffer == s->plan->n_buffers) continue;
-        s->ranges[s->n_ranges++] = (index_range){buffer, table->op == OP_state ? node_string(table, "name") : "table", size};
+        s->ranges[s->n_ranges++] = (index_range){buffer, table->op == OP_state ? node_string(table, "name") : "table", size, false};
     }
     return POFAC_OK;
 }
@@ -101,12 +113,25 @@ static int64_t first_outside(const ir_tensor *t, int64_t size) {
     return i;
 }
 
+static int64_t first_wrong_label(const ir_tensor *t, int64_t size) {
+    const int64_t n = tensor_elements(t);
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t label = tensor_get_int(t, i);
+        if ((label < 0 || label >= size) && label != IGNORED_LABEL) return i;
+    }
+    return n;
+}
+
 static pofac_status check_ranges(const session *s, const diag_sink *sink) {
     for (size_t r = 0; r < s->n_ranges; r++) {
         const index_range *range = &s->ranges[r];
         const ir_tensor *t = &s->tensors[range->buffer];
-        int64_t i = first_outside(t, range->size);
+        int64_t i = range->labels ? first_wrong_label(t, range->size) : first_outside(t, range->size);
         if (i == tensor_elements(t)) continue;
+        if (range->labels)
+            return diag_error(sink, POFAC_ERR_INPUT, NULL, "%s: element %lld is %lld, wanted 0 to %lld, or %d to leave it out",
+                              s->plan->buffers[range->buffer].name, (long long)i, (long long)tensor_get_int(t, i),
+                              (long long)range->size - 1, IGNORED_LABEL);
         return diag_error(sink, POFAC_ERR_INPUT, NULL, "%s: element %lld is %lld, wanted 0 to %lld (rows of %s)",
                           s->plan->buffers[range->buffer].name, (long long)i, (long long)tensor_get_int(t, i),
                           (long long)range->size - 1, range->table);

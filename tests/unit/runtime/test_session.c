@@ -550,6 +550,23 @@ static void numbers_outside_of_a_table(void **unused) {
     }
 }
 
+static void labels_outside_of_the_classes(void **unused) {
+    (void)unused;
+    plan_case c;
+    plan_case_begin(&c, "%1 = input {name = \"logits\"} : f32[N,3]\n"
+                        "%2 = input {name = \"labels\"} : i64[N]\n"
+                        "%3 = cross_entropy %1, %2 : f32[]\n"
+                        "return \"y\" = %3\n");
+    named_tensors_add(&c.inputs, "logits", IR_F32, 2, (int64_t[]){2, 3});
+    ir_tensor *labels = named_tensors_add(&c.inputs, "labels", IR_I64, 1, (int64_t[]){2});
+    tensor_set_int(labels, 0, -100);
+    tensor_set_int(labels, 1, 2);
+    plan_case_run(&c);
+    tensor_set_int(labels, 1, 3);
+    expect_error(&c, POFAC_ERR_INPUT, "labels: element 1 is 3, wanted 0 to 2, or -100 to leave it out");
+    plan_case_end(&c);
+}
+
 static void outputs_by_name(void **unused) {
     (void)unused;
     ir_tensor t;
@@ -726,6 +743,7 @@ int main(void) {
         cmocka_unit_test(packings_want_matrices),
         cmocka_unit_test(inputs_that_do_not_fit),
         cmocka_unit_test(numbers_outside_of_a_table),
+        cmocka_unit_test(labels_outside_of_the_classes),
         cmocka_unit_test(outputs_by_name),
         cmocka_unit_test(memory_that_cannot_be_counted),
         cmocka_unit_test(arenas_that_are_too_large),
