@@ -26,6 +26,7 @@
 #   --all_tokens=yes|no        PyTorch's head over all tokens as well (no)
 #   --torch=yes|no             pofac alone (yes)
 #   --rounds=N --seconds=S     rounds of a row, and the time after which no more begin (5, 600)
+#   --clock=wall|cpu           (wall); cpu: the time that an engine spends on processors, which says more on a busy machine; for one thread
 #   --pofac_options="..."      further options of bench_peer_train
 set -euo pipefail
 export LC_ALL=C.UTF-8
@@ -47,11 +48,12 @@ all_tokens=no
 torch=yes
 rounds=5
 seconds=600
+clock=wall
 pofac_options=
 for option; do
     name=${option%%=*}
     case $name in
-    --build | --model | --heads | --pretraining | --classification | --masked | --sparsity | --threads | --texts | --vocab | --texts_limit | --all_tokens | --torch | --rounds | --seconds | --pofac_options)
+    --build | --model | --heads | --pretraining | --classification | --masked | --sparsity | --threads | --texts | --vocab | --texts_limit | --all_tokens | --torch | --rounds | --seconds | --clock | --pofac_options)
         [[ $option == *=* ]] || { echo "error: $option has no value, wanted $name=VALUE" >&2 && exit 2; }
         printf -v "${name#--}" %s "${option#*=}"
         ;;
@@ -62,6 +64,10 @@ for option; do
     esac
 done
 
+case $clock in
+wall | cpu) export PEER_CLOCK=$clock ;;
+*) echo "error: --clock is \"$clock\", wanted wall or cpu" >&2 && exit 2 ;;
+esac
 python=${PYTHON:-/usr/bin/python3} # Debian's, which has Debian's PyTorch
 for program in bench_peers bench_peer_files bench_peer_train; do
     [ -x "$build/$program" ] || {
