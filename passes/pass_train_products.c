@@ -12,6 +12,8 @@
  * non-zeros are counted in the environment's state, and a weight that it lacks is left alone. So is one of which a product has a variant
  * already: the text of a graph repeats its choices without asking.
  *
+ * A weight under a mask (pass `prune`) is dense_to_sparse of its original; it is treated in the same way, its non-zeros being the mask's.
+ *
  * A weight gradient belongs to the weight whose input gradient is made from the same dy, or whose forward product reads the same x.
  */
 #include <string.h>
@@ -54,10 +56,17 @@ static bool is_product(const ir_node *n, linear_product *product) {
 
 static ir_value pattern_of(const ir_node *n) { return node_input(n, n->op == OP_linear ? 3 : 2); }
 
-/* Sizes of the weight that a forward product or an input gradient reads; false when it is no state in f32. */
+/* The state that the weight of a forward product or an input gradient is: the weight itself, or the original of which a mask takes elements. */
+static const ir_node *weight_state(const ir_graph *g, const ir_node *n) {
+    const ir_node *read = graph_node_of(g, n->inputs[1]);
+    const bool is_masked = read->op == OP_dense_to_sparse && read->inputs[1] == pattern_of(n);
+    return is_masked ? graph_node_of(g, read->inputs[0]) : read;
+}
+
+/* Sizes of the weight that it reads; false when that is no state in f32. */
 static bool read_sizes(const ir_graph *g, const ir_node *n, int64_t *N, int64_t *K) {
     const ir_type *w = graph_type(g, n->inputs[1]), *sizes = pattern_of(n) ? graph_type(g, pattern_of(n)) : w;
-    return graph_node_of(g, n->inputs[1])->op == OP_state && w->dtype == IR_F32 && w->layout == LAYOUT_ROWS && sizes->rank == 2 &&
+    return weight_state(g, n)->op == OP_state && w->dtype == IR_F32 && w->layout == LAYOUT_ROWS && sizes->rank == 2 &&
            (!pattern_of(n) || graph_node_of(g, pattern_of(n))->op == OP_pattern) && dim_is_const(sizes->dims[0], N) &&
            dim_is_const(sizes->dims[1], K) && *N > 0 && *K > 0;
 }
@@ -75,10 +84,10 @@ static void add_product(products_state *s, size_t node, linear_product product, 
 /* The weight that a forward product or an input gradient reads, entered where missing. */
 static pofac_status enter_reader(products_state *s, size_t node, linear_product product) {
     const ir_node *n = &s->g->nodes.data[node];
-    const char *name = node_string(graph_node_of(s->g, n->inputs[1]), "name");
     int64_t N, K;
     bool is_new;
     if (!read_sizes(s->g, n, &N, &K)) return POFAC_OK;
+    const char *name = node_string(weight_state(s->g, n), "name");
     const size_t next = s->index.size;
     const strmap_entry *e = strmap_put(&s->index, name, strlen(name), next, &is_new);
     if (!e) return diag_out_of_memory(s->in->sink);
@@ -127,8 +136,9 @@ static pofac_status count_non_zeros(const products_state *s, weight *w) {
     linear_problem *p = &w->problem;
     ir_tensor t;
     if (w->closed || w->pattern == IR_NO_VALUE) return POFAC_OK;
+    const char *name = node_string(graph_node_of(s->g, w->pattern), "name"); /* the weight's own, or its mask's */
     w->closed = true;
-    const pofac_status status = state ? state->get(state->user, p->name, NULL, &t) : POFAC_ERR_INPUT;
+    const pofac_status status = state ? state->get(state->user, name, NULL, &t) : POFAC_ERR_INPUT;
     if (status == POFAC_ERR_INPUT) return POFAC_OK; /* there is none of that name */
     if (status != POFAC_OK) return diag_out_of_memory(s->in->sink);
     const bool is_sparse = t.pattern && t.pattern->n_rows == p->N && t.pattern->n_columns == p->K,
@@ -138,7 +148,7 @@ static pofac_status count_non_zeros(const products_state *s, weight *w) {
     if (is_dense) p->nnz = p->N * p->K - tensor_count_zeros(&t);
     w->closed = !is_sparse && !is_dense;
     p->may_be_sparse = true;
-    tensor_source_release(state, p->name);
+    tensor_source_release(state, name);
     return POFAC_OK;
 }
 

@@ -141,6 +141,47 @@ static void the_rule_wants_half_zeros(void **state) {
     }
 }
 
+static const char on_mask[] = HEAD "  %3 = pattern {name = \"w.mask\"} : pattern[4,6]\n"
+                                   "  %4 = state {name = \"w\"} : f32[4,6]\n"
+                                   "  %5 = dense_to_sparse %4, %3 : f32[nnz(%3)]\n"
+                                   "  %6 = linear %1, %5, _, %3 : f32[T,4]\n"
+                                   "  %7 = linear_input_gradient %2, %5, %3 : f32[T,6]\n"
+                                   "  %8:2 = linear_weight_gradient %1, %2, %3 : f32[nnz(%3)], f32[4]\n"
+                                   "  return \"y\" = %6,\n         \"dx\" = %7,\n         \"gradient.w\" = %8\n}\n";
+
+static const char masked_dense[] = HEAD "  %3 = pattern {name = \"w.mask\"} : pattern[4,6]\n"
+                                        "  %4 = state {name = \"w\"} : f32[4,6]\n"
+                                        "  %5 = dense_to_sparse %4, %3 : f32[nnz(%3)]\n"
+                                        "  %6 = sparse_to_dense %5, %3 : f32[4,6]\n"
+                                        "  %7 = linear %1, %6 : f32[T,4]\n"
+                                        "  %8 = linear_input_gradient %2, %6 : f32[T,6]\n"
+                                        "  %9:2 = linear_weight_gradient %1, %2 : f32[4,6], f32[4]\n"
+                                        "  %10 = dense_to_sparse %9, %3 : f32[nnz(%3)]\n"
+                                        "  return \"y\" = %7,\n         \"dx\" = %8,\n         \"gradient.w\" = %10\n}\n";
+
+/* What counts is the mask's share, not the original's, which has no zeros. */
+static void weights_under_masks(void **state) {
+    (void)state;
+    static const answer rows[] = {{"w", true, {"sparse_linear", "sparse_linear", "sparse_weight_gradient"}}, {0}};
+    for (int64_t zeros = 0; zeros <= 24; zeros += 4) {
+        const int64_t dims[] = {4, 6};
+        products_case c;
+        begin(&c, on_mask, 0);
+        ir_tensor *mask = named_tensors_add(&c.state, "w.mask", IR_F32, 2, dims);
+        for (int64_t i = zeros; i < 24; i++) tensor_set(mask, i, 1);
+        expect(&c, zeros >= 12 ? on_mask : masked_dense);
+        c.environment.costs = &c.costs;
+        c.answers = rows;
+        ir_module *found = run(&c, c.module);
+        char wanted[80];
+        snprintf(wanted, sizeof wanted, "w 4x6 rows 64 nnz %d gradients 6; ", (int)(24 - zeros));
+        assert_string_equal(strbuf_str(&c.asked), wanted);
+        assert_same_meaning("under a mask", c.module, found, &c.inputs, &c.state, ZERO_SIGNS_DO_NOT_COUNT);
+        module_destroy(found);
+        end(&c);
+    }
+}
+
 /* Sums of few whole numbers are exact, in any order and form. */
 static void both_forms_mean_the_same(void **state) {
     (void)state;
@@ -259,13 +300,10 @@ static void memory_may_end(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_rule_wants_half_zeros),
-        cmocka_unit_test(both_forms_mean_the_same),
-        cmocka_unit_test(choices_are_recorded_and_repeated),
-        cmocka_unit_test(dense_weights_get_variants_alone),
-        cmocka_unit_test(what_is_not_known_stays),
-        cmocka_unit_test(costs_that_fail_are_reported),
-        cmocka_unit_test(memory_may_end),
+        cmocka_unit_test(the_rule_wants_half_zeros),        cmocka_unit_test(weights_under_masks),
+        cmocka_unit_test(both_forms_mean_the_same),         cmocka_unit_test(choices_are_recorded_and_repeated),
+        cmocka_unit_test(dense_weights_get_variants_alone), cmocka_unit_test(what_is_not_known_stays),
+        cmocka_unit_test(costs_that_fail_are_reported),     cmocka_unit_test(memory_may_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
