@@ -34,6 +34,7 @@
     FIELD(REAL, "best_metric", best_metric)                                                                                        \
     FIELD(INTEGER, "best_step", best_step)                                                                                         \
     FIELD(INTEGER, "evaluations_without_gain", evaluations_without_gain)                                                           \
+    FIELD(BOOL, "evaluation_due", evaluation_due)                                                                                  \
     FIELD(INTEGER, "metrics_bytes", metrics_bytes)
 
 void run_position_put(const run_position *p, strbuf *out) {

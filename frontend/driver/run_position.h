@@ -19,6 +19,7 @@ typedef struct run_position {
     bool has_best;
     double best_metric;
     int64_t best_step, evaluations_without_gain;
+    bool evaluation_due;   /* of this step, and not done: a resumed run begins with it */
     int64_t metrics_bytes; /* size of metrics.jsonl at that moment: a resumed run cuts it back to that (run_directory_cut) */
 } run_position;
 

@@ -202,13 +202,14 @@ static void position_keeps_every_number(void **state) {
     wanted.best_metric = NAN;
     wanted.best_step = 5;
     wanted.evaluations_without_gain = 2;
+    wanted.evaluation_due = true;
     wanted.metrics_bytes = 1234;
     strbuf settings = STRBUF_INIT, kernels = STRBUF_INIT;
     assert_int_equal(run_checkpoint_save(&s.o, &wanted, s.run.state, &s.sink), POFAC_OK);
     snprintf(path, sizeof path, "%s/checkpoint-7", s.dir);
     assert_int_equal(run_checkpoint_peek(path, &found, &settings, &kernels, &s.sink), POFAC_OK);
     assert_true(found.has_best && isnan(found.best_metric) && found.best_step == 5 && found.evaluations_without_gain == 2 &&
-                found.metrics_bytes == 1234);
+                found.evaluation_due && found.metrics_bytes == 1234);
     assert_string_equal(strbuf_str(&settings), SETTINGS);
     assert_string_equal(strbuf_str(&kernels), KERNELS);
     strbuf_free(&settings);
