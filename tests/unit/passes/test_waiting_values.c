@@ -1,6 +1,7 @@
 /*
  * Passes about values that wait for the backward pass, over generated training graphs: `recompute` changes no bit of any result in any
- * mode, leaves less to wait, copies no product where it must not, and does nothing the second time.
+ * mode, leaves less to wait, copies no product where it must not, and does nothing the second time; behind `store-bf16` nothing large
+ * waits but in bf16, the loss stays bit for bit, and gradients nearly. Every allocation of them may fail.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,12 +10,14 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "ir/rewrite.h"
 #include "ir/support/rng.h"
 #include "passes/forward_values.h"
+#include "tests/unit/fail_alloc.h"
 #include "tests/unit/passes/pass_case.h"
 
 #define N_GRAPHS 60
@@ -241,9 +244,113 @@ static void test_modes(void **unused) {
         if (saved[mode] <= saved[mode - 1]) fail_msg("%s saves no more than %s", modes[mode], modes[mode - 1]);
 }
 
+/* ---- store-bf16 ---- */
+
+static void expect_bf16(uint64_t seed, const ir_module *m) {
+    const ir_graph *g = m->graphs.data[0];
+    arena memory = ARENA_INIT;
+    forward_values f;
+    assert_int_equal(forward_values_find(g, &memory, NULL, &f), POFAC_OK);
+    for (ir_value v = 1; v < g->values.size; v++)
+        if (forward_value_waits_long(&f, v) && value_is_large(g, v) && graph_type(g, v)->dtype != IR_BF16)
+            fail_msg("graph %d: %%%u waits in %s", (int)seed, graph_value_number(g, v), dtype_name(graph_type(g, v)->dtype));
+    arena_free(&memory);
+}
+
+static interp_results interpret(const ir_module *m, training_graph *t) {
+    const tensor_source inputs = named_tensors_source(&t->inputs), state = named_tensors_source(&t->state);
+    interp_results r;
+    assert_int_equal(interpret_graph(m->graphs.data[0], &inputs, &state, NULL, NULL, &r), POFAC_OK);
+    return r;
+}
+
+static double norm(const ir_tensor *x, const ir_tensor *minus) {
+    double sum = 0;
+    for (int64_t i = 0; i < tensor_elements(x); i++) {
+        const double d = tensor_get(x, i) - (minus ? tensor_get(minus, i) : 0);
+        sum += d * d;
+    }
+    return sqrt(sum);
+}
+
+/* bf16 has 8 bits: what waits is off by up to 2^-9 of itself, which layer norms of rows that hardly vary magnify. */
+static void expect_close(uint64_t seed, const ir_module *exact, const ir_module *stored, training_graph *t) {
+    interp_results a = interpret(exact, t), b = interpret(stored, t);
+    double size = 0, difference = 0;
+    for (size_t i = 0; i < a.n_outputs; i++) {
+        const ir_tensor *found = interp_find(&b, a.outputs[i].name);
+        assert_non_null(found);
+        if (strcmp(a.outputs[i].name, "loss") == 0 && tensor_get(found, 0) != tensor_get(&a.outputs[i].tensor, 0))
+            fail_msg("graph %d: the loss is %.9g, not %.9g", (int)seed, tensor_get(found, 0), tensor_get(&a.outputs[i].tensor, 0));
+        size = hypot(size, norm(&a.outputs[i].tensor, NULL));
+        difference = hypot(difference, norm(&a.outputs[i].tensor, found));
+    }
+    if (!(difference <= 64 * 0x1p-9 * size)) fail_msg("graph %d: gradients are off by %g of %g", (int)seed, difference, size);
+    interp_results_free(&a);
+    interp_results_free(&b);
+}
+
+static void test_store_bf16(void **unused) {
+    (void)unused;
+    for (uint64_t seed = 0; seed < N_GRAPHS; seed++) {
+        training_graph t;
+        generate(seed, &t);
+        ir_module *kept = run_pipeline(t.module, seed % 2 ? "autodiff,cse,dce,recompute" : "autodiff,cse,dce,layout,cse,dce");
+        ir_module *stored = run_pipeline(kept, "store-bf16"), *twice = run_pipeline(stored, "store-bf16");
+        expect_bf16(seed, stored);
+        expect_close(seed, kept, stored, &t);
+        assert_same_module("store-bf16 twice", twice, stored);
+        module_destroy(twice);
+        module_destroy(stored);
+        module_destroy(kept);
+        training_graph_free(&t);
+    }
+}
+
+/* ---- failing allocations ---- */
+
+static void count_diag(void *user, const diag *d) {
+    size_t *count = user;
+    if (d->status != POFAC_ERR_RUNTIME) fail_msg("%s", d->message);
+    (*count)++;
+}
+
+/* Runs the passes on a copy of `m` with allocation n failing; false when they needed fewer. */
+static bool run_with_failure(const ir_module *m, size_t n) {
+    arena memory = ARENA_INIT;
+    size_t n_errors = 0;
+    const diag_sink sink = {count_diag, &n_errors};
+    pass_pipeline p;
+    ir_module *out = NULL, *copy = module_copy(m);
+    assert_int_equal(
+        pipeline_parse("recompute{mode=partial,max_bytes_per_row=0},store-bf16,recompute{mode=full}", &memory, NULL, &p), POFAC_OK);
+    fail_alloc_after(n);
+    const pofac_status status = pipeline_run(&p, copy, NULL, NULL, &sink, &out);
+    const bool failed = fail_alloc_stop();
+    if (failed ? status != POFAC_ERR_RUNTIME || n_errors != 1 || out : status != POFAC_OK)
+        fail_msg("allocation %zu: status %d, %zu messages", n, status, n_errors);
+    module_destroy(out);
+    arena_free(&memory);
+    return failed;
+}
+
+static void test_every_allocation_may_fail(void **unused) {
+    (void)unused;
+    training_graph t;
+    generate(3, &t);
+    ir_module *kept = run_pipeline(t.module, "autodiff,cse,dce");
+    size_t n = 1;
+    while (run_with_failure(kept, n)) n++;
+    assert_true(n > 50);
+    module_destroy(kept);
+    training_graph_free(&t);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_store_bf16),
+        cmocka_unit_test(test_every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
