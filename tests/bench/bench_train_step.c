@@ -2,10 +2,10 @@
  * A training step: its time on one batch of full sequences, and where that time goes.
  *
  *   bench_train_step MODEL [--head HEAD] [--sequences B] [--length S] [--threads N] [--steps N] [--lock] [--dropout] [--recompute MODE]
- *                    [--labels EVERY] [--tune] [--pipeline PASSES]
+ *                    [--labels EVERY] [--tune] [--pipeline PASSES] [--each]
  *
  * MODEL is a directory or an XML description; tokens are random, every EVERY-th (7) of a head that predicts tokens has a label. Prints
- * the kernels' table, the least and the median time of the steps after the first, and memory. Kernels are chosen by the rule, with --tune
+ * the kernels' table, with --each that of the plan's steps, the least and the median time of the steps after the first, and memory. Kernels are chosen by the rule, with --tune
  * by measurement.
  */
 #include <stdio.h>
@@ -27,6 +27,7 @@ typedef struct bench {
     training_options options;
     const char *model, *head;
     int64_t B, S, steps, every;
+    bool each;
     ir_tensor inputs[MOST_INPUTS];
     const char *names[MOST_INPUTS];
     size_t n_inputs;
@@ -59,12 +60,13 @@ static void read_arguments(bench *b, int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--lock") == 0) b->options.lock = true;
         else if (strcmp(argv[i], "--dropout") == 0) b->options.road.graph.dropout = true;
+        else if (strcmp(argv[i], "--each") == 0) b->each = true;
         else if (strcmp(argv[i], "--tune") == 0) b->options.road.tune = ROAD_TUNE_AUTO;
         else if (argv[i][0] != '-') b->model = argv[i];
         else if (i + 1 < argc && take_option(b, argv[i], argv[i + 1])) i++;
         else
             give_up("usage: bench_train_step MODEL [--head HEAD] [--sequences B] [--length S] [--threads N] [--steps N] [--lock] "
-                    "[--dropout] [--recompute MODE] [--labels EVERY] [--tune] [--pipeline PASSES]");
+                    "[--dropout] [--recompute MODE] [--labels EVERY] [--tune] [--pipeline PASSES] [--each]");
     }
     if (!b->model || b->steps < 1 || b->steps > MOST_STEPS || b->B < 1 || b->S < 1 || b->every < 1)
         give_up("a number is out of range");
@@ -135,6 +137,7 @@ static void run_steps(bench *b, training *t) {
     qsort(times, (size_t)b->steps, sizeof *times, by_size);
     ir_tensor loss;
     if (training_output(t, "loss", &b->sink, &loss) != POFAC_OK) give_up("no loss");
+    if (b->each) run_profile_put_steps(profile, &text);
     run_profile_put_kernels(profile, &text);
     const session_memory m = training_memory(t);
     struct rusage use;

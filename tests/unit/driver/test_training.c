@@ -23,6 +23,7 @@
 #include "ir/op.h"
 #include "ir/support/rng.h"
 #include "tests/unit/driver/tiny_model.h"
+#include "tests/unit/fail_alloc.h"
 #include "tests/unit/named_tensors.h"
 #include "tests/unit/temporary_folder.h"
 
@@ -38,11 +39,13 @@ typedef struct step_case {
     double zeros; /* share in the matrices of linears */
 } step_case;
 
-static char folder[] = "/tmp/pofac_training_XXXXXX";
+static char folder[] = "/tmp/pofac_training_XXXXXX", cache_folder[64];
 
 static int make_folder(void **unused) {
     (void)unused;
-    return mkdtemp(folder) ? 0 : -1;
+    if (!mkdtemp(folder)) return -1;
+    snprintf(cache_folder, sizeof cache_folder, "%s/objects", folder);
+    return 0;
 }
 
 static int remove_folder(void **unused) {
@@ -98,12 +101,9 @@ static void end(step_run *r) {
     strbuf_free(&r->messages);
 }
 
-static training *create(step_run *r, executor_kind kind, size_t threads, bool accumulate) {
-    char cache[128];
-    training *t;
-    snprintf(cache, sizeof cache, "%s/objects", folder);
-    const training_options options = {
-        .road = {.cache_dir = cache, .tune = ROAD_TUNE_OFF, .threads = threads, .graph.dropout = r->test->dropout},
+static training_options options_of(const step_run *r, executor_kind kind, size_t threads, bool accumulate) {
+    return (training_options){
+        .road = {.cache_dir = cache_folder, .tune = ROAD_TUNE_OFF, .threads = threads, .graph.dropout = r->test->dropout},
         .kind = kind,
         .optim = r->test->sgd ? "sgd" : "adamw_torch",
         .beta1 = 0.9,
@@ -113,7 +113,14 @@ static training *create(step_run *r, executor_kind kind, size_t threads, bool ac
         .weight_decay = 0.01,
         .max_grad_norm = 1,
         .accumulate = accumulate,
-        .lock = r->test->lock};
+        .lock = r->test->lock,
+        .recompute = r->test->recompute,
+        .bf16 = r->test->bf16};
+}
+
+static training *create(step_run *r, executor_kind kind, size_t threads, bool accumulate) {
+    training *t;
+    const training_options options = options_of(r, kind, threads, accumulate);
     want(r, training_create(r->model, &options, &r->sink, &t), "create");
     return t;
 }
@@ -380,6 +387,7 @@ static void recomputation_changes_no_bit(void **unused) {
         for (int64_t step = 0; step < STEPS; step++) one_step(&r, by[n], step, false);
         compare_state(&r, by[n], by[0], 0);
     }
+    assert_true(training_memory(by[3]).arena_bytes < training_memory(by[0]).arena_bytes);
     for (size_t n = 0; n < 4; n++) training_destroy(by[n]);
     end(&r);
 }
@@ -389,14 +397,17 @@ static void bf16_is_close(void **unused) {
     (void)unused;
     step_case test = {.head = HEAD_PRETRAINING, .dropout = true};
     step_run r;
+    bool differs = false;
     begin(&r, &test);
     training *wide = create(&r, EXECUTOR_COMPILED, 1, false);
     test.bf16 = true;
     training *narrow = create(&r, EXECUTOR_COMPILED, 1, false);
     for (int64_t step = 0; step < STEPS; step++) {
         const double found = one_step(&r, narrow, step, false), wanted = one_step(&r, wide, step, false);
+        differs = differs || found != wanted;
         if (!(fabs(found - wanted) <= 0.01 * wanted)) fail_msg("step %d: the loss is %g, wanted %g", (int)step + 1, found, wanted);
     }
+    assert_true(differs);
     training_destroy(wide);
     training_destroy(narrow);
     end(&r);
@@ -444,6 +455,27 @@ static void threads_change_no_bit(void **unused) {
     }
 }
 
+/* Whatever allocation fails, nothing is lost, and it is said; some are of the object cache, which can do without. */
+static void allocations_may_fail(void **unused) {
+    (void)unused;
+    static const step_case test = {.head = HEAD_SEQUENCE_CLASSIFICATION, .lock = true, .zeros = 0.9, .accumulate = true};
+    bool failed = true;
+    for (size_t n = 1; failed; n += n / 3 + 1) {
+        step_run r;
+        begin(&r, &test);
+        training *t;
+        const training_options options = options_of(&r, EXECUTOR_COMPILED, 1, true);
+        fail_alloc_after(n);
+        const pofac_status status = training_create(r.model, &options, &r.sink, &t);
+        failed = fail_alloc_stop();
+        if (status != POFAC_OK && (!failed || status != POFAC_ERR_RUNTIME))
+            fail_msg("allocation %d: status %d, %s", (int)n, (int)status, strbuf_str(&r.messages));
+        assert_int_equal(t != NULL, status == POFAC_OK);
+        training_destroy(t);
+        end(&r);
+    }
+}
+
 /* What is asked for too early, or is not there. */
 static void misuse_is_refused(void **unused) {
     (void)unused;
@@ -482,6 +514,7 @@ int main(void) {
         cmocka_unit_test(bf16_is_close),
         cmocka_unit_test(several_runs_are_one),
         cmocka_unit_test(threads_change_no_bit),
+        cmocka_unit_test(allocations_may_fail),
         cmocka_unit_test(misuse_is_refused),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
