@@ -133,7 +133,7 @@ bool describe_clip_factor(const cg_group *g, const cg_target *target, cg_kernel 
     return kernel_over_elements(k, graph_type(g->graph, n->inputs[0]), CLIP_BLOCK);
 }
 
-/* In f64: norms are single numbers. A norm that is NaN is passed on, so that no step hides it. */
+/* In f64: norms are single numbers. A norm that is no finite number gives NaN: 0 times it is added. */
 void emit_clip_factor(emitter *e, const cg_kernel *k) {
     cg_val norms = em_buffer(e, 0), factors = em_buffer(e, 1);
     cg_val begin = em_mul_int(e, em_begin_unit(e), CLIP_BLOCK),
@@ -142,6 +142,7 @@ void emit_clip_factor(emitter *e, const cg_kernel *k) {
     em_loop_begin(e, &loop, begin, end, 1, NULL, 0);
     cg_val norm = em_widen(e, em_load(e, 1, em_index(e, norms, loop.index, 4), 4));
     cg_val factor = em_fdiv(e, em_reals(e, 1, kernel_get_real(k, "max_norm")), em_fadd(e, norm, em_reals(e, 1, 1e-6)));
-    em_store(e, em_narrow(e, em_fmin_nan(e, factor, em_reals(e, 1, 1))), em_index(e, factors, loop.index, 4), 4);
+    factor = em_fadd(e, em_fmin_nan(e, factor, em_reals(e, 1, 1)), em_fmul(e, norm, em_reals(e, 1, 0)));
+    em_store(e, em_narrow(e, factor), em_index(e, factors, loop.index, 4), 4);
     em_loop_end(e, &loop, NULL);
 }

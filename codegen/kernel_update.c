@@ -16,7 +16,7 @@
  * A vector of all streams is read before any of it is written, and nothing is read twice: p', m', v', u' may be the memory of p, m, v,
  * u themselves. So a graph may update its state where it lies.
  *
- * A step below 1, which the evaluator refuses, gives numbers that are not finite.
+ * A step below 1, which the evaluator refuses, gives numbers that are not finite. A scale that is not finite leaves everything as it was.
  *
  * A gradient that comes with its pattern is put into rows of scratch, a group of rows at a time, of which the rest is 0.
  *
@@ -35,6 +35,8 @@
 /* One op: its streams, and what it does with a vector of each. number: what is the same for all elements. */
 typedef struct update_rule {
     unsigned n_inputs, n_streams, n_results, n_numbers; /* n_inputs: without a pattern */
+    unsigned scale;                                     /* number of the gradient's factor */
+    unsigned old[3];                                    /* stream that result r takes the place of */
     void (*step)(emitter *e, const cg_kernel *k, const cg_val number[], const cg_val in[], cg_val out[]);
 } update_rule;
 
@@ -84,9 +86,9 @@ static bool describe_update(const cg_group *g, const ir_node *n, const update_ru
 /* The scalar f32 there, as f64. */
 static cg_val load_scalar(emitter *e, cg_val pointer) { return em_widen(e, em_lane(e, em_load(e, 1, pointer, 4), 0)); }
 
-/* Elements [begin, end) in vectors of `lanes`. number: f32 scalars. */
+/* Elements [begin, end) in vectors of `lanes`. number: f32 scalars. changes: i1, whether anything does. */
 static void emit_span(emitter *e, const cg_kernel *k, const update_rule *rule, const cg_val *operand, const cg_val *number,
-                      unsigned n_inputs, cg_val begin, cg_val end, unsigned lanes) {
+                      cg_val changes, unsigned n_inputs, cg_val begin, cg_val end, unsigned lanes) {
     const int64_t stores = kernel_get(k, "stores");
     cg_val splat[MOST_NUMBERS], in[MOST_STREAMS], out[MOST_STREAMS];
     em_loop loop;
@@ -96,20 +98,21 @@ static void emit_span(emitter *e, const cg_kernel *k, const update_rule *rule, c
     for (unsigned i = 0; i < rule->n_streams; i++) in[i] = em_load(e, lanes, em_at(e, operand[i], at), 4);
     rule->step(e, k, splat, in, out);
     for (unsigned r = 0, next = n_inputs; r < rule->n_results; r++)
-        if (stores >> r & 1) em_store(e, out[r], em_at(e, operand[next++], at), 4);
+        if (stores >> r & 1) em_store(e, em_select(e, changes, out[r], in[rule->old[r]]), em_at(e, operand[next++], at), 4);
     em_loop_end(e, &loop, NULL);
 }
 
 /* Elements [begin, end): whole vectors, then what is left. */
 static void emit_elements(emitter *e, const cg_kernel *k, const update_rule *rule, const cg_val *operand, const cg_val *number,
-                          unsigned n_inputs, cg_val begin, cg_val end) {
+                          cg_val changes, unsigned n_inputs, cg_val begin, cg_val end) {
     cg_val whole = em_sub(e, end, em_rem_int(e, em_sub(e, end, begin), e->lanes));
-    emit_span(e, k, rule, operand, number, n_inputs, begin, whole, e->lanes);
-    emit_span(e, k, rule, operand, number, n_inputs, whole, end, 1);
+    emit_span(e, k, rule, operand, number, changes, n_inputs, begin, whole, e->lanes);
+    emit_span(e, k, rule, operand, number, changes, n_inputs, whole, end, 1);
 }
 
 /* Groups of rows, whose gradients stand in scratch. */
-static void emit_rows(emitter *e, const cg_kernel *k, const update_rule *rule, const cg_val *operand, const cg_val *number) {
+static void emit_rows(emitter *e, const cg_kernel *k, const update_rule *rule, const cg_val *operand, const cg_val *number,
+                      cg_val changes) {
     const int64_t N = kernel_get(k, "N"), K = kernel_get(k, "K"), stores = kernel_get(k, "stores");
     const unsigned n_inputs = rule->n_inputs + 1;
     cg_val of_rows[KERNEL_MAX_OPERANDS];
@@ -125,7 +128,7 @@ static void emit_rows(emitter *e, const cg_kernel *k, const update_rule *rule, c
         of_rows[next] = em_index(e, operand[next], row0, 4 * K);
         next++;
     }
-    emit_elements(e, k, rule, of_rows, number, n_inputs, em_int(e, 0), em_mul_int(e, n_rows, K));
+    emit_elements(e, k, rule, of_rows, number, changes, n_inputs, em_int(e, 0), em_mul_int(e, n_rows, K));
     em_loop_end(e, &groups, NULL);
 }
 
@@ -133,9 +136,10 @@ static void emit_rows(emitter *e, const cg_kernel *k, const update_rule *rule, c
 static void emit_update(emitter *e, const cg_kernel *k, const update_rule *rule, const cg_val *operand, const cg_val *real) {
     cg_val number[MOST_NUMBERS];
     for (unsigned i = 0; i < rule->n_numbers; i++) number[i] = em_narrow(e, real[i]);
-    if (kernel_get(k, "K")) return emit_rows(e, k, rule, operand, number);
+    cg_val changes = em_fless(e, em_fmul(e, real[rule->scale], em_real(e, 0)), em_real(e, 1)); /* 0 times it is NaN */
+    if (kernel_get(k, "K")) return emit_rows(e, k, rule, operand, number, changes);
     cg_val begin = em_mul_int(e, em_begin_unit(e), BLOCK), end = em_min(e, em_mul_int(e, em_end_unit(e), BLOCK), em_dim(e, 0));
-    emit_elements(e, k, rule, operand, number, rule->n_inputs, begin, end);
+    emit_elements(e, k, rule, operand, number, changes, rule->n_inputs, begin, end);
 }
 
 /* ---- adamw ---- */
@@ -156,7 +160,7 @@ static void adamw_step(emitter *e, const cg_kernel *k, const cg_val number[], co
     out[2] = v;
 }
 
-static const update_rule adamw_rule = {7, 4, 3, N_ADAMW_NUMBERS, adamw_step};
+static const update_rule adamw_rule = {7, 4, 3, N_ADAMW_NUMBERS, SCALE, {P, M, V}, adamw_step};
 
 bool describe_adamw(const cg_group *g, const cg_target *target, cg_kernel *k) {
     (void)target;
@@ -215,7 +219,7 @@ static void sgd_step(emitter *e, const cg_kernel *k, const cg_val number[], cons
     out[1] = u;
 }
 
-static const update_rule sgd_rule = {5, 3, 2, N_SGD_NUMBERS, sgd_step};
+static const update_rule sgd_rule = {5, 3, 2, N_SGD_NUMBERS, SGD_SCALE, {SGD_P, SGD_U, 0}, sgd_step};
 
 bool describe_sgd(const cg_group *g, const cg_target *target, cg_kernel *k) {
     (void)target;

@@ -14,6 +14,7 @@
  * With accumulate=1 a step is several runs: NAME adds its gradients to the state gradient.NAME times the input keep f32 [] (0 in the
  * first run of a step, which starts the sum anew, else 1), and NAME_apply updates from that state.
  */
+#include <float.h>
 #include <string.h>
 
 #include "ir/op.h"
@@ -109,7 +110,7 @@ static void find_parameters(update_state *s) {
 
 static const ir_type *scalar_type(const ir_graph *g, ir_dtype dtype) { return type_tensor(g->module->context, dtype, 0, NULL); }
 
-/* The factor of all gradients, and the output of their norm. */
+/* The factor of all gradients, and the output of their norm. A factor that never clips still tells norms that are not finite. */
 static ir_value clip(update_state *s, ir_graph *g) {
     ir_value sum = IR_NO_VALUE;
     for (size_t i = 0; i < s->n_parameters; i++) {
@@ -117,9 +118,8 @@ static ir_value clip(update_state *s, ir_graph *g) {
         sum = sum == IR_NO_VALUE ? squares : build_binary(g, OP_add, sum, squares);
     }
     const ir_value norm = build_unary(g, OP_sqrt, sum);
-    const ir_attr most = attr_float("max_norm", s->options.max_grad_norm);
+    const ir_attr most = attr_float("max_norm", s->options.max_grad_norm > 0 ? s->options.max_grad_norm : (double)FLT_MAX);
     graph_add_output(g, "grad_norm", norm);
-    if (s->options.max_grad_norm == 0) return build_scalar(g, IR_F32, 1);
     return node_add(g, OP_clip_factor, &norm, 1, &most, 1, NULL);
 }
 

@@ -120,8 +120,8 @@ pofac_status eval_clip_factor(const ir_eval *e) {
     double max_norm = node_float(e->node, "max_norm");
     int64_t n = tensor_elements(e->input[0]);
     for (int64_t i = 0; i < n; i++) {
-        double factor = max_norm / (tensor_get(e->input[0], i) + 1e-6);
-        tensor_set(e->result[0], i, factor < 1 || isnan(factor) ? factor : 1);
+        const double norm = tensor_get(e->input[0], i), factor = max_norm / (norm + 1e-6);
+        tensor_set(e->result[0], i, !isfinite(norm) ? NAN : factor < 1 ? factor : 1);
     }
     return POFAC_OK;
 }

@@ -8,7 +8,8 @@
  * sgd, as PyTorch's: d = g + wd p;  u' = momentum u + d;  p' = p - lr (d + momentum u' with Nesterov, u' without). A velocity that
  * starts at 0 gives PyTorch's first step. Without momentum u' = d.
  * A parameter that is 0 with gradient and moments 0 stays exactly 0. Under a mask (section 2) the gradient of a pruned element is 0, while its value and
- * moments go on: the gradient then comes with its pattern.
+ * moments go on: the gradient then comes with its pattern. A scale that is no finite number changes nothing: gradients that went wrong leave the
+ * state as it was.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -83,6 +84,14 @@ static pofac_status want_not_negative(const ir_infer *in, const char *name) {
     return infer_error(in, "%s is %g, wanted a number of at least 0", name, number);
 }
 
+/* The results are the inputs: p, and what stands from input `first` on. */
+static pofac_status leave(const ir_eval *e, uint32_t first, uint32_t n_results) {
+    for (uint32_t r = 0; r < n_results; r++)
+        for (int64_t i = 0; i < tensor_elements(e->input[0]); i++)
+            tensor_set(e->result[r], i, tensor_get(e->input[r == 0 ? 0 : first + r - 1], i));
+    return POFAC_OK;
+}
+
 pofac_status infer_adamw(ir_infer *in) {
     static const char *const names[] = {"p", "g", "m", "v", "the learning rate", "scale"};
     TRY(want_update(in, names, 4, 2, 7));
@@ -102,6 +111,7 @@ pofac_status eval_adamw(const ir_eval *e) {
     const int64_t step = tensor_get_int(e->input[6], 0);
     const bool hf = strcmp(node_string(e->node, "form"), "hf") == 0;
     if (step < 1) return eval_error(e, "step is %" PRId64 ", wanted at least 1", step);
+    if (!isfinite(scale)) return leave(e, 2, 3);
     const double correction1 = 1 - pow(b1, (double)step), correction2 = sqrt(1 - pow(b2, (double)step));
     gradient_places places = {eval_input(e, 7) ? eval_input(e, 7)->pattern : NULL, 0};
     for (int64_t i = 0; i < tensor_elements(e->input[0]); i++) {
@@ -131,6 +141,7 @@ pofac_status eval_sgd(const ir_eval *e) {
     const double momentum = node_float(e->node, "momentum"), decay = node_float(e->node, "weight_decay");
     const double lr = tensor_get(e->input[3], 0), scale = tensor_get(e->input[4], 0);
     const bool nesterov = node_int(e->node, "nesterov") != 0;
+    if (!isfinite(scale)) return leave(e, 2, 2);
     gradient_places places = {eval_input(e, 5) ? eval_input(e, 5)->pattern : NULL, 0};
     for (int64_t i = 0; i < tensor_elements(e->input[0]); i++) {
         const double p = tensor_get(e->input[0], i), d = scale * gradient_of(e, &places, i) + decay * p;

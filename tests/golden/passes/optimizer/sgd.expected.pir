@@ -11,7 +11,7 @@ graph @step (T <= 512) {
   %9 = sum_of_squares %6#1                                               : f32[]
   %10 = add %8, %9                                                       : f32[]
   %11 = sqrt %10                                                         : f32[]
-  %12 = constant {value = [1]}                                           : f32[]
+  %12 = clip_factor %11 {max_norm = 3.4028234663852886e+38}              : f32[]
   %13 = state {name = "w.momentum_buffer"}                               : f32[nnz(%3)]
   %14:2 = sgd %4, %6, %13, %7, %12 {momentum = 0.9}                      : f32[nnz(%3)], f32[nnz(%3)]
   %15 = state {name = "b.momentum_buffer"}                               : f32[4]
