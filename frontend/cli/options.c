@@ -49,22 +49,9 @@ static bool is_choice(const char *choices, const char *value) {
     }
 }
 
-/* "512M" in bytes; false when it is no such thing or too large. */
-static bool read_size(const char *text, int64_t *out) {
-    static const char units[] = "KMGT";
-    char *end;
-    errno = 0;
-    long long number = strtoll(text, &end, 10);
-    if (!isdigit((unsigned char)*text) || errno) return false;
-    const char *unit = *end ? strchr(units, *end >= 'a' ? *end - 'a' + 'A' : *end) : NULL;
-    if (*end && (!unit || end[1])) return false;
-    int64_t factor = unit ? (int64_t)1 << (10 * (unit - units + 1)) : 1;
-    return !__builtin_mul_overflow((int64_t)number, factor, out);
-}
-
 static pofac_status check_value(const option_row *row, const char *value, const diag_sink *sink) {
     int64_t size;
-    if (row->kind == OPTION_SIZE && (!read_size(value, &size) || size < row->low || size > row->high))
+    if (row->kind == OPTION_SIZE && (!decimal_read_bytes(value, &size) || size < row->low || size > row->high))
         return diag_error(sink, POFAC_ERR_USAGE, NULL, "--%s is \"%s\", wanted a number of bytes like 512M or 2G", row->name,
                           value);
     double real;
@@ -162,7 +149,7 @@ double option_real(const option_values *o, const char *name) {
 int64_t option_size(const option_values *o, const char *name) {
     const char *value = value_of(o, name);
     int64_t size = 0;
-    return value && read_size(value, &size) ? size : 0;
+    return value && decimal_read_bytes(value, &size) ? size : 0;
 }
 
 bool option_given(const option_values *o, const char *name) {

@@ -8,7 +8,7 @@
 
 struct executor {
     executor_kind kind;
-    loaded_model *model;
+    const tensor_source *weights;
     runnable compiled;
     ir_module *module; /* of the interpreter */
     interp_results results;
@@ -18,15 +18,11 @@ struct executor {
 
 pofac_status executor_create(loaded_model *model, const road_options *road, executor_kind kind, const diag_sink *sink,
                              executor **out) {
+    TRY(executor_compile(model, road, kind, sink, out));
+    pofac_status status = executor_bind(*out, loaded_model_state(model), sink);
+    if (status == POFAC_OK) return POFAC_OK;
+    executor_destroy(*out);
     *out = NULL;
-    executor *e = calloc(1, sizeof *e);
-    if (!e) return diag_out_of_memory(sink);
-    e->kind = kind;
-    e->model = model;
-    pofac_status status =
-        kind == EXECUTOR_COMPILED ? runnable_create(model, road, sink, &e->compiled) : road_build(model, road, sink, &e->module);
-    if (status == POFAC_OK) *out = e;
-    else executor_destroy(e);
     return status;
 }
 
@@ -36,6 +32,27 @@ void executor_destroy(executor *e) {
     module_destroy(e->module);
     runnable_destroy(&e->compiled);
     free(e);
+}
+
+pofac_status executor_compile(loaded_model *model, const road_options *road, executor_kind kind, const diag_sink *sink,
+                              executor **out) {
+    *out = NULL;
+    executor *e = calloc(1, sizeof *e);
+    if (!e) return diag_out_of_memory(sink);
+    e->kind = kind;
+    pofac_status status =
+        kind == EXECUTOR_COMPILED ? runnable_compile(model, road, sink, &e->compiled) : road_build(model, road, sink, &e->module);
+    if (status == POFAC_OK) *out = e;
+    else executor_destroy(e);
+    return status;
+}
+
+pofac_status executor_bind(executor *e, const tensor_source *weights, const diag_sink *sink) {
+    e->weights = weights;
+    if (e->kind != EXECUTOR_COMPILED) return POFAC_OK;
+    session_destroy(e->compiled.session);
+    e->compiled.session = NULL;
+    return weights ? session_create(e->compiled.plan, weights, e->compiled.pool, sink, &e->compiled.session) : POFAC_OK;
 }
 
 const ir_graph *executor_graph(const executor *e) {
@@ -80,7 +97,7 @@ pofac_status executor_run(executor *e, const tensor_source *inputs, const diag_s
     }
     const interp_observer observer = {stop_between_nodes, e->stop};
     interp_results_free(&e->results);
-    return interpret_graph(executor_graph(e), inputs, loaded_model_state(e->model), &observer, sink, &e->results);
+    return interpret_graph(executor_graph(e), inputs, e->weights, &observer, sink, &e->results);
 }
 
 pofac_status executor_output(const executor *e, const char *name, const diag_sink *sink, ir_tensor *out) {

@@ -14,6 +14,12 @@ POFAC_MUST_USE pofac_status executor_create(loaded_model *model, const road_opti
                                             const diag_sink *sink, executor **out);
 void executor_destroy(executor *e); /* NULL is fine */
 
+/* The same without weights, and other weights for the runs that follow, by the names of parameters: those of a run of training, say. What is
+ * packed of them is a copy. NULL: none, and what was packed is freed. They outlive the runs. */
+POFAC_MUST_USE pofac_status executor_compile(loaded_model *model, const road_options *road, executor_kind kind,
+                                             const diag_sink *sink, executor **out);
+POFAC_MUST_USE pofac_status executor_bind(executor *e, const tensor_source *weights, const diag_sink *sink);
+
 /* The graph that runs: its inputs and outputs. */
 const ir_graph *executor_graph(const executor *e);
 

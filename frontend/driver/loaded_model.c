@@ -91,6 +91,23 @@ static pofac_status guess_head(loaded_model *m, const diag_sink *sink) {
     return POFAC_OK;
 }
 
+static pofac_status copy_labels(loaded_model *m, const char *const *labels, const diag_sink *sink) {
+    const char **copy = ARENA_ARRAY(&m->memory, const char *, m->spec.num_labels);
+    if (!copy) return diag_out_of_memory(sink);
+    for (int64_t i = 0; i < m->spec.num_labels; i++)
+        if (!(copy[i] = arena_strdup(&m->memory, labels[i]))) return diag_out_of_memory(sink);
+    m->spec.labels = copy;
+    return POFAC_OK;
+}
+
+static void apply_dropout(model_spec *s, const loaded_model_options *o) {
+    const bool follows = s->arch == MODEL_BERT && s->classifier_dropout == s->hidden_dropout_prob;
+    if (o->hidden_dropout.is_given) s->hidden_dropout_prob = o->hidden_dropout.rate;
+    if (o->hidden_dropout.is_given && follows) s->classifier_dropout = o->hidden_dropout.rate;
+    if (o->attention_dropout.is_given) s->attention_probs_dropout_prob = o->attention_dropout.rate;
+    if (o->classifier_dropout.is_given) s->classifier_dropout = o->classifier_dropout.rate;
+}
+
 static pofac_status apply_options(loaded_model *m, const loaded_model_options *o, const diag_sink *sink) {
     if (o->head != HEAD_AUTO) m->spec.head = o->head;
     if (m->spec.head == HEAD_AUTO) TRY(guess_head(m, sink));
@@ -99,6 +116,8 @@ static pofac_status apply_options(loaded_model *m, const loaded_model_options *o
         m->spec.labels = NULL;
         m->spec.regression = o->num_labels == 1;
     }
+    if (o->labels) TRY(copy_labels(m, o->labels, sink));
+    apply_dropout(&m->spec, o);
     if (o->vocab) m->vocab = o->vocab;
     m->seed = o->seed;
     return POFAC_OK;

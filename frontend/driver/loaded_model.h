@@ -19,7 +19,10 @@ typedef struct loaded_model_options {
     model_head head;    /* HEAD_AUTO: as the model says */
     int64_t num_labels; /* 0: as the model says */
     uint64_t seed;
-    const char *vocab; /* vocabulary instead of the model's own, or NULL */
+    const char *vocab;         /* vocabulary instead of the model's own, or NULL */
+    const char *const *labels; /* [num_labels] names instead of the model's, copied; or NULL */
+    model_rate hidden_dropout, attention_dropout,
+        classifier_dropout; /* instead of the model's. A classifier's that is BERT's hidden one follows it */
 } loaded_model_options;
 
 POFAC_MUST_USE pofac_status loaded_model_open(const char *path, const loaded_model_options *options, const diag_sink *sink,

@@ -104,21 +104,33 @@ static double seconds(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-pofac_status runnable_create(loaded_model *model, const road_options *options, const diag_sink *sink, runnable *out) {
-    *out = (runnable){0};
+static pofac_status compile_plan(loaded_model *model, const road_options *options, const diag_sink *sink, runnable *out) {
     arena a = ARENA_INIT;
     ir_module *module = NULL;
     cg_options codegen;
-    double start = seconds();
     pofac_status status = road_codegen_options(options, &a, sink, &codegen);
     if (status == POFAC_OK) status = thread_pool_create(options->threads, sink, &out->pool);
     if (status == POFAC_OK) status = road_build(model, options, sink, &module);
     if (status == POFAC_OK) status = road_optimize(model, module, options, sink, &module);
     if (status == POFAC_OK) status = cg_compile(module, ROAD_GRAPH, &codegen, sink, &out->plan);
-    out->build_seconds = seconds() - start;
-    if (status == POFAC_OK) status = session_create(out->plan, loaded_model_state(model), out->pool, sink, &out->session);
-    out->pack_seconds = seconds() - start - out->build_seconds;
     arena_free(&a);
+    return status;
+}
+
+pofac_status runnable_create(loaded_model *model, const road_options *options, const diag_sink *sink, runnable *out) {
+    TRY(runnable_compile(model, options, sink, out));
+    double start = seconds();
+    pofac_status status = session_create(out->plan, loaded_model_state(model), out->pool, sink, &out->session);
+    out->pack_seconds = seconds() - start;
+    if (status != POFAC_OK) runnable_destroy(out);
+    return status;
+}
+
+pofac_status runnable_compile(loaded_model *model, const road_options *options, const diag_sink *sink, runnable *out) {
+    *out = (runnable){0};
+    double start = seconds();
+    pofac_status status = compile_plan(model, options, sink, out);
+    out->build_seconds = seconds() - start;
     if (status != POFAC_OK) runnable_destroy(out);
     return status;
 }

@@ -51,6 +51,9 @@ typedef struct runnable {
     double build_seconds, pack_seconds; /* graph + passes + code; packing of weights */
 } runnable;
 POFAC_MUST_USE pofac_status runnable_create(loaded_model *model, const road_options *options, const diag_sink *sink, runnable *out);
+/* All but the session, which is NULL then. */
+POFAC_MUST_USE pofac_status runnable_compile(loaded_model *model, const road_options *options, const diag_sink *sink,
+                                             runnable *out);
 void runnable_destroy(runnable *r);
 
 #endif

@@ -56,9 +56,10 @@ pofac_status score_report_extra(const score_options *o, const id_list *extra, co
 /* ---- metrics to results ---- */
 
 /* Metrics of answers that have no sense are left out, as the official script does. */
-static void put_metrics(const metrics *m, const char *names, score_result *out) {
+void score_put_metrics(const metrics *m, const char *names, score_result *out) {
     const char *name;
     size_t length;
+    const size_t before = out->n;
     double sum = 0.0;
     for (size_t i = 0; task_name_at(names, i, &name, &length); i++) {
         const metric_row *row = metrics_find(m->input, name, length);
@@ -67,13 +68,14 @@ static void put_metrics(const metrics *m, const char *names, score_result *out) 
         out->values[out->n++] = (result_value){row->name, value, row->scale == METRIC_COUNT};
         sum += value;
     }
-    if (out->n > 1 && (m->input == METRIC_CLASSES || m->input == METRIC_VALUES)) {
-        out->values[out->n] = (result_value){"combined_score", sum / (double)out->n, false};
+    const size_t n = out->n - before;
+    if (n > 1 && (m->input == METRIC_CLASSES || m->input == METRIC_VALUES)) {
+        out->values[out->n] = (result_value){"combined_score", sum / (double)n, false};
         out->n++;
     }
 }
 
-static metric_input input_of(task_kind kind) {
+metric_input score_input_of(task_kind kind) {
     static const metric_input inputs[] = {[TASK_CLASSIFICATION] = METRIC_CLASSES,
                                           [TASK_REGRESSION] = METRIC_VALUES,
                                           [TASK_TOKEN_CLASSIFICATION] = METRIC_TAGS,
@@ -105,13 +107,13 @@ pofac_status score_file(const score_options *options, const diag_sink *sink, sco
     TRY(task_find(is_v2 ? "squad" : options->task, sink, &task));
     TRY(check_options(options, task, is_v2, sink));
     const score_options o = resolve(options, task);
-    metrics m = metrics_begin(input_of(task->kind));
+    metrics m = metrics_begin(score_input_of(task->kind));
     m.rules = is_v2 ? ANSWER_RULES_V2 : ANSWER_RULES_V1;
     m.no_answer_threshold = options->no_answer_threshold;
     pofac_status status =
         task->kind == TASK_QUESTION_ANSWERING ? score_questions(&o, &m, sink, out) : score_rows(&o, task, &m, sink, out);
     if (status == POFAC_OK) status = metrics_finish(&m, sink);
-    if (status == POFAC_OK) put_metrics(&m, is_v2 ? squad_v2_metrics : task->metrics, out);
+    if (status == POFAC_OK) score_put_metrics(&m, is_v2 ? squad_v2_metrics : task->metrics, out);
     metrics_free(&m);
     return status;
 }

@@ -24,6 +24,13 @@ POFAC_MUST_USE pofac_status score_report_missing(const score_options *o, const i
 POFAC_MUST_USE pofac_status score_report_extra(const score_options *o, const id_list *extra, const char *what,
                                                const diag_sink *sink);
 
+/* Appends the metrics "a|b" of a finished `m` to the result's values; those of answers that have no sense are left out, and of several ones of
+ * labels or numbers their mean is "combined_score". */
+void score_put_metrics(const metrics *m, const char *names, score_result *out);
+
+/* What a task's metrics count. */
+metric_input score_input_of(task_kind kind);
+
 /* Adds what a file says to `m`, and counts rows, missing, extra and skipped. */
 POFAC_MUST_USE pofac_status score_questions(const score_options *o, metrics *m, const diag_sink *sink, score_result *out);
 POFAC_MUST_USE pofac_status score_rows(const score_options *o, const task_info *task, metrics *m, const diag_sink *sink,

@@ -42,6 +42,12 @@ typedef struct model_spec {
     bool regression;           /* problem_type = "regression", or num_labels = 1 */
 } model_spec;
 
+/* A rate of dropout that may be left as it is. */
+typedef struct model_rate {
+    bool is_given;
+    double rate;
+} model_rate;
+
 /* The defaults of Hugging Face's BertConfig / DistilBertConfig. */
 model_spec model_spec_default(model_arch arch);
 

@@ -5,6 +5,7 @@
  */
 #include "ir/support/decimal.h"
 
+#include <errno.h>
 #include <float.h>
 #include <locale.h>
 #include <math.h>
@@ -74,4 +75,16 @@ bool decimal_read(const char *text, size_t n, double *out) {
     if (!isfinite(value)) return false;
     *out = value;
     return true;
+}
+
+bool decimal_read_bytes(const char *text, int64_t *out) {
+    static const char units[] = "KMGT";
+    char *end;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (*text < '0' || *text > '9' || errno) return false;
+    const char *unit = *end ? strchr(units, *end >= 'a' ? *end - 'a' + 'A' : *end) : NULL;
+    if (*end && (!unit || end[1])) return false;
+    int64_t factor = unit ? (int64_t)1 << (10 * (unit - units + 1)) : 1;
+    return !__builtin_mul_overflow((int64_t)number, factor, out);
 }

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "ir/support/strbuf.h"
 
@@ -18,5 +19,8 @@ void decimal_put(strbuf *out, double value);
 /* Reads all n bytes as a decimal number, rounded to nearest even. False when they are not one, too long, or beyond the largest
  * finite double. Numbers too small for a double read as 0. */
 bool decimal_read(const char *text, size_t n, double *out);
+
+/* Bytes: a whole number with K, M, G or T (powers of 1024, in either case) behind it, or without. False when it is none, or too large. */
+bool decimal_read_bytes(const char *text, int64_t *out);
 
 #endif
