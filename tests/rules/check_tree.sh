@@ -60,7 +60,7 @@ may_include() {
     codegen/*) [[ $to == ir/* || $to == codegen/* ]] ;;
     runtime/*) [[ $to == ir/* || $to == runtime/* ]] ;;
     frontend/driver/*) [[ $to != frontend/cli/* && $to != tests/* ]] ;;
-    frontend/cli/*) [[ $to == ir/* || $to == frontend/driver/* || $to == frontend/cli/* ]] ;;
+    frontend/cli/*) [[ $to == ir/* || $to == frontend/driver/* || $to == frontend/cli/* || $to == frontend/xml.def ]] ;;
     frontend/api/*) [[ $to == ir/* || $to == frontend/driver/* || $to == frontend/api/* ]] ;;
     frontend/data/*) [[ $to == ir/* || $to == frontend/text/* || $to == frontend/data/* || $to =~ ^frontend/[^/]*$ ]] ;;
     frontend/*/*) # a reader: ir, its own folder, and the tables in frontend/
