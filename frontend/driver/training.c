@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ir/support/file_map.h"
+#include "ir/text.h"
 #include "runtime/interpreter.h"
 
 #define STEP_GRAPH "step"
@@ -58,11 +60,35 @@ static void put_pipeline(const training_options *o, strbuf *out) {
     if (o->kind == EXECUTOR_COMPILED) strbuf_puts(out, ",fuse,plan-memory");
 }
 
+/* The module that a file has; the model's own graph is made as well, so that its parameters are bound. */
+static pofac_status read_module(loaded_model *model, const training_options *o, const diag_sink *sink, ir_module **out) {
+    const diag_place place = {.file = o->step_file};
+    ir_module *own, *m = NULL;
+    file_map file;
+    TRY(build_graph(model, o, sink, &own));
+    module_destroy(own);
+    TRY(file_map_open(o->step_file, sink, &file));
+    pofac_status status =
+        text_parse_module(loaded_model_context(model), o->step_file, (const char *)file.data, file.size_bytes, NULL, sink, &m);
+    file_map_close(&file);
+    TRY(status);
+    if (!module_find_graph(m, STEP_GRAPH))
+        status = diag_error(sink, POFAC_ERR_INPUT, &place, "found no graph " STEP_GRAPH ", wanted one");
+    else if (o->accumulate != (module_find_graph(m, APPLY_GRAPH) != NULL))
+        status =
+            diag_error(sink, POFAC_ERR_INPUT, &place, "found %s graph " APPLY_GRAPH ", wanted %s of a step of %s",
+                       o->accumulate ? "no" : "a", o->accumulate ? "that" : "none", o->accumulate ? "several runs" : "one run");
+    if (status == POFAC_OK) *out = m;
+    else module_destroy(m);
+    return status;
+}
+
 pofac_status training_build(loaded_model *model, const training_options *o, const diag_sink *sink, ir_module **out) {
     strbuf text = STRBUF_INIT;
     road_options road = o->road;
     ir_module *m = NULL;
     *out = NULL;
+    if (o->step_file) return read_module(model, o, sink, out);
     if (o->pipeline) strbuf_puts(&text, o->pipeline);
     else put_pipeline(o, &text);
     road.pipeline = strbuf_str(&text);

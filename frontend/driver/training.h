@@ -22,11 +22,13 @@ typedef struct training_options {
     bool accumulate;                                                     /* a step is several runs */
     bool lock;                                                           /* zeros of weights stay zeros (pass lock) */
     const char *recompute;                                               /* "none", "cheap", "partial" or "full"; NULL: "cheap" */
-    bool bf16;            /* activations that wait for the backward pass are stored in bf16 */
-    const char *pipeline; /* of passes, as text; NULL: what the options above say, from the rows train-step and train-kernels */
+    bool bf16;             /* activations that wait for the backward pass are stored in bf16 */
+    const char *step_file; /* text of the module as training_build makes it, to be run instead; NULL: none */
+    const char *pipeline;  /* of passes, as text; NULL: what the options above say, from the rows train-step and train-kernels */
 } training_options;
 
-/* The module that training_create compiles, which the caller destroys: the graph "step" and, with accumulate, "step_apply". */
+/* The module that training_create compiles, which the caller destroys: the graph "step" and, with accumulate, "step_apply". POFAC_ERR_INPUT: step_file
+ * cannot be read, or has not these graphs. */
 POFAC_MUST_USE pofac_status training_build(loaded_model *model, const training_options *o, const diag_sink *sink, ir_module **out);
 
 /* The model must outlive it; its weights are copied into the store. Patterns of weights are those of the checkpoint's zeros. */

@@ -1,0 +1,119 @@
+/* What a run would do, without doing it; see train_run.h. */
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "frontend/driver/train_parts.h"
+
+/* Parameters of a state: all that are no moments and no sums. */
+typedef struct parameter_counts {
+    int64_t entries, non_zeros; /* of dense ones those that are not 0 */
+} parameter_counts;
+
+static parameter_counts count_parameters(state_store *state) {
+    parameter_counts c = {0, 0};
+    for (size_t i = 0; i < state_store_size(state); i++) {
+        const state_entry *e = state_store_at(state, i);
+        size_t length;
+        if (state_parameter_of(e->name, &length)) continue;
+        const ir_pattern *pattern = e->tensor.pattern;
+        const int64_t elements = tensor_elements(&e->tensor);
+        c.entries += pattern ? pattern->n_rows * pattern->n_columns : elements;
+        c.non_zeros += pattern ? pattern->nnz : elements - tensor_count_zeros(&e->tensor);
+    }
+    return c;
+}
+
+static bool is_replaced(const ir_module *m, const char *name) {
+    for (size_t i = 0; i < m->graphs.size; i++)
+        for (size_t k = 0; k < m->graphs.data[i]->outputs.size; k++)
+            if (strcmp(m->graphs.data[i]->outputs.data[k].name, name) == 0) return true;
+    return false;
+}
+
+/* Elements of the parameters that the step's graphs give out anew. */
+static int64_t count_trained(const train_parts *p) {
+    state_store *state = training_state(p->training);
+    int64_t n = 0;
+    for (size_t i = 0; i < state_store_size(state); i++) {
+        const state_entry *e = state_store_at(state, i);
+        size_t length;
+        if (!state_parameter_of(e->name, &length) && is_replaced(training_graph(p->training)->module, e->name))
+            n += tensor_elements(&e->tensor);
+    }
+    return n;
+}
+
+static void put_duration(double s, strbuf *out) {
+    if (s < 1) strbuf_printf(out, "%.0f ms", s * 1e3);
+    else if (s < 120) strbuf_printf(out, "%.1f s", s);
+    else if (s < 7200) strbuf_printf(out, "%.0f min", s / 60);
+    else strbuf_printf(out, "%.1f h", s / 3600);
+}
+
+static void put_counts(const train_parts *p, strbuf *out) {
+    const recipe_train *t = &p->recipe->train;
+    const parameter_counts c = count_parameters(training_state(p->training));
+    strbuf_printf(out, "examples        %" PRIu64 " from %s\n", p->data.source.n_examples, p->data.path);
+    strbuf_printf(out, "batch           up to %" PRId64 " sequences of up to %" PRId64 " tokens, %" PRId64 " in a step\n",
+                  p->shape.sequences, p->shape.length, t->accumulation_steps);
+    strbuf_printf(out, "steps           %" PRId64 "\n", p->max_steps);
+    strbuf_printf(out, "parameters      %" PRId64 ", of them %" PRId64 " trained, %" PRId64 " not zero\n", c.entries,
+                  count_trained(p), c.non_zeros);
+}
+
+static pofac_status put_epochs(train_parts *p, strbuf *out) {
+    uint64_t batches;
+    TRY(p->source.count(p->source.user, 0, p->sink, &batches));
+    const double steps = ceil((double)batches / (double)p->recipe->train.accumulation_steps);
+    strbuf_printf(out, "epochs          %.2f of %.0f steps\n", (double)p->max_steps / steps, steps);
+    return POFAC_OK;
+}
+
+static void put_time(const train_parts *p, strbuf *out) {
+    const double run = training_seconds(p->training, p->shape);
+    const double step = run * (double)p->recipe->train.accumulation_steps;
+    if (run <= 0) return;
+    strbuf_puts(out, "time            about ");
+    put_duration(step, out);
+    strbuf_puts(out, " a step of the longest sequences, ");
+    put_duration(step * (double)p->max_steps, out);
+    strbuf_puts(out, " in all\n");
+}
+
+static int64_t machine_bytes(void) {
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? (int64_t)pages * page : 0;
+}
+
+static pofac_status check_machine(const train_parts *p) {
+    const int64_t needs = step_memory_bytes(&p->memory), has = machine_bytes();
+    if (has == 0 || needs <= has) return POFAC_OK;
+    strbuf found = STRBUF_INIT, wanted = STRBUF_INIT;
+    batch_memory_print_bytes(needs, &found);
+    batch_memory_print_bytes(has, &wanted);
+    pofac_status status = diag_error(p->sink, POFAC_ERR_RUNTIME, NULL, "a step needs %s of memory, and this machine has %s",
+                                     strbuf_str(&found), strbuf_str(&wanted));
+    strbuf_free(&found);
+    strbuf_free(&wanted);
+    return status;
+}
+
+static pofac_status report(train_parts *p, strbuf *out) {
+    TRY(train_open_step(p));
+    put_counts(p, out);
+    TRY(put_epochs(p, out));
+    put_time(p, out);
+    strbuf_printf(out, "recomputes      %s\nmemory of a step\n", p->step_options.recompute ? p->step_options.recompute : "none");
+    step_memory_print(&p->memory, "  ", out);
+    if (!strbuf_ok(out)) return diag_out_of_memory(p->sink);
+    return check_machine(p);
+}
+
+pofac_status train_dry_run(const recipe *r, const train_options *o, const diag_sink *sink, strbuf *out) {
+    train_parts p = {.recipe = r, .options = o, .sink = sink, .directory = RUN_DIRECTORY_INIT};
+    pofac_status status = report(&p, out);
+    train_close(&p);
+    return status;
+}

@@ -1,0 +1,229 @@
+/* The loop of a run; see train_run.h. */
+#include "frontend/driver/train_run.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "frontend/driver/model_save.h"
+#include "frontend/driver/train_parts.h"
+#include "ir/text.h"
+
+typedef struct train_loop {
+    train_parts parts;
+    train_result *result;
+    double begin;                         /* seconds */
+    double loss_sum;                      /* over the steps of this program */
+    double logged_seconds, logged_tokens; /* of the steps since the last line */
+    double learning_rate;                 /* of the last step */
+    bool is_saved;                        /* a checkpoint has the position */
+} train_loop;
+
+static double seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static double rate(double amount, double time) { return time > 0 ? amount / time : 0; }
+
+/* ---- after a step ---- */
+
+static pofac_status log_line(train_loop *l) {
+    train_parts *p = &l->parts;
+    run_position *at = &p->position;
+    if (at->loss_steps == 0) return POFAC_OK;
+    const result_value values[] = {{"epoch", at->epoch, false},
+                                   {"loss", at->loss_sum / (double)at->loss_steps, false},
+                                   {"task_loss", at->task_loss_sum / (double)at->loss_steps, false},
+                                   {"learning_rate", l->learning_rate, false},
+                                   {"grad_norm", at->grad_norm, false},
+                                   {"sparsity", l->result->sparsity, false},
+                                   {"tokens_per_second", rate(l->logged_tokens, l->logged_seconds), false}};
+    at->loss_sum = at->task_loss_sum = 0;
+    at->loss_steps = 0;
+    l->logged_seconds = l->logged_tokens = 0;
+    return train_log_step(p->log, at->step, values, sizeof values / sizeof *values, p->sink);
+}
+
+/* The scores, and what Trainer reports beside them. */
+static size_t evaluation_values(const train_loop *l, const evaluation_result *e, result_value *out) {
+    const double samples = (double)evaluation_examples(l->parts.evaluation);
+    size_t n = 0;
+    out[n++] = (result_value){"epoch", l->parts.position.epoch, false};
+    for (size_t i = 0; i < e->scores.n; i++) out[n++] = e->scores.values[i];
+    out[n++] = (result_value){"samples", samples, true};
+    out[n++] = (result_value){"runtime", e->seconds, false};
+    out[n++] = (result_value){"samples_per_second", rate(samples, e->seconds), false};
+    return n;
+}
+
+static pofac_status evaluate(train_loop *l, evaluation_result *out) {
+    train_parts *p = &l->parts;
+    const evaluation_run_options options = {.stop = p->options->stop};
+    return evaluation_run(p->evaluation, dense_state_source(p->dense), &options, p->sink, out);
+}
+
+static pofac_status evaluate_and_judge(train_loop *l, best_verdict *verdict) {
+    train_parts *p = &l->parts;
+    const recipe_train *t = &p->recipe->train;
+    const best_model_rule rule = {t->greater_is_better, t->early_stopping_threshold, t->early_stopping_patience};
+    result_value values[SCORE_MAX_VALUES + 4];
+    evaluation_result e;
+    TRY(evaluate(l, &e));
+    TRY(train_log_evaluation(p->log, p->position.step, values, evaluation_values(l, &e, values), p->sink));
+    const result_value *metric = evaluation_value(&e, t->metric_for_best_model);
+    *verdict = best_model_take(&p->best, &rule, p->position.step, metric ? metric->value : NAN);
+    return POFAC_OK;
+}
+
+static bool is_turn(int64_t step, int64_t every) { return every > 0 && step % every == 0; }
+
+static void take_in(train_loop *l, const step_outcome *s, double time) {
+    train_parts *p = &l->parts;
+    train_result *r = l->result;
+    p->position.loss_sum += s->loss;
+    p->position.task_loss_sum += s->loss;
+    p->position.loss_steps++;
+    p->position.grad_norm = s->grad_norm;
+    l->learning_rate = s->learning_rate;
+    l->logged_seconds += time;
+    l->logged_tokens += (double)s->tokens;
+    l->loss_sum += s->loss;
+    r->steps++;
+    r->tokens += (uint64_t)s->tokens;
+    r->examples += (uint64_t)s->examples;
+    l->is_saved = false;
+}
+
+static void show_progress(const train_loop *l) {
+    const train_options *o = l->parts.options;
+    const train_progress at = {l->parts.position.step, l->parts.max_steps, l->result->tokens};
+    if (o->progress) o->progress(o->progress_user, &at);
+}
+
+static pofac_status save(train_loop *l) {
+    if (l->is_saved) return POFAC_OK;
+    l->is_saved = true;
+    return train_save(&l->parts);
+}
+
+static pofac_status after_step(train_loop *l) {
+    train_parts *p = &l->parts;
+    const recipe_train *t = &p->recipe->train;
+    const int64_t step = p->position.step;
+    best_verdict verdict = {false, false};
+    if (is_turn(step, t->logging_steps) || step == p->max_steps) TRY(log_line(l));
+    if (is_turn(step, t->eval_steps)) TRY(evaluate_and_judge(l, &verdict));
+    if (is_turn(step, t->save_steps) || (verdict.is_best && t->load_best_model_at_end)) TRY(save(l));
+    l->result->stopped_early = verdict.stops;
+    return POFAC_OK;
+}
+
+/* A signal during an evaluation or a step: the state is that after the last step, and is kept. */
+static pofac_status stop_for_signal(train_loop *l) {
+    TRY(save(l));
+    return POFAC_ERR_INTERRUPTED;
+}
+
+static pofac_status loop(train_loop *l) {
+    train_parts *p = &l->parts;
+    while (p->position.step < p->max_steps && !l->result->stopped_early) {
+        step_outcome s;
+        const double begin = seconds();
+        TRY(train_step(p, &s));
+        take_in(l, &s, seconds() - begin);
+        show_progress(l);
+        const pofac_status status = after_step(l);
+        if (status == POFAC_ERR_INTERRUPTED || (status == POFAC_OK && interruption_check(p->options->stop)))
+            return stop_for_signal(l);
+        TRY(status);
+    }
+    return log_line(l);
+}
+
+/* ---- the end ---- */
+
+static pofac_status load_best(train_loop *l) {
+    train_parts *p = &l->parts;
+    if (!p->recipe->train.load_best_model_at_end || !p->best.has_best) return POFAC_OK;
+    l->result->is_best_loaded = true;
+    if (p->best.step == p->position.step) return POFAC_OK;
+    strbuf_clear(&p->path);
+    run_checkpoint_path(p->recipe->train.output_dir, p->best.step, &p->path);
+    if (!strbuf_ok(&p->path)) return diag_out_of_memory(p->sink);
+    return run_checkpoint_load_parameters(strbuf_str(&p->path), training_state(p->training), p->sink);
+}
+
+static pofac_status write_results(train_loop *l) {
+    train_parts *p = &l->parts;
+    const train_result *r = l->result;
+    const char *dir = p->recipe->train.output_dir;
+    const double samples = (double)p->data.source.n_examples;
+    const result_value values[] = {{"epoch", p->position.epoch, false},
+                                   {"loss", r->loss, false},
+                                   {"runtime", r->seconds, false},
+                                   {"samples", samples, true},
+                                   {"steps", (double)p->position.step, true},
+                                   {"samples_per_second", rate((double)r->examples, r->seconds), false},
+                                   {"steps_per_second", rate((double)r->steps, r->seconds), false},
+                                   {"tokens_per_second", rate((double)r->tokens, r->seconds), false}};
+    result_value of_evaluation[SCORE_MAX_VALUES + 4];
+    TRY(results_file_save(dir, "train", values, sizeof values / sizeof *values, p->sink));
+    if (!r->has_evaluation) return POFAC_OK;
+    return results_file_save(dir, "eval", of_evaluation, evaluation_values(l, &r->evaluation, of_evaluation), p->sink);
+}
+
+static pofac_status finish(train_loop *l) {
+    train_parts *p = &l->parts;
+    train_result *r = l->result;
+    r->seconds = seconds() - l->begin;
+    r->loss = l->loss_sum / (double)r->steps; /* NaN without any */
+    r->epoch = p->position.epoch;
+    r->max_steps = p->max_steps;
+    r->has_best = p->best.has_best;
+    r->best_step = p->best.step;
+    r->best_metric = p->best.metric;
+    TRY(load_best(l));
+    TRY(run_model_save(p->recipe->train.output_dir, p->model, training_state(p->training), IR_F32, p->sink));
+    if (p->evaluation) TRY(evaluate(l, &r->evaluation));
+    r->has_evaluation = p->evaluation != NULL;
+    TRY(write_results(l));
+    const run_checkpoint_options options = train_checkpoint_options(p);
+    train_note_position(p);
+    return run_trainer_state_save(&options, &p->position, p->sink);
+}
+
+pofac_status train_run(const recipe *r, const train_options *o, const diag_sink *sink, train_result *out) {
+    train_loop *l = calloc(1, sizeof *l);
+    *out = (train_result){0};
+    if (!l) return diag_out_of_memory(sink);
+    l->result = out;
+    l->parts = (train_parts){.recipe = r, .options = o, .sink = sink, .directory = RUN_DIRECTORY_INIT};
+    pofac_status status = train_open_run(&l->parts);
+    l->begin = seconds();
+    if (status == POFAC_OK) {
+        out->sparsity = state_sparsity(training_state(l->parts.training));
+        status = loop(l);
+    }
+    if (status == POFAC_OK) status = finish(l);
+    train_close(&l->parts);
+    free(l);
+    return status;
+}
+
+/* ---- the graph ---- */
+
+pofac_status train_put_graph(const recipe *r, const train_options *o, const diag_sink *sink, strbuf *out) {
+    train_parts p = {.recipe = r, .options = o, .sink = sink, .directory = RUN_DIRECTORY_INIT};
+    ir_module *module = NULL;
+    pofac_status status = train_open_data(&p);
+    if (status == POFAC_OK) status = train_choose_step(&p);
+    if (status == POFAC_OK) status = training_build(p.model, &p.step_options, sink, &module);
+    if (status == POFAC_OK) text_print_module(module, (text_print_options){0}, out);
+    if (status == POFAC_OK && !strbuf_ok(out)) status = diag_out_of_memory(sink);
+    module_destroy(module);
+    train_close(&p);
+    return status;
+}
