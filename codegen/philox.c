@@ -11,9 +11,13 @@
  */
 #include "codegen/philox.h"
 
+#include <string.h>
+
 #include "ir/support/rng.h"
 
 #define ROUNDS 10
+#define LOOP_ROUNDS 2 /* in the body of a loop over the last eight: a quarter of the code, which all that drops has */
+#define ROUND_KEY_BYTES 16
 #define M0 UINT32_C(0xD2511F53) /* the constants of ir/support/rng.c */
 #define M1 UINT32_C(0xCD9E8D57)
 #define W0 UINT32_C(0x9E3779B9)
@@ -57,8 +61,13 @@ static cg_val multiply(emitter *e, unsigned lanes, cg_val x, uint32_t by) {
 
 static cg_val upper(emitter *e, unsigned lanes, cg_val x) { return LLVMBuildLShr(e->builder, x, wide_const(e, lanes, 32), ""); }
 
+/* Key i of a round, whose keys are at `at`. */
+static cg_val key_at(emitter *e, unsigned lanes, cg_val at, unsigned i) {
+    return wide_splat(e, lanes, em_load_int(e, IR_I64, em_at_int(e, at, 8 * (int64_t)i)));
+}
+
 static cg_val round_key(emitter *e, const philox *p, unsigned lanes, unsigned round, unsigned i) {
-    return wide_splat(e, lanes, em_load_int(e, IR_I64, em_at_int(e, p->round_keys, 8 * (int64_t)(2 * round + i))));
+    return key_at(e, lanes, em_at_int(e, p->round_keys, ROUND_KEY_BYTES * (int64_t)round), i);
 }
 
 /* ---- keys ---- */
@@ -131,28 +140,34 @@ static void first_rounds(emitter *e, const philox_rows *r, unsigned half, cg_val
     c[3] = product;
 }
 
-static void next_round(emitter *e, const philox_rows *r, unsigned round, cg_val c[4]) {
-    const unsigned n = r->lanes / 2;
+static void next_round(emitter *e, unsigned n, cg_val keys, cg_val c[4]) {
     cg_val product0 = multiply(e, n, c[0], M0), product1 = multiply(e, n, c[2], M1);
-    c[0] = xor(e, xor(e, upper(e, n, product1), c[1]), round_key(e, r->numbers, n, round, 0));
+    c[0] = xor(e, xor(e, upper(e, n, product1), c[1]), key_at(e, n, keys, 0));
     c[1] = product1;
-    c[2] = xor(e, xor(e, upper(e, n, product0), c[3]), round_key(e, r->numbers, n, round, 1));
+    c[2] = xor(e, xor(e, upper(e, n, product0), c[3]), key_at(e, n, keys, 1));
     c[3] = product0;
 }
 
 void philox_words(emitter *e, const philox_rows *rows, cg_val block, cg_val word[PHILOX_WORDS]) {
     const unsigned lanes = rows->lanes, n = lanes / 2;
-    cg_val c[2][4], product = LLVMBuildMul(e->builder, block, em_int(e, M1), "");
+    cg_val c[2 * 4], product = LLVMBuildMul(e->builder, block, em_int(e, M1), "");
     cg_val high = wide_splat(e, n, LLVMBuildLShr(e->builder, product, em_int(e, 32), "")), low = wide_splat(e, n, product);
-    for (unsigned half = 0; half < 2; half++) first_rounds(e, rows, half, low, high, c[half]);
-    for (unsigned round = 2; round < ROUNDS; round++)
-        for (unsigned half = 0; half < 2; half++) next_round(e, rows, round, c[half]);
+    for (unsigned half = 0; half < 2; half++) first_rounds(e, rows, half, low, high, c + 4 * half);
+    em_loop rounds;
+    em_loop_begin(e, &rounds, em_int(e, 2), em_int(e, ROUNDS), LOOP_ROUNDS, c, 8);
+    memcpy(c, rounds.carried, sizeof c);
+    for (unsigned i = 0; i < LOOP_ROUNDS; i++) {
+        cg_val keys =
+            em_at_int(e, em_index(e, rows->numbers->round_keys, rounds.index, ROUND_KEY_BYTES), ROUND_KEY_BYTES * (int64_t)i);
+        for (unsigned half = 0; half < 2; half++) next_round(e, n, keys, c + 4 * half);
+    }
+    em_loop_end(e, &rounds, c);
+    memcpy(c, rounds.carried, sizeof c);
     LLVMTypeRef narrow = LLVMVectorType(e->i32, lanes);
     unsigned index[MAX_LANES];
     for (unsigned l = 0; l < lanes; l++) index[l] = l / 4 * 4 + l % 2 * 2 + (l % 4 / 2) * lanes; /* lower words */
     for (unsigned i = 0; i < PHILOX_WORDS; i++) {
-        cg_val first = LLVMBuildBitCast(e->builder, c[0][i], narrow, ""),
-               second = LLVMBuildBitCast(e->builder, c[1][i], narrow, "");
+        cg_val first = LLVMBuildBitCast(e->builder, c[i], narrow, ""), second = LLVMBuildBitCast(e->builder, c[4 + i], narrow, "");
         word[i] = em_shuffle(e, first, second, lanes, index);
     }
 }
