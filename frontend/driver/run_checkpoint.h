@@ -26,7 +26,8 @@ typedef struct run_checkpoint_options {
     const char *settings; /* lines "KEY=VALUE\n" of everything that determines the run; keys differ */
     const char *
         kernel_choices; /* that road_options.kernel_choices has collected; a resumed run's road_options.kernel_variants. NULL: none */
-    int64_t save_total_limit; /* so many stay, the oldest go; 0: all stay. The one just written, the best one, and the one that the model is from always stay */
+    int64_t
+        save_total_limit; /* so many stay, the oldest go; 0: all stay. The one just written, the best one, and the one that the model is from always stay */
     /* for trainer_state.json: */
     int64_t max_steps, logging_steps, save_steps, eval_steps, train_batch_size;
     double num_train_epochs;

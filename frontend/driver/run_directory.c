@@ -189,6 +189,19 @@ void run_directory_close(run_directory *d) {
     d->lock = -1;
 }
 
+bool run_directory_has_checkpoint(const char *dir, const char *path) {
+    char *a = realpath(dir, NULL), *b = realpath(path, NULL);
+    const size_t n = a ? strlen(a) : 0;
+    int64_t step;
+    const bool within = a && b && strncmp(a, b, n) == 0 && b[n] == '/' &&
+                        strncmp(b + n + 1, RUN_CHECKPOINT_PREFIX, strlen(RUN_CHECKPOINT_PREFIX)) == 0;
+    const char *rest = within ? parse_step(b + n + 1 + strlen(RUN_CHECKPOINT_PREFIX), &step) : NULL;
+    const bool found = rest && (*rest == 0 || *rest == '/');
+    free(a);
+    free(b);
+    return found;
+}
+
 /* ---- metrics ---- */
 
 static pofac_status cut_file(const char *path, int64_t bytes, const diag_sink *sink) {

@@ -45,6 +45,9 @@ POFAC_MUST_USE pofac_status run_directory_open(const char *path, run_directory_m
                                                run_directory *out);
 void run_directory_close(run_directory *d); /* fine when it is not open */
 
+/* Is `path` a checkpoint of `dir`, or within one? RUN_OVERWRITE would remove it. Links are followed. */
+bool run_directory_has_checkpoint(const char *dir, const char *path);
+
 /*
  * Cuts DIR/FILE (metrics.jsonl, say) back to its first `bytes`, so that a resumed run writes no step twice; 0 bytes empty it. A
  * file that is shorter, or is not there, is a warning: its lines are lost, and nothing else.

@@ -71,7 +71,9 @@ static pofac_status evaluate_and_judge(train_loop *l, best_verdict *verdict) {
     const best_model_rule rule = {t->greater_is_better, t->early_stopping_threshold, t->early_stopping_patience};
     result_value values[SCORE_MAX_VALUES + 4];
     evaluation_result e;
+    p->position.evaluation_due = true; /* when a signal ends it, the run goes on with it */
     TRY(evaluate(l, &e));
+    p->position.evaluation_due = false;
     TRY(train_log_evaluation(p->log, p->position.step, values, evaluation_values(l, &e, values), p->sink));
     const result_value *metric = evaluation_value(&e, t->metric_for_best_model);
     *verdict = best_model_take(&p->best, &rule, p->position.step, metric ? metric->value : NAN);
@@ -109,16 +111,21 @@ static pofac_status save(train_loop *l) {
     return train_save(&l->parts);
 }
 
-static pofac_status after_step(train_loop *l) {
-    train_parts *p = &l->parts;
-    const recipe_train *t = &p->recipe->train;
-    const int64_t step = p->position.step;
+/* Evaluation and checkpoint, where it is their turn. */
+static pofac_status judge_and_save(train_loop *l, bool evaluates) {
+    const recipe_train *t = &l->parts.recipe->train;
     best_verdict verdict = {false, false};
-    if (is_turn(step, t->logging_steps) || step == p->max_steps) TRY(log_line(l));
-    if (is_turn(step, t->eval_steps)) TRY(evaluate_and_judge(l, &verdict));
-    if (is_turn(step, t->save_steps) || (verdict.is_best && t->load_best_model_at_end)) TRY(save(l));
+    if (evaluates) TRY(evaluate_and_judge(l, &verdict));
+    if (is_turn(l->parts.position.step, t->save_steps) || (verdict.is_best && t->load_best_model_at_end)) TRY(save(l));
     l->result->stopped_early = verdict.stops;
     return POFAC_OK;
+}
+
+static pofac_status after_step(train_loop *l) {
+    const recipe_train *t = &l->parts.recipe->train;
+    const int64_t step = l->parts.position.step;
+    if (is_turn(step, t->logging_steps) || step == l->parts.max_steps) TRY(log_line(l));
+    return judge_and_save(l, is_turn(step, t->eval_steps));
 }
 
 /* A signal during an evaluation or a step: the state is that after the last step, and is kept. */
@@ -127,8 +134,19 @@ static pofac_status stop_for_signal(train_loop *l) {
     return POFAC_ERR_INTERRUPTED;
 }
 
+/* Where a run goes on that was ended in the evaluation of its last step, or after one that stops it. */
+static pofac_status before_steps(train_loop *l) {
+    train_parts *p = &l->parts;
+    const int64_t patience = p->recipe->train.early_stopping_patience;
+    l->result->stopped_early = patience > 0 && p->best.evaluations_without_gain >= patience;
+    return p->position.evaluation_due ? judge_and_save(l, true) : POFAC_OK;
+}
+
 static pofac_status loop(train_loop *l) {
     train_parts *p = &l->parts;
+    const pofac_status first = before_steps(l);
+    if (first == POFAC_ERR_INTERRUPTED) return stop_for_signal(l);
+    TRY(first);
     while (p->position.step < p->max_steps && !l->result->stopped_early) {
         step_outcome s;
         const double begin = seconds();

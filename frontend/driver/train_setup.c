@@ -172,6 +172,11 @@ static pofac_status open_evaluation(train_parts *p) {
 static pofac_status open_directory(train_parts *p) {
     const recipe_train *t = &p->recipe->train;
     const run_directory_mode mode = t->resume_from_checkpoint ? RUN_RESUME : t->overwrite_output_dir ? RUN_OVERWRITE : RUN_NEW;
+    const char *from = loaded_model_directory(p->model);
+    if (mode == RUN_OVERWRITE && from && run_directory_has_checkpoint(t->output_dir, from))
+        return diag_error(
+            p->sink, POFAC_ERR_USAGE, &(diag_place){.file = t->output_dir},
+            "the model is from a checkpoint in it, which --overwrite_output_dir would remove; wanted another output_dir");
     return run_directory_open(t->output_dir, mode, p->sink, &p->directory);
 }
 
@@ -221,6 +226,7 @@ pofac_status train_open_run(train_parts *p) {
     if (!strbuf_ok(&p->kernels)) return diag_out_of_memory(p->sink);
     TRY(dense_state_create(training_state(p->training), p->sink, &p->dense));
     if (resumes) TRY(go_on(p));
+    else TRY(run_directory_cut(p->recipe->train.output_dir, RUN_METRICS_FILE, 0, p->sink)); /* of a run that saved nothing */
     return open_log(p);
 }
 

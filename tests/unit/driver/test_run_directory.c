@@ -149,6 +149,25 @@ static void one_run_at_a_time(void **state) {
     open_and_close(state, RUN_NEW);
 }
 
+static bool has_checkpoint(void **state, const char *name) {
+    char dir[512];
+    snprintf(dir, sizeof dir, "%s", file_path(state, "deep/run/"));
+    return run_directory_has_checkpoint(dir, file_path(state, name));
+}
+
+static void knows_its_checkpoints(void **state) {
+    fill(state);
+    assert_true(has_checkpoint(state, "deep/run/checkpoint-5"));
+    assert_true(has_checkpoint(state, "deep/run/checkpoint-10/f"));
+    assert_true(has_checkpoint(state, "deep/../deep/run/./checkpoint-10/"));
+    assert_false(has_checkpoint(state, "deep/run/checkpoint-05"));
+    assert_false(has_checkpoint(state, "deep/run/checkpoint-6")); /* is not there */
+    assert_false(has_checkpoint(state, "deep/run"));
+    assert_false(has_checkpoint(state, "deep"));
+    assert_int_equal(symlink("checkpoint-5", file_path(state, "deep/run/link")), 0);
+    assert_true(has_checkpoint(state, "deep/run/link"));
+}
+
 static void cut(void **state, int64_t bytes, const char *left, const char *said) {
     strbuf text = STRBUF_INIT;
     file_map file;
@@ -207,7 +226,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(new_runs_want_nothing_there), cmocka_unit_test(what_was_killed_is_tidied),
         cmocka_unit_test(steps_are_numbers),           cmocka_unit_test(one_run_at_a_time),
-        cmocka_unit_test(metrics_are_cut_back),        cmocka_unit_test(failures_are_reported),
+        cmocka_unit_test(knows_its_checkpoints),       cmocka_unit_test(metrics_are_cut_back),
+        cmocka_unit_test(failures_are_reported),
     };
     return cmocka_run_group_tests(tests, files_set_up, files_tear_down);
 }
