@@ -39,6 +39,15 @@ bool kernel_choose(const cg_group *g, const cg_target *target, const cg_variant 
     return false;
 }
 
+bool kernel_next(const cg_group *g, const cg_target *target, const cg_kernel *k, cg_kernel *out) {
+    for (size_t i = 0; k->next && i < n_kernel_rows; i++) {
+        if (strcmp(kernel_rows[i].name, k->next) != 0) continue;
+        *out = (cg_kernel){.row = i, .work_per_unit = 1, .grain = 1};
+        return kernel_rows[i].describe(g, target, out) && !out->failed;
+    }
+    return false;
+}
+
 void kernel_variant(const cg_kernel *k, strbuf *out) {
     strbuf_puts(out, kernel_rows[k->row].name);
     for (unsigned i = 0; i < k->n_params; i++) {
@@ -69,6 +78,15 @@ unsigned kernel_packed_operand(cg_kernel *k, ir_value value, plan_packing packin
 unsigned kernel_sparse_operand(cg_kernel *k, ir_value value, plan_packing packing, const sparse_layout *layout) {
     unsigned i = kernel_packed_operand(k, value, packing, 0);
     if (!k->failed) k->operands[i].sparse = *layout;
+    return i;
+}
+
+unsigned kernel_workspace(cg_kernel *k, const cg_group *g, uint32_t number, int64_t elements) {
+    const ir_dim n = dim_const(elements);
+    const ir_type *type = type_tensor(g->graph->module->context, IR_F32, 1, &n);
+    unsigned i = kernel_packed_operand(k, group_last(g)->first_result, PACKING_WORKSPACE, number);
+    if (!type) k->failed = true;
+    if (!k->failed) k->operands[i].workspace = type;
     return i;
 }
 
@@ -221,6 +239,7 @@ static bool count_panels(const cg_operand *panels, const ir_type *t, int64_t *ou
 
 const ir_type *kernel_packed_type(const ir_graph *g, const cg_operand *operand) {
     const ir_type *t = graph_type(g, operand->value);
+    if (operand->packing == PACKING_WORKSPACE) return operand->workspace;
     if (operand->packing == PACKING_PANELS || operand->packing == PACKING_TRANSPOSED_PANELS) {
         int64_t elements;
         if (!count_panels(operand, t, &elements)) return NULL;

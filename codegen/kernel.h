@@ -34,6 +34,7 @@ typedef struct cg_operand {
     uint32_t packing_parameter;
     sparse_layout sparse;
     bool aside; /* of the next content of a state: not in the state's memory, but in a slot from which a step copies it there */
+    const ir_type *workspace; /* of PACKING_WORKSPACE: what it holds; else NULL */
 } cg_operand;
 
 typedef enum cg_param_kind { PARAM_INT, PARAM_REAL, PARAM_DTYPE } cg_param_kind;
@@ -62,6 +63,9 @@ typedef struct cg_kernel {
     int64_t block_rows, block_units;
     const cg_variant *variant; /* what the user or a pass asks of the row, while it describes the group; or NULL */
     bool in_place;             /* results may lie where operands of their type do */
+    const char *next; /* row that describes the step after this one, for the same group; NULL: this is the last one */
+    ir_dim loop_work; /* as in plan_step, of a loop that begins with this step and ends with the last one of the group; */
+    int64_t loop_work_per_round; /* 0: there is none */
     bool light;                /* a few numbers per sequence or token: compiled fast rather than well. A function of params */
     bool failed;               /* too many operands or params: the row does not take the group */
 } cg_kernel;
@@ -89,6 +93,9 @@ extern const size_t n_kernel_rows;
 /* The first row that takes the group, described; with a variant, its row alone. False when none does. */
 bool kernel_choose(const cg_group *g, const cg_target *target, const cg_variant *variant, cg_kernel *out);
 
+/* The step after `k` by its row `next`, for the same group; false when it has none, or that does not take the group. */
+bool kernel_next(const cg_group *g, const cg_target *target, const cg_kernel *k, cg_kernel *out);
+
 /* "linear N=768 K=768 W=32 ...": row and parameters. */
 void kernel_variant(const cg_kernel *k, strbuf *out);
 
@@ -100,6 +107,8 @@ unsigned kernel_operand(cg_kernel *k, ir_value value);
 unsigned kernel_packed_operand(cg_kernel *k, ir_value value, plan_packing packing, uint32_t parameter);
 /* PACKING_SPARSE_INDEX of a pattern, or PACKING_SPARSE_VALUES of its non-zeros. */
 unsigned kernel_sparse_operand(cg_kernel *k, ir_value value, plan_packing packing, const sparse_layout *layout);
+/* Memory of so many f32 that the steps of this group share by its number; operands of all of them name the same. */
+unsigned kernel_workspace(cg_kernel *k, const cg_group *g, uint32_t number, int64_t elements);
 /* Is the value state that no graph of the module replaces? Its packed forms are made once, as those of constants; other values' by a
  * step before their reader. */
 bool kernel_keeps_state(const ir_graph *g, ir_value v);
@@ -113,7 +122,7 @@ bool kernel_copy_next(const ir_graph *g, ir_value next, cg_kernel *k);
 bool kernel_sum_squares(const ir_graph *g, const cg_operand *sums, cg_kernel *k);
 /* The step that makes the result of operand number `operand` of `maker`, of PACKING_PART_SUMS; false when it has no fixed size. */
 bool kernel_sum_parts(const ir_graph *g, const cg_kernel *maker, unsigned operand, cg_kernel *k);
-/* What such a step makes or, of PACKING_PART_SUMS, reads: the type of the packed form. NULL when memory is short, or
+/* What such a step makes or, of PACKING_PART_SUMS and PACKING_WORKSPACE, reads: the type of the packed form. NULL when memory is short, or
  * its elements cannot be counted. */
 const ir_type *kernel_packed_type(const ir_graph *g, const cg_operand *operand);
 unsigned kernel_dim(cg_kernel *k, ir_dim dim);

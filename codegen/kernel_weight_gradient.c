@@ -79,25 +79,15 @@ static int64_t part_columns(const gradient_shape *s) { return BLOCK_VECTORS * s-
 /* Bytes of a part of the strip, for all tokens of a group. */
 static int64_t part_bytes(const gradient_shape *s) { return 4 * s->tiles * s->W * part_columns(s); }
 
-/* The strip of one tile from column0 on, to where the tile's tokens are in the first part: squares of lanes by lanes are transposed in
- * registers. */
+/* The strip of one tile from column0 on, to where the tile's tokens are in the first part. */
 static void emit_strip(emitter *e, const gradient_code *c, cg_val x, cg_val column0, cg_val to) {
     const int64_t of_part = part_columns(&c->s);
-    const unsigned n = transpose_size(c->tile_lanes, c->s.strip), align = 4 * n;
-    em_loop columns, tokens;
-    em_loop_begin(e, &columns, em_int(e, 0), em_int(e, c->s.strip), n, NULL, 0);
-    em_loop_begin(e, &tokens, em_int(e, 0), em_int(e, c->s.W), n, NULL, 0);
-    cg_val row[TRANSPOSE_MAX];
-    for (unsigned i = 0; i < n; i++) {
-        cg_val column = em_min(e, em_add(e, column0, em_add_int(e, columns.index, i)), em_int(e, c->s.K - 1));
-        row[i] = em_load(e, n, em_at(e, em_index(e, x, column, 4 * c->s.W), em_mul_int(e, tokens.index, 4)), align);
-    }
-    transpose_emit(e, row, n);
-    cg_val part = em_index(e, to, em_div_int(e, columns.index, of_part), part_bytes(&c->s)),
-           place = em_index(e, part, em_rem_int(e, columns.index, of_part), 4);
-    for (unsigned i = 0; i < n; i++) em_store(e, row[i], em_index(e, place, em_add_int(e, tokens.index, i), 4 * of_part), align);
-    em_loop_end(e, &tokens, NULL);
-    em_loop_end(e, &columns, NULL);
+    const tile_strip part = {c->s.K, c->s.W, of_part, c->tile_lanes};
+    em_loop loop;
+    em_loop_begin(e, &loop, em_int(e, 0), em_int(e, c->s.strip / of_part), 1, NULL, 0);
+    transpose_strip_emit(e, &part, x, em_add(e, column0, em_mul_int(e, loop.index, of_part)),
+                         em_index(e, to, loop.index, part_bytes(&c->s)));
+    em_loop_end(e, &loop, NULL);
 }
 
 /* A group of tiles, and where its sums go. */

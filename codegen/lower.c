@@ -127,7 +127,7 @@ uint32_t lower_buffer(lowering *l, const cg_operand *operand) {
                      .packing = operand->packing,
                      .packing_parameter = operand->packing_parameter,
                      .sparse = operand->sparse};
-    if (operand->packing == PACKING_PART_SUMS || is_packed_by_step(l, operand)) {
+    if (operand->packing == PACKING_PART_SUMS || operand->packing == PACKING_WORKSPACE || is_packed_by_step(l, operand)) {
         b.kind = PLAN_SLOT;
         b.name = NULL;
         b.type = kernel_packed_type(l->graph, operand);
@@ -359,6 +359,38 @@ static pofac_status add_kernel_step(lowering *l, const cg_group *g, cg_kernel *k
     return POFAC_OK;
 }
 
+/* No result of a group of several steps may be the next content of a state: a later step may still read that. */
+static pofac_status want_no_next(const lowering *l, const cg_group *g) {
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (uint32_t r = 0; r < group_node(g, i)->n_results; r++) {
+            if (!is_next(l, node_result(group_node(g, i), r))) continue;
+            return node_error(g->graph, group_node(g, i), l->sink,
+                              "its result %u is an output named like a state, which it cannot write in place", r);
+        }
+    return POFAC_OK;
+}
+
+/* The kernel, and the steps that follow it in its group. */
+static pofac_status add_kernel_steps(lowering *l, const cg_group *g, const cg_kernel *k) {
+    const size_t first = l->steps.size;
+    cg_kernel step = *k;
+    if (k->next) TRY(want_no_next(l, g));
+    TRY(add_kernel_step(l, g, &step));
+    while (step.next) {
+        const cg_kernel before = step;
+        if (!kernel_next(g, l->target, &before, &step))
+            return diag_error(l->sink, POFAC_ERR_RUNTIME, NULL, "%s: its next step, %s, does not take the group",
+                              kernel_rows[before.row].name, before.next);
+        TRY(add_kernel_step(l, g, &step));
+    }
+    if (k->loop_work_per_round == 0) return POFAC_OK;
+    plan_step *loop = &l->steps.data[first];
+    loop->loop = (uint32_t)(l->steps.size - first);
+    loop->loop_work = k->loop_work;
+    loop->loop_work_per_round = k->loop_work_per_round;
+    return POFAC_OK;
+}
+
 static pofac_status want_rows(const lowering *l, const ir_node *n, ir_value v) {
     const ir_type *t = graph_type(l->graph, v);
     if (t->layout == LAYOUT_ROWS) return POFAC_OK;
@@ -438,7 +470,7 @@ static pofac_status lower_group(lowering *l, const use_table *uses, const uint32
             mark_stored(l->graph, uses, part.nodes, n, stored);
             TRY(find_variant(l, part.nodes, n, &room, &variant));
             if (!kernel_choose(&part, l->target, variant, &kernel)) continue;
-            TRY(add_kernel_step(l, &part, &kernel));
+            TRY(add_kernel_steps(l, &part, &kernel));
             break;
         }
         if (n == 0) {

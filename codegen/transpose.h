@@ -19,4 +19,13 @@ int64_t transpose_blocks(int64_t features, unsigned size);
 /* Where block i of the ceil(E / size) that cover E features starts: the last one is moved back so that it ends at E (E >= size). */
 cg_val transpose_block_start(emitter *e, cg_val i, int64_t features, unsigned size);
 
+/* Columns of a tile of x [R,K]. */
+typedef struct tile_strip {
+    int64_t K, W, columns; /* of the strip; those past K repeat the last one */
+    unsigned lanes;        /* of vectors along the tokens */
+} tile_strip;
+
+/* Columns from column0 on of the tile at x, to [W][columns] at `to`: squares of lanes by lanes in registers. */
+void transpose_strip_emit(emitter *e, const tile_strip *s, cg_val x, cg_val column0, cg_val to);
+
 #endif

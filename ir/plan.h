@@ -7,6 +7,9 @@
  * into chunks of `grain`; chunks may run in any order on any thread, and what a chunk computes does not depend on how many threads
  * there are.
  *
+ * Steps may stand in a loop: they run one after the other, again for each round of it, and the last dim of each is the number of the
+ * round. So a group whose memory would grow with the rows of a batch takes them in parts.
+ *
  * Steps that work through the same rows, each block of rows on its own, form a series: all of its steps may run for one block before
  * any runs for another one, and blocks in any order on any thread.
  */
@@ -76,6 +79,9 @@ typedef struct plan_step {
     int64_t block_rows; /* units [b block_units, (b + 1) block_units) read and write only rows [b block_rows, (b + 1) block_rows) */
     int64_t block_units;  /* of these values */
     uint32_t series;      /* steps of the series that begins here; 0 or 1: none does */
+    uint32_t loop;        /* steps of the loop that begins here; 0: none does */
+    ir_dim loop_work;     /* of a loop: rounds = ceil(loop_work / loop_work_per_round), but at least 1 */
+    int64_t loop_work_per_round;
     ir_dim scratch_bytes; /* per running chunk */
     ir_dim flops;         /* estimates for --profile; 0 when not of ir_dim's form */
     ir_dim bytes;

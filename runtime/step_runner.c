@@ -206,9 +206,27 @@ static void run_series(series_run *s, bool in_series, const step_times *times) {
     share_times(s, now_ns() - start, times);
 }
 
+/* Round after round of the loop that begins with the step. */
+static void run_loop(const step_runner *r, size_t first, bool in_series, const step_times *times) {
+    const plan_step *steps = r->plan->steps + first;
+    const int64_t work = dim_eval(steps->loop_work, r->binding), per_round = steps->loop_work_per_round;
+    const int64_t rounds = work > per_round ? (work + per_round - 1) / per_round : 1;
+    for (int64_t round = 0; round < rounds; round++)
+        for (uint32_t i = 0; i < steps->loop; i++) {
+            r->steps[first + i].dims[steps[i].n_dims - 1] = round;
+            run_step(r, first + i, in_series, times);
+        }
+}
+
 size_t step_runner_run(const step_runner *r, size_t step, bool in_series, const step_times *times) {
     const size_t n = r->plan->steps[step].series, threads = thread_pool_threads(r->pool);
     series_run series = {.runner = r, .first = step, .n = n};
+    const uint32_t loop = r->plan->steps[step].loop;
+    if (loop > 0) {
+        if (times) memset(times->spans + step * threads, 0, loop * threads * sizeof *times->spans);
+        run_loop(r, step, in_series, times);
+        return loop;
+    }
     const bool by_block = n > 1 && plan_blocks(&series) > 0 && is_worth_it(&series);
     if (times) memset(times->spans + step * threads, 0, (by_block ? n : 1) * threads * sizeof *times->spans);
     if (by_block) run_series(&series, in_series, times);

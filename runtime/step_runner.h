@@ -46,7 +46,7 @@ typedef struct step_times {
     session_span *spans;
 } step_times;
 
-/* Runs the step, or the series that begins with it, and returns the number of steps that have run. in_series: other runs follow at
+/* Runs the step, or the series or the loop that begins with it, and returns the number of steps that have run. in_series: other runs follow at
  * once (thread_pool_run_in_series). times may be NULL. */
 size_t step_runner_run(const step_runner *r, size_t step, bool in_series, const step_times *times);
 

@@ -20,7 +20,7 @@
 
 /* Every kernel once. */
 static const char every_kernel[] =
-    "graph @g (B <= 64, S <= 512, T <= 32768) {\n"
+    "graph @g (B <= 64, M <= 32768, S <= 512, T <= 32768) {\n"
     "  %1 = input {name = \"ids\"} : i64[B,S]\n"
     "  %2 = input {name = \"keep\"} : i64[B,S]\n"
     "  %3 = state {name = \"table\"} : f32[100,48]\n"
@@ -82,7 +82,11 @@ static const char every_kernel[] =
     "  %75 = widen %73 {begin = 1, features = 50} : f32[B*S,50]\n"
     "  %76 = scatter_rows %21, %10, %19 : f32[B*S,48] tiles<32>\n"
     "  %77 = relayout %76 : f32[B*S,48]\n"
-    "  return \"keys\" = %74, \"wide\" = %75, \"spread\" = %77, \"half\" = %52, \"dgamma\" = %48#1, \"dq\" = %51, \"dk\" = %51#1, \"dv\" = %51#2, \"again\" = %47, \"there\" = %46, \"clip\" = %44, "
+    "  %80 = labelled_rows %6 {rows = \"M\"} : i32[M]\n"
+    "  %81 = gather_rows %16, %80 : f32[M,48] tiles<32>\n"
+    "  %82 = gather_rows %6, %80 : i64[M]\n"
+    "  %83:4 = linear_cross_entropy %81, %4, %82, %5, %39 : f32[], f32[M,48] tiles<32>, f32[48,48], f32[48]\n"
+    "  return \"loss\" = %83, \"dloss\" = %83#1, \"dtable\" = %83#2, \"dclasses\" = %83#3, \"keys\" = %74, \"wide\" = %75, \"spread\" = %77, \"half\" = %52, \"dgamma\" = %48#1, \"dq\" = %51, \"dk\" = %51#1, \"dv\" = %51#2, \"again\" = %47, \"there\" = %46, \"clip\" = %44, "
     "\"adamw\" = %41, \"adamw.m\" = %41#1, \"adamw.v\" = %41#2, \"sgd\" = %42, \"sgd.u\" "
     "= %42#1, \"dense\" = %38, \"dx\" "
     "= %37, \"sparse\" = %35, \"dw\" = %33, \"db\" = %33#1, \"norm\" = %31, \"y\" = %24, \"lse\" "

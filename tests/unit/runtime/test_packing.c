@@ -174,7 +174,9 @@ static void packings_have_names(void **unused) {
                                           /* in test_sparse_packing.c */
                                           PACKING_SPARSE_INDEX, PACKING_SPARSE_VALUES, PACKING_SPARSE_ORDER,
                                           /* made by steps: test_gradient_norm_kernels.c */
-                                          PACKING_PART_SUMS, PACKING_SQUARE_SUMS};
+                                          PACKING_PART_SUMS, PACKING_SQUARE_SUMS,
+                                          /* in test_linear_loss_kernels.c */
+                                          PACKING_WORKSPACE};
     assert_int_equal(N_PACKINGS, sizeof tested / sizeof *tested);
     assert_string_equal(plan_packing_name(PACKING_NONE), "rows");
     assert_string_equal(plan_packing_name(PACKING_PANELS), "panels");
