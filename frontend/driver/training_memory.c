@@ -126,7 +126,7 @@ static pofac_status count_arena(memory_count *c, int64_t *total) {
     return POFAC_OK;
 }
 
-/* Values that wait; those that share a slot, as a reshape and its input do, count once. */
+/* Values with rows that wait; those that share a slot, as a reshape and its input do, count once. */
 static pofac_status count_kept(memory_count *c, const forward_values *f) {
     bool *seen = ARENA_ARRAY(&c->memory, bool, c->g->values.size);
     int64_t *per_layer = ARENA_ARRAY(&c->memory, int64_t, c->g->nodes.size + 1), most = 0;
@@ -135,7 +135,9 @@ static pofac_status count_kept(memory_count *c, const forward_values *f) {
     for (ir_value v = 1; v < c->g->values.size && status == POFAC_OK; v++) {
         const int64_t slot = slot_of(c->g, v);
         const char *layer = f->layer[c->g->values.data[v].node];
-        if (!forward_value_waits(f, v) || slot < 0 || slot >= (int64_t)c->g->values.size || seen[slot]) continue;
+        if (!forward_value_waits(f, v) || value_row_bytes(c->g, v) == 0 || slot < 0 || slot >= (int64_t)c->g->values.size ||
+            seen[slot])
+            continue;
         seen[slot] = true;
         status = add_bytes(c, v, &c->out->kept);
         if (!layer || status != POFAC_OK) continue;

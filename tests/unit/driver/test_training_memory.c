@@ -88,11 +88,19 @@ static void open_base(fixture *f) {
     open_model(f, path, HEAD_PRETRAINING);
 }
 
+/* The head's products are never run again: they are as much work as two layers. */
+static void expect_one_head(const ir_graph *g, const char *mode) {
+    size_t heads = 0;
+    for (size_t i = 0; i < g->nodes.size; i++) heads += g->nodes.data[i].op == OP_linear_cross_entropy;
+    if (heads != 1) fail_msg("%s: the graph has %zu linear_cross_entropy, wanted one", mode, heads);
+}
+
 static step_memory count_base(fixture *f, const char *recompute, bool bf16) {
     const training_options o = usual(recompute, bf16);
     ir_module *m;
     step_memory counted;
     want(f, training_build(f->model, &o, &f->sink, &m), "build");
+    expect_one_head(m->graphs.data[0], recompute);
     want(f, step_memory_of_module(m, base_batch, NULL, &f->sink, &counted), "count");
     module_destroy(m);
     return counted;
