@@ -1,0 +1,208 @@
+/* Recipes: descriptions and options, which win, and what contradicts itself. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "frontend/driver/recipe.h"
+
+#define MODEL "<model><bert/></model>"
+#define DATA "<data kind=\"tensors\" train=\"a.safetensors\"/>"
+
+static char path[64];
+
+static int make_file(void **unused) {
+    (void)unused;
+    strcpy(path, "/tmp/pofac-recipe-XXXXXX");
+    const int fd = mkstemp(path);
+    if (fd >= 0) close(fd);
+    return fd < 0;
+}
+
+static int remove_file(void **unused) {
+    (void)unused;
+    return unlink(path);
+}
+
+typedef struct reading {
+    arena memory;
+    strbuf said;
+    recipe recipe;
+    pofac_status status;
+} reading;
+
+/* "name=text name=text" as options. */
+static reading *read_recipe(const char *sections, const char *options, recipe_use use) {
+    reading *r = calloc(1, sizeof *r);
+    recipe_option given[16];
+    size_t n = 0;
+    char *words = strdup(options), *rest = NULL;
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fprintf(f, "<pofac xmlns=\"urn:pofac:1\">\n%s\n</pofac>\n", sections);
+    fclose(f);
+    for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest), n++) {
+        char *equals = strchr(word, '=');
+        *equals = 0;
+        given[n] = (recipe_option){word, equals + 1};
+    }
+    r->said = (strbuf)STRBUF_INIT;
+    const diag_sink sink = diag_sink_to_strbuf(&r->said);
+    r->status = recipe_read(path, given, n, use, &r->memory, &sink, &r->recipe);
+    free(words);
+    return r;
+}
+
+static void done(reading *r) {
+    arena_free(&r->memory);
+    strbuf_free(&r->said);
+    free(r);
+}
+
+static reading *good(const char *sections, const char *options) {
+    reading *r = read_recipe(sections, options, RECIPE_FOR_PLANNING);
+    if (r->status != POFAC_OK) fail_msg("%s", strbuf_str(&r->said));
+    return r;
+}
+
+static void defaults_are_trainers(void **unused) {
+    (void)unused;
+    reading *r = good(MODEL DATA, "");
+    const recipe_train *t = &r->recipe.train;
+    assert_int_equal(r->recipe.data.kind, RECIPE_TENSORS);
+    assert_true(t->learning_rate == 5e-5 && t->num_train_epochs == 3 && t->max_steps == -1 && t->batch_size == 8);
+    assert_true(t->max_grad_norm == 1 && t->weight_decay == 0 && t->beta1 == 0.9 && t->beta2 == 0.999 && t->epsilon == 1e-8);
+    assert_true(t->schedule == RATE_LINEAR && t->seed == 42 && t->logging_steps == 500 && t->save_steps == 500);
+    assert_string_equal(t->optim, "adamw_torch");
+    assert_string_equal(t->metric_for_best_model, "loss");
+    assert_false(t->greater_is_better || r->recipe.lock || t->hidden_dropout.is_given);
+    assert_true(t->tensorboard && t->mask_padded_logits && r->recipe.leaves_labels);
+    done(r);
+}
+
+static void options_win(void **unused) {
+    (void)unused;
+    reading *r =
+        good(MODEL DATA "<train learning_rate=\"1e-3\" max_steps=\"7\" seed=\"3\"/>",
+             "learning_rate=2e-3 train=b.safetensors metric_for_best_model=eval_accuracy max_memory=2G hidden_dropout_prob=0 "
+             "pruning_fn=pattern_lock optim=sgd momentum=0.5");
+    const recipe_train *t = &r->recipe.train;
+    assert_true(t->learning_rate == 2e-3 && t->max_steps == 7 && t->seed == 3 && t->momentum == 0.5);
+    assert_string_equal(r->recipe.data.train, "b.safetensors"); /* where the program is, not where the document is */
+    assert_string_equal(t->metric_for_best_model, "accuracy");
+    assert_true(t->greater_is_better && t->max_memory == (int64_t)2 << 30 && r->recipe.lock);
+    assert_true(t->hidden_dropout.is_given && t->hidden_dropout.rate == 0 && !t->attention_dropout.is_given);
+    done(r);
+}
+
+static void a_task_says_what_kind_it_is(void **unused) {
+    (void)unused;
+    reading *r = good(MODEL, "task=sst2 train=x.tsv");
+    assert_int_equal(r->recipe.data.kind, RECIPE_GLUE);
+    done(r);
+    r = good(MODEL, "task=squad_v2 train=x.json");
+    assert_int_equal(r->recipe.data.kind, RECIPE_SQUAD);
+    assert_int_equal(r->recipe.data.doc_stride, 0);
+    done(r);
+}
+
+/* Each row: sections, options, and the message without the file's name. */
+static void contradictions_are_errors(void **unused) {
+    (void)unused;
+    static const struct {
+        const char *sections, *options, *said;
+    } rows[] = {
+        {MODEL, "",
+         "error: found neither <data> nor --kind: wanted what examples are made of (segment_pair_nsp, doc_sentences, concatenate, "
+         "glue, squad or tensors)\n"},
+        {MODEL, "kind=tensors", "error: found no examples to learn from: wanted --train PATH, or train in <data>\n"},
+        {MODEL DATA, "learning_rate=fast", "error: --learning_rate is \"fast\", wanted a number from 0 to 1000000\n"},
+        {MODEL DATA, "max_steps=1.5", "error: --max_steps is \"1.5\", wanted an integer from -1 to 1000000000000\n"},
+        {MODEL DATA, "max_memory=much", "error: --max_memory: wanted a number of bytes like 512M or 8G\n"},
+        {MODEL DATA, "doc_stride=3", "error: --doc_stride: found without kind squad, which it belongs to\n"},
+        {MODEL DATA, "nsp_probability=0.1",
+         "error: --nsp_probability: is decided when shards are made (`pofac data build`), not when they are read\n"},
+        {MODEL DATA, "momentum=0.9", "error: --momentum: found without optim sgd, which it belongs to\n"},
+        {MODEL DATA, "optim=sgd adam_beta1=0.8", "error: --adam_beta1: found with optim sgd, which has no moments\n"},
+        {MODEL DATA, "group_by_length=true", "error: --group_by_length: found with kind tensors, whose rows are taken in order\n"},
+        {MODEL DATA, "early_stopping_patience=2",
+         "error: --early_stopping_patience: found without eval_steps, wanted evaluations to stop by\n"},
+        {MODEL DATA, "early_stopping_threshold=2",
+         "error: --early_stopping_threshold: found without early_stopping_patience, which it belongs to\n"},
+        {MODEL DATA, "report_to=none logging_dir=x",
+         "error: --logging_dir: found with report_to none, which writes no event files\n"},
+        {MODEL DATA, "lr_scheduler_type=linear_rewind",
+         "error: --lr_scheduler_type: linear_rewind needs a schedule of pruning, whose masks it goes back to\n"},
+        {MODEL DATA, "pruning_fn=unstructured_magnitude",
+         "error: --pruning_fn: found another than pattern_lock, which is what pofac train supports\n"},
+        {MODEL "<data kind=\"glue\" train=\"x\"/>", "", ":2:35: error: kind: glue needs a task\n"},
+        {MODEL "<data kind=\"glue\" task=\"squad\" train=\"x\"/>", "",
+         ":2:47: error: task: found squad with kind glue, wanted kind squad\n"},
+        {MODEL "<teacher from=\"x\"/>" DATA, "", ":2:23: error: found <teacher>, which pofac train does not support\n"},
+        {MODEL DATA "<train lr_rewind=\"true\"/>", "",
+         ":2:85: error: lr_rewind: needs a schedule of pruning, whose masks it goes back to\n"},
+        {MODEL DATA "<prune pruning_fn=\"pattern_lock\"><not_to_prune pattern=\"cls\"/></prune>", "",
+         ":2:100: error: found <not_to_prune> with pattern_lock, which keeps all zeros that are there\n"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        reading *r = read_recipe(rows[i].sections, rows[i].options, RECIPE_FOR_PLANNING);
+        const char *said = strbuf_str(&r->said);
+        if (rows[i].said[0] == ':') {
+            assert_int_equal(r->status, POFAC_ERR_INPUT);
+            if (strncmp(said, path, strlen(path)) == 0) said += strlen(path);
+            if (strncmp(said, rows[i].said, strlen(rows[i].said)) != 0) fail_msg("row %zu: %s, wanted %s", i, said, rows[i].said);
+        } else {
+            if (strcmp(said, rows[i].said) != 0) fail_msg("row %zu: %s, wanted %s", i, said, rows[i].said);
+            assert_int_equal(r->status, POFAC_ERR_USAGE);
+        }
+        done(r);
+    }
+}
+
+static void uses_want_different_things(void **unused) {
+    (void)unused;
+    reading *r = read_recipe(MODEL DATA, "", RECIPE_FOR_TRAINING);
+    assert_int_equal(r->status, POFAC_ERR_USAGE);
+    assert_string_equal(strbuf_str(&r->said), "error: training needs --output_dir DIR, for weights, checkpoints and metrics\n");
+    done(r);
+    r = read_recipe(MODEL "<teacher from=\"x\"/>", "kind=tensors eval=x", RECIPE_FOR_EVALUATION);
+    assert_int_equal(r->status, POFAC_OK); /* evaluation has no teacher */
+    done(r);
+}
+
+static void settings_tell_runs_apart(void **unused) {
+    (void)unused;
+    static const char *const same[] = {"logging_steps=3", "output_dir=x", "eval_steps=2", "save_total_limit=1"};
+    static const char *const other[] = {"seed=1",    "weight_decay=0.1",        "max_tokens=9",
+                                        "bf16=true", "hidden_dropout_prob=0.1", "max_steps=4"};
+    strbuf plain = STRBUF_INIT, text = STRBUF_INIT;
+    reading *r = good(MODEL DATA, "");
+    recipe_put_settings(&r->recipe, &plain);
+    done(r);
+    for (size_t i = 0; i < sizeof same / sizeof *same + sizeof other / sizeof *other; i++) {
+        const bool is_same = i < sizeof same / sizeof *same;
+        r = good(MODEL DATA, is_same ? same[i] : other[i - sizeof same / sizeof *same]);
+        strbuf_clear(&text);
+        recipe_put_settings(&r->recipe, &text);
+        assert_int_equal(strcmp(strbuf_str(&plain), strbuf_str(&text)) == 0, is_same);
+        done(r);
+    }
+    strbuf_free(&plain);
+    strbuf_free(&text);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_are_trainers),       cmocka_unit_test(options_win),
+        cmocka_unit_test(a_task_says_what_kind_it_is), cmocka_unit_test(contradictions_are_errors),
+        cmocka_unit_test(uses_want_different_things),  cmocka_unit_test(settings_tell_runs_apart),
+    };
+    return cmocka_run_group_tests(tests, make_file, remove_file);
+}
