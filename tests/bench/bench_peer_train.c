@@ -102,23 +102,12 @@ typedef struct step_inputs {
     int64_t step, random[2], first_example;
     float rate, scales[MOST_LABELS];
     size_t n_scales;
-    int64_t *chosen, n_chosen; /* rows of tokens that have labels */
 } step_inputs;
 
 static int64_t count_labels(const ir_tensor *labels) {
     int64_t n = 0;
     for (int64_t i = 0; i < tensor_elements(labels); i++) n += tensor_get_int(labels, i) != IGNORED;
     return n;
-}
-
-static pofac_status choose_rows(step_inputs *in) {
-    const ir_tensor *labels = find_tensor(in->engine, in->batch, "labels");
-    if (!labels || labels->rank != 2) return POFAC_OK;
-    in->chosen = malloc(sizeof *in->chosen * (size_t)(tensor_elements(labels) + 1));
-    if (!in->chosen) return diag_out_of_memory(in->engine->sink);
-    for (int64_t i = 0; i < tensor_elements(labels); i++)
-        if (tensor_get_int(labels, i) != IGNORED) in->chosen[in->n_chosen++] = i;
-    return POFAC_OK;
 }
 
 static pofac_status get_input(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
@@ -131,7 +120,6 @@ static pofac_status get_input(void *user, const char *name, const diag_sink *sin
         in->scales[in->n_scales] = 1.0f / (float)count_labels(t);
         *out = tensor_view(IR_F32, 0, NULL, &in->scales[in->n_scales++]);
     } else if (t) *out = *t;
-    else if (strcmp(name, "prediction_rows") == 0) *out = tensor_view(IR_I64, 1, &in->n_chosen, in->chosen);
     else if (strcmp(name, "learning_rate") == 0) *out = tensor_view(IR_F32, 0, NULL, &in->rate);
     else if (strcmp(name, "step") == 0) *out = tensor_view(IR_I64, 0, NULL, &in->step);
     else if (strcmp(name, "random") == 0) *out = tensor_view(IR_I64, 1, &two, in->random);
@@ -145,17 +133,13 @@ static pofac_status get_input(void *user, const char *name, const diag_sink *sin
 
 static pofac_status run_step(engine *e, training *t, size_t batch, int64_t step, double rate) {
     step_inputs in = {.engine = e, .batch = batch, .step = step, .random = {42, step}, .rate = (float)rate};
-    pofac_status status = choose_rows(&in);
     const tensor_source inputs = {.get = get_input, .user = &in};
-    if (status == POFAC_OK) status = training_run(t, &inputs, e->sink);
-    free(in.chosen);
-    return status;
+    return training_run(t, &inputs, e->sink);
 }
 
 static pofac_status make_steps(engine *e, bool dropout, training **out) {
     training_options options = e->options;
     options.road.graph.dropout = dropout;
-    options.road.graph.chosen_rows = loaded_model_spec(e->model)->head == HEAD_PRETRAINING;
     return training_create(e->model, &options, e->sink, out);
 }
 
