@@ -1,7 +1,7 @@
-#!/usr/bin/env bash
+#!/bin/bash
 # Training from the command line: a tiny BERT learns a toy task, the same bits whenever and with however many threads, through evaluations, early stopping,
 # signals, and numbers that go wrong.
-source "$(dirname "$0")/harness.bash"
+. "$(dirname "$0")/harness.bash"
 
 # A sentence of six letters is positive when it has an x. 128 sentences to learn from, 48 others to measure with, by a fixed rule.
 printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' '[MASK]' a b c d e f g x . >vocab.txt
