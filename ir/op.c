@@ -19,7 +19,8 @@ enum {
     COMMUTATIVE = TRAIT_COMMUTATIVE,
     WEIGHTED = TRAIT_WEIGHTED,
     TILED = TRAIT_TILED,
-    PRODUCT = TRAIT_PRODUCT
+    PRODUCT = TRAIT_PRODUCT,
+    ACCUMULATES = TRAIT_ACCUMULATES
 };
 
 /* One array of attributes per op, ended by a row without a name. The op's row ends the array before it and opens its own. */

@@ -18,7 +18,8 @@ typedef enum ir_trait {
     TRAIT_COMMUTATIVE = 16,
     TRAIT_WEIGHTED = 32,
     TRAIT_TILED = 64,
-    TRAIT_PRODUCT = 128
+    TRAIT_PRODUCT = 128,
+    TRAIT_ACCUMULATES = 256
 } ir_trait;
 
 /* The label of rows that do not count in a loss, from PyTorch's CrossEntropyLoss(ignore_index=-100). */

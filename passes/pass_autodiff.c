@@ -45,9 +45,18 @@ static void find_trained(differentiation *d) {
     }
 }
 
+/* The sum of two gradients of one value; rows of an embedding are added to the other one, where it lies. */
+static ir_value add_up(ir_graph *g, ir_value a, ir_value b) {
+    const ir_node rows = *graph_node_of(g, b);
+    if (rows.op != OP_embedding_gradient || rows.n_inputs > 2) return build_binary(g, OP_add, a, b);
+    const ir_value inputs[] = {rows.inputs[0], rows.inputs[1], a};
+    const ir_attr padding = attr_int("padding_id", node_int(&rows, "padding_id"));
+    return node_add(g, OP_embedding_gradient, inputs, 3, &padding, 1, graph_type(g, b));
+}
+
 static void add_gradient(differentiation *d, ir_value of, ir_value more) {
     ir_value *sum = &d->gradient[of];
-    *sum = *sum == IR_NO_VALUE ? more : build_binary(d->rw.to, OP_add, *sum, more);
+    *sum = *sum == IR_NO_VALUE ? more : add_up(d->rw.to, *sum, more);
 }
 
 /* The gradients of one node's inputs, and what they add to those of the inputs' values. */
@@ -88,7 +97,7 @@ static void return_gradients(differentiation *d, arena *memory) {
         ok = sum != NULL;
         if (!ok || first) continue;
         graph_set_scope(g, n.scope);
-        sum->value = build_binary(g, OP_add, (ir_value)sum->value, found);
+        sum->value = add_up(g, (ir_value)sum->value, found);
     }
     for (size_t i = 0; i < sums.size && ok; i++) {
         const char *output = arena_printf(memory, "gradient.%s", sums.entries[i].key);

@@ -53,7 +53,7 @@ static bool runs_tiled(const layout_state *s, const ir_node *n) {
     if (!is_activation(g, n, 0)) return false;
     if (op_has(n->op, TRAIT_TILED)) return true;
     if (n->op == OP_scatter_rows) /* gradients of gather_rows; others put rows back into what is an output */
-        return is_activation(g, n, 2) && is_tiled(s, n->inputs[0]) && is_tiled(s, n->inputs[2]);
+        return is_tiled(s, n->inputs[0]) && graph_node_of(g, n->inputs[1])->op != OP_kept_rows;
     if (n->op == OP_cast || !(op_has(n->op, TRAIT_ELEMENTWISE) || n->op == OP_gather_rows)) return false;
     for (uint32_t i = 0; i < n->n_inputs; i++)
         if (is_activation(g, n, i) && is_tiled(s, n->inputs[i])) return true;

@@ -6,7 +6,8 @@
  * a run. Sizes are compared for a usual batch, in which the largest dimension that has symbols is the option `rows`, and not its bound.
  * Liveness is counted in steps: a group is one step, at the place of its last node. A value lives from its step to the last step that
  * reads it; outputs live to the end. A step's results are placed before its inputs are released, since kernels do not write where they
- * read. A reshape in rows is the same memory as its input: both get one slot.
+ * read. A reshape in rows is the same memory as its input, and what an op adds to (trait ACCUMULATES) is that of its result where
+ * nobody else reads it: both get one slot.
  * Values that nobody reads, that stay inside a group, or that are leaves have none (-1). Slots are given by falling size (greedy by
  * size: Pisarchyk and Lee 2020): a value takes the smallest slot whose values all live at other times, of equal ones the one that was
  * read last, and a new one where there is none. So what is small and lives long, as a gradient does, stands where nothing large
@@ -27,7 +28,7 @@
 
 typedef struct life {
     uint32_t born, dies; /* steps */
-    ir_value root;       /* the value whose memory it is: itself, or that of a reshape's input */
+    ir_value root;       /* the value whose memory it is: itself, or that of the input that alias_of finds */
     bool placed;         /* needs a slot */
     bool is_state;       /* the next content of a state, whose memory it has */
     int64_t slot, bytes; /* of roots that are placed */
@@ -47,11 +48,12 @@ typedef struct memory_plan {
     const ir_graph *g;
     const diag_sink *sink;
     arena memory;
-    uint32_t *step;    /* of each node: the index of its group's last node */
-    life *lives;       /* of each value */
-    uint32_t *ordinal; /* of each step, and of the end: how many steps are before it */
-    int64_t rows;      /* the option */
-    int64_t most_rows; /* the largest bound of a dimension that batches give */
+    uint32_t *step;       /* of each node: the index of its group's last node */
+    life *lives;          /* of each value */
+    const uint32_t *uses; /* of each value */
+    uint32_t *ordinal;    /* of each step, and of the end: how many steps are before it */
+    int64_t rows;         /* the option */
+    int64_t most_rows;    /* the largest bound of a dimension that batches give */
     memory_slot *slots;
     int64_t n_slots;
 } memory_plan;
@@ -75,10 +77,15 @@ static pofac_status number_steps(memory_plan *p) {
 
 static bool is_leaf(const memory_plan *p, ir_value v) { return op_has(graph_node_of(p->g, v)->op, TRAIT_LEAF); }
 
-static bool is_alias(const memory_plan *p, const ir_node *n) {
-    if (n->op != OP_reshape || is_leaf(p, n->inputs[0])) return false;
-    if (p->lives[n->inputs[0]].is_state || p->lives[n->first_result].is_state) return false;
-    return graph_type(p->g, n->inputs[0])->layout == LAYOUT_ROWS && graph_type(p->g, n->first_result)->layout == LAYOUT_ROWS;
+/* The input whose memory the result is: that of a reshape, or what the op adds to where nobody else uses it. IR_NO_VALUE: none. */
+static ir_value alias_of(const memory_plan *p, const ir_node *n) {
+    const bool accumulates = op_has(n->op, TRAIT_ACCUMULATES) && n->n_inputs == op_info(n->op)->max_inputs;
+    if (n->op != OP_reshape && !accumulates) return IR_NO_VALUE;
+    const ir_value v = n->inputs[n->n_inputs - 1];
+    if (v == IR_NO_VALUE || is_leaf(p, v) || p->lives[v].is_state || p->lives[n->first_result].is_state) return IR_NO_VALUE;
+    if (accumulates && (p->uses[v] > 1 || p->lives[v].root != v)) return IR_NO_VALUE;
+    const bool in_rows = graph_type(p->g, v)->layout == LAYOUT_ROWS && graph_type(p->g, n->first_result)->layout == LAYOUT_ROWS;
+    return in_rows ? v : IR_NO_VALUE;
 }
 
 static life *root_of(const memory_plan *p, ir_value v) { return &p->lives[p->lives[v].root]; }
@@ -96,7 +103,8 @@ static void begin_lives(memory_plan *p, const ir_node *n, uint32_t step) {
     for (uint32_t r = 0; r < n->n_results; r++) {
         ir_value v = node_result(n, r);
         p->lives[v] = (life){.born = step, .dies = step, .root = v, .slot = -1, .is_state = p->lives[v].is_state};
-        if (is_alias(p, n)) p->lives[v].root = p->lives[n->inputs[0]].root;
+        const ir_value alias = alias_of(p, n);
+        if (alias != IR_NO_VALUE) p->lives[v].root = p->lives[alias].root;
     }
 }
 
@@ -371,7 +379,8 @@ static pofac_status place_values(memory_plan *p) {
 static pofac_status make_plan(memory_plan *p) {
     p->step = ARENA_ARRAY(&p->memory, uint32_t, p->g->nodes.size + 1);
     p->lives = ARENA_ARRAY(&p->memory, life, p->g->values.size);
-    if (!p->step || !p->lives) return diag_out_of_memory(p->sink);
+    p->uses = graph_count_uses(p->g, &p->memory);
+    if (!p->step || !p->lives || !p->uses) return diag_out_of_memory(p->sink);
     TRY(number_steps(p));
     TRY(find_lives(p));
     TRY(check_state(p));

@@ -25,15 +25,17 @@ pofac_status infer_embedding_gradient(ir_infer *in) {
         !dim_equal(t->dims[1], dy->dims[1]))
         return infer_error(in, "the declared type is %s, wanted %s[V,%s]", type_text_of(in, t).text, dtype_name(dy->dtype),
                            dim_text_of(in, dy->dims[1]).text);
+    if (infer_input(in, 2)) TRY(want_type(in, in->input[2], "base", t));
     return infer_result(in, 0, t);
 }
 
 pofac_status eval_embedding_gradient(const ir_eval *e) {
-    const ir_tensor *dy = e->input[0], *ids = e->input[1];
+    const ir_tensor *dy = e->input[0], *ids = e->input[1], *base = eval_input(e, 2);
     int64_t n_ids = e->result[0]->dims[0], width = dy->dims[1], padding = node_int(e->node, "padding_id");
     double *sums = alloc_doubles(n_ids, width);
     if (!sums) return diag_out_of_memory(e->sink);
     for (int64_t i = 0; i < n_ids * width; i++) sums[i] = 0;
+    if (base) tensor_get_run(base, 0, n_ids * width, sums);
     pofac_status status = POFAC_OK;
     for (int64_t r = 0; r < ids->dims[0] && status == POFAC_OK; r++) {
         int64_t id = tensor_get_int(ids, r);

@@ -145,8 +145,18 @@ void gradient_slice(const ir_gradient *g) {
     g->dinput[0] = node_add(g->graph, OP_widen, g->dresult, 1, attrs, 2, NULL);
 }
 
+/* The first value of the graph that has as many rows as x: so that nobody keeps x, or makes it again, for its shape alone. */
+static ir_value value_like(const ir_gradient *g) {
+    const ir_type *x = input_type(g);
+    for (ir_value v = 1; v < g->node->inputs[0]; v++) {
+        const ir_type *t = graph_type(g->graph, v);
+        if (t->kind == TYPE_TENSOR && (t->rank == 1 || t->rank == 2) && dim_equal(t->dims[0], x->dims[0])) return v;
+    }
+    return g->node->inputs[0];
+}
+
 /* The index must name no row twice: rows that are scattered replace each other. Models gather first rows, kept rows, chosen rows. */
 void gradient_gather_rows(const ir_gradient *g) {
-    const ir_value inputs[] = {g->dresult[0], g->node->inputs[1], g->node->inputs[0]};
+    const ir_value inputs[] = {g->dresult[0], g->node->inputs[1], value_like(g)};
     g->dinput[0] = node_add(g->graph, OP_scatter_rows, inputs, 3, NULL, 0, NULL);
 }

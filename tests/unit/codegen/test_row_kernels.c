@@ -331,8 +331,50 @@ static void rows_by_number(void **state) {
     check_scatter(40, 600, 9, 0);
 }
 
+/* ---- embedding_gradient ---- */
+
+/* T rows, of which each id takes some T / V and id 1 half; sums of T numbers below 1 round T times, by T u at most. base: a sum of its
+ * own, whose memory the result takes over in a plan. */
+static void check_embedding_gradient(int64_t T, int64_t V, int64_t E, ir_dtype dtype, bool base) {
+    fixture f = begin();
+    kernel_case_reals(&f.inputs, "dy", 2, DIMS(T, E));
+    ir_tensor *ids = kernel_case_integers(&f.inputs, "ids", dtype, 1, DIMS(T), V);
+    for (int64_t r = 0; r < T; r += 2) tensor_set_int(ids, r, V > 1);
+    kernel_case_reals(&f.state, "b", 2, DIMS(V, E));
+    const int v = (int)V, e = (int)E;
+    strbuf_printf(&f.text,
+                  "graph @g (T <= 4096) {\n  %%1 = input {name = \"dy\"} : f32[T,%d]\n"
+                  "  %%2 = input {name = \"ids\"} : %s[T]\n  %%3 = state {name = \"b\"} : f32[%d,%d]\n"
+                  "  %%4 = relu %%3 : f32[%d,%d]\n"
+                  "  %%5 = embedding_gradient %%1, %%2%s {padding_id = %d} : f32[%d,%d]\n"
+                  "  return \"y\" = %%5\n}\n",
+                  e, dtype_name(dtype), v, e, v, e, base ? ", %4" : "", base ? 0 : -1, v, e);
+    kernel_case c = {.text = strbuf_str(&f.text),
+                     .pipeline = "dce,plan-memory",
+                     .kernel = "embedding_gradient",
+                     .inputs = &f.inputs,
+                     .state = &f.state,
+                     .absolute = 0x1p-24 * (double)(T * T)};
+    if (c.absolute > 1e-3) c.absolute = 1e-3;
+    kernel_case_run(&c);
+    named_tensors_free(&f.inputs);
+    named_tensors_free(&f.state);
+    strbuf_free(&f.text);
+}
+
+static void gradients_of_embeddings(void **state) {
+    (void)state;
+    check_embedding_gradient(1, 1, 1, IR_I64, false);
+    check_embedding_gradient(50, 2, 33, IR_I64, false);
+    check_embedding_gradient(1000, 16, 7, IR_I32, false);
+    check_embedding_gradient(300, 100, 20, IR_I32, false);
+    check_embedding_gradient(40, 3, 9, IR_I64, true);
+    check_embedding_gradient(300, 130, 37, IR_I64, true);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gradients_of_embeddings),
         cmocka_unit_test(losses_of_few_classes),
         cmocka_unit_test(squared_errors),
         cmocka_unit_test(keys_of_rows),

@@ -24,7 +24,7 @@ graph @step (B <= 64, T <= 512) {
   %23 = cross_entropy_gradient %20, %3, %22                              : f32[B,100]
   %24:2 = linear_weight_gradient %18, %23                                : f32[100,8], f32[100]
   %25 = linear_input_gradient %23, %19                                   : f32[B,8]
-  %26 = scatter_rows %25, %17, %16                                       : f32[T,8]
+  %26 = scatter_rows %25, %17, %1                                        : f32[T,8]
   %27:3 = layer_norm_gradient %13, %26, %14, %16#1, %16#2                : f32[T,8], f32[8], f32[8]
   %28 = linear_input_gradient %27, %11                                   : f32[T,16]
   %29 = gelu_gradient %9, %28                                            : f32[T,16]
