@@ -76,9 +76,11 @@ static size_t index_input(const plan *p, ir_value v) {
 /* Labels that a loss of the classes of its logits takes; false for other nodes. */
 static bool find_labels(const session *s, const ir_node *n, index_range *range) {
     const ir_graph *g = s->plan->graph;
-    if (n->op != OP_cross_entropy || strcmp(node_string(n, "labels"), "ignore") != 0) return false;
-    *range = (index_range){.buffer = index_input(s->plan, n->inputs[1]), .labels = true};
-    return dim_is_const(graph_type(g, n->inputs[0])->dims[1], &range->size) && range->buffer < s->plan->n_buffers;
+    const bool of_linear = n->op == OP_linear_cross_entropy;
+    if (!of_linear && (n->op != OP_cross_entropy || strcmp(node_string(n, "labels"), "ignore") != 0)) return false;
+    const ir_dim classes = of_linear ? graph_type(g, n->inputs[1])->dims[0] : graph_type(g, n->inputs[0])->dims[1];
+    *range = (index_range){.buffer = index_input(s->plan, n->inputs[of_linear ? 2 : 1]), .labels = true};
+    return dim_is_const(classes, &range->size) && range->buffer < s->plan->n_buffers;
 }
 
 static pofac_status find_ranges(session *s, const diag_sink *sink) {

@@ -552,19 +552,26 @@ static void numbers_outside_of_a_table(void **unused) {
 
 static void labels_outside_of_the_classes(void **unused) {
     (void)unused;
-    plan_case c;
-    plan_case_begin(&c, "%1 = input {name = \"logits\"} : f32[N,3]\n"
-                        "%2 = input {name = \"labels\"} : i64[N]\n"
-                        "%3 = cross_entropy %1, %2 : f32[]\n"
-                        "return \"y\" = %3\n");
-    named_tensors_add(&c.inputs, "logits", IR_F32, 2, (int64_t[]){2, 3});
-    ir_tensor *labels = named_tensors_add(&c.inputs, "labels", IR_I64, 1, (int64_t[]){2});
-    tensor_set_int(labels, 0, -100);
-    tensor_set_int(labels, 1, 2);
-    plan_case_run(&c);
-    tensor_set_int(labels, 1, 3);
-    expect_error(&c, POFAC_ERR_INPUT, "labels: element 1 is 3, wanted 0 to 2, or -100 to leave it out");
-    plan_case_end(&c);
+    static const char *const losses[] = {
+        "%3 = cross_entropy %1, %2 : f32[]\n return \"y\" = %3\n",
+        "%3 = constant {value = [0.5]} : f32[3,3]\n %4 = labelled_rows %2 {rows = \"M\"} : i32[M]\n"
+        "%5 = gather_rows %1, %4 : f32[M,3]\n %6 = gather_rows %2, %4 : i64[M]\n"
+        "%7:4 = linear_cross_entropy %5, %3, %6 : f32[], f32[M,3], f32[3,3], f32[3]\n return \"y\" = %7\n"};
+    for (size_t i = 0; i < 2; i++) {
+        plan_case c;
+        char nodes[1024];
+        snprintf(nodes, sizeof nodes, "%%1 = input {name = \"logits\"} : f32[N,3]\n%%2 = input {name = \"labels\"} : i64[N]\n%s",
+                 losses[i]);
+        plan_case_begin(&c, nodes);
+        named_tensors_add(&c.inputs, "logits", IR_F32, 2, (int64_t[]){2, 3});
+        ir_tensor *labels = named_tensors_add(&c.inputs, "labels", IR_I64, 1, (int64_t[]){2});
+        tensor_set_int(labels, 0, -100);
+        tensor_set_int(labels, 1, 2);
+        plan_case_run(&c);
+        tensor_set_int(labels, 1, 3);
+        expect_error(&c, POFAC_ERR_INPUT, "labels: element 1 is 3, wanted 0 to 2, or -100 to leave it out");
+        plan_case_end(&c);
+    }
 }
 
 static void outputs_by_name(void **unused) {

@@ -141,12 +141,52 @@ static void steps_of_a_series_share_its_time(void **unused) {
     }
 }
 
+/* The number of the round in the last dim: y = x + round for rows [8 round, 8 round + 8). */
+static void one_round(void *const *buffers, const int64_t *dims, int64_t begin, int64_t end, void *scratch) {
+    (void)scratch;
+    for (int64_t i = 8 * dims[1] + begin; i < 8 * dims[1] + end && i < dims[0]; i++)
+        ((float *)buffers[1])[i] = ((const float *)buffers[0])[i] + (float)dims[1];
+}
+
+/* Both steps of a loop run in each round before the next one begins; there is a round even for no work. */
+static void loops_go_round_by_round(void **unused) {
+    (void)unused;
+    for (size_t threads = 1; threads <= 3; threads++)
+        for (int64_t n = 1; n <= 33; n++) {
+            plan_case c;
+            begin_chain(&c, threads, one_row, n);
+            const ir_dim rows = c.plan.buffers[0].type->dims[0], loop_dims[2] = {rows, dim_const(0)};
+            for (size_t i = 0; i < 2; i++) {
+                plan_step *step = &c.plan.steps[i];
+                plan_case_set_kernel(&c, i, one_round, dim_const(8), 3);
+                step->dims = loop_dims;
+                step->n_dims = 2;
+                step->block_rows = 0;
+            }
+            c.plan.steps[0].series = 0;
+            c.plan.steps[0].loop = 2;
+            c.plan.steps[0].loop_work = rows;
+            c.plan.steps[0].loop_work_per_round = 8;
+            plan_case_run(&c);
+            double wanted[64];
+            for (int64_t i = 0; i < n; i++) wanted[i] = (double)(2 * (i * 7 % 13 + 2 * (i / 8)) + 1);
+            assert_output(&c, "y", wanted, (size_t)n);
+            session_profile(c.session, true);
+            assert_int_equal(session_run(c.session, &c.input_source, NULL), POFAC_OK);
+            assert_output(&c, "y", wanted, (size_t)n);
+            assert_true(session_times_ns(c.session)[0] > 0 && session_times_ns(c.session)[1] > 0);
+            c.plan.steps[0].loop_work = dim_const(0);
+            plan_case_run(&c);
+            if (n <= 8) assert_output(&c, "y", wanted, (size_t)n);
+            plan_case_end(&c);
+        }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers_do_not_depend_on_threads),
-        cmocka_unit_test(a_block_goes_through_all_steps),
-        cmocka_unit_test(few_blocks_are_shared_by_step),
-        cmocka_unit_test(steps_of_a_series_share_its_time),
+        cmocka_unit_test(numbers_do_not_depend_on_threads), cmocka_unit_test(a_block_goes_through_all_steps),
+        cmocka_unit_test(few_blocks_are_shared_by_step),    cmocka_unit_test(steps_of_a_series_share_its_time),
+        cmocka_unit_test(loops_go_round_by_round),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
