@@ -86,9 +86,9 @@ static bool describe_update(const cg_group *g, const ir_node *n, const update_ru
 /* The scalar f32 there, as f64. */
 static cg_val load_scalar(emitter *e, cg_val pointer) { return em_widen(e, em_lane(e, em_load(e, 1, pointer, 4), 0)); }
 
-/* Elements [begin, end) in vectors of `lanes`. number: f32 scalars. changes: i1, whether anything does. */
+/* Elements [begin, end) in vectors of `lanes`. number: f32 scalars. changes: whether anything does, else it is copied. */
 static void emit_span(emitter *e, const cg_kernel *k, const update_rule *rule, const cg_val *operand, const cg_val *number,
-                      cg_val changes, unsigned n_inputs, cg_val begin, cg_val end, unsigned lanes) {
+                      bool changes, unsigned n_inputs, cg_val begin, cg_val end, unsigned lanes) {
     const int64_t stores = kernel_get(k, "stores");
     cg_val splat[MOST_NUMBERS], in[MOST_STREAMS], out[MOST_STREAMS];
     em_loop loop;
@@ -96,18 +96,24 @@ static void emit_span(emitter *e, const cg_kernel *k, const update_rule *rule, c
     em_loop_begin(e, &loop, begin, end, lanes, NULL, 0);
     cg_val at = em_mul_int(e, loop.index, 4);
     for (unsigned i = 0; i < rule->n_streams; i++) in[i] = em_load(e, lanes, em_at(e, operand[i], at), 4);
-    rule->step(e, k, splat, in, out);
+    if (changes) rule->step(e, k, splat, in, out);
     for (unsigned r = 0, next = n_inputs; r < rule->n_results; r++)
-        if (stores >> r & 1) em_store(e, em_select(e, changes, out[r], in[rule->old[r]]), em_at(e, operand[next++], at), 4);
+        if (stores >> r & 1) em_store(e, changes ? out[r] : in[rule->old[r]], em_at(e, operand[next++], at), 4);
     em_loop_end(e, &loop, NULL);
 }
 
-/* Elements [begin, end): whole vectors, then what is left. */
+/* Elements [begin, end): whole vectors, then what is left. changes: i1. */
 static void emit_elements(emitter *e, const cg_kernel *k, const update_rule *rule, const cg_val *operand, const cg_val *number,
                           cg_val changes, unsigned n_inputs, cg_val begin, cg_val end) {
     cg_val whole = em_sub(e, end, em_rem_int(e, em_sub(e, end, begin), e->lanes));
-    emit_span(e, k, rule, operand, number, changes, n_inputs, begin, whole, e->lanes);
-    emit_span(e, k, rule, operand, number, changes, n_inputs, whole, end, 1);
+    em_if any;
+    em_if_begin(e, &any, changes);
+    emit_span(e, k, rule, operand, number, true, n_inputs, begin, whole, e->lanes);
+    emit_span(e, k, rule, operand, number, true, n_inputs, whole, end, 1);
+    em_else(e, &any);
+    emit_span(e, k, rule, operand, number, false, n_inputs, begin, whole, e->lanes);
+    emit_span(e, k, rule, operand, number, false, n_inputs, whole, end, 1);
+    em_if_end(e, &any);
 }
 
 /* Groups of rows, whose gradients stand in scratch. */
