@@ -193,6 +193,20 @@ static pofac_status write_results(train_loop *l) {
     return results_file_save(dir, "eval", of_evaluation, evaluation_values(l, &r->evaluation, of_evaluation), p->sink);
 }
 
+/* Of the result. Its line is missing where the last step was not evaluated by its turn, and the result is what that step made. */
+static pofac_status evaluate_result(train_loop *l) {
+    train_parts *p = &l->parts;
+    evaluation_result *e = &l->result->evaluation;
+    const bool is_last = !l->result->is_best_loaded || p->best.step == p->position.step;
+    result_value values[SCORE_MAX_VALUES + 4];
+    const pofac_status status = evaluate(l, e);
+    if (status == POFAC_ERR_INTERRUPTED && is_last) return stop_for_signal(l);
+    TRY(status);
+    l->result->has_evaluation = true;
+    if (!is_last || is_turn(p->position.step, p->recipe->train.eval_steps)) return POFAC_OK;
+    return train_log_evaluation(p->log, p->position.step, values, evaluation_values(l, e, values), p->sink);
+}
+
 static pofac_status finish(train_loop *l) {
     train_parts *p = &l->parts;
     train_result *r = l->result;
@@ -205,8 +219,7 @@ static pofac_status finish(train_loop *l) {
     r->best_metric = p->best.metric;
     TRY(load_best(l));
     TRY(run_model_save(p->recipe->train.output_dir, p->model, training_state(p->training), IR_F32, p->sink));
-    if (p->evaluation) TRY(evaluate(l, &r->evaluation));
-    r->has_evaluation = p->evaluation != NULL;
+    if (p->evaluation) TRY(evaluate_result(l));
     TRY(write_results(l));
     const run_checkpoint_options options = train_checkpoint_options(p);
     train_note_position(p);

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +102,9 @@ static const update_case rules[] = {
     {"sgd", "", 0.5, 1, 1},
     {"sgd", " {momentum = 0.9, weight_decay = 0.01}", 0.1, 0.25, 1},
     {"sgd", " {momentum = 0.5, nesterov = true}", 0.3, -1, 1},
+    {"adamw", " {weight_decay = 0.1}", 0.1, NAN, 1}, /* these leave everything as it was */
+    {"adamw", "", 0.1, INFINITY, 1},
+    {"sgd", " {momentum = 0.9, weight_decay = 0.01}", 0.1, -INFINITY, 1},
 };
 
 static void check_size(const update_case *c, int64_t n) {
