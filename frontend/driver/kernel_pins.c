@@ -52,7 +52,7 @@ static pofac_status parse_variant(kernel_pins *all, pin *p, const char *text, co
                           COST_MAX_VARIANT);
     pofac_status status = variant_parse(text, NULL, sink, &variant);
     if (status != POFAC_OK) return status == POFAC_ERR_INPUT ? POFAC_ERR_USAGE : status;
-    strcpy(p->variant, text);
+    memcpy(p->variant, text, strlen(text) + 1);
     p->sparse = strncmp(text, "sparse_", 7) == 0;
     if (strncmp(text + (p->sparse ? 7 : 0), "weight_gradient", strlen("weight_gradient")) == 0)
         p->product = PRODUCT_WEIGHT_GRADIENT;
@@ -128,11 +128,12 @@ static bool pinned_choice(const kernel_pins *all, const linear_problem *problem,
                        : weight ? weight
                                 : input;
     *out = (linear_choice){.sparse = first && first->sparse};
-    if (product) strcpy(out->variant, product->variant);
-    if (input && (!input->variant[0] || input->sparse == out->sparse)) strcpy(out->input_gradient, input->variant);
+    if (product) memcpy(out->variant, product->variant, sizeof out->variant);
+    if (input && (!input->variant[0] || input->sparse == out->sparse))
+        memcpy(out->input_gradient, input->variant, sizeof out->input_gradient);
     else if (product && cost_problem_has(problem, PRODUCT_INPUT_GRADIENT) && strncmp(product->variant, "blas_", 5) != 0)
-        strcpy(out->input_gradient, product->variant);
-    if (weight && weight->sparse == out->sparse) strcpy(out->weight_gradient, weight->variant);
+        memcpy(out->input_gradient, product->variant, sizeof out->input_gradient);
+    if (weight && weight->sparse == out->sparse) memcpy(out->weight_gradient, weight->variant, sizeof out->weight_gradient);
     return first != NULL;
 }
 
