@@ -113,8 +113,8 @@ static void test_base_keeps(void **unused) {
         const char *mode;
         bool bf16;
         double most_kib, most_arena;
-    } cases[] = {{"none", false, 52, 1900}, {"cheap", false, 34, 1250}, {"partial", false, 12, 900},
-                 {"full", false, 3.2, 850}, {"cheap", true, 17, 1000},  {"partial", true, 12, 850}};
+    } cases[] = {{"none", false, 52, 1450}, {"cheap", false, 34, 1050}, {"partial", false, 12, 650},
+                 {"full", false, 3.2, 600}, {"cheap", true, 17, 750},   {"partial", true, 12, 620}};
     fixture f;
     open_base(&f);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -133,41 +133,48 @@ static void test_base_keeps(void **unused) {
 
 /* ---- bounds ---- */
 
-static void test_fitting(void **unused) {
-    (void)unused;
-    static const struct {
-        int64_t megabytes;
-        const char *mode;
-    } cases[] = {{0, "cheap"}, {4000, "cheap"}, {2300, "partial"}, {2095, "full"}};
-    fixture f;
-    open_base(&f);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        training_options o = usual(i % 2 ? "auto" : NULL, false);
-        step_memory m;
-        want(&f, training_fit_memory(f.model, &o, base_batch, cases[i].megabytes * 1000000, &f.sink, &m), "fit");
-        assert_string_equal(o.recompute, cases[i].mode);
-        if (cases[i].megabytes > 0 && step_memory_bytes(&m) > cases[i].megabytes * 1000000)
-            fail_msg("%s needs %.1f MB of %d", o.recompute, 1e-6 * (double)step_memory_bytes(&m), (int)cases[i].megabytes);
-    }
-    close_model(&f);
+static int64_t need_of(fixture *f, const char *mode) {
+    const step_memory m = count_base(f, mode, false);
+    return step_memory_bytes(&m);
 }
 
-static void expect_refusal(fixture *f, const char *mode, int64_t bytes, const char *begins) {
-    training_options o = usual(mode, false);
+static void expect_mode(fixture *f, const char *asked, int64_t bytes, const char *mode) {
+    training_options o = usual(asked, false);
     step_memory m;
+    want(f, training_fit_memory(f->model, &o, base_batch, bytes, &f->sink, &m), "fit");
+    if (strcmp(o.recompute, mode) != 0) fail_msg("%.1f MB: %s, wanted %s", 1e-6 * (double)bytes, o.recompute, mode);
+    assert_int_equal(step_memory_bytes(&m), need_of(f, mode));
+}
+
+static void expect_refusal(fixture *f, const char *asked, int64_t bytes, const char *mode) {
+    training_options o = usual(asked, false);
+    step_memory m;
+    strbuf wanted = STRBUF_INIT;
+    strbuf_puts(&wanted, "--max_memory is ");
+    batch_memory_print_bytes(bytes, &wanted);
+    strbuf_printf(&wanted, ", but a step on 16 x 128 tokens with recompute=%s needs ", mode);
+    batch_memory_print_bytes(need_of(f, mode), &wanted);
+    strbuf_puts(&wanted, ": state 1.32 GB, activations kept ");
     strbuf_clear(&f->messages);
     assert_int_equal(training_fit_memory(f->model, &o, base_batch, bytes, &f->sink, &m), POFAC_ERR_USAGE);
-    const char *found = strstr(strbuf_str(&f->messages), "--max_memory");
-    if (!found || strncmp(found, begins, strlen(begins)) != 0)
-        fail_msg("\"%s\", wanted it to begin with \"%s\"", strbuf_str(&f->messages), begins);
+    if (!strstr(strbuf_str(&f->messages), strbuf_str(&wanted)))
+        fail_msg("\"%s\", wanted \"%s\"", strbuf_str(&f->messages), strbuf_str(&wanted));
+    strbuf_free(&wanted);
 }
 
-static void test_no_room(void **unused) {
+/* Each mode is chosen from what it needs up to what the one before it needs. */
+static void test_fitting(void **unused) {
     (void)unused;
     fixture f;
     open_base(&f);
-    expect_refusal(&f, NULL, 1500000000, "--max_memory is 1.50 GB, but a step on 16 x 128 tokens with recompute=full needs 2.0");
-    expect_refusal(&f, "none", 2400000000, "--max_memory is 2.40 GB, but a step on 16 x 128 tokens with recompute=none needs 2.8");
+    const int64_t cheap = need_of(&f, "cheap"), partial = need_of(&f, "partial"), full = need_of(&f, "full");
+    expect_mode(&f, NULL, 0, "cheap");
+    expect_mode(&f, "auto", cheap, "cheap");
+    expect_mode(&f, NULL, cheap - 1, "partial");
+    expect_mode(&f, "auto", partial - 1, "full");
+    expect_mode(&f, "partial", cheap, "partial");
+    expect_refusal(&f, NULL, full - 1, "full");
+    expect_refusal(&f, "none", cheap, "none");
     close_model(&f);
 }
 
@@ -309,8 +316,10 @@ static void test_curves(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_base_keeps), cmocka_unit_test(test_fitting), cmocka_unit_test(test_no_room),
-        cmocka_unit_test(test_print),      cmocka_unit_test(test_curves),
+        cmocka_unit_test(test_base_keeps),
+        cmocka_unit_test(test_fitting),
+        cmocka_unit_test(test_print),
+        cmocka_unit_test(test_curves),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
