@@ -70,8 +70,10 @@ goes_on() {
     set -- "$@" --max_steps $steps --logging_steps 1 --save_steps 3 --save_total_limit 3 --per_device_train_batch_size 4 --learning_rate 1e-3 --threads 2
     run train "$@" --output_dir "$whole"
     wants_status 0
-    interrupt "$part" 1 KILL "$@" # before the first checkpoint
-    interrupt "$part" 4 TERM "$@"
+    if [ "$name" = classification ]; then
+        interrupt "$part" 1 KILL "$@" # before the first checkpoint
+        interrupt "$part" 4 TERM "$@"
+    fi
     interrupt "$part" 10 KILL "$@"
     interrupt "$part" 15 TERM "$@"
     run train "$@" --output_dir "$part" --resume_from_checkpoint last
