@@ -39,7 +39,7 @@ bool describe_cross_entropy(const cg_group *g, const cg_target *target, cg_kerne
     (void)target;
     if (!describe(g, OP_cross_entropy, 2, k)) return false;
     kernel_set(k, "loss", (int64_t)part_sums_operand(k, group_last(g)->first_result));
-    part_sums_work(k, k->dims[0], PART_STEP);
+    part_sums_work(k, PART_STEP);
     return true;
 }
 

@@ -37,7 +37,7 @@ bool describe_embedding_gradient(const cg_group *g, const cg_target *target, cg_
     kernel_set(k, "E", type_features(table));
     kernel_set(k, "padding_id", node_int(n, "padding_id"));
     kernel_dim(k, dy->dims[0]);
-    if (few) part_sums_work(k, dy->dims[0], 1);
+    if (few) part_sums_work(k, 1);
     else k->work = dim_const(UNITS);
     k->bytes = kernel_scaled(dy->dims[0], 12 * type_features(table), few ? 0 : 4 * V * type_features(table), NULL);
     return true;

@@ -30,7 +30,7 @@ bool describe_layer_norm_gradient(const cg_group *g, const cg_target *target, cg
     kernel_computed(k, n->first_result);
     if (!kernel_express(k, g, 1, x)) return false;
     kernel_dim(k, x->dims[0]);
-    part_sums_work(k, x->dims[0], x->tile);
+    part_sums_work(k, x->tile);
     k->scratch_bytes = dim_const(4 * (2 * ((type_features(x) + GROUP - 1) / GROUP * GROUP + GROUP) + BLOCK * (int64_t)x->tile));
     k->flops = kernel_scaled(x->dims[0], 14 * type_features(x), 0, NULL);
     k->bytes = kernel_scaled(x->dims[0], 4 * type_features(x) * (2 + (int64_t)k->expression.n_stores), 0, NULL);
@@ -211,14 +211,14 @@ void emit_layer_norm_gradient(emitter *e, const cg_kernel *k) {
     em_loop units, tiles;
     em_loop_begin(e, &units, em_begin_unit(e), em_end_unit(e), 1, NULL, 0);
     cg_val begin, end;
+    em_if used;
     part_sums_rows(e, k, units.index, &begin, &end);
+    em_if_begin(e, &used, em_less(e, begin, end)); /* else it lies behind the last row, maybe in the last tile */
     for (size_t i = 0; i < 2; i++)
         if (sums[i]) clear_sums(e, to[i], room);
     em_loop_begin(e, &tiles, em_div_int(e, begin, c.W), em_div_int_up(e, end, c.W), 1, NULL, 0);
     emit_tile(e, &c, tiles.index);
     em_loop_end(e, &tiles, NULL);
-    em_if used;
-    em_if_begin(e, &used, em_less(e, begin, end));
     for (size_t i = 0; i < 2; i++)
         if (sums[i]) emit_copy(e, part_sums_at(e, c.operand[sums[i]], units.index, 4 * c.E), to[i], em_int(e, c.E), 4);
     em_if_end(e, &used);

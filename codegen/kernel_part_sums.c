@@ -15,8 +15,7 @@
 
 unsigned part_sums_operand(cg_kernel *k, ir_value value) { return kernel_packed_operand(k, value, PACKING_PART_SUMS, PART_SUMS); }
 
-void part_sums_work(cg_kernel *k, ir_dim rows, int64_t step) {
-    (void)rows;
+void part_sums_work(cg_kernel *k, int64_t step) {
     kernel_set(k, "step", step);
     k->work = dim_const(PART_SUMS);
 }

@@ -23,7 +23,7 @@ bool describe_mean_squared_error(const cg_group *g, const cg_target *target, cg_
     if (!n) return false;
     part_sums_operand(k, n->first_result);
     kernel_dim(k, type_elements(graph_type(g->graph, n->inputs[0]), &ok));
-    part_sums_work(k, k->dims[0], PART_STEP);
+    part_sums_work(k, PART_STEP);
     return ok;
 }
 

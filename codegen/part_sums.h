@@ -14,8 +14,8 @@
 /* ---- for describe ---- */
 /* The operand of the parts of `value`, which the step behind the kernel makes of them. */
 unsigned part_sums_operand(cg_kernel *k, ir_value value);
-/* The kernel's units are the parts of `rows` rows, in whole multiples of `step` rows. Dim 0 must be `rows`. */
-void part_sums_work(cg_kernel *k, ir_dim rows, int64_t step);
+/* The kernel's units are the parts of its dim 0, the rows, each a multiple of `step` rows. */
+void part_sums_work(cg_kernel *k, int64_t step);
 
 /* ---- for emit: a part's rows [begin, end), empty for parts behind the last row ---- */
 void part_sums_rows(emitter *e, const cg_kernel *k, cg_val part, cg_val *begin, cg_val *end);

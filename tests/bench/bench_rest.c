@@ -1,6 +1,6 @@
 /*
- * What a layer of BERT-Base costs besides its matrix products with weights: residual + layer norm, GELU, attention and its gradient,
- * embedding and gathered rows, each in tiles<W>, on one thread.
+ * What a layer of BERT-Base costs besides its matrix products with weights: residual + layer norm and its gradient with dropout, dropout,
+ * GELU, attention and its gradient, embedding and gathered rows, each in tiles<W>, on one thread.
  *
  *   bench_rest [ISA [W [ROUNDS]]]
  *
@@ -105,6 +105,58 @@ static int bench_norm(const bench *b, long long T, long long E) {
     return report("residual + layer norm", shape, fastest(b, text, "layer_norm", &all), (double)(T * E), "ns per element");
 }
 
+/* The numbers that dropout takes, and what it is called with. */
+static void add_random(numbers *all, long long T, strbuf *text) {
+    add(all, "keys", IR_I64, T, 0), add(all, "random", IR_I64, 2, 0);
+    strbuf_printf(
+        text, "graph @g (T <= 65536) {\n  %%1 = input {name = \"keys\"} : i64[T]\n  %%2 = input {name = \"random\"} : i64[2]\n");
+}
+
+static int bench_dropout(const bench *b, long long T, long long E) {
+    strbuf text = STRBUF_INIT;
+    char shape[64];
+    numbers all = {.n = 0};
+    add_random(&all, T, &text);
+    add(&all, "x", IR_F32, T, E);
+    strbuf_printf(
+        &text,
+        "  %%3 = input {name = \"x\"} : f32[T,%lld]\n  %%4 = relayout %%3 : f32[T,%lld] tiles<%d>\n"
+        "  %%5 = dropout %%4, %%1, %%2 {rate = 0.1, stream = 3} : f32[T,%lld] tiles<%d>\n  %%6 = relayout %%5 : f32[T,%lld]\n"
+        "  return \"y\" = %%6\n}\n",
+        E, E, b->W, E, b->W, E);
+    snprintf(shape, sizeof shape, "%lld x %lld", T, E);
+    int failed = report("dropout", shape, fastest(b, strbuf_str(&text), "elementwise", &all), (double)(T * E), "ns per element");
+    strbuf_free(&text);
+    return failed;
+}
+
+static int bench_norm_gradient(const bench *b, long long T, long long E, bool dropout) {
+    strbuf text = STRBUF_INIT;
+    char shape[64];
+    numbers all = {.n = 0};
+    add_random(&all, T, &text);
+    add(&all, "x", IR_F32, T, E), add(&all, "dy", IR_F32, T, E), add(&all, "g", IR_F32, E, 0);
+    add(&all, "m", IR_F32, T, 0), add(&all, "r", IR_F32, T, 0);
+    strbuf_printf(
+        &text,
+        "  %%3 = input {name = \"x\"} : f32[T,%lld]\n  %%4 = input {name = \"dy\"} : f32[T,%lld]\n"
+        "  %%5 = state {name = \"g\"} : f32[%lld]\n  %%6 = input {name = \"m\"} : f32[T]\n  %%7 = input {name = \"r\"} : f32[T]\n"
+        "  %%8 = relayout %%3 : f32[T,%lld] tiles<%d>\n  %%9 = relayout %%4 : f32[T,%lld] tiles<%d>\n"
+        "  %%10:3 = layer_norm_gradient %%8, %%9, %%5, %%6, %%7%s : f32[T,%lld] tiles<%d>, f32[%lld], f32[%lld]\n",
+        E, E, E, E, b->W, E, b->W, dropout ? " {group = 1}" : "", E, b->W, E, E);
+    if (dropout)
+        strbuf_printf(&text, "  %%11 = dropout %%10, %%1, %%2 {rate = 0.1, stream = 3, group = 1} : f32[T,%lld] tiles<%d>\n", E,
+                      b->W);
+    strbuf_printf(&text, "  %%12 = relayout %%10 : f32[T,%lld]\n", E);
+    if (dropout) strbuf_printf(&text, "  %%13 = relayout %%11 : f32[T,%lld]\n", E);
+    strbuf_printf(&text, "  return \"dx\" = %%12, \"dgamma\" = %%10#1, \"dbeta\" = %%10#2%s\n}\n", dropout ? ", \"d\" = %13" : "");
+    snprintf(shape, sizeof shape, "%lld x %lld", T, E);
+    int failed = report(dropout ? "layer norm gradient, dropout" : "layer norm gradient", shape,
+                        fastest(b, strbuf_str(&text), "layer_norm_gradient", &all), (double)(T * E), "ns per element");
+    strbuf_free(&text);
+    return failed;
+}
+
 static int bench_unary(const bench *b, const char *op, long long T, long long E) {
     char text[1024], shape[64];
     numbers all = {.n = 0};
@@ -176,6 +228,9 @@ static int bench_all(const bench *b) {
     int lengths[32], failed = 0;
     for (size_t i = 0; i < sizeof tokens / sizeof tokens[0]; i++) {
         failed |= bench_norm(b, tokens[i], 768);
+        failed |= bench_dropout(b, tokens[i], 768);
+        failed |= bench_norm_gradient(b, tokens[i], 768, false);
+        failed |= bench_norm_gradient(b, tokens[i], 768, true);
         failed |= bench_unary(b, "gelu", tokens[i], 3072);
         failed |= bench_unary(b, "tanh", tokens[i], 768);
     }
