@@ -34,7 +34,7 @@
 typedef struct step_case {
     model_arch arch;
     model_head head;
-    bool regression, dropout, lock, accumulate, sgd, bf16;
+    bool regression, dropout, lock, accumulate, sgd, bf16, tiled_loss;
     const char *recompute;
     double zeros; /* share in the matrices of linears */
 } step_case;
@@ -101,6 +101,11 @@ static void end(step_run *r) {
     strbuf_free(&r->messages);
 }
 
+/* The usual pipeline for a vocabulary that is large. */
+static const char tiled_pipeline[] =
+    "simplify,unpad,dead-tokens,simplify,tile-loss{min_classes=3},autodiff,"
+    "optimizer{beta2=0.99,epsilon=1e-4,weight_decay=0.01},train-kernels,recompute{mode=cheap},fuse,plan-memory";
+
 static training_options options_of(const step_run *r, executor_kind kind, size_t threads, bool accumulate) {
     return (training_options){
         .road = {.cache_dir = cache_folder, .tune = ROAD_TUNE_OFF, .threads = threads, .graph.dropout = r->test->dropout},
@@ -115,6 +120,7 @@ static training_options options_of(const step_run *r, executor_kind kind, size_t
         .accumulate = accumulate,
         .lock = r->test->lock,
         .recompute = r->test->recompute,
+        .pipeline = r->test->tiled_loss && kind == EXECUTOR_COMPILED ? tiled_pipeline : NULL,
         .bf16 = r->test->bf16};
 }
 
@@ -339,6 +345,7 @@ static void distilbert(void **unused) {
 static void with_dropout(void **unused) {
     (void)unused;
     static const step_case cases[] = {
+        {.head = HEAD_PRETRAINING, .dropout = true, .tiled_loss = true},
         {.head = HEAD_PRETRAINING, .dropout = true},
         {.head = HEAD_SEQUENCE_CLASSIFICATION, .dropout = true},
     };
