@@ -160,7 +160,7 @@ static void put_value(score_result *out, const char *name, double value, bool is
 static pofac_status put_losses(const evaluation_scores *s, const diag_sink *sink, score_result *out) {
     size_t n;
     const model_loss *losses = model_graph_losses(s->spec, &n);
-    double means[TRAIN_MAX_LOSSES], loss = 0;
+    double means[TRAIN_MAX_LOSSES] = {0}, loss = 0;
     for (size_t i = 0; i < n; i++) {
         if (s->loss_count[i] > 0 && !isfinite(s->loss_sum[i]))
             return diag_error(sink, POFAC_ERR_NUMERIC, NULL, "%s of the evaluation: found %s, wanted a finite number",

@@ -38,16 +38,16 @@ static int64_t steps_of(uint64_t batches, int64_t accumulation) {
 pofac_status train_count_steps(const batch_source *source, double epochs, int64_t accumulation, bool is_constant,
                                const diag_sink *sink, int64_t *out) {
     const double whole = floor(epochs);
+    const uint64_t n_whole = (uint64_t)whole;
     double steps = 0;
     uint64_t batches = 0;
-    for (double e = 0; e < whole; e += 1) {
-        if (e == 0 || !is_constant) TRY(source->count(source->user, (uint64_t)e, sink, &batches));
-        const double of_epoch = (double)steps_of(batches, accumulation);
-        steps += is_constant ? whole * of_epoch : of_epoch;
-        if (is_constant) break;
+    for (uint64_t e = 0; e < (is_constant && n_whole > 1 ? 1 : n_whole); e++) {
+        TRY(source->count(source->user, e, sink, &batches));
+        steps += (double)steps_of(batches, accumulation);
     }
+    if (is_constant) steps *= whole;
     if (epochs > whole) {
-        TRY(source->count(source->user, (uint64_t)whole, sink, &batches));
+        TRY(source->count(source->user, n_whole, sink, &batches));
         steps += ceil((epochs - whole) * (double)steps_of(batches, accumulation));
     }
     if (steps > MOST_STEPS) return diag_error(sink, POFAC_ERR_USAGE, NULL, "num_train_epochs: found %g steps, wanted fewer", steps);
