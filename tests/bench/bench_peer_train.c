@@ -25,7 +25,7 @@
 
 static const option_row rows[] = {
     {"lock", OPTION_FLAG, NULL, NULL, 0, 0, "zeros of weights stay zeros"},
-    {"recompute", OPTION_TEXT, "WHAT", "none", 0, 0, "of activations: none, cheap, partial or full"},
+    {"recompute", OPTION_TEXT, "WHAT", NULL, 0, 0, "of activations: none, cheap, partial or full; default: as training has it"},
     {"bf16", OPTION_FLAG, NULL, NULL, 0, 0, "store activations in bf16"},
     {"profile", OPTION_FLAG, NULL, NULL, 0, 0, "print what kernels took, on stderr, when the input ends"},
     OPTIONS_THREADS,
