@@ -63,11 +63,11 @@ typedef struct cg_kernel {
     int64_t block_rows, block_units;
     const cg_variant *variant; /* what the user or a pass asks of the row, while it describes the group; or NULL */
     bool in_place;             /* results may lie where operands of their type do */
-    const char *next; /* row that describes the step after this one, for the same group; NULL: this is the last one */
-    ir_dim loop_work; /* as in plan_step, of a loop that begins with this step and ends with the last one of the group; */
+    const char *next;          /* row that describes the step after this one, for the same group; NULL: this is the last one */
+    ir_dim loop_work;          /* as in plan_step, of a loop that begins with this step and ends with the last one of the group; */
     int64_t loop_work_per_round; /* 0: there is none */
-    bool light;                /* a few numbers per sequence or token: compiled fast rather than well. A function of params */
-    bool failed;               /* too many operands or params: the row does not take the group */
+    bool light;                  /* a few numbers per sequence or token: compiled fast rather than well. A function of params */
+    bool failed;                 /* too many operands or params: the row does not take the group */
 } cg_kernel;
 
 typedef bool (*kernel_describe_fn)(const cg_group *g, const cg_target *target, cg_kernel *k);

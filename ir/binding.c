@@ -108,8 +108,8 @@ static pofac_status set_counted(solver *s, const ir_node *n, const char *name, c
         return diag_error(s->sink, POFAC_ERR_INPUT, NULL, "input %s %s %" PRId64 " rows, wanted at most %" PRId64 " for %s", name,
                           does, count, upper, text);
     if (s->values[symbol] >= 0 && s->values[symbol] != count)
-        return diag_error(s->sink, POFAC_ERR_INPUT, NULL, "input %s %s %" PRId64 " rows, other inputs say that %s is %" PRId64, name,
-                          does, count, text, s->values[symbol]);
+        return diag_error(s->sink, POFAC_ERR_INPUT, NULL, "input %s %s %" PRId64 " rows, other inputs say that %s is %" PRId64,
+                          name, does, count, text, s->values[symbol]);
     s->values[symbol] = count;
     return POFAC_OK;
 }

@@ -54,7 +54,7 @@ typedef struct plan_buffer {
     const ir_type *type; /* of that value */
     plan_packing packing;
     uint32_t packing_parameter;
-    sparse_layout sparse;     /* of the two sparse packings, else all zero */
+    sparse_layout sparse; /* of the two sparse packings, else all zero */
     bool written; /* of PLAN_STATE in rows: a graph of the module replaces it; it is bound where it lies, and runs write it there */
     uint32_t slot;            /* of PLAN_SLOT: buffers of one slot share memory at different times */
     int64_t series_row_bytes; /* bytes of a row, of a value that only one series makes and reads, as all others of its slot that
@@ -77,10 +77,10 @@ typedef struct plan_step {
     int64_t grain;         /* units per chunk, at least 1 */
     ir_dim rows;           /* of the values in tiles that it goes through in blocks, where block_rows is not 0: */
     int64_t block_rows; /* units [b block_units, (b + 1) block_units) read and write only rows [b block_rows, (b + 1) block_rows) */
-    int64_t block_units;  /* of these values */
-    uint32_t series;      /* steps of the series that begins here; 0 or 1: none does */
-    uint32_t loop;        /* steps of the loop that begins here; 0: none does */
-    ir_dim loop_work;     /* of a loop: rounds = ceil(loop_work / loop_work_per_round), but at least 1 */
+    int64_t block_units; /* of these values */
+    uint32_t series;     /* steps of the series that begins here; 0 or 1: none does */
+    uint32_t loop;       /* steps of the loop that begins here; 0: none does */
+    ir_dim loop_work;    /* of a loop: rounds = ceil(loop_work / loop_work_per_round), but at least 1 */
     int64_t loop_work_per_round;
     ir_dim scratch_bytes; /* per running chunk */
     ir_dim flops;         /* estimates for --profile; 0 when not of ir_dim's form */

@@ -71,7 +71,7 @@ typedef struct option_row {
          "0",                                                                                                                      \
          0,                                                                                                                        \
          1 << 20,                                                                                                                  \
-         "tokens of a typical batch, for which these kernels are chosen; 0: what the passes that choose say"},                      \
+         "tokens of a typical batch, for which these kernels are chosen; 0: what the passes that choose say"},                     \
     {                                                                                                                              \
         "kernel_variant", OPTION_LINES, "[REGEX:]VARIANT", NULL, 0, 0,                                                             \
             "kernel of linear layers (whose weights' names have REGEX), as --emit=ir shows it; may be given several times"         \

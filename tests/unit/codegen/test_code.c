@@ -87,7 +87,9 @@ static const char every_kernel[] =
     "  %82 = gather_rows %6, %80 : i64[M]\n"
     "  %83:4 = linear_cross_entropy %81, %4, %82, %5, %39 : f32[], f32[M,48] tiles<32>, f32[48,48], f32[48]\n"
     "  %90 = embedding_gradient %31, %6 : f32[100,48]\n"
-    "  return \"rows\" = %90, \"loss\" = %83, \"dloss\" = %83#1, \"dtable\" = %83#2, \"dclasses\" = %83#3, \"keys\" = %74, \"wide\" = %75, \"spread\" = %77, \"half\" = %52, \"dgamma\" = %48#1, \"dq\" = %51, \"dk\" = %51#1, \"dv\" = %51#2, \"again\" = %47, \"there\" = %46, \"clip\" = %44, "
+    "  return \"rows\" = %90, \"loss\" = %83, \"dloss\" = %83#1, \"dtable\" = %83#2, \"dclasses\" = %83#3, \"keys\" = %74, "
+    "\"wide\" = %75, \"spread\" = %77, \"half\" = %52, \"dgamma\" = %48#1, \"dq\" = %51, \"dk\" = %51#1, \"dv\" = %51#2, \"again\" "
+    "= %47, \"there\" = %46, \"clip\" = %44, "
     "\"adamw\" = %41, \"adamw.m\" = %41#1, \"adamw.v\" = %41#2, \"sgd\" = %42, \"sgd.u\" "
     "= %42#1, \"dense\" = %38, \"dx\" "
     "= %37, \"sparse\" = %35, \"dw\" = %33, \"db\" = %33#1, \"norm\" = %31, \"y\" = %24, \"lse\" "
@@ -214,7 +216,8 @@ static void want_facts_of_line(const char *isa, const char *line, size_t n, size
         fail_msg("%s: found \"%.*s\", wanted an alignment from 1 to 64", isa, (int)n, line);
     const char *vector = memchr(line, '<', n); /* no more than the vector has bytes: nothing promises more */
     char *element = NULL;
-    unsigned long lanes = vector ? strtoul(vector + 1, &element, 10) : 2, each = vector && strncmp(element, " x i64", 6) == 0 ? 8 : 4;
+    unsigned long lanes = vector ? strtoul(vector + 1, &element, 10) : 2,
+                  each = vector && strncmp(element, " x i64", 6) == 0 ? 8 : 4;
     if (align > each * lanes) fail_msg("%s: found \"%.*s\", wanted at most align %lu", isa, (int)n, line, each * lanes);
 }
 
@@ -329,21 +332,23 @@ static void linear_keeps_sums_in_registers(void **state) {
  */
 static void attention_keeps_sums_in_registers(void **state) {
     (void)state;
-    static const char text[] = "graph @g (B <= 64, R <= 4096) {\n"
-                               "  %1 = input {name = \"q\"} : f32[R,768] tiles<32>\n"
-                               "  %2 = input {name = \"offsets\"} : i32[B+1]\n"
-                               "  %3 = input {name = \"row_keys\"} : i64[R]\n"
-                               "  %4 = input {name = \"random\"} : i64[2]\n"
-                               "  %5:2 = attention %1, %1, %1, %2, _, _, %3, %4 {heads = 12, scale = 0.125, rate = 0.1} : f32[R,768] "
-                               "tiles<32>, f32[R,12] tiles<32>\n"
-                               "  %6:3 = attention_gradient %1, %1, %1, %2, %5, %5#1, %1, _, _, %3, %4 {heads = 12, scale = 0.125, rate "
-                               "= 0.1} : f32[R,768] tiles<32>, f32[R,768] tiles<32>, f32[R,768] tiles<32>\n"
-                               "  return \"y\" = %5, \"dq\" = %6, \"dk\" = %6#1, \"dv\" = %6#2\n"
-                               "}\n";
+    static const char text[] =
+        "graph @g (B <= 64, R <= 4096) {\n"
+        "  %1 = input {name = \"q\"} : f32[R,768] tiles<32>\n"
+        "  %2 = input {name = \"offsets\"} : i32[B+1]\n"
+        "  %3 = input {name = \"row_keys\"} : i64[R]\n"
+        "  %4 = input {name = \"random\"} : i64[2]\n"
+        "  %5:2 = attention %1, %1, %1, %2, _, _, %3, %4 {heads = 12, scale = 0.125, rate = 0.1} : f32[R,768] "
+        "tiles<32>, f32[R,12] tiles<32>\n"
+        "  %6:3 = attention_gradient %1, %1, %1, %2, %5, %5#1, %1, _, _, %3, %4 {heads = 12, scale = 0.125, rate "
+        "= 0.1} : f32[R,768] tiles<32>, f32[R,768] tiles<32>, f32[R,768] tiles<32>\n"
+        "  return \"y\" = %5, \"dq\" = %6, \"dk\" = %6#1, \"dv\" = %6#2\n"
+        "}\n";
     static const struct {
         const char *isa, *multiply;
         size_t block, keys; /* products in a loop over features or keys, and in the one over queries */
-    } cases[] = {{"avx2", "vfmadd", 4 * 4 * 2, 4 * 6 * 2}, {"avx512", "vfmadd", 4 * 8 * 2, 4 * 12 * 2}, {"x86-64", "mulps", 32, 32}};
+    } cases[] = {
+        {"avx2", "vfmadd", 4 * 4 * 2, 4 * 6 * 2}, {"avx512", "vfmadd", 4 * 8 * 2, 4 * 12 * 2}, {"x86-64", "mulps", 32, 32}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         strbuf assembly = emit(text, cases[i].isa, CG_EMIT_ASM);
         size_t n_blocks = 0, n_keys = 0;

@@ -51,7 +51,8 @@ static void end(compiled *c) {
 static void check_step(const compiled *c, const plan_step *step, const ir_tensor *weight, const char *isa) {
     enum { GUARD = 16 };
     const plan_buffer *packed = &c->plan->buffers[step->buffers[1]];
-    const int64_t bytes = packing_bytes(packed->packing, packed->packing_parameter, weight->dims[0], weight->dims[1]), n = bytes / 4;
+    const int64_t bytes = packing_bytes(packed->packing, packed->packing_parameter, weight->dims[0], weight->dims[1]),
+                  n = bytes / 4;
     float *found, *wanted = malloc((size_t)bytes);
     thread_pool *pool;
     assert_int_equal(type_bytes(packed->type, (ir_binding){NULL, 0}), bytes);
@@ -110,7 +111,7 @@ static void panels_are_those_of_the_runtime(void **unused) {
     static const struct {
         int64_t N, K;
         int panel; /* 0: the kernel's own */
-    } cases[] = {{1, 1, 0}, {1, 40, 0}, {40, 1, 0},  {13, 7, 4},   {7, 13, 6},   {24, 24, 6}, {25, 23, 6},
+    } cases[] = {{1, 1, 0}, {1, 40, 0},  {40, 1, 0},  {13, 7, 4},    {7, 13, 6},    {24, 24, 6},  {25, 23, 6},
                  {2, 3, 1}, {31, 33, 2}, {64, 48, 8}, {65, 100, 12}, {100, 65, 14}, {40, 50, 16}, {96, 768, 0}};
     for (size_t t = 0; kernel_case_isa(t); t++)
         for (size_t i = 0; i < N_OF(cases); i++) check_sizes(cases[i].N, cases[i].K, cases[i].panel, kernel_case_isa(t));

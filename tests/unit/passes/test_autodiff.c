@@ -129,9 +129,10 @@ static const gradient_case cases[] = {
        "1, 1, 1, 1, 1, 1]} : bool[5,4]\n"
        "%4 = cross_entropy %1, %2, %3 {labels = \"clamp\", reduction = \"sum\"} : f64[]\n return \"loss\" = %4\n"},
     {OP_linear_cross_entropy, /* the loss goes on, through a factor of its own */
-     X "%2 = input {name = \"labels\"} : i64[5]\n %3 = state {name = \"w\"} : f64[4,4]\n %4 = state {name = \"b\"} : f64[4]\n"
-       "%5 = constant {value = [0.3]} : f64[]\n %6:4 = linear_cross_entropy %1, %3, %2, %4, %5 : f64[], f64[5,4], f64[4,4], f64[4]\n"
-       "%7 = constant {value = [7]} : f64[]\n %8 = mul %6, %7 : f64[]\n return \"loss\" = %8\n"},
+     X
+     "%2 = input {name = \"labels\"} : i64[5]\n %3 = state {name = \"w\"} : f64[4,4]\n %4 = state {name = \"b\"} : f64[4]\n"
+     "%5 = constant {value = [0.3]} : f64[]\n %6:4 = linear_cross_entropy %1, %3, %2, %4, %5 : f64[], f64[5,4], f64[4,4], f64[4]\n"
+     "%7 = constant {value = [7]} : f64[]\n %8 = mul %6, %7 : f64[]\n return \"loss\" = %8\n"},
     {OP_linear_cross_entropy, /* a tied table of 7 classes, no bias */
      "%1 = state {name = \"table\"} : f64[7,4]\n %2 = input {name = \"ids\"} : i64[5]\n %3 = input {name = \"labels\"} : i64[5]\n"
      "%4 = embedding %1, %2 : f64[5,4]\n"

@@ -117,7 +117,8 @@ static void write_result(player *p, const ir_node *n, ir_value v, const bool *re
     p->content[v] = is_alias(p, n) ? p->content[n->inputs[0]] : v;
     bool wanted = is_used_outside(p, v);
     if (is_next_content(p, v)) {
-        if (slot >= 0) fail_msg("graph %" PRIu64 ": %%%u is state and has slot %" PRId64, p->seed, graph_value_number(p->g, v), slot);
+        if (slot >= 0)
+            fail_msg("graph %" PRIu64 ": %%%u is state and has slot %" PRId64, p->seed, graph_value_number(p->g, v), slot);
         return;
     }
     if (slot < 0 && wanted) fail_msg("graph %" PRIu64 ": %%%u is used and has no slot", p->seed, graph_value_number(p->g, v));
