@@ -75,7 +75,8 @@ static void check_words(const char *isa, const compiled *c, uint32_t stream, dou
     int64_t keys[N_ROWS], random[2] = {seed, step}, dims[2] = {first_row, first_block};
     uint32_t words[N_BLOCKS * PHILOX_WORDS * MAX_LANES];
     float kept[N_BLOCKS * PHILOX_WORDS * MAX_LANES];
-    for (int64_t r = 0; r < N_ROWS; r++) keys[r] = (int64_t)((uint64_t)(r * 977 + seed) << 32) + r * 3 - (r % 5 == 0);
+    for (int64_t r = 0; r < N_ROWS; r++)
+        keys[r] = (int64_t)((((uint64_t)r * 977 + (uint64_t)seed) << 32) + (uint64_t)r * 3 - (r % 5 == 0));
     void *buffers[] = {random, keys, words, kept};
     c->run(buffers, dims, 0, N_BLOCKS, NULL);
     const rng_key key = rng_key_numbered((uint64_t)seed, stream);
