@@ -71,4 +71,4 @@ awk -F'[{},:]+ *' '
     field("loss") != "" { loss = field("loss") }' run/metrics.jsonl
 printf '\n%d steps in %d s; held-out MLM loss %.3f, entropy of single tokens %.3f; NSP accuracy %.3f, larger class %.3f\n' "$steps" "$seconds" \
     "$(value run/eval_results.json eval_mlm_loss)" "$(value validation.json unigram_entropy)" "$(value run/eval_results.json eval_nsp_accuracy)" \
-    "$(awk -v r="$(value validation.json random_share)" 'BEGIN { print r > 0.5 ? r : 1 - r }')"
+    "$(awk -v r="$(value validation.json random_share)" 'BEGIN { print (r > 0.5 ? r : 1 - r) }')"
