@@ -13,6 +13,7 @@
 #include "ir/support/directory.h"
 #include "ir/support/json_text.h"
 #include "ir/support/strmap.h"
+#include "passes/product_weights.h"
 #include "runtime/pruning_masks.h"
 
 #define WEIGHT ".weight"
@@ -247,32 +248,24 @@ pofac_status prune_once_file(const char *path, const prune_once_options *options
 
 /* ---- models ---- */
 
-/* Readers of a state leaf's value that are no linear's weight make it no layer: a tied decoder, say. */
+/* The weights that linears alone read, each once: no tied decoder. */
 static pofac_status add_linears(pruning *p, const ir_graph *g) {
-    strmap weights = STRMAP_INIT; /* name -> 1: of linears alone, 0: read otherwise too */
-    pofac_status status = POFAC_OK;
-    for (int pass = 0; pass < 2; pass++)
-        for (size_t i = 0; i < g->nodes.size && status == POFAC_OK; i++) {
-            const ir_node *n = &g->nodes.data[i];
-            for (uint32_t k = 0; k < n->n_inputs && status == POFAC_OK; k++) {
-                const ir_node *leaf = n->inputs[k] == IR_NO_VALUE ? NULL : graph_node_of(g, n->inputs[k]);
-                if (!leaf || leaf->op != OP_state) continue;
-                const char *name = node_string(leaf, "name");
-                const ir_type *t = graph_type(g, n->inputs[k]);
-                const bool is_weight = n->op == OP_linear && k == 1;
-                bool first = false;
-                strmap_entry *e = strmap_put(&weights, name, strlen(name), is_weight, &first);
-                if (!e) status = diag_out_of_memory(p->sink);
-                else if (pass == 0 && !is_weight) e->value = 0;
-                else if (pass == 1 && is_weight && e->value == 1) {
-                    int64_t rows = 0, columns = 0;
-                    e->value = 2; /* once */
-                    if (dim_is_const(t->dims[0], &rows) && dim_is_const(t->dims[1], &columns))
-                        status = add_layer(p, name, rows, columns);
-                }
-            }
-        }
-    strmap_free(&weights);
+    strmap known = STRMAP_INIT;
+    bool *others = ARENA_ARRAY(&p->memory, bool, g->values.size + 1);
+    pofac_status status = others ? POFAC_OK : diag_out_of_memory(p->sink);
+    if (others) find_other_readers(g, others);
+    for (size_t i = 0; i < g->nodes.size && status == POFAC_OK; i++) {
+        const ir_node *n = &g->nodes.data[i];
+        int64_t rows, columns;
+        bool is_new;
+        if (n->op != OP_linear || !is_product_weight(g, n)) continue;
+        const char *name = node_string(graph_node_of(g, n->inputs[1]), "name");
+        const ir_type *t = graph_type(g, n->inputs[1]);
+        if (has_other_readers(g, others, name) || !dim_is_const(t->dims[0], &rows) || !dim_is_const(t->dims[1], &columns)) continue;
+        if (!strmap_put(&known, name, strlen(name), 0, &is_new)) status = diag_out_of_memory(p->sink);
+        else if (is_new) status = add_layer(p, name, rows, columns);
+    }
+    strmap_free(&known);
     return status;
 }
 

@@ -16,6 +16,26 @@ pruning_config pruning_config_default(void) {
                             .prunes_linear = true};
 }
 
+const char *pruning_field_name(size_t i, pruning_field *field) {
+    static const struct {
+        const char *name;
+        pruning_field field;
+    } rows[] = {{"target_sparsity", PRUNING_TARGET},
+                {"group_target_sparsity", PRUNING_TARGET},
+                {"initial_sparsity", PRUNING_INITIAL},
+                {"group_initial_sparsity", PRUNING_INITIAL},
+                {"threshold_decay", PRUNING_DECAY},
+                {"group_threshold_decay", PRUNING_DECAY},
+                {"fast_threshold", PRUNING_FAST},
+                {"block_size", PRUNING_BLOCK_SIZE},
+                {"block_dims", PRUNING_BLOCK_DIMS},
+                {"pooling_type", PRUNING_POOLING},
+                {"group", PRUNING_GROUP}};
+    if (i >= sizeof rows / sizeof *rows) return NULL;
+    *field = rows[i].field;
+    return rows[i].name;
+}
+
 /* ---- when ---- */
 
 bool pruning_config_is_due(const pruning_config *c, int64_t step) {

@@ -12,7 +12,6 @@
 typedef enum pruning_scheduler { PRUNING_SCHEDULE_ITERATIVE, PRUNING_SCHEDULE_ONE_SHOT } pruning_scheduler;
 typedef enum pruning_init { PRUNING_INIT_UNIFORM, PRUNING_INIT_ER, PRUNING_INIT_ERK } pruning_init;
 
-/* Some of the parameters: those whose bit is set. */
 typedef enum pruning_field {
     PRUNING_TARGET = 1,
     PRUNING_INITIAL = 2,
@@ -23,6 +22,11 @@ typedef enum pruning_field {
     PRUNING_POOLING = 64,
     PRUNING_GROUP = 128
 } pruning_field;
+
+/* The names that configurations have for the parameters, two for some: number i, or NULL past the end, and its field. */
+const char *pruning_field_name(size_t i, pruning_field *field);
+
+/* Some of the parameters: those whose bit is set. */
 typedef struct pruning_changes {
     unsigned set; /* bits of pruning_field */
     pruning_parameters values;

@@ -88,25 +88,12 @@ static void read_block_dims(json_reader *r, const json_t *value, pruning_paramet
 /* False: the key is no parameter. */
 static bool read_parameter(json_reader *r, const char *key, const json_t *value, pruning_changes *c) {
     static const char *const poolings[] = {"avg", "max", NULL};
-    static const struct {
-        const char *name;
-        unsigned bit;
-    } rows[] = {{"target_sparsity", PRUNING_TARGET},
-                {"group_target_sparsity", PRUNING_TARGET},
-                {"initial_sparsity", PRUNING_INITIAL},
-                {"group_initial_sparsity", PRUNING_INITIAL},
-                {"threshold_decay", PRUNING_DECAY},
-                {"group_threshold_decay", PRUNING_DECAY},
-                {"fast_threshold", PRUNING_FAST},
-                {"block_size", PRUNING_BLOCK_SIZE},
-                {"block_dims", PRUNING_BLOCK_DIMS},
-                {"pooling_type", PRUNING_POOLING},
-                {"group", PRUNING_GROUP}};
-    unsigned bit = 0;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (strcmp(rows[i].name, key) == 0) bit = rows[i].bit;
-    c->set |= bit;
-    switch (bit) {
+    pruning_field field;
+    const char *name;
+    for (size_t i = 0; (name = pruning_field_name(i, &field)) && strcmp(name, key) != 0; i++) continue;
+    if (!name) return false;
+    c->set |= field;
+    switch (field) {
     case PRUNING_TARGET: read_share(r, value, true, &c->values.target_sparsity); break;
     case PRUNING_INITIAL: read_share(r, value, true, &c->values.initial_sparsity); break;
     case PRUNING_DECAY: read_share(r, value, false, &c->values.threshold_decay); break;
@@ -120,7 +107,6 @@ static bool read_parameter(json_reader *r, const char *key, const json_t *value,
         c->values.pooling = read_word(r, value, poolings, "\"avg\" or \"max\"") ? PRUNING_MAX : PRUNING_AVG;
         break;
     case PRUNING_GROUP: c->values.group = read_text(r, value); break;
-    default: return false;
     }
     return true;
 }

@@ -14,35 +14,21 @@ static void take_block_dims(const xml_element *e, pruning_parameters *p) {
 
 /* What is written in the element. */
 static void take_changes(const xml_element *e, pruning_changes *c) {
-    static const struct {
-        const char *name;
-        unsigned bit;
-    } rows[] = {{"target_sparsity", PRUNING_TARGET},
-                {"group_target_sparsity", PRUNING_TARGET},
-                {"initial_sparsity", PRUNING_INITIAL},
-                {"group_initial_sparsity", PRUNING_INITIAL},
-                {"threshold_decay", PRUNING_DECAY},
-                {"group_threshold_decay", PRUNING_DECAY},
-                {"fast_threshold", PRUNING_FAST},
-                {"block_size", PRUNING_BLOCK_SIZE},
-                {"block_dims", PRUNING_BLOCK_DIMS},
-                {"pooling_type", PRUNING_POOLING},
-                {"group", PRUNING_GROUP}};
+    const char *name;
+    pruning_field field;
     if (!c->set) c->values = pruning_parameters_default();
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (!xml_attr_written(e, rows[i].name)) continue;
-        c->set |= rows[i].bit;
-        switch (rows[i].bit) {
-        case PRUNING_TARGET: c->values.target_sparsity = xml_attr_float(e, rows[i].name); break;
-        case PRUNING_INITIAL: c->values.initial_sparsity = xml_attr_float(e, rows[i].name); break;
-        case PRUNING_DECAY: c->values.threshold_decay = xml_attr_float(e, rows[i].name); break;
-        case PRUNING_FAST: c->values.fast_threshold = xml_attr_bool(e, rows[i].name); break;
-        case PRUNING_BLOCK_SIZE: c->values.block_size = xml_attr_int(e, rows[i].name); break;
+    for (size_t i = 0; (name = pruning_field_name(i, &field)); i++) {
+        if (!xml_attr_written(e, name)) continue;
+        c->set |= field;
+        switch (field) {
+        case PRUNING_TARGET: c->values.target_sparsity = xml_attr_float(e, name); break;
+        case PRUNING_INITIAL: c->values.initial_sparsity = xml_attr_float(e, name); break;
+        case PRUNING_DECAY: c->values.threshold_decay = xml_attr_float(e, name); break;
+        case PRUNING_FAST: c->values.fast_threshold = xml_attr_bool(e, name); break;
+        case PRUNING_BLOCK_SIZE: c->values.block_size = xml_attr_int(e, name); break;
         case PRUNING_BLOCK_DIMS: take_block_dims(e, &c->values); break;
-        case PRUNING_POOLING:
-            c->values.pooling = strcmp(xml_attr_string(e, rows[i].name), "max") == 0 ? PRUNING_MAX : PRUNING_AVG;
-            break;
-        case PRUNING_GROUP: c->values.group = xml_attr_string(e, rows[i].name); break;
+        case PRUNING_POOLING: c->values.pooling = strcmp(xml_attr_string(e, name), "max") == 0 ? PRUNING_MAX : PRUNING_AVG; break;
+        case PRUNING_GROUP: c->values.group = xml_attr_string(e, name); break;
         }
     }
 }

@@ -16,30 +16,14 @@ import sys
 import time
 import warnings
 
-import numpy
 import torch
 import torch.nn.functional as F
 import torch.utils.mkldnn
 from torch import nn
 
+from torch_files import read_safetensors
+
 CLOCK = time.process_time if os.environ.get("PEER_CLOCK") == "cpu" else time.perf_counter
-DTYPES = {"F32": numpy.float32, "I64": numpy.int64}
-
-
-def read_safetensors(path):
-    """All tensors of a file, by name."""
-    with open(path, "rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        data = bytearray(file.read())
-    header.pop("__metadata__", None)
-    return {
-        name: torch.from_numpy(
-            numpy.frombuffer(
-                data, DTYPES[t["dtype"]], int(numpy.prod(t["shape"], dtype=numpy.int64)), t["data_offsets"][0]
-            ).reshape(t["shape"])
-        )
-        for name, t in header.items()
-    }
 
 
 class Embeddings:

@@ -5,37 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static _Thread_local size_t left;    /* allocations until the failing one; 0: none will fail */
-static _Thread_local bool all_later; /* after the failing one, fail too */
-static _Thread_local bool has_failed;
+#include "tests/unit/fail_countdown.h"
 
-void fail_alloc_after(size_t n) {
-    left = n;
-    all_later = has_failed = false;
-}
+static _Thread_local fail_countdown countdown;
 
-void fail_alloc_from(size_t n) {
-    left = n;
-    all_later = true;
-    has_failed = false;
-}
+void fail_alloc_after(size_t n) { fail_countdown_begin(&countdown, n, false); }
 
-bool fail_alloc_stop(void) {
-    left = 0;
-    return has_failed;
-}
+void fail_alloc_from(size_t n) { fail_countdown_begin(&countdown, n, true); }
 
-static bool fails(void) {
-    if (left == 0) return false;
-    if (left > 1) {
-        left--;
-        return false;
-    }
-    left = all_later ? 1 : 0;
-    has_failed = true;
-    errno = ENOMEM;
-    return true;
-}
+bool fail_alloc_stop(void) { return fail_countdown_stop(&countdown); }
+
+static bool fails(void) { return fail_countdown_hits(&countdown, ENOMEM); }
 
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t count, size_t size);

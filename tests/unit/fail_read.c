@@ -8,25 +8,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static _Thread_local size_t left; /* reads until the failing one; 0: none will fail */
-static _Thread_local bool has_failed;
+#include "tests/unit/fail_countdown.h"
 
-void fail_read_after(size_t n) {
-    left = n;
-    has_failed = false;
-}
+static _Thread_local fail_countdown countdown;
 
-bool fail_read_stop(void) {
-    left = 0;
-    return has_failed;
-}
+void fail_read_after(size_t n) { fail_countdown_begin(&countdown, n, false); }
 
-static bool fails(void) {
-    if (left == 0 || --left > 0) return false;
-    has_failed = true;
-    errno = EIO;
-    return true;
-}
+bool fail_read_stop(void) { return fail_countdown_stop(&countdown); }
+
+static bool fails(void) { return fail_countdown_hits(&countdown, EIO); }
 
 int __real_open(const char *path, int flags, ...);
 int __real_fstat(int fd, struct stat *out);

@@ -7,39 +7,20 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-static _Thread_local size_t left;    /* writes until the failing one; 0: none will fail */
-static _Thread_local bool all_later; /* after the failing one, fail too */
-static _Thread_local bool has_failed, no_exchange;
+#include "tests/unit/fail_countdown.h"
 
-void fail_write_after(size_t n) {
-    left = n;
-    all_later = has_failed = false;
-}
+static _Thread_local fail_countdown countdown;
+static _Thread_local bool no_exchange;
 
-void fail_write_from(size_t n) {
-    left = n;
-    all_later = true;
-    has_failed = false;
-}
+void fail_write_after(size_t n) { fail_countdown_begin(&countdown, n, false); }
+
+void fail_write_from(size_t n) { fail_countdown_begin(&countdown, n, true); }
 
 void fail_write_no_exchange(bool unknown) { no_exchange = unknown; }
 
-bool fail_write_stop(void) {
-    left = 0;
-    return has_failed;
-}
+bool fail_write_stop(void) { return fail_countdown_stop(&countdown); }
 
-static bool fails(void) {
-    if (left == 0) return false;
-    if (left > 1) {
-        left--;
-        return false;
-    }
-    left = all_later ? 1 : 0;
-    has_failed = true;
-    errno = ENOSPC;
-    return true;
-}
+static bool fails(void) { return fail_countdown_hits(&countdown, ENOSPC); }
 
 ssize_t __real_write(int fd, const void *bytes, size_t n);
 int __real_rename(const char *from, const char *to);

@@ -213,6 +213,24 @@ int64_t kernel_case_run(const kernel_case *c) {
     return r.n_compared;
 }
 
+kernel_fixture kernel_fixture_begin(void) {
+    return (kernel_fixture){.inputs = {.what = "input"}, .state = {.what = "state"}, .text = STRBUF_INIT};
+}
+
+int64_t kernel_fixture_run(kernel_fixture *f, const char *kernel, double absolute, double relative) {
+    const kernel_case c = {.text = strbuf_str(&f->text),
+                           .kernel = kernel,
+                           .inputs = &f->inputs,
+                           .state = &f->state,
+                           .absolute = absolute,
+                           .relative = relative};
+    const int64_t compared = kernel_case_run(&c);
+    named_tensors_free(&f->inputs);
+    named_tensors_free(&f->state);
+    strbuf_free(&f->text);
+    return compared;
+}
+
 ir_tensor *kernel_case_reals(named_tensors *to, const char *name, uint32_t rank, const int64_t *dims) {
     ir_tensor *t = named_tensors_add(to, name, IR_F32, rank, dims);
     rng_key key = rng_key_make(7, name);

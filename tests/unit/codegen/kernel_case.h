@@ -27,6 +27,16 @@ const char *kernel_case_isa(size_t i);
  */
 int64_t kernel_case_run(const kernel_case *c);
 
+/* A case that is put together piece by piece. */
+typedef struct kernel_fixture {
+    named_tensors inputs, state;
+    strbuf text;
+} kernel_fixture;
+kernel_fixture kernel_fixture_begin(void);
+
+/* Runs it, and frees all. Returns what kernel_case_run does. */
+int64_t kernel_fixture_run(kernel_fixture *f, const char *kernel, double absolute, double relative);
+
 /* Random numbers in [-1, 1), and integers in [0, bound), under a new name. */
 ir_tensor *kernel_case_reals(named_tensors *to, const char *name, uint32_t rank, const int64_t *dims);
 ir_tensor *kernel_case_integers(named_tensors *to, const char *name, ir_dtype dtype, uint32_t rank, const int64_t *dims,

@@ -33,12 +33,18 @@ typedef struct attention_case {
     bool wide_scores;
 } attention_case;
 
+static int64_t rows_of(const attention_case *a) {
+    int64_t R = 0;
+    for (size_t b = 0; b < a->n; b++) R += a->lengths[b];
+    return R;
+}
+
 /* Inputs: q, k, v, dcontext, offsets, keep, queries, row_keys, random. */
 static void make_inputs(const attention_case *a, named_tensors *inputs) {
     const int64_t n = (int64_t)a->n, E = a->H * a->D;
-    int64_t R = 0;
+    const int64_t R = rows_of(a);
     ir_tensor *offsets = named_tensors_add(inputs, "offsets", IR_I32, 1, DIMS(n + 1));
-    for (int64_t b = 0; b < n; b++) tensor_set_int(offsets, b + 1, R += a->lengths[b]);
+    for (int64_t b = 0; b < n; b++) tensor_set_int(offsets, b + 1, tensor_get_int(offsets, b) + a->lengths[b]);
     const int64_t M = a->queries ? a->queries * n : R;
     ir_tensor *queries = named_tensors_add(inputs, "queries", IR_I32, 1, DIMS(n + 1));
     for (int64_t b = 0; b <= n; b++) tensor_set_int(queries, b, a->queries * b);
@@ -109,7 +115,8 @@ static void check(const attention_case *a) {
                            .state = &state,
                            .absolute = 4 * (2e-6 + scores) / (1 - a->rate),
                            .relative = 2e-6};
-    kernel_case_run(&c);
+    const int64_t R = rows_of(a), M = a->queries ? a->queries * (int64_t)a->n : R, E = a->H * a->D;
+    assert_int_equal(kernel_case_run(&c), 2 * M * E + M * a->H + 2 * R * E); /* y and dq, lse, dk and dv */
     named_tensors_free(&inputs);
     named_tensors_free(&state);
     strbuf_free(&text);

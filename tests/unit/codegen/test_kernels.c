@@ -15,26 +15,6 @@
 
 #include "tests/unit/codegen/kernel_case.h"
 
-typedef struct fixture {
-    named_tensors inputs, state;
-    strbuf text;
-} fixture;
-
-static fixture begin(void) { return (fixture){.inputs = {.what = "input"}, .state = {.what = "state"}, .text = STRBUF_INIT}; }
-
-static void finish(fixture *f, const char *kernel, double absolute, double relative) {
-    kernel_case c = {.text = strbuf_str(&f->text),
-                     .kernel = kernel,
-                     .inputs = &f->inputs,
-                     .state = &f->state,
-                     .absolute = absolute,
-                     .relative = relative};
-    kernel_case_run(&c);
-    named_tensors_free(&f->inputs);
-    named_tensors_free(&f->state);
-    strbuf_free(&f->text);
-}
-
 #define N_OF(list) (sizeof list / sizeof list[0])
 #define DIMS(...) ((int64_t[]){__VA_ARGS__})
 
@@ -48,7 +28,7 @@ static void finish(fixture *f, const char *kernel, double absolute, double relat
 static double linear_bound(int64_t K) { return 12 * 6e-8 / 3 * sqrt((double)K * (double)(K < 512 ? K : 512)); }
 
 static void check_linear(int64_t T, int64_t N, int64_t K, int W, const char *tail) {
-    fixture f = begin();
+    kernel_fixture f = kernel_fixture_begin();
     kernel_case_reals(&f.inputs, "x", 2, DIMS(T, K));
     kernel_case_reals(&f.inputs, "r", 2, DIMS(T, N));
     kernel_case_reals(&f.state, "w", 2, DIMS(N, K));
@@ -94,12 +74,12 @@ static void check_linear(int64_t T, int64_t N, int64_t K, int W, const char *tai
                                                               : "%8";
     strbuf_printf(&f.text, "  return \"y\" = %s%s\n}\n", last, strcmp(tail, "chain") == 0 ? ", \"z\" = %13" : "");
     /* a layer norm divides by the deviation, at least 0.1 with this eps, and multiplies by at most 1 */
-    finish(&f, "linear", linear_bound(K) * (strcmp(tail, "norm") == 0 ? 10 : 1) + 1e-6, 3e-6);
+    kernel_fixture_run(&f, "linear", linear_bound(K) * (strcmp(tail, "norm") == 0 ? 10 : 1) + 1e-6, 3e-6);
 }
 
 /* By the library, whose sums have no blocks of their own: any order of K additions. What is fused with it runs by itself. */
 static void check_blas_linear(int64_t T, int64_t N, int64_t K, int W, bool bias) {
-    fixture f = begin();
+    kernel_fixture f = kernel_fixture_begin();
     kernel_case_reals(&f.inputs, "x", 2, DIMS(T, K));
     kernel_case_reals(&f.state, "w", 2, DIMS(N, K));
     kernel_case_reals(&f.state, "b", 1, DIMS(N));
@@ -115,7 +95,7 @@ static void check_blas_linear(int64_t T, int64_t N, int64_t K, int W, bool bias)
                   "  return \"y\" = %%7\n}\n",
                   (long long)K, (long long)N, (long long)K, (long long)N, (long long)K, W, bias ? ", %3" : "", W, (long long)N, W,
                   (long long)N, W, (long long)N);
-    finish(&f, "blas_linear", 12 * 6e-8 / 3 * (double)K + 1e-6, 3e-6);
+    kernel_fixture_run(&f, "blas_linear", 12 * 6e-8 / 3 * (double)K + 1e-6, 3e-6);
 }
 
 static void linear_by_the_library(void **state) {
@@ -169,7 +149,7 @@ static void linear_with_elementwise_work(void **state) {
 /* ---- layer_norm ---- */
 
 static void check_layer_norm(int64_t T, int64_t E, int W) {
-    fixture f = begin();
+    kernel_fixture f = kernel_fixture_begin();
     kernel_case_reals(&f.inputs, "x", 2, DIMS(T, E));
     kernel_case_reals(&f.state, "g", 1, DIMS(E));
     kernel_case_reals(&f.state, "b", 1, DIMS(E));
@@ -184,7 +164,7 @@ static void check_layer_norm(int64_t T, int64_t E, int W) {
                   "  return \"y\" = %%6%s\n}\n",
                   (long long)E, (long long)E, (long long)E, (long long)E, W, (long long)E, W, (long long)E,
                   W == 16 ? ", \"mean\" = %5#1, \"rstd\" = %5#2" : "");
-    finish(&f, "layer_norm", 3e-6, 1e-5);
+    kernel_fixture_run(&f, "layer_norm", 3e-6, 1e-5);
 }
 
 static void layer_norm_of_odd_sizes(void **state) {
@@ -202,7 +182,7 @@ static void layer_norm_of_rows_that_hardly_vary(void **state) {
     (void)state;
     enum { T = 40, E = 96 };
     for (int W = 16; W <= 64; W *= 2) {
-        fixture f = begin();
+        kernel_fixture f = kernel_fixture_begin();
         ir_tensor *x = kernel_case_reals(&f.inputs, "x", 2, DIMS(T, E));
         kernel_case_reals(&f.state, "g", 1, DIMS(E));
         kernel_case_reals(&f.state, "b", 1, DIMS(E));
@@ -221,7 +201,7 @@ static void layer_norm_of_rows_that_hardly_vary(void **state) {
                       "  %%6 = relayout %%5 : f32[T,%d]\n"
                       "  return \"y\" = %%6\n}\n",
                       E, E, E, E, W, E, W, E);
-        finish(&f, "layer_norm", 3e-6, 1e-5);
+        kernel_fixture_run(&f, "layer_norm", 3e-6, 1e-5);
     }
 }
 
@@ -231,7 +211,7 @@ static void layer_norm_in_groups(void **state) {
     static const int64_t sizes[][2] = {{1, 3}, {33, 20}, {70, 129}};
     for (size_t i = 0; i < N_OF(sizes); i++) {
         long long T = sizes[i][0], E = sizes[i][1];
-        fixture f = begin();
+        kernel_fixture f = kernel_fixture_begin();
         kernel_case_reals(&f.inputs, "x", 2, DIMS(T, E));
         kernel_case_reals(&f.inputs, "y", 2, DIMS(T, E));
         kernel_case_reals(&f.state, "t", 2, DIMS(9, E));
@@ -253,7 +233,7 @@ static void layer_norm_in_groups(void **state) {
             &f.text,
             "  %%14 = relayout %%9 : f32[T,%lld]\n  %%15 = relayout %%13 : f32[T,%lld]\n  return \"a\" = %%14, \"b\" = %%15\n}\n",
             E, E);
-        finish(&f, i % 2 ? "layer_norm" : "embedding", 3e-6, 1e-5);
+        kernel_fixture_run(&f, i % 2 ? "layer_norm" : "embedding", 3e-6, 1e-5);
     }
 }
 
@@ -267,7 +247,7 @@ typedef struct ragged {
 /* masked: 0 no keep, 1 random, 2 the last ones of each sequence, 3 all; form: how keep is stored. */
 static void check_attention(const ragged *r, int64_t H, int64_t D, int W, int masked, ir_dtype form, bool lse) {
     static const char *const names[] = {"q", "k", "v"};
-    fixture f = begin();
+    kernel_fixture f = kernel_fixture_begin();
     int64_t R = 0, offsets[9] = {0}, E = H * D;
     for (size_t i = 0; i < r->n; i++) offsets[i + 1] = R += r->lengths[i];
     for (size_t i = 0; i < 3; i++) kernel_case_reals(&f.inputs, names[i], 2, DIMS(R, E));
@@ -292,7 +272,7 @@ static void check_attention(const ragged *r, int64_t H, int64_t D, int W, int ma
     if (lse) strbuf_printf(&f.text, "  %%11 = relayout %%9#1 : f32[R,%lld]\n", (long long)H);
     strbuf_printf(&f.text, "  return \"y\" = %%10%s\n}\n", lse ? ", \"lse\" = %11" : "");
     /* scores of D products below 1 carry D * 6e-8, which their exponentials pass on to averages of numbers below 1 */
-    finish(&f, "attention", 2e-6 + 1e-7 * (double)D, 1e-6);
+    kernel_fixture_run(&f, "attention", 2e-6 + 1e-7 * (double)D, 1e-6);
 }
 
 static const ragged batches[] = {
@@ -322,7 +302,7 @@ static void attention_with_masked_keys_of_large_scores(void **state) {
     enum { R = 50, E = 32 };
     static const float large[] = {1e4f, -1e4f, 1e15f, -1e15f};
     for (size_t i = 0; i < N_OF(large); i++) {
-        fixture f = begin();
+        kernel_fixture f = kernel_fixture_begin();
         kernel_case_reals(&f.inputs, "q", 2, DIMS(R, E));
         ir_tensor *k = kernel_case_reals(&f.inputs, "k", 2, DIMS(R, E)), *v = kernel_case_reals(&f.inputs, "v", 2, DIMS(R, E));
         ir_tensor *offsets = named_tensors_add(&f.inputs, "offsets", IR_I32, 1, DIMS(3));
@@ -346,7 +326,7 @@ static void attention_with_masked_keys_of_large_scores(void **state) {
                     "  %9:2 = attention %6, %7, %8, %4, %5 {heads = 2, scale = 0.5} : f32[R,32] tiles<16>, f32[R,2] tiles<16>\n"
                     "  %10 = relayout %9 : f32[R,32]\n"
                     "  return \"y\" = %10\n}\n");
-        finish(&f, "attention", 5e-6, 1e-6);
+        kernel_fixture_run(&f, "attention", 5e-6, 1e-6);
     }
 }
 
@@ -361,7 +341,7 @@ static void attention_with_queries_of_its_own(void **state) {
     (void)state;
     for (size_t b = 0; b < N_OF(batches); b++) {
         const ragged *r = &batches[b];
-        fixture f = begin();
+        kernel_fixture f = kernel_fixture_begin();
         int64_t R = 0, n = (int64_t)r->n, each = b % 2 ? 3 : 1, M = each * n, E = 24;
         int W = b % 2 ? 32 : 16;
         ir_tensor *offsets = named_tensors_add(&f.inputs, "offsets", IR_I32, 1, DIMS(n + 1));
@@ -383,14 +363,14 @@ static void attention_with_queries_of_its_own(void **state) {
                       "  %%11 = relayout %%10 : f32[M,24]\n  %%12 = relayout %%10#1 : f32[M,2]\n"
                       "  return \"y\" = %%11, \"lse\" = %%12\n}\n",
                       W, W, W, W, W);
-        finish(&f, "attention", 2e-6 + 1e-7 * 12, 1e-6);
+        kernel_fixture_run(&f, "attention", 2e-6 + 1e-7 * 12, 1e-6);
     }
 }
 
 /* ---- embedding ---- */
 
 static void check_embedding(int64_t T, int64_t E, int W, unsigned n_tables, const char *ids_type) {
-    fixture f = begin();
+    kernel_fixture f = kernel_fixture_begin();
     char type[64], tile[64];
     snprintf(type, sizeof type, "f32[T,%lld]", (long long)E);
     snprintf(tile, sizeof tile, "f32[T,%lld] tiles<%d>", (long long)E, W);
@@ -417,7 +397,7 @@ static void check_embedding(int64_t T, int64_t E, int W, unsigned n_tables, cons
                       v + 1, type),
             last = v + 2;
     strbuf_printf(&f.text, "  return \"y\" = %%%u\n}\n", last);
-    finish(&f, "embedding", 0, n_tables > 2 ? 2e-7 : 1e-7);
+    kernel_fixture_run(&f, "embedding", 0, n_tables > 2 ? 2e-7 : 1e-7);
 }
 
 static void embeddings(void **state) {
@@ -430,7 +410,7 @@ static void embeddings(void **state) {
     }
     /* alone */
     for (size_t i = 0; i < N_OF(sizes); i++) {
-        fixture f = begin();
+        kernel_fixture f = kernel_fixture_begin();
         kernel_case_reals(&f.state, "w", 2, DIMS(9, sizes[i][1]));
         kernel_case_integers(&f.inputs, "ids", IR_I64, 1, &sizes[i][0], 9);
         strbuf_printf(
@@ -438,14 +418,14 @@ static void embeddings(void **state) {
             "graph @g (T <= 4096) {\n  %%1 = state {name = \"w\"} : f32[9,%lld]\n  %%2 = input {name = \"ids\"} : i64[T]\n"
             "  %%3 = embedding %%1, %%2 : f32[T,%lld]\n  return \"y\" = %%3\n}\n",
             (long long)sizes[i][1], (long long)sizes[i][1]);
-        finish(&f, "embedding", 0, 0);
+        kernel_fixture_run(&f, "embedding", 0, 0);
     }
 }
 
 /* ---- elementwise ---- */
 
 static void check_elementwise(const char *op, const char *attrs, int64_t T, int64_t E, int W, const char *second) {
-    fixture f = begin();
+    kernel_fixture f = kernel_fixture_begin();
     char rows[64], type[96];
     ir_tensor *x = kernel_case_reals(&f.inputs, "x", 2, DIMS(T, E));
     for (int64_t i = 0; i < T * E; i++) tensor_set(x, i, 4 * tensor_get(x, i));
@@ -469,7 +449,7 @@ static void check_elementwise(const char *op, const char *attrs, int64_t T, int6
     strbuf_printf(&f.text, "  %%7 = %s %s%s%s%s : %s\n", op, x_name, second[0] ? ", " : "", second[0] ? y_name : "", attrs, type);
     if (W) strbuf_printf(&f.text, "  %%8 = relayout %%7 : %s\n", rows);
     strbuf_printf(&f.text, "  return \"z\" = %%%d\n}\n", W ? 8 : 7);
-    finish(&f, "elementwise", 1e-6, 2e-7);
+    kernel_fixture_run(&f, "elementwise", 1e-6, 2e-7);
 }
 
 static void elementwise_ops(void **state) {
@@ -491,14 +471,14 @@ static void relayouts(void **state) {
     static const int64_t sizes[][2] = {{1, 1}, {1, 100}, {15, 3}, {32, 32}, {33, 31}, {65, 257}};
     for (size_t i = 0; i < N_OF(sizes); i++)
         for (int W = 16; W <= 64; W *= 2) {
-            fixture f = begin();
+            kernel_fixture f = kernel_fixture_begin();
             kernel_case_reals(&f.inputs, "x", 2, sizes[i]);
             strbuf_printf(
                 &f.text,
                 "graph @g (T <= 4096) {\n  %%1 = input {name = \"x\"} : f32[T,%lld]\n  %%2 = relayout %%1 : f32[T,%lld] tiles<%d>\n"
                 "  %%3 = relayout %%2 : f32[T,%lld]\n  return \"y\" = %%3\n}\n",
                 (long long)sizes[i][1], (long long)sizes[i][1], W, (long long)sizes[i][1]);
-            finish(&f, "relayout", 0, 0);
+            kernel_fixture_run(&f, "relayout", 0, 0);
         }
 }
 
@@ -508,7 +488,7 @@ static void gathered_rows(void **state) {
     for (size_t i = 0; i < N_OF(sizes); i++) {
         int64_t R = sizes[i][0], E = sizes[i][1], M = sizes[i][2];
         const int W = 16 << i % 3;
-        fixture f = begin();
+        kernel_fixture f = kernel_fixture_begin();
         kernel_case_reals(&f.inputs, "x", 2, DIMS(R, E));
         kernel_case_integers(&f.inputs, "n", IR_I64, 1, &R, 1000);
         kernel_case_integers(&f.inputs, "i", i % 2 ? IR_I64 : IR_I32, 1, &M, R);
@@ -521,7 +501,7 @@ static void gathered_rows(void **state) {
             "%%7 : f32[M,%lld]\n"
             "  return \"a\" = %%4, \"b\" = %%5, \"c\" = %%8\n}\n",
             (long long)E, i % 2 ? "i64" : "i32", (long long)E, (long long)E, W, (long long)E, W, (long long)E);
-        finish(&f, "gather_rows", 0, 0);
+        kernel_fixture_run(&f, "gather_rows", 0, 0);
     }
 }
 
@@ -531,7 +511,7 @@ static void slices_and_reshapes(void **state) {
     for (size_t i = 0; i < N_OF(sizes); i++) {
         long long T = sizes[i][0], E = sizes[i][1], begins = sizes[i][2], ends = sizes[i][3];
         const int W = 16 << i % 3;
-        fixture f = begin();
+        kernel_fixture f = kernel_fixture_begin();
         kernel_case_reals(&f.inputs, "x", 3, DIMS(2, T, E));
         kernel_case_integers(&f.inputs, "n", IR_I64, 2, DIMS(2, T), 50);
         strbuf_printf(&f.text,
@@ -543,7 +523,7 @@ static void slices_and_reshapes(void **state) {
                       "f32[B*T,%lld] tiles<%d>\n"
                       "  %%8 = relayout %%7 : f32[B*T,%lld]\n  return \"a\" = %%3, \"b\" = %%4, \"c\" = %%5, \"d\" = %%8\n}\n",
                       E, E, begins, ends, ends - begins, E, W, begins, ends, ends - begins, W, ends - begins);
-        finish(&f, i % 2 ? "slice" : "reshape", 0, 0);
+        kernel_fixture_run(&f, i % 2 ? "slice" : "reshape", 0, 0);
     }
 }
 
@@ -553,7 +533,7 @@ static void casts(void **state) {
     for (size_t i = 0; i < N_OF(from); i++)
         for (size_t j = 0; j < N_OF(to); j++) {
             if (from[i] == to[j]) continue;
-            fixture f = begin();
+            kernel_fixture f = kernel_fixture_begin();
             int64_t n = 5000;
             ir_tensor *x = kernel_case_integers(&f.inputs, "x", from[i], 1, &n, from[i] == IR_BOOL ? 2 : 300);
             for (int64_t e = 0; e < n && from[i] != IR_BOOL; e++) tensor_set_int(x, e, tensor_get_int(x, e) - 150);
@@ -562,7 +542,7 @@ static void casts(void **state) {
                 &f.text,
                 "graph @g (T <= 8192) {\n  %%1 = input {name = \"x\"} : %s[T]\n  %%2 = cast %%1 : %s[T]\n  return \"y\" = %%2\n}\n",
                 dtype_name(from[i]), dtype_name(to[j]));
-            finish(&f, "cast", 0, 0);
+            kernel_fixture_run(&f, "cast", 0, 0);
         }
 }
 
@@ -571,14 +551,14 @@ static void ragged_integers(void **state) {
     static const int64_t sizes[][2] = {{1, 1}, {3, 7}, {64, 33}};
     static const char *const kernels[] = {"padded_offsets", "row_positions", "first_rows", "kept_rows", "scatter_rows"};
     for (size_t i = 0; i < N_OF(sizes); i++) {
-        fixture f = begin();
+        kernel_fixture f = kernel_fixture_begin();
         kernel_case_integers(&f.inputs, "ids", IR_I64, 2, sizes[i], 9);
         strbuf_printf(
             &f.text,
             "graph @g (B <= 64, S <= 64) {\n  %%1 = input {name = \"ids\"} : i64[B,S]\n  %%2 = padded_offsets %%1 : i32[B+1]\n"
             "  %%3 = reshape %%1 : i64[B*S]\n  %%4 = row_positions %%2, %%3 : i32[B*S]\n  %%5 = first_rows %%2 : i32[B]\n"
             "  return \"a\" = %%2, \"b\" = %%4, \"c\" = %%5\n}\n");
-        finish(&f, kernels[i], 0, 0);
+        kernel_fixture_run(&f, kernels[i], 0, 0);
     }
 }
 
@@ -589,7 +569,7 @@ static void kept_and_scattered_rows(void **state) {
     static const ir_dtype masks[] = {IR_I64, IR_BOOL, IR_I32, IR_U8};
     for (size_t i = 0; i < N_OF(sizes); i++) {
         for (int64_t bound = 1; bound <= 2; bound++) { /* all off; on and off */
-            fixture f = begin();
+            kernel_fixture f = kernel_fixture_begin();
             long long E = sizes[i][2];
             int64_t R = sizes[i][0] * sizes[i][1];
             kernel_case_integers(&f.inputs, "m", masks[i], 2, sizes[i], bound);
@@ -603,7 +583,7 @@ static void kept_and_scattered_rows(void **state) {
                           "  %%8 = scatter_rows %%6, %%4, %%3 : i64[R]\n"
                           "  return \"a\" = %%4, \"b\" = %%4#1, \"c\" = %%7, \"d\" = %%8\n}\n",
                           dtype_name(masks[i]), E, E, E);
-            finish(&f, bound == 1 ? "kept_rows" : "scatter_rows", 0, 0);
+            kernel_fixture_run(&f, bound == 1 ? "kept_rows" : "scatter_rows", 0, 0);
         }
     }
 }
@@ -615,7 +595,7 @@ static void labelled_and_scattered_rows(void **state) {
     static const ir_dtype dtypes[] = {IR_I64, IR_I32, IR_I16, IR_I64};
     for (size_t i = 0; i < N_OF(sizes); i++) {
         for (int64_t every = 0; every <= 3; every++) { /* row r has a label if every > 0 and every divides it; 0: none has */
-            fixture f = begin();
+            kernel_fixture f = kernel_fixture_begin();
             const int64_t R = sizes[i][0];
             const long long E = sizes[i][1];
             ir_tensor *labels = kernel_case_integers(&f.inputs, "labels", dtypes[i], 1, &R, 30000);
@@ -628,7 +608,7 @@ static void labelled_and_scattered_rows(void **state) {
                           "  %%4 = gather_rows %%2, %%3 : f32[M,%lld]\n  %%5 = scatter_rows %%4, %%3, %%1 : f32[R,%lld]\n"
                           "  return \"a\" = %%3, \"b\" = %%4, \"c\" = %%5\n}\n",
                           dtype_name(dtypes[i]), E, E, E);
-            finish(&f, every == 1 ? "labelled_rows" : "scatter_rows", 0, 0);
+            kernel_fixture_run(&f, every == 1 ? "labelled_rows" : "scatter_rows", 0, 0);
         }
     }
 }

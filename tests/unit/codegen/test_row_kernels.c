@@ -15,24 +15,9 @@
 
 #include "tests/unit/codegen/kernel_case.h"
 
-typedef struct fixture {
-    named_tensors inputs, state;
-    strbuf text;
-} fixture;
-
-static fixture begin(void) { return (fixture){.inputs = {.what = "input"}, .state = {.what = "state"}, .text = STRBUF_INIT}; }
-
-static void finish(fixture *f, const char *kernel, double absolute, double relative) {
-    kernel_case c = {.text = strbuf_str(&f->text),
-                     .kernel = kernel,
-                     .inputs = &f->inputs,
-                     .state = &f->state,
-                     .absolute = absolute,
-                     .relative = relative};
-    kernel_case_run(&c);
-    named_tensors_free(&f->inputs);
-    named_tensors_free(&f->state);
-    strbuf_free(&f->text);
+/* Ends the test unless `wanted` elements were compared: each output whole. */
+static void finish(kernel_fixture *f, const char *kernel, double absolute, double relative, int64_t wanted) {
+    assert_int_equal(kernel_fixture_run(f, kernel, absolute, relative), wanted);
 }
 
 #define N_OF(list) (sizeof list / sizeof list[0])
@@ -54,8 +39,8 @@ static void add_moments(named_tensors *to, int64_t T) {
  */
 static double norm_gradient_bound(int64_t T, int64_t E) { return 6 * 0x1p-24 * (20 + 3 * (double)T + 3 * sqrt((double)E)); }
 
-static void check_layer_norm_gradient(int64_t T, int64_t E, int W, const char *outputs) {
-    fixture f = begin();
+static void check_layer_norm_gradient(int64_t T, int64_t E, int W, const char *outputs, int64_t wanted) {
+    kernel_fixture f = kernel_fixture_begin();
     kernel_case_reals(&f.inputs, "x", 2, DIMS(T, E));
     kernel_case_reals(&f.inputs, "dy", 2, DIMS(T, E));
     kernel_case_reals(&f.state, "g", 1, DIMS(E));
@@ -77,16 +62,17 @@ static void check_layer_norm_gradient(int64_t T, int64_t E, int W, const char *o
         "  %%11 = relayout %%9 : f32[T,%lld]\n"
         "  return %s\n}\n",
         e, e, e, e, W, e, W, e, W, e, e, e, W, e, e, outputs);
-    finish(&f, "layer_norm_gradient", norm_gradient_bound(T, E), 1e-6);
+    finish(&f, "layer_norm_gradient", norm_gradient_bound(T, E), 1e-6, wanted);
 }
 
 static void gradients_of_layer_norms(void **state) {
     (void)state;
     static const int64_t sizes[][2] = {{1, 5}, {33, 64}, {50, 769}, {2100, 9}};
     for (size_t i = 0; i < N_OF(sizes); i++) {
-        check_layer_norm_gradient(sizes[i][0], sizes[i][1], 16, "\"dx\" = %10, \"s\" = %11, \"dgamma\" = %8#1, \"dbeta\" = %8#2");
-        check_layer_norm_gradient(sizes[i][0], sizes[i][1], i % 2 ? 32 : 64,
-                                  i % 2 ? "\"dx\" = %10, \"dgamma\" = %8#1" : "\"s\" = %11, \"dbeta\" = %8#2");
+        const int64_t T = sizes[i][0], E = sizes[i][1];
+        check_layer_norm_gradient(T, E, 16, "\"dx\" = %10, \"s\" = %11, \"dgamma\" = %8#1, \"dbeta\" = %8#2", 2 * T * E + 2 * E);
+        check_layer_norm_gradient(T, E, i % 2 ? 32 : 64,
+                                  i % 2 ? "\"dx\" = %10, \"dgamma\" = %8#1" : "\"s\" = %11, \"dbeta\" = %8#2", T * E + E);
     }
 }
 
@@ -101,8 +87,8 @@ static void add_random(named_tensors *to, int64_t T) {
     tensor_set_int(random, 1, 1000003);
 }
 
-static void begin_dropout(fixture *f, int64_t T, int64_t E, int W) {
-    *f = begin();
+static void begin_dropout(kernel_fixture *f, int64_t T, int64_t E, int W) {
+    *f = kernel_fixture_begin();
     kernel_case_reals(&f->inputs, "x", 2, DIMS(T, E));
     add_random(&f->inputs, T);
     strbuf_printf(&f->text,
@@ -115,7 +101,7 @@ static void begin_dropout(fixture *f, int64_t T, int64_t E, int W) {
 }
 
 static void check_dropout(int64_t T, int64_t E, int W, const char *attributes) {
-    fixture f;
+    kernel_fixture f;
     begin_dropout(&f, T, E, W);
     const long long e = (long long)E;
     strbuf_printf(&f.text,
@@ -124,7 +110,7 @@ static void check_dropout(int64_t T, int64_t E, int W, const char *attributes) {
                   "  %%7 = relayout %%5 : f32[T,%lld]\n  %%8 = relayout %%6 : f32[T,%lld]\n"
                   "  return \"y\" = %%7, \"s\" = %%8\n}\n",
                   attributes, e, W, e, W, e, e);
-    finish(&f, "elementwise", 0x1p-22, 0x1p-22); /* two roundings of numbers below 4 */
+    finish(&f, "elementwise", 0x1p-22, 0x1p-22, 2 * T * E); /* two roundings of numbers below 4 */
 }
 
 static void dropout_of_odd_sizes(void **state) {
@@ -140,7 +126,7 @@ static void dropout_of_odd_sizes(void **state) {
 
 /* Behind a linear, whose blocks of rows begin at any feature; dense, and with a pattern. */
 static void check_linear_dropout(int64_t T, int64_t N, int64_t K, int W, bool sparse, bool gradient) {
-    fixture f;
+    kernel_fixture f;
     begin_dropout(&f, T, K, W);
     ir_tensor *w = kernel_case_reals(&f.state, "w", 2, gradient ? DIMS(K, N) : DIMS(N, K));
     for (int64_t i = 0; sparse && i < N * K; i++)
@@ -164,7 +150,7 @@ static void check_linear_dropout(int64_t T, int64_t N, int64_t K, int W, bool sp
                   "  %%11 = dropout %%10, %%2, %%3 {rate = 0.25, stream = 3, group = 1} : %s\n"
                   "  %%12 = %s %%9, %%11 {group = 1} : %s\n  %%13 = relayout %%12 : f32[T,%lld]\n  return \"y\" = %%13\n}\n",
                   type, gradient ? "gelu_gradient" : "add", type, n);
-    finish(&f, sparse ? "sparse_linear" : "linear", 24 * 6e-8 * (double)K, 3e-6);
+    finish(&f, sparse ? "sparse_linear" : "linear", 24 * 6e-8 * (double)K, 3e-6, T * N);
 }
 
 static void linear_with_dropout(void **state) {
@@ -177,7 +163,7 @@ static void linear_with_dropout(void **state) {
 
 /* As residual, dropout and layer norm go backward. */
 static void check_norm_gradient_dropout(int64_t T, int64_t E, int W) {
-    fixture f;
+    kernel_fixture f;
     begin_dropout(&f, T, E, W);
     kernel_case_reals(&f.inputs, "dy", 2, DIMS(T, E));
     kernel_case_reals(&f.state, "g", 1, DIMS(E));
@@ -193,7 +179,7 @@ static void check_norm_gradient_dropout(int64_t T, int64_t E, int W) {
         "  %%12 = relayout %%10 : f32[T,%lld]\n  %%13 = relayout %%11 : f32[T,%lld]\n"
         "  return \"dx\" = %%12, \"dropped\" = %%13, \"dgamma\" = %%10#1, \"dbeta\" = %%10#2\n}\n",
         e, e, e, W, e, W, e, e, e, W, e, e);
-    finish(&f, "layer_norm_gradient", norm_gradient_bound(T, E), 1e-6);
+    finish(&f, "layer_norm_gradient", norm_gradient_bound(T, E), 1e-6, 2 * T * E + 2 * E);
 }
 
 static void gradients_of_layer_norms_with_dropout(void **state) {
@@ -215,7 +201,7 @@ static void add_labels(named_tensors *to, ir_dtype dtype, int64_t T, int64_t cla
  * known to 16u + C u, and the sum over rows is exact; gradients are products of numbers below 1.
  */
 static void check_cross_entropy(int64_t T, int64_t C, ir_dtype dtype, bool keep, const char *how, const char *reduction) {
-    fixture f = begin();
+    kernel_fixture f = kernel_fixture_begin();
     const double factor = 0.3, bound = 0x1p-24 * (16 + (double)C);
     kernel_case_reals(&f.inputs, "x", 2, DIMS(T, C));
     add_labels(&f.inputs, dtype, T, C, strcmp(how, "clamp") == 0 ? C + 3 : -100);
@@ -239,7 +225,7 @@ static void check_cross_entropy(int64_t T, int64_t C, ir_dtype dtype, bool keep,
                   "  %%6 = cross_entropy_gradient %%1, %%2, %%3%s {labels = \"%s\", reduction = \"%s\"} : f32[T,C]\n"
                   "  return \"loss\" = %%5, \"dx\" = %%6\n}\n",
                   keep ? ", %4" : "", how, reduction, keep ? ", %4" : "", how, reduction);
-    finish(&f, "cross_entropy", bound * (strcmp(reduction, "sum") == 0 ? (double)T : 1), 1e-6);
+    finish(&f, "cross_entropy", bound * (strcmp(reduction, "sum") == 0 ? (double)T : 1), 1e-6, 1 + T * C);
 }
 
 static void losses_of_few_classes(void **state) {
@@ -256,7 +242,7 @@ static void squared_errors(void **state) {
     (void)state;
     static const int64_t sizes[] = {1, 7, 1000, 70001};
     for (size_t i = 0; i < N_OF(sizes); i++) {
-        fixture f = begin();
+        kernel_fixture f = kernel_fixture_begin();
         const double factor = 0.7;
         kernel_case_reals(&f.inputs, "x", 1, &sizes[i]);
         kernel_case_reals(&f.inputs, "y", 1, &sizes[i]);
@@ -267,7 +253,7 @@ static void squared_errors(void **state) {
                                "  %%4 = mean_squared_error %%1, %%2 : f32[]\n"
                                "  %%5 = mean_squared_error_gradient %%1, %%2, %%3 : f32[T]\n"
                                "  return \"loss\" = %%4, \"dx\" = %%5\n}\n");
-        finish(&f, "mean_squared_error", 0x1p-22, 0x1p-22); /* three roundings of numbers below 3 */
+        finish(&f, "mean_squared_error", 0x1p-22, 0x1p-22, 1 + sizes[i]); /* three roundings of numbers below 3 */
     }
 }
 
@@ -275,7 +261,7 @@ static void squared_errors(void **state) {
 
 static void keys_of_rows(void **state) {
     (void)state;
-    fixture f = begin();
+    kernel_fixture f = kernel_fixture_begin();
     ir_tensor *offsets = named_tensors_add(&f.inputs, "offsets", IR_I32, 1, DIMS(4));
     for (int64_t i = 0; i < 4; i++) tensor_set_int(offsets, i, i * i + 5 * (i > 2)); /* 0, 1, 4, 14 */
     kernel_case_integers(&f.inputs, "ids", IR_I64, 1, DIMS(14), 9);
@@ -284,26 +270,26 @@ static void keys_of_rows(void **state) {
                            "  %%1 = input {name = \"offsets\"} : i32[B+1]\n  %%2 = input {name = \"ids\"} : i64[T]\n"
                            "  %%3 = input {name = \"first\"} : i64[]\n"
                            "  %%4 = row_keys %%1, %%2, %%3 : i64[T]\n  return \"keys\" = %%4\n}\n");
-    finish(&f, "row_keys", 0, 0);
+    finish(&f, "row_keys", 0, 0, 14);
 }
 
 static void features_between_zeros(void **state) {
     (void)state;
     static const int64_t places[][3] = {{1, 0, 2}, {1, 1, 2}, {7, 3, 30}, {20, 0, 20}}; /* features, begin, of */
     for (size_t i = 0; i < N_OF(places); i++) {
-        fixture f = begin();
+        kernel_fixture f = kernel_fixture_begin();
         kernel_case_reals(&f.inputs, "x", 2, DIMS(37, places[i][0]));
         strbuf_printf(&f.text,
                       "graph @g (T <= 100) {\n  %%1 = input {name = \"x\"} : f32[T,%d]\n"
                       "  %%2 = widen %%1 {begin = %d, features = %d} : f32[T,%d]\n  return \"y\" = %%2\n}\n",
                       (int)places[i][0], (int)places[i][1], (int)places[i][2], (int)places[i][2]);
-        finish(&f, "widen", 0, 0);
+        finish(&f, "widen", 0, 0, 37 * places[i][2]);
     }
 }
 
 /* M rows to places that fall, in tiles<W>; in rows where W is 0. */
 static void check_scatter(int64_t M, int64_t R, int64_t E, int W) {
-    fixture f = begin();
+    kernel_fixture f = kernel_fixture_begin();
     kernel_case_reals(&f.inputs, "x", 2, DIMS(M, E));
     kernel_case_reals(&f.inputs, "like", 2, DIMS(R, E));
     ir_tensor *index = named_tensors_add(&f.inputs, "index", IR_I64, 1, DIMS(M));
@@ -319,7 +305,7 @@ static void check_scatter(int64_t M, int64_t R, int64_t E, int W) {
     strbuf_printf(&f.text, "  %%6 = scatter_rows %s, %%3, %s : f32[R,%d]%s\n", W ? "%4" : "%1", W ? "%5" : "%2", e, tiles);
     if (W) strbuf_printf(&f.text, "  %%7 = relayout %%6 : f32[R,%d]\n", e);
     strbuf_printf(&f.text, "  return \"y\" = %s\n}\n", W ? "%7" : "%6");
-    finish(&f, "scatter_tiles", 0, 0);
+    finish(&f, "scatter_tiles", 0, 0, R * E);
 }
 
 static void rows_by_number(void **state) {
@@ -336,7 +322,7 @@ static void rows_by_number(void **state) {
 /* T rows, of which each id takes some T / V and id 1 half; sums of T numbers below 1 round T times, by T u at most. base: a sum of its
  * own, whose memory the result takes over in a plan. */
 static void check_embedding_gradient(int64_t T, int64_t V, int64_t E, ir_dtype dtype, bool base) {
-    fixture f = begin();
+    kernel_fixture f = kernel_fixture_begin();
     kernel_case_reals(&f.inputs, "dy", 2, DIMS(T, E));
     ir_tensor *ids = kernel_case_integers(&f.inputs, "ids", dtype, 1, DIMS(T), V);
     for (int64_t r = 0; r < T; r += 2) tensor_set_int(ids, r, V > 1);
@@ -356,7 +342,7 @@ static void check_embedding_gradient(int64_t T, int64_t V, int64_t E, ir_dtype d
                      .state = &f.state,
                      .absolute = 0x1p-24 * (double)(T * T)};
     if (c.absolute > 1e-3) c.absolute = 1e-3;
-    kernel_case_run(&c);
+    assert_int_equal(kernel_case_run(&c), V * E);
     named_tensors_free(&f.inputs);
     named_tensors_free(&f.state);
     strbuf_free(&f.text);
