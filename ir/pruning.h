@@ -20,6 +20,19 @@ typedef struct pruning_parameters {
     const char *group; /* of grouped methods */
 } pruning_parameters;
 
+/* Of second-order methods: how curvature is estimated. Defaults are those of oBERT (Kurtic et al. 2022, section 4). */
+typedef struct second_order_options {
+    int64_t block_size;  /* entries that follow each other and whose curvature is known together, 1 to 1024 */
+    int64_t n_gradients; /* of single batches */
+    double damping;      /* of the diagonal, above 0 */
+} second_order_options;
+
+#define SECOND_ORDER_MOST_BLOCK 1024
+
+static inline second_order_options second_order_options_default(void) {
+    return (second_order_options){.block_size = 50, .n_gradients = 1024, .damping = 1e-7};
+}
+
 /* Where nothing is written. */
 static inline pruning_parameters pruning_parameters_default(void) {
     return (pruning_parameters){.block_size = 1, .block_rows = 1, .block_columns = 1, .group = "default"};

@@ -13,15 +13,17 @@
 #include "runtime/score_threshold.h"
 
 enum { MASKED = PRUNING_MASKED, STRAIGHT = PRUNING_STRAIGHT };
+enum { VALUES = PRUNING_VALUES, MOVEMENT = PRUNING_MOVEMENT, CURVATURE = PRUNING_CURVATURE, MASKS = PRUNING_MASKS };
 enum { ITERATIVE = PRUNING_ITERATIVE, ONE_SHOT = PRUNING_ONE_SHOT, LOCK = PRUNING_LOCK };
 
-#define PRUNING_METHOD(id, name, function, gradient, schedules, meaning) static pofac_status function(const pruning_masks_job *job);
+#define PRUNING_METHOD(id, name, function, gradient, needs, schedules, meaning)                                                    \
+    static pofac_status function(const pruning_masks_job *job);
 #include "runtime/pruning_methods.def"
 #undef PRUNING_METHOD
 
 static const pruning_method methods[] = {
-#define PRUNING_METHOD(id, name, function, gradient, schedules, meaning)                                                           \
-    {name, function, (pruning_gradient)(gradient), schedules, meaning},
+#define PRUNING_METHOD(id, name, function, gradient, needs, schedules, meaning)                                                    \
+    {name, function, (pruning_gradient)(gradient), (pruning_needs)(needs), schedules, meaning},
 #include "runtime/pruning_methods.def"
 #undef PRUNING_METHOD
 };
@@ -62,6 +64,19 @@ static pofac_status check_parameters(const pruning_masks_job *job) {
         if (!is_share(p->initial_sparsity)) return wrong(job, w, "initial_sparsity", p->initial_sparsity, "0 to 1");
         if (!(p->threshold_decay >= 0 && p->threshold_decay < 1))
             return wrong(job, w, "threshold_decay", p->threshold_decay, "at least 0 and below 1");
+    }
+    return POFAC_OK;
+}
+
+static pofac_status check_needs(const pruning_method *method, const pruning_masks_job *job) {
+    static const char *const wanted[] = {[PRUNING_MOVEMENT] = "scores of its movement in training",
+                                         [PRUNING_CURVATURE] = "saliencies from gradients of batches",
+                                         [PRUNING_MASKS] = "a mask that is given"};
+    for (size_t i = 0; i < job->n_weights && method->needs != PRUNING_VALUES; i++) {
+        const pruned_weight *w = &job->weights[i];
+        if (method->needs == PRUNING_MASKS ? w->given != NULL : w->scores != NULL) continue;
+        return diag_error(job->sink, POFAC_ERR_USAGE, NULL, "%s: found the weight alone, %s wants %s", w->name, method->name,
+                          wanted[method->needs]);
     }
     return POFAC_OK;
 }
@@ -132,6 +147,23 @@ static pofac_status mask_unstructured(const pruning_masks_job *job, pruned_weigh
 }
 
 static pofac_status masks_unstructured(const pruning_masks_job *job) { return for_each_weight(job, mask_unstructured); }
+
+static pofac_status masks_second_order(const pruning_masks_job *job) { return for_each_weight(job, mask_unstructured); }
+
+/* Before the first step all scores are 0, and none lies above another: then magnitudes decide. */
+static pofac_status mask_movement(const pruning_masks_job *job, pruned_weight *w) {
+    const int64_t n = entries_of(w);
+    int64_t i = 0;
+    while (i < n && w->scores[i] == 0) i++;
+    if (i < n) return mask_unstructured(job, w);
+    pruned_weight plain = *w;
+    plain.scores = NULL;
+    TRY(mask_unstructured(job, &plain));
+    w->threshold = plain.threshold;
+    return POFAC_OK;
+}
+
+static pofac_status masks_movement(const pruning_masks_job *job) { return for_each_weight(job, mask_movement); }
 
 /* ---- N of every M ---- */
 
@@ -253,10 +285,21 @@ static pofac_status mask_lock(const pruning_masks_job *job, pruned_weight *w) {
 
 static pofac_status masks_lock(const pruning_masks_job *job) { return for_each_weight(job, mask_lock); }
 
+/* ---- masks that are given ---- */
+
+static pofac_status mask_given(const pruning_masks_job *job, pruned_weight *w) {
+    (void)job;
+    for (int64_t i = 0; i < entries_of(w); i++) w->mask[i] = w->given[i] != 0;
+    return POFAC_OK;
+}
+
+static pofac_status masks_given(const pruning_masks_job *job) { return for_each_weight(job, mask_given); }
+
 /* ---- all ---- */
 
 pofac_status pruning_masks(const pruning_method *method, const pruning_masks_job *job) {
     TRY(check_parameters(job));
+    TRY(check_needs(method, job));
     return method->masks(job);
 }
 

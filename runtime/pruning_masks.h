@@ -12,6 +12,7 @@
 #include "runtime/thread_pool.h"
 
 typedef enum pruning_gradient { PRUNING_MASKED, PRUNING_STRAIGHT } pruning_gradient;
+typedef enum pruning_needs { PRUNING_VALUES, PRUNING_MOVEMENT, PRUNING_CURVATURE, PRUNING_MASKS } pruning_needs;
 typedef enum pruning_schedules { PRUNING_ITERATIVE = 1, PRUNING_ONE_SHOT = 2, PRUNING_LOCK = 4 } pruning_schedules;
 
 typedef struct pruning_masks_job pruning_masks_job;
@@ -20,7 +21,8 @@ typedef struct pruning_method {
     const char *name;
     pofac_status (*masks)(const pruning_masks_job *job);
     pruning_gradient gradient;
-    unsigned schedules; /* bits of pruning_schedules */
+    pruning_needs needs; /* besides values: scores of PRUNING_MOVEMENT and PRUNING_CURVATURE, `given` of PRUNING_MASKS */
+    unsigned schedules;  /* bits of pruning_schedules */
     const char *meaning;
 } pruning_method;
 
@@ -31,8 +33,9 @@ const pruning_method *pruning_method_find(const char *name); /* NULL: there is n
 typedef struct pruned_weight {
     const char *name;
     int64_t n_rows, n_columns;
-    const float *values; /* [n_rows, n_columns]: the weight as it is trained */
-    const float *scores; /* what is compared instead of magnitudes, as it is; NULL: magnitudes of values */
+    const float *values;  /* [n_rows, n_columns]: the weight as it is trained */
+    const float *scores;  /* what is compared instead of magnitudes, as it is; NULL: magnitudes of values */
+    const uint8_t *given; /* [n_rows, n_columns] mask that somebody made, any number but 0 being kept; of methods that need it */
     pruning_parameters parameters;
     float threshold; /* of the masks before, 0 at first; with threshold_decay a part of the next one */
     uint8_t *mask;   /* [n_rows, n_columns] result: 1 kept, 0 pruned */
@@ -49,7 +52,7 @@ struct pruning_masks_job {
 
 /*
  * Masks of all weights at a point of the schedule. POFAC_ERR_USAGE, before any mask is written: parameters out of range, block sizes that do not divide a
- * weight, no such group. POFAC_ERR_RUNTIME: no memory.
+ * weight, weights without what the method needs. POFAC_ERR_RUNTIME: no memory.
  */
 POFAC_MUST_USE pofac_status pruning_masks(const pruning_method *method, const pruning_masks_job *job);
 

@@ -211,6 +211,36 @@ static void scores_stand_in_for_magnitudes(void **unused) {
     end(&c);
 }
 
+static void movement_keeps_the_largest_scores(void **unused) {
+    (void)unused;
+    masks_case c = {.messages = STRBUF_INIT};
+    pruned_weight *w = add(&c, "a", 5, 8);
+    float scores[40] = {0};
+    for (int i = 0; i < 40; i++) c.values[0][i] = (float)(i + 1) * (i % 2 ? -1 : 1);
+    w->scores = scores;
+    w->parameters.target_sparsity = 0.75;
+    assert_int_equal(run(&c, "movement", 1, 1), POFAC_OK); /* nothing has moved: magnitudes */
+    for (int64_t i = 0; i < 40; i++) want_mask(&c, 0, i, i >= 30, "before the first step");
+    for (int i = 0; i < 40; i++) scores[i] = (float)(20 - i);
+    assert_int_equal(run(&c, "movement", 1, 1), POFAC_OK);
+    for (int64_t i = 0; i < 40; i++) want_mask(&c, 0, i, i < 10, "movement");
+    assert_int_equal(run(&c, "second_order", 1, 1), POFAC_OK);
+    for (int64_t i = 0; i < 40; i++) want_mask(&c, 0, i, i < 10, "second_order");
+    end(&c);
+}
+
+static void given_masks_are_taken(void **unused) {
+    (void)unused;
+    masks_case c = {.messages = STRBUF_INIT};
+    uint8_t given[63];
+    for (int i = 0; i < 63; i++) given[i] = i % 5 == 0 ? (uint8_t)(i + 1) : 0;
+    add(&c, "a", 7, 9)->given = given;
+    assert_int_equal(run(&c, "custom_mask", 1, 2), POFAC_OK);
+    for (int64_t i = 0; i < 63; i++) want_mask(&c, 0, i, i % 5 == 0, "given");
+    assert_int_equal(c.weights[0].kept, 13);
+    end(&c);
+}
+
 static void every_block_keeps_its_own(void **unused) {
     (void)unused;
     for (size_t s = 0; s < sizeof shares / sizeof *shares; s++) {
@@ -397,6 +427,22 @@ static void wrong_parameters(void **unused) {
     }
 }
 
+static void methods_that_need_more_than_weights(void **unused) {
+    (void)unused;
+    static const char *const cases[][2] = {
+        {"movement", "error: w: found the weight alone, movement wants scores of its movement in training\n"},
+        {"second_order", "error: w: found the weight alone, second_order wants saliencies from gradients of batches\n"},
+        {"custom_mask", "error: w: found the weight alone, custom_mask wants a mask that is given\n"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        masks_case c = {.messages = STRBUF_INIT};
+        add(&c, "w", 6, 8);
+        assert_int_equal(run(&c, cases[i][0], 1, 1), POFAC_ERR_USAGE);
+        assert_string_equal(strbuf_str(&c.messages), cases[i][1]);
+        assert_int_equal(c.masks[0][0], 7);
+        end(&c);
+    }
+}
+
 static void targets_that_blocks_cannot_express(void **unused) {
     (void)unused;
     pruning_parameters p = pruning_parameters_default();
@@ -424,12 +470,17 @@ static void every_method_is_listed(void **unused) {
         add(&c, "equal", 4, 4);
         add(&c, "zero", 4, 4);
         for (int k = 0; k < 16; k++) c.values[2][k] = 0.5f;
-        for (size_t i = 0; i < 4; i++) c.weights[i].parameters.target_sparsity = 0.5;
+        const float scores[16] = {0};
+        for (size_t i = 0; i < 4; i++) {
+            c.weights[i].parameters.target_sparsity = 0.5;
+            if (m->needs == PRUNING_MOVEMENT || m->needs == PRUNING_CURVATURE) c.weights[i].scores = scores;
+            if (m->needs == PRUNING_MASKS) c.weights[i].given = c.masks[i];
+        }
         if (run(&c, m->name, 1, 3) != POFAC_OK) fail_msg("%s: %s", m->name, strbuf_str(&c.messages));
         assert_int_equal(c.weights[0].kept, 0);
         end(&c);
     }
-    assert_int_equal(n, 9);
+    assert_int_equal(n, 12);
     assert_null(pruning_method_find("magnitude"));
 }
 
@@ -467,6 +518,8 @@ int main(void) {
         cmocka_unit_test(masks_are_the_references),
         cmocka_unit_test(unstructured_keeps_what_lies_above_the_kth),
         cmocka_unit_test(scores_stand_in_for_magnitudes),
+        cmocka_unit_test(movement_keeps_the_largest_scores),
+        cmocka_unit_test(given_masks_are_taken),
         cmocka_unit_test(every_block_keeps_its_own),
         cmocka_unit_test(blocks_live_or_die_whole),
         cmocka_unit_test(groups_share_a_threshold),
@@ -475,6 +528,7 @@ int main(void) {
         cmocka_unit_test(the_fast_threshold_is_close),
         cmocka_unit_test(selection_is_that_of_sorting),
         cmocka_unit_test(wrong_parameters),
+        cmocka_unit_test(methods_that_need_more_than_weights),
         cmocka_unit_test(targets_that_blocks_cannot_express),
         cmocka_unit_test(every_method_is_listed),
         cmocka_unit_test(threads_and_short_memory_change_nothing),
