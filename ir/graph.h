@@ -29,6 +29,12 @@ typedef enum ir_op {
 
 typedef enum ir_attr_kind { ATTR_INT, ATTR_FLOAT, ATTR_BOOL, ATTR_STRING, ATTR_ENUM, ATTR_INTS, ATTR_FLOATS } ir_attr_kind;
 
+/* Names that speak of another state: of a weight NAME the mask NAME.mask, a pattern, and the scores NAME.scores that it is made by; frozen parameters
+ * teacher.NAME, which no step changes and no gradient reaches. */
+#define IR_MASK ".mask"
+#define IR_SCORES ".scores"
+#define IR_FROZEN "teacher."
+
 typedef struct ir_attr {
     const char *name; /* interned */
     ir_attr_kind kind;

@@ -25,8 +25,6 @@ typedef struct pass_option {
     const char *name, *value;
 } pass_option;
 
-#define PASS_MASK ".mask" /* ending of the name of a weight's mask, a pattern */
-
 /* What is known besides the module; members may be NULL. */
 typedef struct pass_environment {
     const tensor_source *state; /* the weights */

@@ -48,7 +48,7 @@ static pofac_status find_weight(prune_state *s, const ir_node *linear, const boo
     if (!is_new) return POFAC_OK;
     ir_graph *to = s->rw.to;
     const ir_type *t = graph_type(g, linear->inputs[1]);
-    const char *mask = arena_printf(&s->memory, "%s" PASS_MASK, name);
+    const char *mask = arena_printf(&s->memory, "%s" IR_MASK, name);
     if (!mask) return diag_out_of_memory(s->in->sink);
     (*out)->pattern = build_leaf(to, OP_pattern, mask, type_pattern(to->module->context, t->dims[0], t->dims[1]));
     (*out)->values = build_binary(to, OP_dense_to_sparse, rewrite_value(&s->rw, linear->inputs[1]), (*out)->pattern);

@@ -19,11 +19,19 @@
 
 #define HUGE_PAGE ((size_t)1 << 21)
 
+/* What an entry is with what nobody else sees of it. */
+typedef struct stored {
+    state_entry entry;
+    const char *mask; /* whose elements the tensor has; NULL: it has those of no mask */
+} stored;
+
 struct state_store {
     strmap index; /* name -> place in entries; its keys are their names */
-    VEC(state_entry *) entries;
+    VEC(stored *) entries;
     pattern_state *patterns;
+    const tensor_source *initial; /* of frozen state */
     tensor_source source;
+    uint64_t masks_version;
 };
 
 typedef struct store_builder {
@@ -35,7 +43,8 @@ typedef struct store_builder {
 /* ---- names ---- */
 
 const char *state_parameter_of(const char *name, size_t *length) {
-    static const char *const endings[] = {".exp_avg", ".exp_avg_sq", ".momentum_buffer"}, begin[] = "gradient.";
+    static const char *const endings[] = {".exp_avg", ".exp_avg_sq", ".momentum_buffer", IR_MASK, IR_SCORES, STATE_THRESHOLD},
+                             begin[] = "gradient.";
     *length = strlen(name);
     if (strncmp(name, begin, sizeof begin - 1) == 0 && *length > sizeof begin - 1) {
         *length -= sizeof begin - 1;
@@ -49,6 +58,14 @@ const char *state_parameter_of(const char *name, size_t *length) {
     }
     return NULL;
 }
+
+static bool ends_with(const char *name, const char *ending) {
+    const size_t n = strlen(name), k = strlen(ending);
+    return n > k && strcmp(name + n - k, ending) == 0;
+}
+
+static bool is_frozen(const char *name) { return strncmp(name, IR_FROZEN, sizeof IR_FROZEN - 1) == 0; }
+static bool is_mask(const char *pattern) { return ends_with(pattern, IR_MASK) && !is_frozen(pattern); }
 
 /* ---- memory ---- */
 
@@ -100,26 +117,32 @@ static pofac_status check_bytes(const store_builder *b, const char *name, const 
     return POFAC_OK;
 }
 
-/* The tensor of a leaf, with its pattern but without memory. */
-static pofac_status shape_of(const store_builder *b, const ir_graph *g, const ir_node *leaf, ir_tensor *out) {
-    const ir_type *type = graph_type(g, leaf->first_result);
-    const ir_context *c = g->module->context;
-    const char *name = node_string(leaf, "name");
-    const ir_symbol symbol = type->rank == 1 ? type->dims[0].symbol[0] : 0;
-    const ir_node *maker = symbol && symbol_kind(c, symbol) == SYMBOL_NNZ ? graph_node_of(g, symbol_value(c, symbol)) : NULL;
-    *out = (ir_tensor){.dtype = type->dtype, .rank = type->rank};
-    if (maker && maker->op == OP_pattern && dim_equal(type->dims[0], dim_symbol(symbol))) {
-        ir_tensor pattern;
-        TRY(pattern_state_pattern(b->store->patterns, node_string(maker, "name"), b->initial, b->sink, &pattern));
-        out->pattern = pattern.pattern;
-        out->dims[0] = pattern.pattern->nnz;
-        return check_bytes(b, name, out);
-    }
+/* The tensor of a leaf of numbers, without memory. */
+static pofac_status dense_shape_of(const store_builder *b, const char *name, ir_dtype dtype, const ir_type *type, ir_tensor *out) {
+    *out = (ir_tensor){.dtype = dtype, .rank = type->rank};
     for (uint32_t i = 0; i < type->rank; i++)
         if (!dim_is_const(type->dims[i], &out->dims[i]))
             return diag_error(b->sink, POFAC_ERR_INPUT, NULL,
                               "state %s: dimension %u is no number and counts no pattern's non-zeros, wanted one of these", name,
                               i);
+    return check_bytes(b, name, out);
+}
+
+/* The same of any leaf, with its pattern; *mask is the mask's name where the pattern is one. */
+static pofac_status shape_of(const store_builder *b, const ir_graph *g, const ir_node *leaf, ir_tensor *out, const char **mask) {
+    const ir_type *type = graph_type(g, leaf->first_result);
+    const ir_context *c = g->module->context;
+    const char *name = node_string(leaf, "name");
+    const ir_symbol symbol = type->rank == 1 ? type->dims[0].symbol[0] : 0;
+    const ir_node *maker = symbol && symbol_kind(c, symbol) == SYMBOL_NNZ ? graph_node_of(g, symbol_value(c, symbol)) : NULL;
+    *mask = NULL;
+    if (!maker || maker->op != OP_pattern || !dim_equal(type->dims[0], dim_symbol(symbol)))
+        return dense_shape_of(b, name, type->dtype, type, out);
+    const char *pattern_name = node_string(maker, "name");
+    ir_tensor pattern;
+    if (is_mask(pattern_name)) *mask = pattern_name;
+    TRY(pattern_state_pattern(b->store->patterns, pattern_name, *mask ? &b->store->source : b->initial, b->sink, &pattern));
+    *out = (ir_tensor){.dtype = type->dtype, .rank = 1, .dims = {pattern.pattern->nnz}, .pattern = pattern.pattern};
     return check_bytes(b, name, out);
 }
 
@@ -159,7 +182,7 @@ static pofac_status fill(const store_builder *b, const char *name, ir_tensor *to
     ir_tensor found;
     size_t length;
     if (state_parameter_of(name, &length)) {
-        memset(to->data, 0, tensor_bytes(to));
+        memset(to->data, is_mask(name), tensor_bytes(to));
         return POFAC_OK;
     }
     TRY(b->initial->get(b->initial->user, name, b->sink, &found));
@@ -170,14 +193,24 @@ static pofac_status fill(const store_builder *b, const char *name, ir_tensor *to
 
 /* ---- entries ---- */
 
-static void free_entry(state_entry *e) {
-    if (e->tensor.data) weight_memory_give(e->tensor.data, room_of(&e->tensor));
+static void free_data(ir_tensor *t) {
+    if (t->data) weight_memory_give(t->data, room_of(t));
+    t->data = NULL;
+}
+
+static void free_entry(stored *e) {
+    free_data(&e->entry.tensor);
     free(e);
 }
 
-static pofac_status add_entry(const store_builder *b, const char *name, const ir_tensor *shape) {
+static stored *find_stored(const state_store *s, const char *name) {
+    const strmap_entry *e = strmap_get(&s->index, name, strlen(name));
+    return e ? s->entries.data[e->value] : NULL;
+}
+
+static pofac_status add_entry(const store_builder *b, const char *name, const ir_tensor *shape, const char *mask) {
     state_store *s = b->store;
-    state_entry *e = calloc(1, sizeof *e);
+    stored *e = calloc(1, sizeof *e);
     const bool has_room = e && VEC_RESERVE(&s->entries, s->entries.size + 1);
     const strmap_entry *entry = has_room ? strmap_put(&s->index, name, strlen(name), s->entries.size, NULL) : NULL;
     if (!entry) {
@@ -185,36 +218,63 @@ static pofac_status add_entry(const store_builder *b, const char *name, const ir
         return diag_out_of_memory(b->sink);
     }
     s->entries.data[s->entries.size++] = e;
-    e->name = entry->key;
-    e->tensor = *shape;
-    TRY(take_memory(b, &e->tensor));
-    return fill(b, e->name, &e->tensor);
+    e->mask = mask ? find_stored(s, mask)->entry.name : NULL;
+    e->entry = (state_entry){entry->key, *shape};
+    TRY(take_memory(b, &e->entry.tensor));
+    return fill(b, e->entry.name, &e->entry.tensor);
+}
+
+static pofac_status enter(const store_builder *b, const char *name, const ir_tensor *shape, const char *mask) {
+    const state_entry *known = state_store_find(b->store, name);
+    if (!known) return add_entry(b, name, shape, mask);
+    if (known->tensor.dtype == shape->dtype && known->tensor.pattern == shape->pattern && same_shape(&known->tensor, shape))
+        return POFAC_OK;
+    return unfit(b, name, &known->tensor, shape);
+}
+
+/* A weight's mask and its threshold. */
+static pofac_status add_mask(const store_builder *b, const ir_graph *g, const ir_node *leaf) {
+    const char *name = node_string(leaf, "name");
+    const ir_tensor scalar = {.dtype = IR_F32};
+    ir_tensor shape;
+    strbuf threshold = STRBUF_INIT;
+    TRY(dense_shape_of(b, name, IR_U8, graph_type(g, leaf->first_result), &shape));
+    TRY(enter(b, name, &shape, NULL));
+    strbuf_printf(&threshold, "%.*s" STATE_THRESHOLD, (int)(strlen(name) - strlen(IR_MASK)), name);
+    pofac_status status = strbuf_ok(&threshold) ? enter(b, strbuf_str(&threshold), &scalar, NULL) : diag_out_of_memory(b->sink);
+    strbuf_free(&threshold);
+    return status;
 }
 
 static pofac_status add_leaf(const store_builder *b, const ir_graph *g, const ir_node *leaf) {
-    const char *name = node_string(leaf, "name");
+    const char *name = node_string(leaf, "name"), *mask;
     ir_tensor shape;
-    TRY(shape_of(b, g, leaf, &shape));
-    const state_entry *known = state_store_find(b->store, name);
-    if (!known) return add_entry(b, name, &shape);
-    if (known->tensor.dtype == shape.dtype && known->tensor.pattern == shape.pattern && same_shape(&known->tensor, &shape))
-        return POFAC_OK;
-    return unfit(b, name, &known->tensor, &shape);
+    if (is_frozen(name) || (leaf->op == OP_pattern && !is_mask(name))) return POFAC_OK;
+    if (leaf->op == OP_pattern) return add_mask(b, g, leaf);
+    TRY(shape_of(b, g, leaf, &shape, &mask));
+    return enter(b, name, &shape, mask);
 }
 
 static pofac_status add_leaves(const store_builder *b, const ir_module *m) {
     for (size_t i = 0; i < m->graphs.size; i++)
         for (size_t k = 0; k < m->graphs.data[i]->nodes.size; k++)
-            if (m->graphs.data[i]->nodes.data[k].op == OP_state)
+            if (m->graphs.data[i]->nodes.data[k].op == OP_state || m->graphs.data[i]->nodes.data[k].op == OP_pattern)
                 TRY(add_leaf(b, m->graphs.data[i], &m->graphs.data[i]->nodes.data[k]));
     return POFAC_OK;
 }
 
 static pofac_status get_entry(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
-    const state_entry *e = state_store_find(user, name);
+    const state_store *s = user;
+    const stored *e = find_stored(s, name);
+    if (!e && is_frozen(name)) return s->initial->get(s->initial->user, name, sink, out);
     if (!e) return diag_error(sink, POFAC_ERR_INPUT, NULL, "there is no state \"%s\" in the training run", name);
-    *out = e->tensor;
+    *out = e->entry.tensor;
     return POFAC_OK;
+}
+
+static void release_entry(void *user, const char *name) {
+    const state_store *s = user;
+    if (is_frozen(name) && !find_stored(s, name)) tensor_source_release(s->initial, name);
 }
 
 pofac_status state_store_create(const ir_module *m, const tensor_source *initial, const diag_sink *sink, state_store **out) {
@@ -222,7 +282,8 @@ pofac_status state_store_create(const ir_module *m, const tensor_source *initial
     state_store *s = calloc(1, sizeof *s);
     if (!s) return diag_out_of_memory(sink);
     s->index = (strmap)STRMAP_INIT;
-    s->source = (tensor_source){.get = get_entry, .user = s, .writable = true};
+    s->source = (tensor_source){.get = get_entry, .user = s, .release = release_entry, .writable = true};
+    s->initial = initial;
     s->patterns = pattern_state_create();
     const store_builder b = {s, initial, sink};
     const pofac_status status = s->patterns ? add_leaves(&b, m) : diag_out_of_memory(sink);
@@ -242,18 +303,46 @@ void state_store_destroy(state_store *s) {
 
 const tensor_source *state_store_source(state_store *s) { return &s->source; }
 
+/* ---- masks ---- */
+
+pofac_status state_store_masks_changed(state_store *s, const diag_sink *sink) {
+    const store_builder b = {.store = s, .sink = sink};
+    s->masks_version++;
+    for (size_t i = 0; i < s->entries.size; i++) { /* all of them go before any comes back */
+        if (!s->entries.data[i]->mask) continue;
+        free_data(&s->entries.data[i]->entry.tensor);
+        s->entries.data[i]->entry.tensor.dims[0] = 0;
+        pattern_state_release(s->patterns, s->entries.data[i]->mask);
+    }
+    for (size_t i = 0; i < s->entries.size; i++) {
+        stored *e = s->entries.data[i];
+        ir_tensor pattern, *t = &e->entry.tensor;
+        if (!e->mask) continue;
+        TRY(pattern_state_pattern(s->patterns, e->mask, &s->source, sink, &pattern));
+        t->pattern = pattern.pattern;
+        t->dims[0] = pattern.pattern->nnz;
+        TRY(take_memory(&b, t));
+        memset(t->data, 0, tensor_bytes(t));
+    }
+    return POFAC_OK;
+}
+
+uint64_t state_store_masks_version(const state_store *s) { return s->masks_version; }
+
+/* ---- sizes ---- */
+
 size_t state_store_size(const state_store *s) { return s->entries.size; }
 
-state_entry *state_store_at(state_store *s, size_t i) { return s->entries.data[i]; }
+state_entry *state_store_at(state_store *s, size_t i) { return &s->entries.data[i]->entry; }
 
 state_entry *state_store_find(state_store *s, const char *name) {
-    const strmap_entry *e = strmap_get(&s->index, name, strlen(name));
-    return e ? s->entries.data[e->value] : NULL;
+    stored *e = find_stored(s, name);
+    return e ? &e->entry : NULL;
 }
 
 int64_t state_store_bytes(const state_store *s) {
     int64_t bytes = 0;
-    for (size_t i = 0; i < s->entries.size; i++) bytes += (int64_t)tensor_bytes(&s->entries.data[i]->tensor);
+    for (size_t i = 0; i < s->entries.size; i++) bytes += (int64_t)tensor_bytes(&s->entries.data[i]->entry.tensor);
     return bytes;
 }
 
@@ -261,9 +350,9 @@ int64_t state_store_bytes(const state_store *s) {
 int64_t state_store_pattern_bytes(const state_store *s) {
     int64_t bytes = 0;
     for (size_t i = 0; i < s->entries.size; i++) {
-        const ir_pattern *p = s->entries.data[i]->tensor.pattern;
+        const ir_pattern *p = s->entries.data[i]->entry.tensor.pattern;
         bool is_first = p != NULL;
-        for (size_t k = 0; k < i && is_first; k++) is_first = s->entries.data[k]->tensor.pattern != p;
+        for (size_t k = 0; k < i && is_first; k++) is_first = s->entries.data[k]->entry.tensor.pattern != p;
         if (is_first) bytes += (p->n_rows + 1) * (int64_t)sizeof *p->row_start + p->nnz * (int64_t)sizeof *p->column;
     }
     return bytes;

@@ -9,6 +9,7 @@
 #define POFAC_FRONTEND_TRAINING_H
 
 #include "frontend/driver/executor.h"
+#include "frontend/driver/training_pruning.h"
 #include "runtime/state_store.h"
 
 typedef struct training training;
@@ -21,6 +22,7 @@ typedef struct training_options {
     double beta1, beta2, epsilon, momentum, weight_decay, max_grad_norm; /* as the pass has them, none with a default */
     bool accumulate;                                                     /* a step is several runs */
     bool lock;                                                           /* zeros of weights stay zeros (pass lock) */
+    const training_pruning *pruning;                                     /* weights under masks; NULL: none */
     const char *recompute;                                               /* "none", "cheap", "partial" or "full"; NULL: "cheap" */
     bool bf16;             /* activations that wait for the backward pass are stored in bf16 */
     const char *step_file; /* text of the module as training_build makes it, to be run instead; NULL: none */

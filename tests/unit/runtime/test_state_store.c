@@ -205,6 +205,9 @@ static void names_say_whose_they_are(void **unused) {
                                            {"a.exp_avg_sq", "a"},
                                            {"a.b.momentum_buffer", "a.b"},
                                            {"gradient.a.b", "a.b"},
+                                           {"a.mask", "a"},
+                                           {"a.scores", "a"},
+                                           {"a.threshold", "a"},
                                            {"a.weight", NULL},
                                            {".exp_avg", NULL},
                                            {"gradient.", NULL},
@@ -219,6 +222,64 @@ static void names_say_whose_they_are(void **unused) {
     }
 }
 
+#define MASKED                                                                                                                     \
+    "%1 = state {name = \"w\"} : f32[2,3]\n"                                                                                       \
+    "%2 = pattern {name = \"w.mask\"} : pattern[2,3]\n"                                                                            \
+    "%3 = dense_to_sparse %1, %2 : f32[nnz(%2)]\n"                                                                                 \
+    "%4 = state {name = \"gradient.w\"} : f32[nnz(%2)]\n"                                                                          \
+    "%5 = state {name = \"w.scores\"} : f32[2,3]\n"                                                                                \
+    "%6 = add %3, %4 : f32[nnz(%2)]\n"                                                                                             \
+    "return \"sum\" = %6, \"scores\" = %5\n"
+
+static void masks_are_state(void **unused) {
+    (void)unused;
+    store_case c;
+    begin(&c, MASKED);
+    named_tensors_add_doubles(&c.initial, "w", IR_F32, 2, (int64_t[]){2, 3}, (const double[]){1, 2, 3, 4, 0, 6});
+    assert_int_equal(create(&c), POFAC_OK);
+    assert_int_equal(state_store_size(c.store), 5);
+    assert_elements(&c, "w.mask", (const double[]){1, 1, 1, 1, 1, 1}, 6);
+    assert_elements(&c, "w.threshold", (const double[]){0}, 1);
+    assert_elements(&c, "w.scores", (const double[6]){0}, 6);
+    assert_elements(&c, "gradient.w", (const double[6]){0}, 6);
+    assert_int_equal(state_store_find(c.store, "w.mask")->tensor.dtype, IR_U8);
+    assert_int_equal(state_store_masks_version(c.store), 0);
+
+    /* other masks: the sums have other places, of which positions are those of the new ones */
+    state_entry *sums = state_store_find(c.store, "gradient.w");
+    ((float *)sums->tensor.data)[2] = 9;
+    memcpy(state_store_find(c.store, "w.mask")->tensor.data, (const uint8_t[]){0, 1, 0, 1, 0, 1}, 6);
+    assert_int_equal(state_store_masks_changed(c.store, &c.text.sink), POFAC_OK);
+    assert_int_equal(state_store_masks_version(c.store), 1);
+    assert_elements(&c, "gradient.w", (const double[3]){0}, 3);
+    assert_int_equal(sums->tensor.pattern->nnz, 3);
+    assert_int_equal(sums->tensor.pattern->column[1], 0);
+    assert_int_equal(sums->tensor.pattern->column[2], 2);
+    memset(state_store_find(c.store, "w.mask")->tensor.data, 0, 6);
+    assert_int_equal(state_store_masks_changed(c.store, &c.text.sink), POFAC_OK);
+    assert_elements(&c, "gradient.w", NULL, 0);
+    end(&c);
+}
+
+static void frozen_state_is_the_initial_one(void **unused) {
+    (void)unused;
+    store_case c;
+    begin(&c, "%1 = state {name = \"w\"} : f32[2]\n"
+              "%2 = state {name = \"teacher.w\"} : f32[2]\n"
+              "%3 = add %1, %2 : f32[2]\n"
+              "return \"sum\" = %3\n");
+    named_tensors_add_doubles(&c.initial, "w", IR_F32, 1, (int64_t[]){2}, (const double[]){1, 2});
+    named_tensors_add_doubles(&c.initial, "teacher.w", IR_F32, 1, (int64_t[]){2}, (const double[]){3, 4});
+    assert_int_equal(create(&c), POFAC_OK);
+    const tensor_source *source = state_store_source(c.store);
+    ir_tensor found;
+    assert_int_equal(state_store_size(c.store), 1);
+    assert_int_equal(source->get(source->user, "teacher.w", &c.text.sink, &found), POFAC_OK);
+    assert_ptr_equal(found.data, named_tensors_find(&c.initial, "teacher.w")->data);
+    tensor_source_release(source, "teacher.w");
+    end(&c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parameters_are_copied_and_the_rest_is_zero),
@@ -227,6 +288,8 @@ int main(void) {
         cmocka_unit_test(what_does_not_fit_is_refused),
         cmocka_unit_test(allocations_may_fail),
         cmocka_unit_test(names_say_whose_they_are),
+        cmocka_unit_test(masks_are_state),
+        cmocka_unit_test(frozen_state_is_the_initial_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
