@@ -141,6 +141,7 @@ pofac_status eval_linear_weight_gradient(const ir_eval *e);
 pofac_status eval_attention(const ir_eval *e);
 pofac_status eval_cross_entropy(const ir_eval *e);
 pofac_status eval_linear_cross_entropy(const ir_eval *e);
+pofac_status eval_kl_divergence(const ir_eval *e);
 pofac_status eval_mean_squared_error(const ir_eval *e);
 pofac_status eval_widen(const ir_eval *e);
 pofac_status eval_div(const ir_eval *e);
@@ -158,6 +159,7 @@ pofac_status eval_dropout(const ir_eval *e);
 pofac_status eval_attention_gradient(const ir_eval *e);
 pofac_status eval_cross_entropy_gradient(const ir_eval *e);
 pofac_status eval_mean_squared_error_gradient(const ir_eval *e);
+pofac_status eval_kl_divergence_gradient(const ir_eval *e);
 pofac_status eval_sum_of_squares(const ir_eval *e);
 pofac_status eval_adamw(const ir_eval *e);
 pofac_status eval_sgd(const ir_eval *e);
@@ -184,5 +186,6 @@ void gradient_attention(const ir_gradient *g);
 void gradient_cross_entropy(const ir_gradient *g);
 void gradient_linear_cross_entropy(const ir_gradient *g);
 void gradient_mean_squared_error(const ir_gradient *g);
+void gradient_kl_divergence(const ir_gradient *g);
 
 #endif

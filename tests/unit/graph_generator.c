@@ -463,6 +463,19 @@ static void step_loss_gradients(maker *m, ir_value x) {
     keep_value(m, node_add(m->g, OP_cross_entropy, (ir_value[]){x, labels}, 2, attrs, 2, NULL));
 }
 
+static void step_divergence(maker *m, ir_value x) {
+    char name[64];
+    const ir_type *t = graph_type(m->g, x);
+    const ir_value scale = build_scalar(m->g, IR_F32, 0.5), teacher = squashed(m, x);
+    const ir_attr temperature = attr_float("temperature", 2);
+    if (m->options->without_losses) return;
+    const ir_type *kept = type_tensor(m->out->context, IR_I64, chance(m, 2) ? 1 : 2, t->dims);
+    const ir_value keep = chance(m, 3) ? IR_NO_VALUE : build_leaf(m->g, OP_input, new_name(m, "kept", name), kept);
+    keep_value(m, node_add(m->g, OP_kl_divergence, (ir_value[]){x, teacher, keep, scale}, 4, &temperature, 1, NULL));
+    keep_value(m,
+               node_add(m->g, OP_kl_divergence_gradient, (ir_value[]){x, teacher, scale, keep, scale}, 5, &temperature, 1, NULL));
+}
+
 static void step_updates(maker *m, ir_value x) {
     const double third = 3;
     const ir_value rate = build_scalar(m->g, IR_F32, 0.01), one = build_scalar(m->g, IR_F32, 1), g = squashed(m, x);
@@ -493,7 +506,7 @@ static void (*const steps[])(maker *m, ir_value x) = {
     step_widen,           step_embedding_gradient,
     step_norm_gradient,   step_dense_and_sparse,
     step_dropout,         step_loss_gradients,
-    step_updates,
+    step_divergence,      step_updates,
 };
 
 /* ---- beginning and end ---- */

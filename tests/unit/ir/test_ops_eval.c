@@ -329,52 +329,6 @@ static const value_case value_cases[] = {
      12,
      {10, 20, 10, 20, 0, 0, 1, 2, 3, 4, 0, 0}},
 
-    {OP_cross_entropy, /* softmax 1/4, 3/4; the middle row does not count */
-     "%1 = constant {value = [0, 1.0986122886681097821, 5, 6, 0, 1.0986122886681097821]} : f64[3,2]\n"
-     "%2 = constant {value = [0, -100, 1]} : i64[3]\n"
-     "%3 = cross_entropy %1, %2 : f64[]\n"
-     "return \"y\" = %3\n",
-     1,
-     {0.83698821678583577314}}, /* (ln 4 + ln 4/3) / 2 */
-    {OP_cross_entropy,          /* labels -5, 0, 2 become 0, 0, 2, and 2 is no class */
-     "%1 = constant {value = [0, 1.0986122886681097821, 0, 0, 5, 6]} : f64[3,2]\n"
-     "%2 = constant {value = [-5, 0, 2]} : i32[3]\n"
-     "%3 = cross_entropy %1, %2 {labels = \"clamp\"} : f64[]\n"
-     "return \"y\" = %3\n",
-     1,
-     {1.0397207708399179641}}, /* (ln 4 + ln 2) / 2 */
-    {OP_cross_entropy,         /* class 2 is left out of row 0; row 1 has its label left out */
-     "%1 = constant {value = [1, 1, 50]} : f64[1,3]\n"
-     "%2 = constant {value = [0]} : i64[1]\n"
-     "%3 = constant {value = [1, 1, 0]} : bool[1,3]\n"
-     "%4 = cross_entropy %1, %2, %3 : f64[]\n"
-     "%5 = constant {value = [2]} : i64[1]\n"
-     "%6 = cross_entropy %1, %5, %3 : f64[]\n"
-     "return \"y\" = %4, \"z\" = %6\n",
-     2,
-     {0.69314718055994530942, INFINITY}},
-    {OP_cross_entropy, /* nothing counts */
-     "%1 = constant {value = [1]} : f32[2,3]\n"
-     "%2 = constant {value = [-100]} : i64[2]\n"
-     "%3 = cross_entropy %1, %2 : f32[]\n"
-     "return \"y\" = %3\n",
-     1,
-     {NAN}},
-    {OP_cross_entropy, /* logits that would overflow exp */
-     "%1 = constant {value = [1000, 0]} : f64[1,2]\n"
-     "%2 = constant {value = [1]} : i64[1]\n"
-     "%3 = cross_entropy %1, %2 : f64[]\n"
-     "return \"y\" = %3\n",
-     1,
-     {1000}},
-    {OP_mean_squared_error,
-     "%1 = constant {value = [1, 2, 3, 4]} : f32[2,2]\n"
-     "%2 = constant {value = [1, 0, 0, 4]} : f32[2,2]\n"
-     "%3 = mean_squared_error %1, %2 : f32[]\n"
-     "return \"y\" = %3\n",
-     1,
-     {3.25}},
-
     /* ---- of training ---- */
     {OP_widen,
      "%1 = constant {value = [1, 2, 3, 4]} : f32[2,2]\n"
@@ -492,61 +446,6 @@ static const value_case value_cases[] = {
      "return \"dq\" = %9, \"dk\" = %9#1, \"dv\" = %9#2\n",
      5,
      {1.6479184330021646, -1.5, 1.5, 0.5, 1.5}},
-    {OP_cross_entropy, /* the sum of the first case's two rows */
-     "%1 = constant {value = [0, 1.0986122886681097821, 5, 6, 0, 1.0986122886681097821]} : f64[3,2]\n"
-     "%2 = constant {value = [0, -100, 1]} : i64[3]\n"
-     "%3 = cross_entropy %1, %2 {reduction = \"sum\"} : f64[]\n"
-     "return \"y\" = %3\n",
-     1,
-     {1.6739764335716715}},
-    {OP_cross_entropy_gradient, /* softmax 1/4, 3/4 less 1 at the label, times dloss, over the rows that count */
-     "%1 = constant {value = [0, 1.0986122886681097821, 5, 6, 0, 1.0986122886681097821]} : f64[3,2]\n"
-     "%2 = constant {value = [0, -100, 1]} : i64[3]\n"
-     "%3 = constant {value = [2]} : f64[]\n"
-     "%4 = cross_entropy_gradient %1, %2, %3 : f64[3,2]\n"
-     "%5 = cross_entropy_gradient %1, %2, %3 {reduction = \"sum\"} : f64[3,2]\n"
-     "return \"mean\" = %4, \"sum\" = %5\n",
-     12,
-     {-0.75, 0.75, 0, 0, 0.25, -0.25, -1.5, 1.5, 0, 0, 0.5, -0.5}},
-    {OP_cross_entropy_gradient, /* class 2 is left out of row 0, the whole of row 1 by its label 3 */
-     "%1 = constant {value = [1, 1, 50, 0, 0, 0]} : f64[2,3]\n"
-     "%2 = constant {value = [-7, 3]} : i64[2]\n"
-     "%3 = constant {value = [1]} : f64[]\n"
-     "%4 = constant {value = [1, 1, 0, 1, 1, 1]} : bool[2,3]\n"
-     "%5 = cross_entropy_gradient %1, %2, %3, %4 {labels = \"clamp\"} : f64[2,3]\n"
-     "return \"y\" = %5\n",
-     6,
-     {-0.5, 0.5, 0, 0, 0, 0}},
-    {OP_linear_cross_entropy, /* logits 0, log 3 and 5, 6 and 0, log 3: the first case of cross_entropy, times 2; then its sum */
-     "%1 = constant {value = [1, 0, 3, 1, 1, 0]} : f64[3,2]\n"
-     "%2 = constant {value = [0, 2, 1.0986122886681097821, -5.0986122886681097821]} : f64[2,2]\n"
-     "%3 = constant {value = [0, -100, 1]} : i64[3]\n"
-     "%4 = constant {value = [2]} : f64[]\n"
-     "%5 = constant {value = [0]} : f64[2]\n"
-     "%6:4 = linear_cross_entropy %1, %2, %3, %5, %4 : f64[], f64[3,2], f64[2,2], f64[2]\n"
-     "%7:4 = linear_cross_entropy %1, %2, %3 {reduction = \"sum\"} : f64[], f64[3,2], f64[2,2], f64[2]\n"
-     "return \"loss\" = %6, \"dweight\" = %6#2, \"dbias\" = %6#3, \"sum\" = %7, \"sum_dbias\" = %7#3\n",
-     10,
-     {1.6739764335716715, -0.5, 0, 0.5, 0, -0.5, 0.5, 1.6739764335716715, -0.5, 0.5}},
-    {OP_linear_cross_entropy, /* one feature: weights 1 and 3 with softmax 1/4, 3/4 give dx = 3/4 (3 - 1); nothing counts: 0/0 */
-     "%1 = constant {value = [0.549306144334054846]} : f64[1,1]\n"
-     "%2 = constant {value = [1, 3]} : f64[2,1]\n"
-     "%3 = constant {value = [0]} : i64[1]\n"
-     "%4 = constant {value = [-100]} : i64[1]\n"
-     "%5:4 = linear_cross_entropy %1, %2, %3 : f64[], f64[1,1], f64[2,1], f64[2]\n"
-     "%6:4 = linear_cross_entropy %1, %2, %4 : f64[], f64[1,1], f64[2,1], f64[2]\n"
-     "%7:4 = linear_cross_entropy %1, %2, %4 {reduction = \"sum\"} : f64[], f64[1,1], f64[2,1], f64[2]\n"
-     "return \"dx\" = %5#1, \"loss\" = %6, \"sum\" = %7, \"none\" = %7#1\n",
-     4,
-     {1.5, NAN, 0, 0}},
-    {OP_mean_squared_error_gradient,
-     "%1 = constant {value = [1, 2, 3, 4]} : f32[2,2]\n"
-     "%2 = constant {value = [1, 0, 0, 4]} : f32[2,2]\n"
-     "%3 = constant {value = [2]} : f32[]\n"
-     "%4 = mean_squared_error_gradient %1, %2, %3 : f32[2,2]\n"
-     "return \"y\" = %4\n",
-     4,
-     {0, 2, 3, 0}},
     {OP_sum_of_squares,
      "%1 = constant {value = [1, -2, 3]} : f32[3]\n %2 = sum_of_squares %1 : f32[]\n return \"y\" = %2\n",
      1,
@@ -588,6 +487,7 @@ static const value_case value_cases[] = {
              "return \"p\" = %8, \"u\" = %8#1, \"nesterov\" = %9\n",
      3,
      {0.74, 2.6, 0.76}},
+#include "tests/unit/ir/loss_value_cases.def"
 };
 
 #define N_CASES(table) (sizeof(table) / sizeof((table)[0]))

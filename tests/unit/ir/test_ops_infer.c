@@ -106,6 +106,12 @@ static const good_case good_cases[] = {
     {OP_cross_entropy, X "%2 = input {name = \"l\"} : i64[T]\n"
                          "%3 = input {name = \"k\"} : bool[T,8]\n"
                          "%4 = cross_entropy %1, %2, %3 {labels = \"clamp\"} : f32[]\n"},
+    {OP_kl_divergence, X "%2 = input {name = \"k\"} : i64[T]\n %3 = input {name = \"s\"} : f32[]\n"
+                         "%4 = kl_divergence %1, %1, %2, %3 {temperature = 2} : f32[]\n"
+                         "%5 = input {name = \"c\"} : bool[T,8]\n %6 = kl_divergence %1, %1, %5 : f32[]\n"
+                         "%7 = kl_divergence %1, %1, _, %3 : f32[]\n"},
+    {OP_kl_divergence_gradient, X "%2 = input {name = \"s\"} : f32[]\n %3 = input {name = \"k\"} : i32[T]\n"
+                                  "%4 = kl_divergence_gradient %1, %1, %2, %3, %2 {temperature = 0.5} : f32[T,8]\n"},
     {OP_mean_squared_error, X "%2 = mean_squared_error %1, %1 : f32[]\n"},
 
     {OP_widen, X "%2 = widen %1 {begin = 2, features = 10} : f32[T,10]\n"},
@@ -353,6 +359,26 @@ static const bad_case bad_cases[] = {
     {OP_attention, X OFFSETS "%3:2 = attention %1, %1, %1, %2 {heads = 2, scale = inf} : f32[T,8], f32[T,2]\n",
      "attention: scale is inf, wanted a finite number"},
 
+    {OP_kl_divergence, "%1 = input {name = \"o\"} : i32[B+1]\n %2 = kl_divergence %1, %1 : f32[]\n",
+     "kl_divergence: student is i32[B+1], wanted [R,C]"},
+    {OP_kl_divergence, "%1 = input {name = \"o\"} : i32[B,2]\n %2 = kl_divergence %1, %1 : f32[]\n",
+     "kl_divergence: student is i32[B,2], wanted floats"},
+    {OP_kl_divergence, X "%2 = input {name = \"t\"} : f32[T,9]\n %3 = kl_divergence %1, %2 : f32[]\n",
+     "kl_divergence: teacher is f32[T,9], wanted f32[T,8]"},
+    {OP_kl_divergence, X "%2 = kl_divergence %1, %1, %1 : f32[]\n", "kl_divergence: keep is f32[T,8], wanted integers or bool"},
+    {OP_kl_divergence, X "%2 = input {name = \"k\"} : i64[B]\n %3 = kl_divergence %1, %1, %2 : f32[]\n",
+     "kl_divergence: keep is i64[B], wanted i64[T]"},
+    {OP_kl_divergence, X "%2 = input {name = \"k\"} : i64[T,9]\n %3 = kl_divergence %1, %1, %2 : f32[]\n",
+     "kl_divergence: keep is i64[T,9], wanted i64[T,8]"},
+    {OP_kl_divergence, X "%2 = kl_divergence %1, %1, _, %1 : f32[]\n", "kl_divergence: scale is f32[T,8], wanted f32[]"},
+    {OP_kl_divergence, X "%2 = kl_divergence %1, %1 {temperature = 0} : f32[]\n",
+     "kl_divergence: temperature is 0, wanted a number above 0"},
+    {OP_kl_divergence, X "%2 = kl_divergence %1, %1 {temperature = inf} : f32[]\n",
+     "kl_divergence: temperature is inf, wanted a number above 0"},
+    {OP_kl_divergence_gradient, X "%2 = kl_divergence_gradient %1, %1, %1 : f32[T,8]\n",
+     "kl_divergence_gradient: dloss is f32[T,8], wanted f32[]"},
+    {OP_kl_divergence_gradient, X "%2 = input {name = \"s\"} : f32[]\n %3 = kl_divergence_gradient %1, %1, %2, %2 : f32[T,8]\n",
+     "kl_divergence_gradient: keep is f32[], wanted integers or bool"},
     {OP_labelled_rows, PADDED "%2 = labelled_rows %1 {rows = \"T\"} : i32[T]\n", "labelled_rows: labels is i64[B,S], wanted [R]"},
     {OP_labelled_rows, "%1 = input {name = \"x\"} : f32[B]\n %2 = labelled_rows %1 {rows = \"T\"} : i32[T]\n",
      "labelled_rows: labels is f32[B], wanted integers"},

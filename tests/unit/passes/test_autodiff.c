@@ -138,6 +138,11 @@ static const gradient_case cases[] = {
      "%4 = embedding %1, %2 : f64[5,4]\n"
      "%5:4 = linear_cross_entropy %4, %1, %3 {reduction = \"sum\"} : f64[], f64[5,4], f64[7,4], f64[7]\n"
      "return \"loss\" = %5\n"},
+    {OP_kl_divergence, X_TARGET "%3 = input {name = \"keep\"} : i64[5]\n %4 = constant {value = [0.3]} : f64[]\n"
+                                "%5 = kl_divergence %1, %2, %3, %4 {temperature = 2} : f64[]\n"
+                                "%6 = mul %5, %4 : f64[]\n return \"loss\" = %6\n"},
+    {OP_kl_divergence, X_TARGET "%3 = constant {value = [1, 0, 1, 1, 1, 1, 0, 1, 1, 0, 0, 1, 0, 1, 1, 1, 0, 0, 0, 0]} : bool[5,4]\n"
+                                "%4 = kl_divergence %1, %2, %3 {temperature = 0.7} : f64[]\n return \"loss\" = %4\n"},
     {OP_mean_squared_error, X TARGET Y "%4 = mean_squared_error %1, %3 : f64[]\n %5 = mean_squared_error %3, %2 : f64[]\n"
                                        "%6 = add %4, %5 : f64[]\n return \"loss\" = %6\n"},
 };
