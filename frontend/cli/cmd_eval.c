@@ -13,7 +13,11 @@
 static const option_row rows[] = {
     {"interpreter", OPTION_FLAG, NULL, NULL, 0, 0, "run by the reference interpreter instead of compiled code: slow and exact"},
 #undef RECIPE_OF_train
+#undef RECIPE_OF_prune
+#undef RECIPE_OF_distill
 #define RECIPE_OF_train(name, type, range, need, help)
+#define RECIPE_OF_prune(name, type, range, need, help)
+#define RECIPE_OF_distill(name, type, range, need, help)
 #include "frontend/cli/recipe_rows.def"
     {"output_dir", OPTION_TEXT, "DIR", NULL, 0, 0, "write eval_results.json and all_results.json there, too"},
     {"per_device_eval_batch_size", OPTION_TEXT, "N", "8", 0, 0, "sequences in a batch"},

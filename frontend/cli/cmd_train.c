@@ -16,8 +16,11 @@ static const option_row rows[] = {
     {"step_graph", OPTION_TEXT, "FILE", NULL, 0, 0,
      "the IR of a step to run instead of the one that is made, as --emit=ir writes it"},
     {"interpreter", OPTION_FLAG, NULL, NULL, 0, 0, "run by the reference interpreter instead of compiled code: slow and exact"},
-    {"pruning_fn", OPTION_CHOICE, "pattern_lock", NULL, 0, 0, "the zeros of the weights stay zeros, and are not computed with"},
 #include "frontend/cli/recipe_rows.def"
+    {"not_to_prune", OPTION_LINES, "REGEX", NULL, 0, 0,
+     "layers that stay dense, instead of the description's; may be given several times"},
+    {"teacher", OPTION_TEXT, "PATH", NULL, 0, 0, "the frozen model that the model learns from: a directory or a description"},
+    {"teacher_logits", OPTION_TEXT, "PATH", NULL, 0, 0, "its answers, as `pofac data logits` has written them, instead of the teacher"},
     {"head", OPTION_CHOICE, "auto|pretraining|masked-lm|sequence-classification|token-classification|question-answering", "auto", 0,
      0, "auto: as the description says, or what the data are for"},
     {"num_labels", OPTION_WHOLE, "N", NULL, 1, 1 << 24, "labels of a new head; absent: the task's"},

@@ -16,8 +16,10 @@ static const char *const names[] = {
 #define RECIPE_ROW_FLOAT(name, range, standard, help) #name,
 #define RECIPE_ROW_BOOL(name, range, standard, help) #name,
 #define RECIPE_ROW_WORD(name, range, standard, help) #name,
+#undef RECIPE_PRUNING_PATH
+#define RECIPE_PRUNING_PATH(name, range, standard, help) "pruning_" #name,
 #include "frontend/cli/recipe_rows.def"
-    "pruning_fn"};
+    "not_to_prune", "teacher", "teacher_logits"};
 #define N_NAMES (sizeof names / sizeof *names)
 
 pofac_status recipe_options(const command_input *in, const recipe_option **out, size_t *n) {
@@ -25,7 +27,8 @@ pofac_status recipe_options(const command_input *in, const recipe_option **out, 
     *n = 0;
     if (!given) return diag_out_of_memory(in->sink);
     for (size_t i = 0; i < N_NAMES; i++)
-        if (option_given(in->options, names[i])) given[(*n)++] = (recipe_option){names[i], option_text(in->options, names[i])};
+        if (option_given(in->options, names[i]))
+            given[(*n)++] = (recipe_option){names[i], option_text(in->options, names[i])};
     *out = given;
     return POFAC_OK;
 }

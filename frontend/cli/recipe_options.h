@@ -1,6 +1,7 @@
 /*
- * Options of `train` and `eval` that are attributes of a description: the rows of frontend/xml.def for <data> and <train>, by the same names, with the
- * same defaults and help. Ranges are checked where the recipe is read (frontend/driver/recipe.h).
+ * Options of `train` and `eval` that are attributes of a description: the rows of frontend/xml.def for <data> and <train>, and of `train` for <prune> and
+ * <distill>, by the same names (of <prune>'s paths with "pruning_" before them), with the same defaults and help. Ranges are checked where the recipe is
+ * read (frontend/driver/recipe.h).
  */
 #ifndef POFAC_FRONTEND_CLI_RECIPE_OPTIONS_H
 #define POFAC_FRONTEND_CLI_RECIPE_OPTIONS_H
@@ -18,6 +19,13 @@
 #define RECIPE_ROW_BOOL(name, range, standard, help) {#name, OPTION_FLAG, NULL, standard, 0, 0, help},
 #define RECIPE_ROW_WORD(name, range, standard, help) {#name, OPTION_CHOICE, range, standard, 0, 0, help},
 
+#define RECIPE_PRUNING_PATH(name, range, standard, help) {"pruning_" #name, OPTION_TEXT, "PATH", standard, 0, 0, help},
+#define RECIPE_PRUNING_INT RECIPE_ROW_INT
+#define RECIPE_PRUNING_INTS RECIPE_ROW_INTS
+#define RECIPE_PRUNING_FLOAT RECIPE_ROW_FLOAT
+#define RECIPE_PRUNING_BOOL RECIPE_ROW_BOOL
+#define RECIPE_PRUNING_WORD RECIPE_ROW_WORD
+
 #define RECIPE_OF_data(name, type, range, need, help) RECIPE_ROW_##type(name, range, need, help)
 #define RECIPE_OF_train(name, type, range, need, help) RECIPE_ROW_##type(name, range, need, help)
 #define RECIPE_OF_pofac(name, type, range, need, help)
@@ -28,12 +36,12 @@
 #define RECIPE_OF_checkpoint(name, type, range, need, help)
 #define RECIPE_OF_tokenizer(name, type, range, need, help)
 #define RECIPE_OF_teacher(name, type, range, need, help)
-#define RECIPE_OF_prune(name, type, range, need, help)
+#define RECIPE_OF_prune(name, type, range, need, help) RECIPE_PRUNING_##type(name, range, need, help)
 #define RECIPE_OF_not_to_prune(name, type, range, need, help)
 #define RECIPE_OF_prune_layer_types(name, type, range, need, help)
 #define RECIPE_OF_weight_sparsity_map(name, type, range, need, help)
 #define RECIPE_OF_explicit_prune(name, type, range, need, help)
-#define RECIPE_OF_distill(name, type, range, need, help)
+#define RECIPE_OF_distill(name, type, range, need, help) RECIPE_ROW_##type(name, range, need, help)
 #define RECIPE_OF_quantize(name, type, range, need, help)
 #define RECIPE_OF_not_to_quantize(name, type, range, need, help)
 #define RECIPE_OF_not_to_requantize_output(name, type, range, need, help)

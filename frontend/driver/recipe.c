@@ -2,13 +2,12 @@
  * Description and options -> recipe; see recipe.h. A value is the option's where one is given, else the document's, else the table's
  * default; then come the rules that hold between values.
  */
-#include "frontend/driver/recipe.h"
+#include "frontend/driver/recipe_reader.h"
 
 #include <inttypes.h>
 #include <locale.h>
 #include <string.h>
 
-#include "frontend/model/xml_document.h"
 #include "ir/support/decimal.h"
 #include "ir/support/file_map.h"
 
@@ -31,31 +30,25 @@ static recipe_kind kind_of(const char *name) {
 
 /* ---- values ---- */
 
-/* A value and where it comes from. */
-typedef struct setting {
-    bool is_there; /* given, or a default */
-    bool is_option, is_written;
-    diag_place place; /* of what a document wrote */
-    const char *name;
-    xml_value value;
-} setting;
+const char *recipe_option_name(const char *element, const char *attribute) {
+    static const struct {
+        const char *element, *attribute, *option;
+    } rows[] = {{"prune", "config", "pruning_config"},
+                {"prune", "masks", "pruning_masks"},
+                {"teacher", "from", "teacher"},
+                {"teacher", "logits", "teacher_logits"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i].element, element) == 0 && strcmp(rows[i].attribute, attribute) == 0) return rows[i].option;
+    return attribute;
+}
 
-typedef struct recipe_reader {
-    const recipe_option *options;
-    size_t n_options;
-    const xml_element *root; /* NULL: no document */
-    arena *a;
-    const diag_sink *sink;
-    pofac_status status; /* of the first value that is wrong */
-} recipe_reader;
-
-static const char *option_text_of(const recipe_reader *r, const char *name) {
+const char *recipe_option_text(const recipe_reader *r, const char *name) {
     for (size_t i = 0; i < r->n_options; i++)
         if (strcmp(r->options[i].name, name) == 0) return r->options[i].text;
     return NULL;
 }
 
-static void read_text(recipe_reader *r, const xml_attribute_row *row, const char *text, setting *s) {
+static void read_text(recipe_reader *r, const xml_attribute_row *row, const char *text, recipe_setting *s) {
     const xml_reading reading = xml_value_read(row, text, r->a, &s->value);
     s->is_there = reading == XML_READ;
     if (reading == XML_READ || r->status != POFAC_OK) return;
@@ -65,14 +58,14 @@ static void read_text(recipe_reader *r, const xml_attribute_row *row, const char
     }
     strbuf wanted = STRBUF_INIT;
     xml_value_wanted(row, &wanted);
-    r->status = diag_error(r->sink, POFAC_ERR_USAGE, NULL, "--%s is \"%s\", wanted %s", row->name, text, strbuf_str(&wanted));
+    r->status = diag_error(r->sink, POFAC_ERR_USAGE, NULL, "--%s is \"%s\", wanted %s", s->name, text, strbuf_str(&wanted));
     strbuf_free(&wanted);
 }
 
-static setting get(recipe_reader *r, const char *element, const char *name) {
+recipe_setting recipe_get(recipe_reader *r, const char *element, const char *name) {
     const xml_attribute_row *row = xml_attribute_row_find(element, name);
-    const char *text = option_text_of(r, name);
-    setting s = {.name = name, .is_option = text != NULL, .is_written = text != NULL};
+    const char *option = recipe_option_name(element, name), *text = recipe_option_text(r, option);
+    recipe_setting s = {.name = text ? option : name, .is_option = text != NULL, .is_written = text != NULL};
     const xml_attr *attr = xml_attr_get(xml_child(r->root, element), name);
     if (text) {
         read_text(r, row, text, &s);
@@ -88,34 +81,34 @@ static setting get(recipe_reader *r, const char *element, const char *name) {
 }
 
 static const char *get_text(recipe_reader *r, const char *element, const char *name) {
-    const setting s = get(r, element, name);
+    const recipe_setting s = recipe_get(r, element, name);
     return s.is_there ? s.value.as.string : NULL;
 }
 
 static int64_t get_int(recipe_reader *r, const char *element, const char *name) {
-    const setting s = get(r, element, name);
+    const recipe_setting s = recipe_get(r, element, name);
     return s.is_there ? s.value.as.integer : 0;
 }
 
 static double get_real(recipe_reader *r, const char *element, const char *name) {
-    const setting s = get(r, element, name);
+    const recipe_setting s = recipe_get(r, element, name);
     return s.is_there ? s.value.as.number : 0;
 }
 
 static bool get_flag(recipe_reader *r, const char *element, const char *name) {
-    const setting s = get(r, element, name);
+    const recipe_setting s = recipe_get(r, element, name);
     return s.is_there && s.value.as.truth;
 }
 
 static model_rate get_dropout(recipe_reader *r, const char *name) {
-    const setting s = get(r, "train", name);
+    const recipe_setting s = recipe_get(r, "train", name);
     return (model_rate){s.is_there, s.is_there ? s.value.as.number : 0};
 }
 
 /* ---- contradictions ---- */
 
 /* The setting as messages call it: with two dashes where it is an option. */
-static pofac_status wrong(const recipe_reader *r, const setting *s, const char *what) {
+pofac_status recipe_wrong(const recipe_reader *r, const recipe_setting *s, const char *what) {
     const pofac_status status = s->is_option || !s->is_written ? POFAC_ERR_USAGE : POFAC_ERR_INPUT;
     return diag_error(r->sink, status, s->is_written && !s->is_option ? &s->place : NULL, "%s%s: %s", s->is_option ? "--" : "",
                       s->name, what);
@@ -140,8 +133,8 @@ static pofac_status check_belongs(recipe_reader *r, recipe_kind kind) {
          "found without data for pre-training, which it belongs to"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const setting s = get(r, "data", rows[i].name);
-        if (s.is_written && !(rows[i].kinds >> kind & 1)) return wrong(r, &s, rows[i].wanted);
+        const recipe_setting s = recipe_get(r, "data", rows[i].name);
+        if (s.is_written && !(rows[i].kinds >> kind & 1)) return recipe_wrong(r, &s, rows[i].wanted);
     }
     return POFAC_OK;
 }
@@ -150,76 +143,80 @@ static pofac_status check_belongs(recipe_reader *r, recipe_kind kind) {
 static pofac_status check_built(recipe_reader *r) {
     static const char *const names[] = {"short_seq_probability", "nsp_probability", "dataset_seed", "validation_split_percentage"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const setting s = get(r, "data", names[i]);
-        if (s.is_option) return wrong(r, &s, "is decided when shards are made (`pofac data build`), not when they are read");
+        const recipe_setting s = recipe_get(r, "data", names[i]);
+        if (s.is_option) return recipe_wrong(r, &s, "is decided when shards are made (`pofac data build`), not when they are read");
     }
     return POFAC_OK;
 }
 
 static pofac_status check_task(recipe_reader *r, const recipe_data *d) {
-    const setting task = get(r, "data", "task");
+    const recipe_setting task = recipe_get(r, "data", "task");
     const bool is_squad = d->task && strncmp(d->task, "squad", 5) == 0;
     if (d->kind == RECIPE_GLUE && !d->task) {
-        const setting kind = get(r, "data", "kind");
-        return wrong(r, &kind, "glue needs a task");
+        const recipe_setting kind = recipe_get(r, "data", "kind");
+        return recipe_wrong(r, &kind, "glue needs a task");
     }
-    if (d->kind == RECIPE_GLUE && is_squad) return wrong(r, &task, "found squad with kind glue, wanted kind squad");
+    if (d->kind == RECIPE_GLUE && is_squad) return recipe_wrong(r, &task, "found squad with kind glue, wanted kind squad");
     if (d->kind == RECIPE_SQUAD && d->task && !is_squad)
-        return wrong(r, &task, "found another with kind squad, wanted squad or squad_v2");
+        return recipe_wrong(r, &task, "found another with kind squad, wanted squad or squad_v2");
     return POFAC_OK;
 }
 
-static pofac_status check_schedule(recipe_reader *r, const recipe_train *t) {
-    const setting type = get(r, "train", "lr_scheduler_type"), rewind = get(r, "train", "lr_rewind");
-    if (rewind.is_there && rewind.value.as.truth && type.is_written && t->schedule != RATE_LINEAR_REWIND)
-        return wrong(r, &type, "found another than linear_rewind, which lr_rewind means");
-    if (rewind.is_there && rewind.value.as.truth)
-        return wrong(r, &rewind, "needs a schedule of pruning, whose masks it goes back to");
-    if (t->schedule == RATE_LINEAR_REWIND)
-        return wrong(r, &type, "linear_rewind needs a schedule of pruning, whose masks it goes back to");
-    return POFAC_OK;
+/* Rewinding goes back by the intervals of a schedule of pruning. */
+static pofac_status check_schedule(recipe_reader *r, recipe *c) {
+    const recipe_setting type = recipe_get(r, "train", "lr_scheduler_type"), rewind = recipe_get(r, "train", "lr_rewind");
+    const bool rewinds = rewind.is_there && rewind.value.as.truth,
+               has_schedule = c->prunes && c->prune.scheduler == PRUNING_SCHEDULE_ITERATIVE;
+    if (rewinds && type.is_written && c->train.schedule != RATE_LINEAR_REWIND)
+        return recipe_wrong(r, &type, "found another than linear_rewind, which lr_rewind means");
+    if (rewinds) c->train.schedule = RATE_LINEAR_REWIND;
+    if (c->train.schedule != RATE_LINEAR_REWIND || has_schedule) return POFAC_OK;
+    if (rewinds) return recipe_wrong(r, &rewind, "needs a schedule of pruning, whose masks it goes back to");
+    return recipe_wrong(r, &type, "linear_rewind needs a schedule of pruning, whose masks it goes back to");
 }
 
 static pofac_status check_optimizer(recipe_reader *r, const recipe_train *t) {
     static const char *const adam[] = {"adam_beta1", "adam_beta2", "adam_epsilon"};
     const bool is_sgd = strcmp(t->optim, "sgd") == 0;
-    const setting momentum = get(r, "train", "momentum");
-    if (momentum.is_written && !is_sgd) return wrong(r, &momentum, "found without optim sgd, which it belongs to");
+    const recipe_setting momentum = recipe_get(r, "train", "momentum");
+    if (momentum.is_written && !is_sgd) return recipe_wrong(r, &momentum, "found without optim sgd, which it belongs to");
     for (size_t i = 0; is_sgd && i < sizeof adam / sizeof *adam; i++) {
-        const setting s = get(r, "train", adam[i]);
-        if (s.is_written) return wrong(r, &s, "found with optim sgd, which has no moments");
+        const recipe_setting s = recipe_get(r, "train", adam[i]);
+        if (s.is_written) return recipe_wrong(r, &s, "found with optim sgd, which has no moments");
     }
     return POFAC_OK;
 }
 
 static pofac_status check_order(recipe_reader *r, const recipe *c) {
-    const setting group = get(r, "train", "group_by_length"), samples = get(r, "data", "max_train_samples"),
-                  pads = get(r, "data", "pad_to_max_length");
+    const recipe_setting group = recipe_get(r, "train", "group_by_length"), samples = recipe_get(r, "data", "max_train_samples"),
+                         pads = recipe_get(r, "data", "pad_to_max_length");
     if (c->train.group_by_length && c->data.kind == RECIPE_TENSORS)
-        return wrong(r, &group, "found with kind tensors, whose rows are taken in order");
+        return recipe_wrong(r, &group, "found with kind tensors, whose rows are taken in order");
     if (samples.is_written && c->train.max_tokens > 0 && samples.value.as.integer == 0)
-        return wrong(r, &samples, "found 0, wanted examples");
+        return recipe_wrong(r, &samples, "found 0, wanted examples");
     if (c->train.group_by_length && c->data.pad_to_max_length)
-        return wrong(r, &pads, "found with group_by_length, which has nothing to group then");
+        return recipe_wrong(r, &pads, "found with group_by_length, which has nothing to group then");
     return POFAC_OK;
 }
 
 static pofac_status check_stopping(recipe_reader *r, const recipe *c) {
-    const setting patience = get(r, "train", "early_stopping_patience"), threshold = get(r, "train", "early_stopping_threshold");
+    const recipe_setting patience = recipe_get(r, "train", "early_stopping_patience"),
+                         threshold = recipe_get(r, "train", "early_stopping_threshold");
     if (patience.is_written && c->train.eval_steps == 0)
-        return wrong(r, &patience, "found without eval_steps, wanted evaluations to stop by");
+        return recipe_wrong(r, &patience, "found without eval_steps, wanted evaluations to stop by");
     if (threshold.is_written && !patience.is_written)
-        return wrong(r, &threshold, "found without early_stopping_patience, which it belongs to");
+        return recipe_wrong(r, &threshold, "found without early_stopping_patience, which it belongs to");
     return POFAC_OK;
 }
 
 static pofac_status check_outputs(recipe_reader *r, const recipe *c, recipe_use use) {
-    const setting output = get(r, "train", "output_dir"), dir = get(r, "train", "logging_dir");
+    const recipe_setting output = recipe_get(r, "train", "output_dir"), dir = recipe_get(r, "train", "logging_dir");
     if (use == RECIPE_FOR_TRAINING && !c->train.output_dir)
         return diag_error(r->sink, POFAC_ERR_USAGE, NULL, "training needs --output_dir DIR, for weights, checkpoints and metrics");
     if (output.is_there && file_exists(output.value.as.string) && !file_is_directory(output.value.as.string))
-        return wrong(r, &output, "is a file, wanted a directory");
-    if (dir.is_written && !c->train.tensorboard) return wrong(r, &dir, "found with report_to none, which writes no event files");
+        return recipe_wrong(r, &output, "is a file, wanted a directory");
+    if (dir.is_written && !c->train.tensorboard)
+        return recipe_wrong(r, &dir, "found with report_to none, which writes no event files");
     return POFAC_OK;
 }
 
@@ -242,7 +239,7 @@ static pofac_status read_data(recipe_reader *r, recipe_use use, recipe_data *d) 
                        .mlm_probability = get_real(r, "data", "mlm_probability"),
                        .max_train_samples = get_int(r, "data", "max_train_samples"),
                        .max_eval_samples = get_int(r, "data", "max_eval_samples")};
-    const setting stride = get(r, "data", "doc_stride");
+    const recipe_setting stride = recipe_get(r, "data", "doc_stride");
     if (!stride.is_written) d->doc_stride = 0; /* what fits the length */
     if (r->status != POFAC_OK) return r->status;
     if (!kind && d->task) d->kind = strncmp(d->task, "squad", 5) == 0 ? RECIPE_SQUAD : RECIPE_GLUE;
@@ -262,10 +259,10 @@ static pofac_status read_data(recipe_reader *r, recipe_use use, recipe_data *d) 
 }
 
 static pofac_status read_memory(recipe_reader *r, int64_t *out) {
-    const setting s = get(r, "train", "max_memory");
+    const recipe_setting s = recipe_get(r, "train", "max_memory");
     *out = 0;
     if (!s.is_there || decimal_read_bytes(s.value.as.string, out)) return POFAC_OK;
-    return wrong(r, &s, "wanted a number of bytes like 512M or 8G");
+    return recipe_wrong(r, &s, "wanted a number of bytes like 512M or 8G");
 }
 
 /* "eval_accuracy" and "accuracy" are one metric. */
@@ -302,7 +299,7 @@ static void read_graph(recipe_reader *r, recipe_train *t) {
 }
 
 static void read_rhythm(recipe_reader *r, recipe_train *t) {
-    const setting greater = get(r, "train", "greater_is_better");
+    const recipe_setting greater = recipe_get(r, "train", "greater_is_better");
     const char *metric = get_text(r, "train", "metric_for_best_model");
     t->max_steps = get_int(r, "train", "max_steps");
     t->num_train_epochs = get_real(r, "train", "num_train_epochs");
@@ -334,40 +331,29 @@ static pofac_status read_train(recipe_reader *r, recipe_train *t) {
     read_graph(r, t);
     if (r->status != POFAC_OK) return r->status;
     TRY(read_memory(r, &t->max_memory));
-    TRY(check_schedule(r, t));
     return check_optimizer(r, t);
 }
 
-/* Pruning other than by the zeros that are there, and what else a description may hold. */
-static pofac_status read_rest(recipe_reader *r, recipe *out) {
-    static const char *const unknown[] = {"teacher", "distill", "quantize"};
-    const xml_element *prune = xml_child(r->root, "prune");
-    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
-        const xml_element *e = xml_child(r->root, unknown[i]);
-        if (e) return diag_error(r->sink, POFAC_ERR_INPUT, &e->place, "found <%s>, which pofac train does not support", unknown[i]);
-    }
-    const setting config = get(r, "prune", "config"), method = get(r, "prune", "pruning_fn");
-    if (r->status != POFAC_OK) return r->status;
-    if (prune && config.is_written && !method.is_option)
-        return diag_error(
-            r->sink, POFAC_ERR_INPUT, &config.place,
-            "found a configuration of pruning, wanted pruning_fn=\"pattern_lock\", which is what pofac train supports");
-    if (!method.is_there) return POFAC_OK;
-    if (strcmp(method.value.as.string, "pattern_lock") != 0)
-        return wrong(r, &method, "found another than pattern_lock, which is what pofac train supports");
-    if (prune && prune->first_child)
-        return diag_error(r->sink, POFAC_ERR_INPUT, &prune->first_child->place,
-                          "found <%s> with pattern_lock, which keeps all zeros that are there", prune->first_child->row->name);
-    out->lock = true;
+static pofac_status check_rest(const recipe_reader *r) {
+    const xml_element *e = xml_child(r->root, "quantize");
+    if (e) return diag_error(r->sink, POFAC_ERR_INPUT, &e->place, "found <quantize>, which pofac train does not support");
     return POFAC_OK;
+}
+
+/* What training alone wants to know. */
+static pofac_status read_learning(recipe_reader *r, recipe *out) {
+    TRY(check_rest(r));
+    TRY(recipe_read_pruning(r, out));
+    TRY(recipe_read_distillation(r, out));
+    TRY(check_schedule(r, out));
+    TRY(check_order(r, out));
+    return check_stopping(r, out);
 }
 
 static pofac_status read_sections(recipe_reader *r, recipe_use use, recipe *out) {
     TRY(read_data(r, use, &out->data));
     TRY(read_train(r, &out->train));
-    if (use != RECIPE_FOR_EVALUATION) TRY(read_rest(r, out));
-    if (use != RECIPE_FOR_EVALUATION) TRY(check_order(r, out));
-    if (use != RECIPE_FOR_EVALUATION) TRY(check_stopping(r, out));
+    if (use != RECIPE_FOR_EVALUATION) TRY(read_learning(r, out));
     TRY(check_outputs(r, out, use));
     return r->status;
 }
@@ -394,59 +380,60 @@ pofac_status recipe_read(const char *path, const recipe_option *options, size_t 
 
 /* ---- settings as text ---- */
 
-static void put_int(strbuf *out, const char *name, int64_t value) { strbuf_printf(out, "%s=%" PRId64 "\n", name, value); }
+void recipe_put_int(strbuf *out, const char *name, int64_t value) { strbuf_printf(out, "%s=%" PRId64 "\n", name, value); }
 
-static void put_text(strbuf *out, const char *name, const char *value) { strbuf_printf(out, "%s=%s\n", name, value ? value : ""); }
+void recipe_put_text(strbuf *out, const char *name, const char *value) { strbuf_printf(out, "%s=%s\n", name, value ? value : ""); }
 
-static void put_real(strbuf *out, const char *name, double value) {
+void recipe_put_real(strbuf *out, const char *name, double value) {
     strbuf_printf(out, "%s=", name);
     decimal_put(out, value);
     strbuf_putc(out, '\n');
 }
 
 static void put_dropout(strbuf *out, const char *name, model_rate d) {
-    if (d.is_given) put_real(out, name, d.rate);
+    if (d.is_given) recipe_put_real(out, name, d.rate);
 }
 
 static void put_data_settings(const recipe_data *d, strbuf *out) {
-    put_text(out, "kind", recipe_kind_name(d->kind));
-    put_text(out, "task", d->task);
-    put_text(out, "train", d->train);
-    put_int(out, "max_seq_length", d->max_seq_length);
-    put_int(out, "doc_stride", d->doc_stride);
-    put_int(out, "max_query_length", d->max_query_length);
-    put_int(out, "pad_to_max_length", d->pad_to_max_length);
-    put_int(out, "max_train_samples", d->max_train_samples);
-    put_int(out, "skip_bad_rows", d->skip_bad_rows);
-    put_real(out, "mlm_probability", d->mlm_probability);
-    put_int(out, "use_wwm", d->use_wwm);
+    recipe_put_text(out, "kind", recipe_kind_name(d->kind));
+    recipe_put_text(out, "task", d->task);
+    recipe_put_text(out, "train", d->train);
+    recipe_put_int(out, "max_seq_length", d->max_seq_length);
+    recipe_put_int(out, "doc_stride", d->doc_stride);
+    recipe_put_int(out, "max_query_length", d->max_query_length);
+    recipe_put_int(out, "pad_to_max_length", d->pad_to_max_length);
+    recipe_put_int(out, "max_train_samples", d->max_train_samples);
+    recipe_put_int(out, "skip_bad_rows", d->skip_bad_rows);
+    recipe_put_real(out, "mlm_probability", d->mlm_probability);
+    recipe_put_int(out, "use_wwm", d->use_wwm);
 }
 
 void recipe_put_settings(const recipe *r, strbuf *out) {
     const recipe_train *t = &r->train;
     put_data_settings(&r->data, out);
-    put_text(out, "pruning_fn", r->lock ? "pattern_lock" : NULL);
-    put_int(out, "max_steps", t->max_steps);
-    put_real(out, "num_train_epochs", t->num_train_epochs);
-    put_int(out, "per_device_train_batch_size", t->batch_size);
-    put_int(out, "gradient_accumulation_steps", t->accumulation_steps);
-    put_int(out, "max_tokens", t->max_tokens);
-    put_int(out, "group_by_length", t->group_by_length);
-    put_real(out, "learning_rate", t->learning_rate);
-    put_real(out, "warmup_ratio", t->warmup_ratio);
-    put_int(out, "warmup_steps", t->warmup_steps);
-    put_int(out, "lr_scheduler_type", t->schedule);
-    put_text(out, "optim", t->optim);
-    put_real(out, "momentum", t->momentum);
-    put_real(out, "weight_decay", t->weight_decay);
-    put_real(out, "adam_beta1", t->beta1);
-    put_real(out, "adam_beta2", t->beta2);
-    put_real(out, "adam_epsilon", t->epsilon);
-    put_real(out, "max_grad_norm", t->max_grad_norm);
-    put_int(out, "mask_padded_logits", t->mask_padded_logits);
+    recipe_put_pruning(r, out);
+    recipe_put_distillation(r, out);
+    recipe_put_int(out, "max_steps", t->max_steps);
+    recipe_put_real(out, "num_train_epochs", t->num_train_epochs);
+    recipe_put_int(out, "per_device_train_batch_size", t->batch_size);
+    recipe_put_int(out, "gradient_accumulation_steps", t->accumulation_steps);
+    recipe_put_int(out, "max_tokens", t->max_tokens);
+    recipe_put_int(out, "group_by_length", t->group_by_length);
+    recipe_put_real(out, "learning_rate", t->learning_rate);
+    recipe_put_real(out, "warmup_ratio", t->warmup_ratio);
+    recipe_put_int(out, "warmup_steps", t->warmup_steps);
+    recipe_put_int(out, "lr_scheduler_type", t->schedule);
+    recipe_put_text(out, "optim", t->optim);
+    recipe_put_real(out, "momentum", t->momentum);
+    recipe_put_real(out, "weight_decay", t->weight_decay);
+    recipe_put_real(out, "adam_beta1", t->beta1);
+    recipe_put_real(out, "adam_beta2", t->beta2);
+    recipe_put_real(out, "adam_epsilon", t->epsilon);
+    recipe_put_real(out, "max_grad_norm", t->max_grad_norm);
+    recipe_put_int(out, "mask_padded_logits", t->mask_padded_logits);
     put_dropout(out, "hidden_dropout_prob", t->hidden_dropout);
     put_dropout(out, "attention_probs_dropout_prob", t->attention_dropout);
     put_dropout(out, "classifier_dropout", t->classifier_dropout);
-    put_int(out, "bf16", t->bf16);
-    put_int(out, "seed", (int64_t)t->seed);
+    recipe_put_int(out, "bf16", t->bf16);
+    recipe_put_int(out, "seed", (int64_t)t->seed);
 }

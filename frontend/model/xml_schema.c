@@ -81,8 +81,8 @@ static void put_list(strbuf *out, const xml_interval *in) {
     for (size_t i = 0; i < in->items; i++) {
         if (i) strbuf_puts(out, "<optional>");
         put_integer(out, in);
+        if (i) strbuf_puts(out, "</optional>");
     }
-    for (size_t i = 1; i < in->items; i++) strbuf_puts(out, "</optional>");
     strbuf_puts(out, "</list>");
 }
 

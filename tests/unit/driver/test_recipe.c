@@ -41,7 +41,7 @@ typedef struct reading {
 /* "name=text name=text" as options. */
 static reading *read_recipe(const char *sections, const char *options, recipe_use use) {
     reading *r = calloc(1, sizeof *r);
-    recipe_option given[16];
+    recipe_option given[16]; /* words of options */
     size_t n = 0;
     char *words = strdup(options), *rest = NULL;
     FILE *f = fopen(path, "w");
@@ -113,6 +113,74 @@ static void a_task_says_what_kind_it_is(void **unused) {
     done(r);
 }
 
+#define PRUNE                                                                                                                      \
+    "<prune pruning_fn=\"uniform_magnitude\" target_sparsity=\"0.5\" block_size=\"4\" pruning_frequency=\"7\">"                    \
+    "<not_to_prune pattern=\"cls\"/><weight_sparsity_map pattern=\"query\" target_sparsity=\"0.25\"/></prune>"
+
+/* The schedule of the document, with options over it, and what not_to_prune it has. */
+static void masks_have_a_schedule(void **unused) {
+    (void)unused;
+    reading *r = good(MODEL DATA PRUNE "<train lr_rewind=\"true\"/>", "target_sparsity=0.75 begin_pruning_step=3 exponent=2");
+    const pruning_config *c = &r->recipe.prune;
+    assert_true(r->recipe.prunes && !r->recipe.lock && r->recipe.train.schedule == RATE_LINEAR_REWIND);
+    assert_string_equal(c->method, "uniform_magnitude");
+    assert_true(c->defaults.values.target_sparsity == 0.75 && c->defaults.values.block_size == 4 && c->exponent == 2);
+    assert_true(c->pruning_frequency == 7 && c->begin_pruning_step == 3 && c->end_pruning_step == -1);
+    assert_int_equal(c->not_to_prune.n, 1);
+    assert_int_equal(c->weight_sparsity_map.n, 1);
+    done(r);
+    r = good(MODEL DATA PRUNE, "not_to_prune=a.b\nc");
+    c = &r->recipe.prune;
+    assert_int_equal(c->not_to_prune.n, 2);
+    assert_string_equal(c->not_to_prune.data[1].pattern, "c");
+    assert_int_equal(c->weight_sparsity_map.n, 1);
+    done(r);
+    r = good(MODEL DATA, "target_sparsity=0.5");
+    assert_string_equal(r->recipe.prune.method, "unstructured_magnitude");
+    assert_true(r->recipe.prunes && r->recipe.prune.policy_end_step == 1000);
+    done(r);
+    r = good(MODEL DATA "<prune pruning_fn=\"pattern_lock\"><not_to_prune pattern=\"pooler\"/></prune>", "");
+    assert_true(r->recipe.lock && !r->recipe.prunes && r->recipe.prune.not_to_prune.n == 1);
+    done(r);
+}
+
+/* A configuration that an option names stands instead of the document's <prune>. */
+static void a_configuration_is_read(void **unused) {
+    (void)unused;
+    char file[] = "/tmp/pofac-pruning-XXXXXX", options[200];
+    const int fd = mkstemp(file);
+    assert_true(fd >= 0);
+    const char text[] = "{\"pruning_fn\": \"unstructured_magnitude\", \"pruning_frequency\": 5, \"not_to_prune\": [\"x\"]}";
+    assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
+    close(fd);
+    snprintf(options, sizeof options, "pruning_config=%s target_sparsity=0.8 policy_end_step=40", file);
+    reading *r = good(MODEL DATA PRUNE, options);
+    const pruning_config *c = &r->recipe.prune;
+    assert_string_equal(c->method, "unstructured_magnitude");
+    assert_true(c->pruning_frequency == 5 && c->defaults.values.target_sparsity == 0.8 && c->policy_end_step == 40);
+    assert_string_equal(c->not_to_prune.data[0].pattern, "x");
+    assert_int_equal(c->weight_sparsity_map.n, 0);
+    done(r);
+    unlink(file);
+}
+
+static void a_teacher_has_its_weights(void **unused) {
+    (void)unused;
+    reading *r = good(MODEL DATA "<teacher from=\"t\"/>", "teacher=big");
+    const recipe_distill *d = &r->recipe.distill;
+    assert_string_equal(r->recipe.teacher, "big");
+    assert_true(d->task_alpha == 0.5 && d->teacher_alpha == 0.5 && d->temperature == 1 && d->token_share == 1);
+    assert_true(!d->cross_model && d->n_layer_map == 0 && !r->recipe.teacher_logits);
+    done(r);
+    r = good(MODEL DATA "<teacher from=\"t\"/><distill temperature=\"2\" cross_model_distillation=\"tinybert\" layer_map=\"1 3\"/>",
+             "knowledge_distillation_alpha=1 cross_entropy_alpha=0 token_share=0.25");
+    d = &r->recipe.distill;
+    assert_true(d->task_alpha == 0 && d->teacher_alpha == 1 && d->temperature == 2 && d->token_share == 0.25);
+    assert_string_equal(d->cross_model, "tinybert");
+    assert_true(d->n_layer_map == 2 && d->layer_map[1] == 3);
+    done(r);
+}
+
 /* Each row: sections, options, and the message without the file's name. */
 static void contradictions_are_errors(void **unused) {
     (void)unused;
@@ -140,16 +208,28 @@ static void contradictions_are_errors(void **unused) {
          "error: --logging_dir: found with report_to none, which writes no event files\n"},
         {MODEL DATA, "lr_scheduler_type=linear_rewind",
          "error: --lr_scheduler_type: linear_rewind needs a schedule of pruning, whose masks it goes back to\n"},
-        {MODEL DATA, "pruning_fn=unstructured_magnitude",
-         "error: --pruning_fn: found another than pattern_lock, which is what pofac train supports\n"},
+        {MODEL DATA, "pruning_fn=unstructured_neural_wiring scheduler=one_shot",
+         "--pruning_fn: error: pruning_fn: found unstructured_neural_wiring with the scheduler one_shot, wanted iterative\n"},
+        {MODEL DATA, "target_sparsity=1.5", "error: --target_sparsity is \"1.5\", wanted a number from 0 to 1\n"},
+        {MODEL DATA, "target_sparsity=0.5 policy_begin_step=7 policy_end_step=7",
+         "--pruning_fn: error: policy_end_step: found 7, wanted more than policy_begin_step, which is 7\n"},
+        {MODEL DATA, "target_sparsity=0.5 scheduler=one_shot lr_rewind=true",
+         "error: --lr_rewind: needs a schedule of pruning, whose masks it goes back to\n"},
+        {MODEL DATA, "temperature=2", "error: --temperature: found without a teacher, wanted --teacher DIR, or <teacher>\n"},
+        {MODEL DATA, "teacher=x layer_map=1",
+         "error: --layer_map: found without cross_model_distillation tinybert, which it belongs to\n"},
+        {MODEL DATA, "teacher_logits=x cross_model_distillation=distilbert",
+         "error: --cross_model_distillation: found with answers of the teacher from a directory, which has no hidden states\n"},
         {MODEL "<data kind=\"glue\" train=\"x\"/>", "", ":2:35: error: kind: glue needs a task\n"},
         {MODEL "<data kind=\"glue\" task=\"squad\" train=\"x\"/>", "",
          ":2:47: error: task: found squad with kind glue, wanted kind squad\n"},
-        {MODEL "<teacher from=\"x\"/>" DATA, "", ":2:23: error: found <teacher>, which pofac train does not support\n"},
+        {MODEL DATA "<quantize/>", "", ":2:67: error: found <quantize>, which pofac train does not support\n"},
+        {MODEL DATA "<distill temperature=\"2\"/>", "",
+         ":2:89: error: temperature: found without a teacher, wanted --teacher DIR, or <teacher>\n"},
+        {MODEL "<prune pruning_fn=\"uniform_neural_wiring\" scheduler=\"one_shot\"/>" DATA, "",
+         ":2:42: error: pruning_fn: found uniform_neural_wiring with the scheduler one_shot, wanted iterative\n"},
         {MODEL DATA "<train lr_rewind=\"true\"/>", "",
          ":2:85: error: lr_rewind: needs a schedule of pruning, whose masks it goes back to\n"},
-        {MODEL DATA "<prune pruning_fn=\"pattern_lock\"><not_to_prune pattern=\"cls\"/></prune>", "",
-         ":2:100: error: found <not_to_prune> with pattern_lock, which keeps all zeros that are there\n"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         reading *r = read_recipe(rows[i].sections, rows[i].options, RECIPE_FOR_PLANNING);
@@ -180,8 +260,20 @@ static void uses_want_different_things(void **unused) {
 static void settings_tell_runs_apart(void **unused) {
     (void)unused;
     static const char *const same[] = {"logging_steps=3", "output_dir=x", "eval_steps=2", "save_total_limit=1"};
-    static const char *const other[] = {"seed=1",    "weight_decay=0.1",        "max_tokens=9",
-                                        "bf16=true", "hidden_dropout_prob=0.1", "max_steps=4"};
+    static const char *const other[] = {"seed=1",
+                                        "weight_decay=0.1",
+                                        "max_tokens=9",
+                                        "bf16=true",
+                                        "hidden_dropout_prob=0.1",
+                                        "max_steps=4",
+                                        "target_sparsity=0.5",
+                                        "teacher=x",
+                                        "teacher=x temperature=3",
+                                        "teacher_logits=x",
+                                        "target_sparsity=0.5 pruning_frequency=3",
+                                        "target_sparsity=0.5 not_to_prune=x",
+                                        "pruning_fn=pattern_lock",
+                                        "pruning_fn=pattern_lock not_to_prune=x"};
     strbuf plain = STRBUF_INIT, text = STRBUF_INIT;
     reading *r = good(MODEL DATA, "");
     recipe_put_settings(&r->recipe, &plain);
@@ -202,7 +294,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_trainers),       cmocka_unit_test(options_win),
         cmocka_unit_test(a_task_says_what_kind_it_is), cmocka_unit_test(contradictions_are_errors),
-        cmocka_unit_test(uses_want_different_things),  cmocka_unit_test(settings_tell_runs_apart),
+        cmocka_unit_test(masks_have_a_schedule),       cmocka_unit_test(a_configuration_is_read),
+        cmocka_unit_test(a_teacher_has_its_weights),   cmocka_unit_test(uses_want_different_things),
+        cmocka_unit_test(settings_tell_runs_apart),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }
