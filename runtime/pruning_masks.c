@@ -303,9 +303,21 @@ pofac_status pruning_masks(const pruning_method *method, const pruning_masks_job
     return method->masks(job);
 }
 
-bool pruning_target_fits(const pruning_method *method, const pruning_parameters *p, double *nearest) {
+bool pruning_method_is_uniform(const pruning_method *method) { return method->masks == masks_uniform; }
+
+/* Zeros are whole blocks among `n` that compete. */
+static double share_of_blocks(double sparsity, int64_t n) {
+    return n > 0 ? (double)(int64_t)(sparsity * (double)n) / (double)n : sparsity;
+}
+
+bool pruning_target_fits(const pruning_method *method, const pruning_parameters *p, int64_t n_rows, int64_t n_columns,
+                         double *nearest) {
     *nearest = p->target_sparsity;
-    if (method->masks != masks_uniform || p->block_size < 1) return true;
-    *nearest = (double)(int64_t)(p->target_sparsity * (double)p->block_size) / (double)p->block_size;
-    return *nearest == p->target_sparsity;
+    if (pruning_method_is_uniform(method) && p->block_size >= 1) {
+        *nearest = share_of_blocks(p->target_sparsity, p->block_size);
+        return *nearest == p->target_sparsity;
+    }
+    if (method->masks != masks_blocks || p->block_rows * p->block_columns <= 1) return true;
+    *nearest = share_of_blocks(p->target_sparsity, n_rows / p->block_rows * (n_columns / p->block_columns));
+    return p->target_sparsity - *nearest <= 0.005;
 }

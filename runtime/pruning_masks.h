@@ -56,7 +56,12 @@ struct pruning_masks_job {
  */
 POFAC_MUST_USE pofac_status pruning_masks(const pruning_method *method, const pruning_masks_job *job);
 
-/* False when blocks of that size cannot express the target; then *nearest is what they meet. */
-bool pruning_target_fits(const pruning_method *method, const pruning_parameters *p, double *nearest);
+/* Do runs of block_size entries compete, each by itself? */
+bool pruning_method_is_uniform(const pruning_method *method);
+
+/* False when blocks of that size cannot express the target on a weight of that shape, or only half a percent of its entries off; then *nearest is what they
+ * meet. */
+bool pruning_target_fits(const pruning_method *method, const pruning_parameters *p, int64_t n_rows, int64_t n_columns,
+                         double *nearest);
 
 #endif

@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 
 #include "frontend/checkpoint/safetensors.h"
+#include "frontend/driver/given_masks.h"
 #include "frontend/driver/model_save.h"
+#include "frontend/driver/pruning_targets.h"
 #include "frontend/driver/road.h"
 #include "ir/op.h"
 #include "ir/support/directory.h"
@@ -30,6 +32,7 @@ typedef struct pruning {
     pruning_choice *chosen;
     size_t n_chosen;
     pruned_weight *pruned; /* [n_chosen] */
+    checkpoint *masks;     /* that are given; NULL: none */
 } pruning;
 
 static pofac_status wrong_config(const pruning *p) { return p->options->of_options ? POFAC_ERR_USAGE : POFAC_ERR_INPUT; }
@@ -40,13 +43,21 @@ static pofac_status begin(pruning *p, const prune_once_options *options, size_t 
     if (!p->method)
         return diag_error(sink, wrong_config(p), &c->place,
                           "pruning_fn: found \"%s\", wanted a row of `pofac list pruning_methods`", c->method);
+    if (p->method->needs == PRUNING_MOVEMENT || p->method->needs == PRUNING_CURVATURE)
+        return diag_error(sink, wrong_config(p), &c->place,
+                          "pruning_fn: %s needs gradients, which pofac train makes, wanted a method without them", c->method);
+    if (p->method->needs == PRUNING_MASKS) TRY(given_masks_open(c, p->options->of_options, sink, &p->masks));
     p->layers = ARENA_ARRAY(&p->memory, prunable_layer, most_layers + 1);
     p->weights = ARENA_ARRAY(&p->memory, const char *, most_layers + 1);
     return p->layers && p->weights ? POFAC_OK : diag_out_of_memory(sink);
 }
 
 static void end(pruning *p) {
-    for (size_t i = 0; p->pruned && i < p->n_chosen; i++) free(p->pruned[i].mask);
+    for (size_t i = 0; p->pruned && i < p->n_chosen; i++) {
+        free(p->pruned[i].mask);
+        free((void *)p->pruned[i].given);
+    }
+    checkpoint_close(p->masks);
     arena_free(&p->memory);
 }
 
@@ -63,20 +74,15 @@ static pofac_status add_layer(pruning *p, const char *name, int64_t rows, int64_
 
 /* ---- choice and masks ---- */
 
-static void warn_of_targets(const pruning *p) {
+/* The reference's one-shot scheduler takes the other sparsity. */
+static void warn_of_initial(const pruning *p) {
     const pruning_config *c = p->options->config;
-    for (size_t i = 0; i < p->n_chosen; i++) {
+    for (size_t i = 0; i < p->n_chosen && c->scheduler == PRUNING_SCHEDULE_ONE_SHOT; i++) {
         const pruning_parameters *q = &p->chosen[i].parameters;
-        double nearest;
-        if (c->scheduler == PRUNING_SCHEDULE_ONE_SHOT && q->initial_sparsity != q->target_sparsity && q->initial_sparsity != 0) {
-            diag_warning(p->sink, &c->place,
-                         "%s is pruned to target_sparsity %g; initial_sparsity is %g, to which the reference prunes at once",
-                         p->layers[p->chosen[i].layer].name, q->target_sparsity, q->initial_sparsity);
-            return;
-        }
-        if (pruning_target_fits(p->method, q, &nearest)) continue;
-        diag_warning(p->sink, &c->place, "blocks of %" PRId64 " entries cannot have a share of %g zeros, they get %g",
-                     q->block_size, q->target_sparsity, nearest);
+        if (q->initial_sparsity == q->target_sparsity || q->initial_sparsity == 0) continue;
+        diag_warning(p->sink, &c->place,
+                     "%s is pruned to target_sparsity %g; initial_sparsity is %g, to which the reference prunes at once",
+                     p->layers[p->chosen[i].layer].name, q->target_sparsity, q->initial_sparsity);
         return;
     }
 }
@@ -88,7 +94,8 @@ static pofac_status choose(pruning *p) {
     if (p->n_chosen == 0)
         return diag_error(p->sink, wrong_config(p), &c->place,
                           "found no layer that the configuration chooses among %zu, wanted one", p->n);
-    warn_of_targets(p);
+    warn_of_initial(p);
+    pruning_targets_warn(c, p->method, p->layers, p->chosen, p->n_chosen, p->sink);
     p->pruned = ARENA_ARRAY(&p->memory, pruned_weight, p->n_chosen);
     return p->pruned ? POFAC_OK : diag_out_of_memory(p->sink);
 }
@@ -102,7 +109,12 @@ static pofac_status set_values(pruning *p, size_t i, const float *values) {
                                    .values = values,
                                    .parameters = p->chosen[i].parameters,
                                    .mask = malloc((size_t)(l->n_rows * l->n_columns) + 1)};
-    return p->pruned[i].mask ? POFAC_OK : diag_out_of_memory(p->sink);
+    if (!p->pruned[i].mask) return diag_out_of_memory(p->sink);
+    if (!p->masks) return POFAC_OK;
+    uint8_t *given = malloc((size_t)(l->n_rows * l->n_columns) + 1);
+    p->pruned[i].given = given;
+    return given ? given_mask_read(p->masks, p->weights[p->chosen[i].layer], l->n_rows, l->n_columns, p->sink, given)
+                 : diag_out_of_memory(p->sink);
 }
 
 static pofac_status make_masks(pruning *p) {

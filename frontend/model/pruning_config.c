@@ -12,6 +12,7 @@ pruning_config pruning_config_default(void) {
                             .end_pruning_step = -1,
                             .policy_end_step = 1000,
                             .exponent = 3,
+                            .second_order = second_order_options_default(),
                             .defaults.values = pruning_parameters_default(),
                             .prunes_linear = true};
 }

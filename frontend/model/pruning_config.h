@@ -49,7 +49,9 @@ typedef struct pruning_config {
     pruning_scheduler scheduler;
     pruning_init init;
     int64_t pruning_frequency, begin_pruning_step, end_pruning_step, policy_begin_step, policy_end_step, initial_step;
-    double exponent;          /* of the schedule's curve: 3 */
+    double exponent;   /* of the schedule's curve: 3 */
+    const char *masks; /* custom_mask: a file of masks; NULL: not given */
+    second_order_options second_order;
     pruning_changes defaults; /* for all layers */
     bool prunes_linear;       /* prune_layer_types names Linear or QuantizedLinear */
     pruning_changes linear;   /* for layers of that type */

@@ -208,15 +208,32 @@ static void read_exponent(json_reader *r, const json_t *value, pruning_config *c
     else wrong(r, value, "a number above 0, at most 1000");
 }
 
+/* A path, relative to the file's folder. */
+static const char *read_path(json_reader *r, const json_t *value) {
+    const char *path = read_text(r, value), *slash = strrchr(r->file, '/');
+    if (!slash || *path == '/' || !*path) return path;
+    const char *whole = arena_printf(r->memory, "%.*s/%s", (int)(slash - r->file), r->file, path);
+    if (!whole) no_memory(r);
+    return whole ? whole : "";
+}
+
+static void read_damping(json_reader *r, const json_t *value, pruning_config *c) {
+    const double x = json_number_value(value);
+    if (json_is_number(value) && x > 0 && x <= 1000) c->second_order.damping = x;
+    else wrong(r, value, "a number above 0, at most 1000");
+}
+
 static void read_key(json_reader *r, const char *key, const json_t *value, pruning_config *c) {
     static const char *const schedulers[] = {"iterative", "one_shot", NULL}, *const inits[] = {"uniform", "er", "erk", NULL};
     const struct {
         const char *name;
         int64_t least, *out;
-    } steps[] = {{"pruning_frequency", 1, &c->pruning_frequency}, {"begin_pruning_step", 0, &c->begin_pruning_step},
-                 {"end_pruning_step", -1, &c->end_pruning_step},  {"policy_begin_step", 0, &c->policy_begin_step},
-                 {"policy_end_step", 0, &c->policy_end_step},     {"initial_step", 0, &c->initial_step}};
+    } steps[] = {{"pruning_frequency", 1, &c->pruning_frequency},      {"begin_pruning_step", 0, &c->begin_pruning_step},
+                 {"end_pruning_step", -1, &c->end_pruning_step},       {"policy_begin_step", 0, &c->policy_begin_step},
+                 {"policy_end_step", 0, &c->policy_end_step},          {"initial_step", 0, &c->initial_step},
+                 {"fisher_gradients", 1, &c->second_order.n_gradients}};
     enter(r, "", key);
+    if (strcmp("fisher_block_size", key) == 0) return read_whole(r, value, 1, SECOND_ORDER_MOST_BLOCK, &c->second_order.block_size);
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
         if (strcmp(steps[i].name, key) == 0) return read_whole(r, value, steps[i].least, MOST_STEP, steps[i].out);
     if (strcmp(key, "pruning_fn") == 0) read_method(r, value, c);
@@ -226,6 +243,8 @@ static void read_key(json_reader *r, const char *key, const json_t *value, pruni
     else if (strcmp(key, "init_strategy") == 0)
         c->init = (pruning_init)read_word(r, value, inits, "\"uniform\", \"er\" or \"erk\"");
     else if (strcmp(key, "exponent") == 0) read_exponent(r, value, c);
+    else if (strcmp(key, "fisher_damping") == 0) read_damping(r, value, c);
+    else if (strcmp(key, "masks") == 0) c->masks = read_path(r, value);
     else if (strcmp(key, "pruning_fn_default_kwargs") == 0) read_changes(r, key, value, &c->defaults);
     else if (strcmp(key, "prune_layer_types") == 0) read_types(r, value, c);
     else if (strcmp(key, "not_to_prune") == 0) read_patterns(r, key, value, &c->not_to_prune);

@@ -60,6 +60,10 @@ static void take_schedule(const xml_element *prune, pruning_config *c) {
                  {"policy_end_step", &c->policy_end_step}};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
         if (xml_attr_written(prune, steps[i].name)) *steps[i].out = xml_attr_int(prune, steps[i].name);
+    if (xml_attr_written(prune, "fisher_block_size")) c->second_order.block_size = xml_attr_int(prune, "fisher_block_size");
+    if (xml_attr_written(prune, "fisher_gradients")) c->second_order.n_gradients = xml_attr_int(prune, "fisher_gradients");
+    if (xml_attr_written(prune, "fisher_damping")) c->second_order.damping = xml_attr_float(prune, "fisher_damping");
+    if (xml_attr_written(prune, "masks")) c->masks = xml_attr_string(prune, "masks");
     if (xml_attr_written(prune, "exponent")) c->exponent = xml_attr_float(prune, "exponent");
     if (xml_attr_written(prune, "scheduler"))
         c->scheduler =

@@ -171,6 +171,30 @@ static void parameters_of_methods(void **unused) {
     end(&c);
 }
 
+static void curvature_and_masks(void **unused) {
+    (void)unused;
+    static const char *const texts[] = {"{\"pruning_fn\": \"second_order\", \"fisher_block_size\": 32, \"fisher_gradients\": 64, "
+                                        "\"fisher_damping\": 1e-6, \"masks\": \"m.safetensors\"}",
+                                        "{\"pruning_fn\": \"second_order\"}"};
+    for (int k = 0; k < 4; k++) {
+        config_case c;
+        begin(&c);
+        assert_int_equal(k < 2 ? read_text(&c, texts[k])
+                         : k == 2
+                             ? read_xml(&c, "<prune pruning_fn=\"second_order\" fisher_block_size=\"32\" fisher_gradients=\"64\" "
+                                            "fisher_damping=\"1e-6\" masks=\"m.safetensors\"/>")
+                             : read_xml(&c, "<prune pruning_fn=\"second_order\"/>"),
+                         POFAC_OK);
+        assert_string_equal(strbuf_str(&c.messages), "");
+        assert_int_equal(c.config.second_order.block_size, k % 2 ? 50 : 32);
+        assert_int_equal(c.config.second_order.n_gradients, k % 2 ? 1024 : 64);
+        assert_true(c.config.second_order.damping == (k % 2 ? 1e-7 : 1e-6));
+        if (k % 2) assert_null(c.config.masks);
+        else assert_string_equal(c.config.masks, "m.safetensors");
+        end(&c);
+    }
+}
+
 /* ---- which layers ---- */
 
 static void precedence(void **unused) {
@@ -325,6 +349,9 @@ static void wrong_files(void **unused) {
         {"{\"pruning_fn\": 3}", "pruning_fn: found 3, wanted a string"},
         {"{\"pruning_fn\": \"x\", \"scheduler\": \"cubic\"}", "scheduler: found \"cubic\", wanted \"iterative\" or \"one_shot\""},
         {"{\"pruning_fn\": \"x\", \"init_strategy\": 1}", "init_strategy: found 1, wanted \"uniform\", \"er\" or \"erk\""},
+        {"{\"pruning_fn\": \"x\", \"fisher_damping\": 0}", "fisher_damping: found 0, wanted a number above 0, at most 1000"},
+        {"{\"pruning_fn\": \"x\", \"fisher_block_size\": 1025}", "fisher_block_size: found 1025, wanted an integer from 1 to 1024"},
+        {"{\"pruning_fn\": \"x\", \"masks\": 1}", "masks: found 1, wanted a string"},
         {"{\"pruning_fn\": \"x\", \"pruning_frequency\": 0}",
          "pruning_frequency: found 0, wanted an integer from 1 to 1000000000000"},
         {"{\"pruning_fn\": \"x\", \"end_pruning_step\": -2}",
@@ -435,6 +462,7 @@ int main(void) {
         cmocka_unit_test(the_references_files),
         cmocka_unit_test(the_same_as_xml),
         cmocka_unit_test(parameters_of_methods),
+        cmocka_unit_test(curvature_and_masks),
         cmocka_unit_test(precedence),
         cmocka_unit_test(two_entries_that_match),
         cmocka_unit_test(erdos_renyi),

@@ -449,12 +449,21 @@ static void targets_that_blocks_cannot_express(void **unused) {
     double nearest;
     p.block_size = 8;
     p.target_sparsity = 0.85;
-    assert_false(pruning_target_fits(pruning_method_find("uniform_magnitude"), &p, &nearest));
+    assert_false(pruning_target_fits(pruning_method_find("uniform_magnitude"), &p, 16, 8, &nearest));
     assert_true(nearest == 0.75);
-    assert_true(pruning_target_fits(pruning_method_find("unstructured_magnitude"), &p, &nearest));
+    assert_true(pruning_target_fits(pruning_method_find("unstructured_magnitude"), &p, 16, 8, &nearest));
     p.target_sparsity = 0.5;
-    assert_true(pruning_target_fits(pruning_method_find("uniform_neural_wiring"), &p, &nearest));
+    assert_true(pruning_target_fits(pruning_method_find("uniform_neural_wiring"), &p, 16, 8, &nearest));
     assert_true(nearest == 0.5);
+    p.block_rows = p.block_columns = 8; /* two blocks */
+    p.target_sparsity = 0.9;
+    assert_false(pruning_target_fits(pruning_method_find("block_structured_magnitude"), &p, 16, 8, &nearest));
+    assert_true(nearest == 0.5);
+    assert_true(
+        pruning_target_fits(pruning_method_find("block_structured_neural_wiring"), &p, 768, 768, &nearest)); /* 9216 of them */
+    assert_true(nearest < 0.9 && nearest > 0.8999);
+    p.block_rows = p.block_columns = 1;
+    assert_true(pruning_target_fits(pruning_method_find("block_structured_magnitude"), &p, 2, 2, &nearest));
 }
 
 static void every_method_is_listed(void **unused) {
