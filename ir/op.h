@@ -160,6 +160,9 @@ pofac_status eval_attention_gradient(const ir_eval *e);
 pofac_status eval_cross_entropy_gradient(const ir_eval *e);
 pofac_status eval_mean_squared_error_gradient(const ir_eval *e);
 pofac_status eval_kl_divergence_gradient(const ir_eval *e);
+pofac_status eval_squared_distance(const ir_eval *e);
+pofac_status eval_cosine_distance(const ir_eval *e);
+pofac_status eval_attention_distance(const ir_eval *e);
 pofac_status eval_sum_of_squares(const ir_eval *e);
 pofac_status eval_adamw(const ir_eval *e);
 pofac_status eval_sgd(const ir_eval *e);
@@ -187,5 +190,8 @@ void gradient_cross_entropy(const ir_gradient *g);
 void gradient_linear_cross_entropy(const ir_gradient *g);
 void gradient_mean_squared_error(const ir_gradient *g);
 void gradient_kl_divergence(const ir_gradient *g);
+void gradient_squared_distance(const ir_gradient *g);
+void gradient_cosine_distance(const ir_gradient *g);
+void gradient_attention_distance(const ir_gradient *g);
 
 #endif

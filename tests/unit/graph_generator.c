@@ -476,6 +476,30 @@ static void step_divergence(maker *m, ir_value x) {
                node_add(m->g, OP_kl_divergence_gradient, (ir_value[]){x, teacher, scale, keep, scale}, 5, &temperature, 1, NULL));
 }
 
+/* Distances to what another layer makes of the same rows. */
+static void step_distances(maker *m, ir_value x) {
+    if (m->options->without_losses || !has_token_rows(m, x)) return;
+    const ir_value scale = build_scalar(m->g, IR_F32, 0.25), keep = chance(m, 2) ? m->keep : IR_NO_VALUE;
+    if (chance(m, 2)) {
+        const ir_value inputs[] = {squashed(m, x), squashed(m, linear_of(m, x, width_of(m, x))), keep, scale};
+        const ir_value loss = node_add(m->g, chance(m, 2) ? OP_squared_distance : OP_cosine_distance, inputs, 4, NULL, 0, NULL);
+        keep_value(m, loss);
+        if (loss) keep_value(m, squashed(m, loss + 1));
+        return;
+    }
+    const int64_t depth = 1 + (int64_t)below(m, 8), heads = 1 + (int64_t)below(m, 3), n = depth * heads;
+    const ir_attr attrs[] = {attr_int("heads", heads), attr_float("scale", 1 / sqrt((double)depth)),
+                             attr_enum("queries", chance(m, 2) ? "all" : "kept")};
+    ir_value q[2], k[2], lse[2];
+    for (int i = 0; i < 2; i++) {
+        q[i] = linear_of(m, x, n), k[i] = linear_of(m, x, n);
+        lse[i] = node_add(m->g, OP_attention, (ir_value[]){q[i], k[i], k[i], m->offsets, keep}, 5, attrs, 2, NULL) + 1;
+    }
+    const ir_value inputs[] = {q[0], k[0], k[1], m->offsets, lse[0], q[1], lse[1], keep, scale};
+    const ir_value loss = node_add(m->g, OP_attention_distance, inputs, 9, attrs, 3, NULL);
+    for (ir_value i = 0; i < 3 && loss != IR_NO_VALUE; i++) keep_value(m, i == 0 ? loss : squashed(m, loss + i));
+}
+
 static void step_updates(maker *m, ir_value x) {
     const double third = 3;
     const ir_value rate = build_scalar(m->g, IR_F32, 0.01), one = build_scalar(m->g, IR_F32, 1), g = squashed(m, x);
@@ -506,7 +530,8 @@ static void (*const steps[])(maker *m, ir_value x) = {
     step_widen,           step_embedding_gradient,
     step_norm_gradient,   step_dense_and_sparse,
     step_dropout,         step_loss_gradients,
-    step_divergence,      step_updates,
+    step_divergence,      step_distances,
+    step_updates,
 };
 
 /* ---- beginning and end ---- */

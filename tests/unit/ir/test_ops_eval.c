@@ -488,6 +488,7 @@ static const value_case value_cases[] = {
      3,
      {0.74, 2.6, 0.76}},
 #include "tests/unit/ir/loss_value_cases.def"
+#include "tests/unit/ir/distance_value_cases.def"
 };
 
 #define N_CASES(table) (sizeof(table) / sizeof((table)[0]))

@@ -143,6 +143,25 @@ static const gradient_case cases[] = {
                                 "%6 = mul %5, %4 : f64[]\n return \"loss\" = %6\n"},
     {OP_kl_divergence, X_TARGET "%3 = constant {value = [1, 0, 1, 1, 1, 1, 0, 1, 1, 0, 0, 1, 0, 1, 1, 1, 0, 0, 0, 0]} : bool[5,4]\n"
                                 "%4 = kl_divergence %1, %2, %3 {temperature = 0.7} : f64[]\n return \"loss\" = %4\n"},
+    {OP_squared_distance, /* the teacher's side is not trained; the loss goes on, through a factor of its own */
+     X_TARGET "%3 = input {name = \"keep\"} : i64[5]\n %4 = constant {value = [0.3]} : f64[]\n"
+              "%5:2 = squared_distance %1, %2, %3, %4 : f64[], f64[5,4]\n %6 = constant {value = [7]} : f64[]\n"
+              "%7 = mul %5, %6 : f64[]\n return \"loss\" = %7\n"},
+    {OP_cosine_distance, X_TARGET "%3:2 = cosine_distance %1, %2 : f64[], f64[5,4]\n return \"loss\" = %3\n"},
+    {OP_attention_distance, /* the log-sum-exp changes with q and k; padded queries count */
+     X_TARGET OFFSETS
+     "%4 = state {name = \"y\"} : f64[5,4]\n %5 = input {name = \"keep\"} : i64[5]\n"
+     "%6:2 = attention %1, %4, %2, %3, %5 {heads = 2, scale = 0.7} : f64[5,4], f64[5,2]\n"
+     "%7:2 = attention %2, %2, %2, %3, %5 {heads = 2, scale = 0.7} : f64[5,4], f64[5,2]\n"
+     "%8 = constant {value = [0.3]} : f64[]\n"
+     "%9:3 = attention_distance %1, %4, %2, %3, %6#1, %2, %7#1, %5, %8 {heads = 2, queries = \"all\", scale = 0.7} : "
+     "f64[], f64[5,4], f64[5,4]\n return \"loss\" = %9\n"},
+    {OP_attention_distance,
+     X_TARGET OFFSETS "%4 = input {name = \"keep\"} : i64[5]\n"
+                      "%5:2 = attention %1, %1, %2, %3, %4 {heads = 1, scale = 0.7} : f64[5,4], f64[5,1]\n"
+                      "%6:2 = attention %2, %2, %2, %3, %4 {heads = 1, scale = 0.7} : f64[5,4], f64[5,1]\n"
+                      "%7:3 = attention_distance %1, %1, %2, %3, %5#1, %2, %6#1, %4 {heads = 1, scale = 0.7} : "
+                      "f64[], f64[5,4], f64[5,4]\n return \"loss\" = %7\n"},
     {OP_mean_squared_error, X TARGET Y "%4 = mean_squared_error %1, %3 : f64[]\n %5 = mean_squared_error %3, %2 : f64[]\n"
                                        "%6 = add %4, %5 : f64[]\n return \"loss\" = %6\n"},
 };
