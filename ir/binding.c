@@ -1,13 +1,14 @@
 /*
  * Solves the shapes of inputs for symbols: passes over all dimensions until none tells anything new. A dimension with one unknown
  * symbol is linear in it, also when the other symbol of a product is known by then, so one division decides. Dimensions over
- * nnz(%p) are left to whoever knows the pattern. Rows that a mask keeps (op kept_rows) are counted in the mask, rows that have labels (op
- * labelled_rows) in the labels; both must be inputs, of labels kept rows too.
+ * nnz(%p) are left to whoever knows the pattern. Rows that a mask keeps (op kept_rows) are counted in the mask, which must be an input, those
+ * that have labels or are drawn (ops labelled_rows, sampled_rows) as counted_rows.h says.
  */
 #include "ir/binding.h"
 
 #include <inttypes.h>
 
+#include "ir/counted_rows.h"
 #include "ir/op.h"
 
 typedef struct solver {
@@ -126,32 +127,13 @@ static pofac_status count_kept(solver *s, const tensor_source *inputs, const ir_
     return set_counted(s, n, name, "keeps", kept);
 }
 
-/* Counts the labels of a labelled_rows. */
-static pofac_status count_labelled(solver *s, const tensor_source *inputs, const ir_node *n) {
-    const ir_node *leaf = graph_node_of(s->graph, n->inputs[0]), *kept = NULL;
-    ir_tensor labels, mask = {.rank = 0};
-    for (;;) {
-        if (leaf->op == OP_gather_rows && !kept) {
-            kept = graph_node_of(s->graph, leaf->inputs[1]);
-            if (kept->op != OP_kept_rows) return POFAC_OK;
-        } else if (leaf->op != OP_reshape) {
-            break;
-        }
-        leaf = graph_node_of(s->graph, leaf->inputs[0]);
-    }
-    const ir_node *mask_leaf = kept ? graph_node_of(s->graph, kept->inputs[0]) : leaf;
-    if (leaf->op != OP_input || mask_leaf->op != OP_input) return POFAC_OK; /* stays unknown */
-    const char *name = node_string(leaf, "name");
-    TRY(inputs->get(inputs->user, name, s->sink, &labels));
-    if (kept) TRY(inputs->get(inputs->user, node_string(mask_leaf, "name"), s->sink, &mask));
-    const int64_t elements = tensor_elements(&labels);
-    int64_t count = 0;
-    if (kept && tensor_elements(&mask) != elements) return POFAC_OK; /* the graph's shapes do not agree: whoever runs it says so */
-    for (int64_t i = 0; i < elements; i++) {
-        const bool is_kept = !kept || i % mask.dims[1] == 0 || tensor_get_int(&mask, i) != 0;
-        count += is_kept && tensor_get_int(&labels, i) != IR_IGNORED_LABEL;
-    }
-    return set_counted(s, n, name, "labels", count);
+/* Counts the rows of a labelled_rows or sampled_rows. */
+static pofac_status count_chosen(solver *s, const tensor_source *inputs, const ir_node *n) {
+    const char *name;
+    int64_t count;
+    TRY(count_chosen_rows(s->graph, n, inputs, (ir_binding){s->values, s->n_values}, s->sink, &count, &name));
+    if (count < 0) return POFAC_OK; /* stays unknown */
+    return set_counted(s, n, name, n->op == OP_labelled_rows ? "labels" : "leads to", count);
 }
 
 pofac_status binding_from_inputs(const ir_graph *g, const tensor_source *inputs, const diag_sink *sink, int64_t *values,
@@ -167,7 +149,8 @@ pofac_status binding_from_inputs(const ir_graph *g, const tensor_source *inputs,
     }
     for (size_t i = 0; i < g->nodes.size; i++) {
         if (g->nodes.data[i].op == OP_kept_rows) TRY(count_kept(&s, inputs, &g->nodes.data[i]));
-        else if (g->nodes.data[i].op == OP_labelled_rows) TRY(count_labelled(&s, inputs, &g->nodes.data[i]));
+        if (g->nodes.data[i].op == OP_labelled_rows || g->nodes.data[i].op == OP_sampled_rows)
+            TRY(count_chosen(&s, inputs, &g->nodes.data[i]));
     }
     return POFAC_OK;
 }

@@ -7,8 +7,8 @@
  *   padded_offsets                                -> the offsets of the kept rows
  *   row_positions, row_keys                       -> on padded rows, then gathered: a token keeps its place in the padded sequence
  *   ops that work row by row, attention           -> the same on kept rows
- *   gather_rows by first_rows, labelled_rows      -> the same on kept rows; by another index, which counts padded rows: by the
- *                                                    places of its rows among the kept ones
+ *   gather_rows by first_rows, labelled_rows,     -> the same on kept rows; by another index, which counts padded rows: by the
+ *   sampled_rows                                     places of its rows among the kept ones
  *   reshape of rows to a padded value [B,S,...]   -> scatter_rows, then the same: padded places hold 0
  *
  * So outputs agree wherever the mask is not 0, and nowhere else is anything promised (a prediction for padding means nothing).
@@ -53,7 +53,8 @@ static bool is_first_rows(const unpadding *u, ir_value v) {
 
 /* An index of rows that is found among the kept ones alone. */
 static bool is_labelled_rows(const unpadding *u, ir_value v) {
-    return maker_of(u, v)->op == OP_labelled_rows && is_rows(u, maker_of(u, v)->inputs[0]);
+    const ir_node *n = maker_of(u, v);
+    return (n->op == OP_labelled_rows || n->op == OP_sampled_rows) && is_rows(u, n->inputs[0]);
 }
 
 /* Is it the mask, as rows? */
@@ -115,7 +116,8 @@ static bool can_unpad_node(const unpadding *u, const ir_node *n) {
     switch (n->op) {
     case OP_padded_offsets:
     case OP_first_rows: return !reads_rows;
-    case OP_labelled_rows: return true;
+    case OP_labelled_rows:
+    case OP_sampled_rows: return true;
     case OP_row_positions:
     case OP_row_keys: return is_offsets(u, n->inputs[0]) || !reads_rows;
     case OP_attention: return can_unpad_attention(u, n) || !(reads_rows || reads_offsets);

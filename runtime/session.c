@@ -91,9 +91,10 @@ static pofac_status find_ranges(session *s, const diag_sink *sink) {
         const ir_node *n = &g->nodes.data[i];
         int64_t size;
         if (find_labels(s, n, &s->ranges[s->n_ranges])) s->n_ranges++;
-        if (n->op != OP_embedding || !dim_is_const(graph_type(g, n->inputs[0])->dims[0], &size)) continue;
-        size_t buffer = index_input(s->plan, n->inputs[1]);
-        const ir_node *table = graph_node_of(g, n->inputs[0]);
+        const bool of_classes = n->op == OP_linear_soft_cross_entropy; /* ids of the rows of its weight */
+        if ((n->op != OP_embedding && !of_classes) || !dim_is_const(graph_type(g, n->inputs[of_classes])->dims[0], &size)) continue;
+        size_t buffer = index_input(s->plan, n->inputs[of_classes ? 2 : 1]);
+        const ir_node *table = graph_node_of(g, n->inputs[of_classes]);
         if (buffer == s->plan->n_buffers) continue;
         s->ranges[s->n_ranges++] = (index_range){buffer, table->op == OP_state ? node_string(table, "name") : "table", size, false};
     }

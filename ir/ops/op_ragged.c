@@ -6,6 +6,7 @@
 
 #include "ir/gradient.h"
 #include "ir/ops/operands.h"
+#include "ir/support/rng.h"
 
 static pofac_status infer_i32_vector(ir_infer *in, ir_dim n) {
     return infer_result(in, 0, type_tensor(in->context, IR_I32, 1, &n));
@@ -92,6 +93,35 @@ pofac_status eval_labelled_rows(const ir_eval *e) {
         n++;
     }
     if (n != room) return eval_error(e, "%" PRId64 " rows have labels, wanted %" PRId64, n, room);
+    return POFAC_OK;
+}
+
+pofac_status infer_sampled_rows(ir_infer *in) {
+    const ir_type *labels = in->input[0];
+    const ir_dim two = dim_const(2);
+    const double share = node_float(in->node, "share");
+    if (!(share >= 0 && share < 1)) return infer_error(in, "share is %g, wanted a number of at least 0 and below 1", share);
+    TRY(want_rank(in, labels, "labels", 1, "[R]"));
+    TRY(want_integer(in, labels, "labels"));
+    TRY(want_type(in, in->input[1], "keys", type_tensor(in->context, IR_I64, 1, labels->dims)));
+    TRY(want_type(in, in->input[2], "random", type_tensor(in->context, IR_I64, 1, &two)));
+    ir_symbol symbol = symbol_named(in->context, node_string(in->node, "rows"));
+    return symbol ? infer_i32_vector(in, dim_symbol(symbol)) : diag_out_of_memory(in->sink);
+}
+
+pofac_status eval_sampled_rows(const ir_eval *e) {
+    const ir_tensor *labels = e->input[0], *keys = e->input[1], *random = e->input[2];
+    const uint64_t seed = (uint64_t)tensor_get_int(random, 0), step = (uint64_t)tensor_get_int(random, 1);
+    const double share = node_float(e->node, "share");
+    const int64_t room = e->result[0]->dims[0];
+    int64_t n = 0;
+    for (int64_t r = 0; r < labels->dims[0]; r++) {
+        if (tensor_get_int(labels, r) == IR_IGNORED_LABEL && !rng_draws(seed, step, (uint64_t)tensor_get_int(keys, r), share))
+            continue;
+        if (n < room) tensor_set_int(e->result[0], n, r);
+        n++;
+    }
+    if (n != room) return eval_error(e, "%" PRId64 " rows have labels or are drawn, wanted %" PRId64, n, room);
     return POFAC_OK;
 }
 

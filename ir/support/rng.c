@@ -45,6 +45,12 @@ rng_block rng_philox(rng_key key, uint64_t low, uint64_t high) {
     return (rng_block){{c0, c1, c2, c3}};
 }
 
+/* Dropout's counters end in the number of a feature over four, which is never this large. */
+bool rng_draws(uint64_t seed, uint64_t step, uint64_t row_key, double share) {
+    const rng_block block = rng_philox(rng_key_numbered(seed, 0), row_key, step << 32 | UINT32_MAX);
+    return block.word[0] < rng_drop_below(share);
+}
+
 /* The upper 53 bits of two words, as a number in [0, 1). */
 static double unit(uint32_t high, uint32_t low) {
     uint64_t bits = ((uint64_t)high << 32 | low) >> 11;

@@ -7,6 +7,7 @@
 #ifndef POFAC_IR_SUPPORT_RNG_H
 #define POFAC_IR_SUPPORT_RNG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,9 @@ uint32_t rng_drop_below(double rate);
 
 /* Four random words for the 128-bit counter (high, low). */
 rng_block rng_philox(rng_key key, uint64_t low, uint64_t high);
+
+/* Is a row, known by its key (op row_keys), among the `share` of rows, in [0, 1), that a step draws? Independent of dropout's numbers. */
+bool rng_draws(uint64_t seed, uint64_t step, uint64_t row_key, double share);
 
 /* The index-th number of a stream: uniform in [0, 1) with 53 bits; standard normal (Box-Muller on two uniforms); uniform integer
  * in [0, bound), bound > 0, without bias worth naming (64-bit multiply-high). */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ir/binding.h"
+#include "ir/support/rng.h"
 #include "tests/unit/text_case.h"
 
 /* Binds a graph of the given nodes; returns the numbers, to be freed, or NULL with the message in c->messages. */
@@ -186,11 +187,62 @@ static void labels_are_counted(void **unused) {
     }
 }
 
+#define DRAWN                                                                                                                      \
+    "%1 = input {name = \"labels\"} : i64[B,S]\n"                                                                                  \
+    "%2 = reshape %1 : i64[B*S]\n"                                                                                                 \
+    "%3 = padded_offsets %1 : i32[B+1]\n"                                                                                          \
+    "%4 = input {name = \"first\"} : i64[]\n"                                                                                      \
+    "%5 = row_keys %3, %2, %4 : i64[B*S]\n"                                                                                        \
+    "%6 = input {name = \"random\"} : i64[2]\n"
+
+/* Rows with labels and drawn ones, of all rows and of those that a mask keeps: keys name places of the padded batch. */
+static void drawn_rows_are_counted(void **unused) {
+    (void)unused;
+    enum { SEQUENCES = 8, LENGTH = 16 };
+    const int64_t dims[2] = {SEQUENCES, LENGTH}, two = 2;
+    const double random[] = {77, 5}, first[] = {9};
+    named_tensors inputs = {.what = "input"};
+    text_case c;
+    ir_tensor *labels = named_tensors_add(&inputs, "labels", IR_I64, 2, dims),
+              *mask = named_tensors_add(&inputs, "mask", IR_I32, 2, dims);
+    named_tensors_add_doubles(&inputs, "random", IR_I64, 1, &two, random);
+    named_tensors_add_doubles(&inputs, "first", IR_I64, 0, NULL, first);
+    int64_t all = 0, kept = 0, drawn = 0;
+    for (int64_t r = 0; r < SEQUENCES * LENGTH; r++) {
+        const int64_t b = r / LENGTH, p = r % LENGTH;
+        const bool is_drawn = rng_draws(77, 5, ((uint64_t)(9 + b) << 32) + (uint64_t)p, 0.3);
+        tensor_set_int(labels, r, r % 7 == 0 ? 3 : -100);
+        tensor_set_int(mask, r, p < 4 + b);
+        drawn += is_drawn;
+        all += r % 7 == 0 || is_drawn;
+        kept += p < 4 + b && (r % 7 == 0 || is_drawn);
+    }
+    assert_in_range(drawn, 23, 54); /* three standard deviations of 128 draws are 16 */
+    for (int only_kept = 0; only_kept < 2; only_kept++) {
+        int64_t *values = bind(&c,
+                               only_kept ? DRAWN "%7 = input {name = \"mask\"} : i32[B,S]\n"
+                                                 "%8:2 = kept_rows %7 {rows = \"T\"} : i32[T], i32[B+1]\n"
+                                                 "%9 = gather_rows %2, %8 : i64[T]\n"
+                                                 "%10 = gather_rows %5, %8 : i64[T]\n"
+                                                 "%11 = sampled_rows %9, %10, %6 {rows = \"M\", share = 0.3} : i32[M]\n"
+                                                 "return\n"
+                                         : DRAWN "%7 = sampled_rows %2, %5, %6 {rows = \"M\", share = 0.3} : i32[M]\n"
+                                                 "return\n",
+                               &inputs);
+        if (!values) fail_msg("%s", strbuf_str(&c.messages));
+        assert_int_equal(number_of(&c, values, "M"), only_kept ? kept : all);
+        free(values);
+        text_case_end(&c);
+    }
+    named_tensors_free(&inputs);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(solves_for_one_unknown),  cmocka_unit_test(solves_products_in_any_order),
         cmocka_unit_test(leaves_what_is_not_told), cmocka_unit_test(errors_name_input_found_and_wanted),
         cmocka_unit_test(masks_and_inputs_agree),  cmocka_unit_test(labels_are_counted),
+        cmocka_unit_test(drawn_rows_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

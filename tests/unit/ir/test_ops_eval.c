@@ -146,6 +146,14 @@ static const value_case value_cases[] = {
      "return \"rows\" = %3\n",
      6,
      {0, 1, 2, 3, 4, 5}},
+    {OP_sampled_rows, /* none is drawn */
+     "%1 = constant {value = [7, -100, -100, 0, -100]} : i64[5]\n"
+     "%2 = constant {value = [3, 4, 5, 6, 7]} : i64[5]\n"
+     "%3 = constant {value = [1, 2]} : i64[2]\n"
+     "%4 = sampled_rows %1, %2, %3 {rows = \"T\", share = 0} : i32[T]\n"
+     "return \"rows\" = %4\n",
+     2,
+     {0, 3}},
     {OP_scatter_rows,
      "%1 = constant {value = [1, 2, 3, 4]} : f32[2,2]\n"
      "%2 = constant {value = [3, 1]} : i32[2]\n"
@@ -487,8 +495,8 @@ static const value_case value_cases[] = {
              "return \"p\" = %8, \"u\" = %8#1, \"nesterov\" = %9\n",
      3,
      {0.74, 2.6, 0.76}},
-#include "tests/unit/ir/loss_value_cases.def"
 #include "tests/unit/ir/distance_value_cases.def"
+#include "tests/unit/ir/loss_value_cases.def"
 };
 
 #define N_CASES(table) (sizeof(table) / sizeof((table)[0]))
@@ -615,6 +623,12 @@ static const error_case error_cases[] = {
      "%3 = constant {value = [4]} : i64[1]\n"
      "%4:4 = linear_cross_entropy %1, %2, %3 : f32[], f32[1,3], f32[4,3], f32[4]\n return \"y\" = %4\n",
      "linear_cross_entropy: row 0 has label 4, wanted 0 to 3, or -100 to leave it out"},
+    {"%1 = constant {value = [1]} : f32[2,3]\n"
+     "%2 = constant {value = [1]} : f32[4,3]\n"
+     "%3 = constant {value = [0, 3, 1, -1]} : i32[2,2]\n"
+     "%4 = constant {value = [1]} : f32[2,2]\n"
+     "%5:4 = linear_soft_cross_entropy %1, %2, %3, %4 : f32[], f32[2,3], f32[4,3], f32[4]\n return \"y\" = %5\n",
+     "linear_soft_cross_entropy: row 1 has id -1, wanted 0 to 3"},
 };
 
 static void errors_say_what_was_found_and_wanted(void **unused) {

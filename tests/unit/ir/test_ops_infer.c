@@ -68,6 +68,8 @@ static const good_case good_cases[] = {
     {OP_first_rows, X OFFSETS "%3 = first_rows %2 : i32[B]\n"},
     {OP_kept_rows, PADDED "%2:2 = kept_rows %1 {rows = \"T\"} : i32[T], i32[B+1]\n"},
     {OP_labelled_rows, "%1 = input {name = \"x\"} : i64[B]\n %2 = labelled_rows %1 {rows = \"T\"} : i32[T]\n"},
+    {OP_sampled_rows,
+     "%1 = input {name = \"x\"} : i32[T]\n" RANDOM_2 "%4 = sampled_rows %1, %2, %3 {rows = \"N\", share = 0.5} : i32[N]\n"},
     {OP_scatter_rows, X "%2 = input {name = \"i\"} : i32[T]\n %3 = input {name = \"l\"} : bool[B]\n"
                         "%4 = scatter_rows %1, %2, %3 : f32[B,8]\n"},
 
@@ -142,6 +144,17 @@ static const good_case good_cases[] = {
              "f32[], f32[T,8] tiles<16>, f32[30,8], f32[30]\n"},
     {OP_linear_cross_entropy, X "%2 = input {name = \"l\"} : i64[T]\n %3 = state {name = \"w\"} : f32[B,8]\n"
                                 "%4:4 = linear_cross_entropy %1, %3, %2 : f32[], f32[T,8], f32[B,8], f32[B]\n"},
+    {OP_linear_kl_divergence,
+     X_TILES "%3 = state {name = \"w\"} : f32[30,8]\n %4 = slice %2 {begin = 0, end = 5} : f32[T,5] tiles<16>\n"
+             "%5 = state {name = \"v\"} : f32[30,5]\n %6 = state {name = \"b\"} : f32[30]\n %7 = input {name = \"k\"} : bool[T]\n"
+             "%8 = input {name = \"s\"} : f32[]\n %9:4 = linear_kl_divergence %2, %3, %4, %5, %6, %6, %7, %8 {temperature = 2} : "
+             "f32[], f32[T,8] tiles<16>, f32[30,8], f32[30]\n"},
+    {OP_linear_kl_divergence, X "%2 = state {name = \"w\"} : f32[B,8]\n"
+                                "%3:4 = linear_kl_divergence %1, %2, %1, %2 : f32[], f32[T,8], f32[B,8], f32[B]\n"},
+    {OP_linear_soft_cross_entropy,
+     X_TILES "%3 = state {name = \"w\"} : f32[30,8]\n %4 = input {name = \"i\"} : i32[T,3]\n %5 = input {name = \"l\"} : f32[T,3]\n"
+             "%6 = input {name = \"k\"} : i64[T]\n %7 = input {name = \"s\"} : f32[]\n"
+             "%8:4 = linear_soft_cross_entropy %2, %3, %4, %5, _, %6, %7 : f32[], f32[T,8] tiles<16>, f32[30,8], f32[30]\n"},
     {OP_cross_entropy_gradient,
      X "%2 = input {name = \"l\"} : i64[T]\n %3 = input {name = \"s\"} : f32[]\n %4 = input {name = \"k\"} : bool[T,8]\n"
        "%5 = cross_entropy_gradient %1, %2, %3, %4 {reduction = \"sum\"} : f32[T,8]\n"},
@@ -415,6 +428,37 @@ static const bad_case bad_cases[] = {
      X "%2 = state {name = \"w\"} : f32[30,8]\n %3 = input {name = \"l\"} : i64[T]\n"
        "%4:4 = linear_cross_entropy %1, %2, %3, _, %1 : f32[], f32[T,8], f32[30,8], f32[30]\n",
      "linear_cross_entropy: scale is f32[T,8], wanted f32[]"},
+#define KL "%2 = state {name = \"w\"} : f32[30,8]\n"
+#define GIVES " : f32[], f32[T,8], f32[30,8], f32[30]\n"
+    {OP_linear_kl_divergence, X KL "%3:4 = linear_kl_divergence %1, %2, %1, %2 {temperature = 0}" GIVES,
+     "linear_kl_divergence: temperature is 0, wanted a number above 0"},
+    {OP_linear_kl_divergence, X KL "%3:4 = linear_kl_divergence %2, %1, %1, %2" GIVES,
+     "linear_kl_divergence: teacher's x is f32[T,8], wanted f32[30,8]"},
+    {OP_linear_kl_divergence, X KL "%3 = input {name = \"l\"} : i64[T]\n %4:4 = linear_kl_divergence %1, %2, %3, %2" GIVES,
+     "linear_kl_divergence: teacher's x is i64[T], wanted [M,J]"},
+    {OP_linear_kl_divergence, X KL "%3 = state {name = \"v\"} : f32[29,8]\n %4:4 = linear_kl_divergence %1, %2, %1, %3" GIVES,
+     "linear_kl_divergence: teacher's weight is f32[29,8], wanted f32[30,8]"},
+    {OP_linear_kl_divergence, X KL "%3 = state {name = \"v\"} : f32[29]\n %4:4 = linear_kl_divergence %1, %2, %1, %2, _, %3" GIVES,
+     "linear_kl_divergence: teacher's bias is f32[29], wanted f32[30]"},
+    {OP_linear_kl_divergence, X KL "%3:4 = linear_kl_divergence %1, %2, %1, %2, %1" GIVES,
+     "linear_kl_divergence: bias is f32[T,8], wanted f32[30]"},
+    {OP_linear_kl_divergence,
+     X KL "%3 = input {name = \"k\"} : i64[B]\n %4:4 = linear_kl_divergence %1, %2, %1, %2, _, _, %3" GIVES,
+     "linear_kl_divergence: keep is i64[B], wanted i64[T]"},
+    {OP_linear_kl_divergence, X KL "%3:4 = linear_kl_divergence %1, %2, %1, %2, _, _, _, %1" GIVES,
+     "linear_kl_divergence: scale is f32[T,8], wanted f32[]"},
+    {OP_linear_soft_cross_entropy, X KL "%3:4 = linear_soft_cross_entropy %1, %2, %1, %1" GIVES,
+     "linear_soft_cross_entropy: ids is f32[T,8], wanted i32[T,8]"},
+    {OP_linear_soft_cross_entropy,
+     X KL "%3 = input {name = \"i\"} : i32[T,3]\n"
+          "%4:4 = linear_soft_cross_entropy %1, %2, %3, %1" GIVES,
+     "linear_soft_cross_entropy: logits is f32[T,8], wanted f32[T,3]"},
+    {OP_sampled_rows,
+     "%1 = input {name = \"x\"} : i32[T]\n" RANDOM_2 "%4 = sampled_rows %1, %2, %3 {rows = \"N\", share = 1} : i32[N]\n",
+     "sampled_rows: share is 1, wanted a number of at least 0 and below 1"},
+    {OP_sampled_rows,
+     "%1 = input {name = \"x\"} : i32[T]\n" RANDOM_2 "%4 = sampled_rows %1, %3, %3 {rows = \"N\", share = 0} : i32[N]\n",
+     "sampled_rows: keys is i64[2], wanted i64[T]"},
     {OP_cross_entropy, "%1 = input {name = \"x\"} : f32[T]\n %2 = cross_entropy %1, %1 : f32[]\n",
      "cross_entropy: logits is f32[T], wanted [R,C]"},
     {OP_cross_entropy, PADDED "%2 = cross_entropy %1, %1 : f32[]\n", "cross_entropy: logits is i64[B,S], wanted floats"},

@@ -162,6 +162,18 @@ static const gradient_case cases[] = {
                       "%6:2 = attention %2, %2, %2, %3, %4 {heads = 1, scale = 0.7} : f64[5,4], f64[5,1]\n"
                       "%7:3 = attention_distance %1, %1, %2, %3, %5#1, %2, %6#1, %4 {heads = 1, scale = 0.7} : "
                       "f64[], f64[5,4], f64[5,4]\n return \"loss\" = %7\n"},
+    {OP_linear_kl_divergence, /* a teacher whose weight is frozen, of other rows; some rows are left out */
+     X_TARGET "%3 = state {name = \"w\"} : f64[4,4]\n %4 = state {name = \"s\", frozen = true} : f64[4,4]\n"
+              "%5 = state {name = \"b\"} : f64[4]\n %6 = input {name = \"keep\"} : i64[5]\n"
+              "%7 = constant {value = [0.3]} : f64[]\n"
+              "%8:4 = linear_kl_divergence %1, %3, %2, %4, %5, _, %6, %7 {temperature = 2} : f64[], f64[5,4], f64[4,4], f64[4]\n"
+              "%9 = mul %8, %7 : f64[]\n return \"loss\" = %9\n"},
+    {OP_linear_soft_cross_entropy,
+     X "%2 = state {name = \"w\"} : f64[4,4]\n %3 = state {name = \"b\"} : f64[4]\n %4 = input {name = \"keep\"} : i64[5]\n"
+       "%5 = constant {value = [0, 1, 3, 2, 1, 0, 3, 0, 1, 2]} : i32[5,2]\n"
+       "%6 = constant {value = [1, 2, 0.5, -1, 3, 1, 0, 0, -2, 1]} : f64[5,2]\n"
+       "%7:4 = linear_soft_cross_entropy %1, %2, %5, %6, %3, %4 {temperature = 1.5} : f64[], f64[5,4], f64[4,4], f64[4]\n"
+       "return \"loss\" = %7\n"},
     {OP_mean_squared_error, X TARGET Y "%4 = mean_squared_error %1, %3 : f64[]\n %5 = mean_squared_error %3, %2 : f64[]\n"
                                        "%6 = add %4, %5 : f64[]\n return \"loss\" = %6\n"},
 };

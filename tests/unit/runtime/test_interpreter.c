@@ -365,6 +365,10 @@ static void generated_graphs_run_and_have_every_op(void **unused) {
     /* these count labels, of which a batch must have some: test_ops_eval.c; in whole models test_training.c */
     count[OP_labelled_rows]++;
     count[OP_linear_cross_entropy]++;
+    count[OP_sampled_rows]++;
+    /* heads of distillation: test_ops_eval.c, test_autodiff.c, and against their kernels test_linear_distillation_kernels.c */
+    count[OP_linear_kl_divergence]++;
+    count[OP_linear_soft_cross_entropy]++;
     for (int op = 0; op < IR_N_OPS; op++)
         if (count[op] == 0) fail_msg("300 graphs and no %s", op_info((ir_op)op)->name);
 }

@@ -574,6 +574,23 @@ static void labels_outside_of_the_classes(void **unused) {
     }
 }
 
+static void ids_outside_of_the_classes(void **unused) {
+    (void)unused;
+    plan_case c;
+    plan_case_begin(&c,
+                    "%1 = input {name = \"x\"} : f32[N,3]\n%2 = input {name = \"ids\"} : i32[N,2]\n"
+                    "%3 = input {name = \"likely\"} : f32[N,2]\n%4 = constant {value = [0.5]} : f32[5,3]\n"
+                    "%5:4 = linear_soft_cross_entropy %1, %4, %2, %3 : f32[], f32[N,3], f32[5,3], f32[5]\n return \"y\" = %5\n");
+    named_tensors_add(&c.inputs, "x", IR_F32, 2, (int64_t[]){2, 3});
+    named_tensors_add(&c.inputs, "likely", IR_F32, 2, (int64_t[]){2, 2});
+    ir_tensor *ids = named_tensors_add(&c.inputs, "ids", IR_I32, 2, (int64_t[]){2, 2});
+    tensor_set_int(ids, 3, 4);
+    plan_case_run(&c);
+    tensor_set_int(ids, 3, 5);
+    expect_error(&c, POFAC_ERR_INPUT, "ids: element 3 is 5, wanted 0 to 4 (rows of table)");
+    plan_case_end(&c);
+}
+
 static void outputs_by_name(void **unused) {
     (void)unused;
     ir_tensor t;
@@ -751,6 +768,7 @@ int main(void) {
         cmocka_unit_test(inputs_that_do_not_fit),
         cmocka_unit_test(numbers_outside_of_a_table),
         cmocka_unit_test(labels_outside_of_the_classes),
+        cmocka_unit_test(ids_outside_of_the_classes),
         cmocka_unit_test(outputs_by_name),
         cmocka_unit_test(memory_that_cannot_be_counted),
         cmocka_unit_test(arenas_that_are_too_large),
