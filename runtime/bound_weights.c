@@ -24,27 +24,36 @@ static const char *pattern_name(const ir_graph *g, ir_value v) {
     return node_string(graph_node_of(g, v), "name");
 }
 
-/* Counts the non-zeros that the types of the graph speak of. */
-static pofac_status count_patterns(binder *b) {
+/* The pattern whose non-zeros a symbol of the graph counts, by name; NULL: it counts none. */
+static const char *counted_pattern(const binder *b, ir_symbol symbol) {
     const ir_context *c = b->plan->module->context;
-    for (size_t i = 0; i < b->out->n_symbols; i++) b->out->counts[i] = -1;
-    for (ir_symbol symbol = 1; symbol < b->out->n_symbols; symbol++) {
-        if (symbol_kind(c, symbol) != SYMBOL_NNZ) continue;
-        const char *name = pattern_name(b->plan->graph, symbol_value(c, symbol));
-        ir_tensor pattern;
-        if (!name) continue; /* a symbol of another graph */
-        TRY(pattern_state_pattern(b->out->patterns, name, b->state, b->sink, &pattern));
-        b->out->counts[symbol] = pattern.pattern->nnz;
-    }
+    return symbol_kind(c, symbol) == SYMBOL_NNZ ? pattern_name(b->plan->graph, symbol_value(c, symbol)) : NULL;
+}
+
+static pofac_status count_pattern(const binder *b, ir_symbol symbol) {
+    const char *name = counted_pattern(b, symbol);
+    ir_tensor pattern;
+    TRY(pattern_state_pattern(b->out->patterns, name, b->state, b->sink, &pattern));
+    b->out->counts[symbol] = pattern.pattern->nnz;
     return POFAC_OK;
 }
 
-/* The pattern whose non-zeros a vector type counts; *out is NULL when it is no such type. */
+/* Counts the non-zeros that the types of the graph speak of. */
+static pofac_status count_patterns(const binder *b) {
+    for (size_t i = 0; i < b->out->n_symbols; i++) b->out->counts[i] = -1;
+    for (ir_symbol symbol = 1; symbol < b->out->n_symbols; symbol++)
+        if (counted_pattern(b, symbol)) TRY(count_pattern(b, symbol));
+    return POFAC_OK;
+}
+
+/* The name of the pattern whose non-zeros a vector type counts; NULL when it is no such type. */
+static const char *pattern_name_of_type(const binder *b, const ir_type *t) {
+    const ir_symbol symbol = t->kind == TYPE_TENSOR && t->rank == 1 ? t->dims[0].symbol[0] : 0;
+    return symbol ? counted_pattern(b, symbol) : NULL;
+}
+
 static pofac_status pattern_of_type(const binder *b, const ir_type *t, const ir_pattern **out) {
-    const ir_context *c = b->plan->module->context;
-    ir_symbol symbol = t->rank == 1 ? t->dims[0].symbol[0] : 0;
-    bool counts = symbol && symbol_kind(c, symbol) == SYMBOL_NNZ;
-    const char *name = counts ? pattern_name(b->plan->graph, symbol_value(c, symbol)) : NULL;
+    const char *name = pattern_name_of_type(b, t);
     ir_tensor pattern;
     *out = NULL;
     if (!name) return POFAC_OK;
@@ -325,12 +334,16 @@ static int by_size(const void *a, const void *b) {
     return (x->index > y->index) - (x->index < y->index);
 }
 
+static bool is_bound(const plan *p, size_t index) {
+    return p->buffers[index].kind == PLAN_STATE || p->buffers[index].kind == PLAN_CONSTANT;
+}
+
 /* Buffers without a twin among those before them, in the order in which they are bound; returns how many. */
 static size_t order_buffers(const binder *b, bound_size *order) {
     const plan *p = b->plan;
     size_t n = 0;
     for (size_t i = 0; i < p->n_buffers; i++) {
-        if ((p->buffers[i].kind != PLAN_STATE && p->buffers[i].kind != PLAN_CONSTANT) || find_twin(p, i) != i) continue;
+        if (!is_bound(p, i) || find_twin(p, i) != i) continue;
         const ir_tensor t = declared_tensor(b, &p->buffers[i]);
         bound_size *s = &order[n++];
         *s = (bound_size){.index = i, .bytes = dtype_bits(t.dtype) / 8.0, .packed = p->buffers[i].packing != PACKING_NONE};
@@ -350,7 +363,7 @@ static pofac_status bind_all(const binder *b) {
     free(order);
     TRY(status);
     for (size_t i = 0; i < p->n_buffers; i++)
-        if (p->buffers[i].kind == PLAN_STATE || p->buffers[i].kind == PLAN_CONSTANT) {
+        if (is_bound(p, i)) {
             size_t twin = find_twin(p, i);
             if (twin != i) bind_twin(b, i, twin);
         }
@@ -368,9 +381,8 @@ static bool is_pattern_seen(const plan *p, const char *name) {
 
 /* Positions that are packed by now, or were only counted, need no memory any more. */
 static void release_patterns(const binder *b) {
-    const ir_context *c = b->plan->module->context;
     for (ir_symbol symbol = 1; symbol < b->out->n_symbols; symbol++) {
-        const char *name = symbol_kind(c, symbol) == SYMBOL_NNZ ? pattern_name(b->plan->graph, symbol_value(c, symbol)) : NULL;
+        const char *name = counted_pattern(b, symbol);
         if (name && !is_pattern_seen(b->plan, name)) pattern_state_release(b->out->patterns, name);
     }
     for (size_t i = 0; i < b->plan->n_buffers; i++) {
@@ -392,19 +404,78 @@ pofac_status bound_weights_make(const plan *p, const tensor_source *state, threa
     out->patterns = pattern_state_create();
     if (!out->tensors || !out->pointers || !out->own || !out->held || !out->counts || !out->patterns)
         return diag_out_of_memory(sink);
-    binder b = {p, state, pool, sink, out};
+    const binder b = {p, state, pool, sink, out};
     TRY(count_patterns(&b));
     TRY(bind_all(&b));
     release_patterns(&b);
     return POFAC_OK;
 }
 
-void bound_weights_free(const plan *p, bound_weights *w) {
-    for (size_t i = 0; i < p->n_buffers; i++) {
-        if (w->own && w->own[i]) weight_memory_give(w->pointers[i], w->own[i]);
-        if (w->held && w->held[i]) tensor_source_release(w->state, p->buffers[i].name);
-        if (w->tensors) tensor_free(&w->tensors[i]);
+/* ---- again ---- */
+
+static void free_buffer(const plan *p, bound_weights *w, size_t index) {
+    if (w->tensors && w->tensors[index].owned) w->own_bytes -= (int64_t)tensor_bytes(&w->tensors[index]);
+    if (w->own && w->own[index]) {
+        weight_memory_give(w->pointers[index], w->own[index]);
+        w->own_bytes -= (int64_t)w->own[index];
+        w->own[index] = 0;
     }
+    if (w->held && w->held[index]) {
+        if (is_first_of_name(p, index)) w->mapped_bytes -= (int64_t)tensor_bytes(&w->tensors[index]);
+        tensor_source_release(w->state, p->buffers[index].name);
+        w->held[index] = false;
+    }
+    if (w->tensors) tensor_free(&w->tensors[index]);
+}
+
+/* The name of the pattern that a buffer is, or whose non-zeros it has. */
+static const char *pattern_of_buffer(const binder *b, size_t index) {
+    const plan_buffer *buffer = &b->plan->buffers[index];
+    if (buffer->kind != PLAN_STATE) return NULL;
+    return buffer->type->kind == TYPE_PATTERN ? buffer->name : pattern_name_of_type(b, buffer->type);
+}
+
+static pofac_status renew_pattern(const binder *b, const char *name) {
+    const plan *p = b->plan;
+    pattern_state_release(b->out->patterns, name);
+    for (ir_symbol symbol = 1; symbol < b->out->n_symbols; symbol++) {
+        const char *counted = counted_pattern(b, symbol);
+        if (counted && strcmp(counted, name) == 0) TRY(count_pattern(b, symbol));
+    }
+    for (size_t i = 0; i < p->n_buffers; i++) {
+        const char *of_buffer = pattern_of_buffer(b, i);
+        if (!of_buffer || strcmp(of_buffer, name) != 0) continue;
+        const size_t twin = find_twin(p, i);
+        free_buffer(p, b->out, i);
+        if (twin == i) TRY(bind_buffer(b, i));
+        else bind_twin(b, i, twin);
+    }
+    if (!is_pattern_seen(p, name)) pattern_state_release(b->out->patterns, name);
+    return POFAC_OK;
+}
+
+/* Is the pattern of buffer `index` not that of one before it? */
+static bool is_first_of_pattern(const binder *b, size_t index) {
+    const char *name = pattern_of_buffer(b, index);
+    for (size_t i = 0; i < index; i++) {
+        const char *other = pattern_of_buffer(b, i);
+        if (other && strcmp(other, name) == 0) return false;
+    }
+    return true;
+}
+
+pofac_status bound_weights_renew(const plan *p, const char *ending, thread_pool *pool, const diag_sink *sink, bound_weights *w) {
+    const binder b = {p, w->state, pool, sink, w};
+    for (size_t i = 0; i < p->n_buffers; i++) {
+        const char *name = pattern_of_buffer(&b, i);
+        if (!name || strlen(name) < strlen(ending) || strcmp(name + strlen(name) - strlen(ending), ending) != 0) continue;
+        if (is_first_of_pattern(&b, i)) TRY(renew_pattern(&b, name));
+    }
+    return POFAC_OK;
+}
+
+void bound_weights_free(const plan *p, bound_weights *w) {
+    for (size_t i = 0; i < p->n_buffers; i++) free_buffer(p, w, i);
     pattern_state_destroy(w->patterns);
     free(w->tensors);
     free(w->pointers);

@@ -29,6 +29,13 @@ typedef struct bound_weights {
  * freed, also after an error; `state` must outlive it. */
 POFAC_MUST_USE pofac_status bound_weights_make(const plan *p, const tensor_source *state, thread_pool *pool, const diag_sink *sink,
                                                bound_weights *out);
+
+/*
+ * Reads the patterns anew whose names end in `ending`, and packs again what depends on them, pattern by pattern: the memory of one is there
+ * twice. After an error *w is only to be freed.
+ */
+POFAC_MUST_USE pofac_status bound_weights_renew(const plan *p, const char *ending, thread_pool *pool, const diag_sink *sink,
+                                                bound_weights *w);
 void bound_weights_free(const plan *p, bound_weights *w);
 
 #endif

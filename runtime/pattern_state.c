@@ -49,9 +49,37 @@ void pattern_state_destroy(pattern_state *p) {
 
 enum { RUN = 512 }; /* elements that are read at a time */
 
+/* Masks are bytes of 0 and 1 with long runs of zeros, eight of which are looked at together. */
+static uint64_t eight_bytes(const uint8_t *at) {
+    uint64_t bytes;
+    memcpy(&bytes, at, sizeof bytes);
+    return bytes;
+}
+
+static int64_t count_bytes(const uint8_t *bytes, int64_t n) {
+    int64_t nnz = 0;
+    for (int64_t i = 0; i < n; i++) nnz += bytes[i] != 0;
+    return nnz;
+}
+
+/* Appends the columns of the bytes that are not 0. */
+static int32_t *take_bytes(const uint8_t *row, int64_t columns, int32_t *to) {
+    int64_t k = 0;
+    for (; k + 8 <= columns; k += 8)
+        for (uint64_t rest = eight_bytes(row + k); rest;) {
+            const int lane = __builtin_ctzll(rest) / 8; /* little-endian */
+            *to++ = (int32_t)(k + lane);
+            rest &= lane == 7 ? 0 : ~UINT64_C(0) << (8 * (lane + 1));
+        }
+    for (; k < columns; k++)
+        if (row[k]) *to++ = (int32_t)k;
+    return to;
+}
+
 static int64_t count_non_zeros(const ir_tensor *dense) {
     double run[RUN];
     int64_t n = tensor_elements(dense), nnz = 0;
+    if (dense->dtype == IR_U8) return count_bytes(dense->data, n);
     for (int64_t i = 0; i < n; i += RUN) {
         int64_t count = n - i < RUN ? n - i : RUN;
         tensor_get_run(dense, i, count, run);
@@ -68,6 +96,10 @@ static bool find_positions(const ir_tensor *dense, named_pattern *p) {
     if (!p->row_start || !p->column) return false;
     for (int64_t r = 0; r < rows; r++) {
         p->row_start[r] = at;
+        if (dense->dtype == IR_U8) {
+            at = take_bytes((const uint8_t *)dense->data + r * columns, columns, p->column + at) - p->column;
+            continue;
+        }
         for (int64_t k = 0; k < columns; k += RUN) {
             int64_t count = columns - k < RUN ? columns - k : RUN;
             tensor_get_run(dense, r * columns + k, count, run);

@@ -1,6 +1,6 @@
 /*
  * Sparse weights out of dense ones: the pattern of a named weight is the positions of its non-zeros. A checkpoint stores pruned
- * weights dense, with zeros; graphs with pattern leaves read them through this. State that is held as non-zeros already
+ * weights dense, with zeros, and masks are matrices of bytes; graphs with pattern leaves read them through this. State that is held as non-zeros already
  * (ir_tensor.pattern) brings its positions along: they are the source's, and held until they are released.
  */
 #ifndef POFAC_RUNTIME_PATTERN_STATE_H

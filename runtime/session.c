@@ -174,6 +174,18 @@ static bool make_arrays(session *s) {
            make_values(s);
 }
 
+/* The weights as buffers of steps. */
+static void take_weights(session *s) {
+    for (size_t i = 0; i < s->plan->n_buffers; i++) {
+        if (s->plan->buffers[i].kind == PLAN_INPUT || s->plan->buffers[i].kind == PLAN_SLOT) continue;
+        s->tensors[i] = s->weights.tensors[i];
+        s->tensors[i].owned = false;
+        s->pointers[i] = s->weights.pointers[i];
+    }
+    s->memory.mapped_weight_bytes = s->weights.mapped_bytes;
+    s->memory.packed_weight_bytes = s->weights.own_bytes;
+}
+
 static pofac_status session_build(session *s, const tensor_source *state, const diag_sink *sink) {
     const plan *p = s->plan;
     TRY(bound_weights_make(p, state, s->pool, sink, &s->weights));
@@ -182,13 +194,7 @@ static pofac_status session_build(session *s, const tensor_source *state, const 
     for (size_t i = 0; i < p->n_outputs; i++) s->returned[p->outputs[i].buffer] = true;
     for (size_t i = 0; i < p->n_steps; i++)
         if (p->steps[i].library == LIBRARY_BLAS_LINEAR) blas_begin();
-    for (size_t i = 0; i < p->n_buffers; i++) {
-        s->tensors[i] = s->weights.tensors[i];
-        s->tensors[i].owned = false;
-        s->pointers[i] = s->weights.pointers[i];
-    }
-    s->memory.mapped_weight_bytes = s->weights.mapped_bytes;
-    s->memory.packed_weight_bytes = s->weights.own_bytes;
+    take_weights(s);
     return find_ranges(s, sink);
 }
 
@@ -224,6 +230,13 @@ void session_destroy(session *s) {
     free(s->arena);
     free(s->scratch);
     free(s);
+}
+
+pofac_status session_renew_patterns(session *s, const char *ending, const diag_sink *sink) {
+    s->ran = false;
+    TRY(bound_weights_renew(s->plan, ending, s->pool, sink, &s->weights));
+    take_weights(s);
+    return POFAC_OK;
 }
 
 /* ---- one run ---- */

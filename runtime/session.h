@@ -16,6 +16,10 @@ POFAC_MUST_USE pofac_status session_create(const plan *p, const tensor_source *s
                                            session **out);
 void session_destroy(session *s);
 
+/* State has changed: patterns whose names end in `ending` are read anew, with what was packed by them. After an error, which is short memory, the session
+ * is only to be destroyed. */
+POFAC_MUST_USE pofac_status session_renew_patterns(session *s, const char *ending, const diag_sink *sink);
+
 /* Binds the inputs' shapes to the plan's symbols, makes room, and runs all steps. Inputs are given in the dtype that the graph
  * declares. Errors name the input, what was found and what was wanted. */
 POFAC_MUST_USE pofac_status session_run(session *s, const tensor_source *inputs, const diag_sink *sink);

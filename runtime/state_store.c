@@ -65,7 +65,7 @@ static bool ends_with(const char *name, const char *ending) {
 }
 
 static bool is_frozen(const char *name) { return strncmp(name, IR_FROZEN, sizeof IR_FROZEN - 1) == 0; }
-static bool is_mask(const char *pattern) { return ends_with(pattern, IR_MASK) && !is_frozen(pattern); }
+bool state_is_mask(const char *name) { return ends_with(name, IR_MASK) && !is_frozen(name); }
 
 /* ---- memory ---- */
 
@@ -140,7 +140,7 @@ static pofac_status shape_of(const store_builder *b, const ir_graph *g, const ir
         return dense_shape_of(b, name, type->dtype, type, out);
     const char *pattern_name = node_string(maker, "name");
     ir_tensor pattern;
-    if (is_mask(pattern_name)) *mask = pattern_name;
+    if (state_is_mask(pattern_name)) *mask = pattern_name;
     TRY(pattern_state_pattern(b->store->patterns, pattern_name, *mask ? &b->store->source : b->initial, b->sink, &pattern));
     *out = (ir_tensor){.dtype = type->dtype, .rank = 1, .dims = {pattern.pattern->nnz}, .pattern = pattern.pattern};
     return check_bytes(b, name, out);
@@ -182,7 +182,7 @@ static pofac_status fill(const store_builder *b, const char *name, ir_tensor *to
     ir_tensor found;
     size_t length;
     if (state_parameter_of(name, &length)) {
-        memset(to->data, is_mask(name), tensor_bytes(to));
+        memset(to->data, state_is_mask(name), tensor_bytes(to));
         return POFAC_OK;
     }
     TRY(b->initial->get(b->initial->user, name, b->sink, &found));
@@ -249,7 +249,7 @@ static pofac_status add_mask(const store_builder *b, const ir_graph *g, const ir
 static pofac_status add_leaf(const store_builder *b, const ir_graph *g, const ir_node *leaf) {
     const char *name = node_string(leaf, "name"), *mask;
     ir_tensor shape;
-    if (is_frozen(name) || (leaf->op == OP_pattern && !is_mask(name))) return POFAC_OK;
+    if (is_frozen(name) || (leaf->op == OP_pattern && !state_is_mask(name))) return POFAC_OK;
     if (leaf->op == OP_pattern) return add_mask(b, g, leaf);
     TRY(shape_of(b, g, leaf, &shape, &mask));
     return enter(b, name, &shape, mask);
@@ -325,6 +325,16 @@ pofac_status state_store_masks_changed(state_store *s, const diag_sink *sink) {
         memset(t->data, 0, tensor_bytes(t));
     }
     return POFAC_OK;
+}
+
+const uint8_t *state_store_mask(const state_store *s, const char *name) {
+    for (size_t i = 0; i < s->entries.size; i++) {
+        size_t length;
+        const state_entry *e = &s->entries.data[i]->entry;
+        const char *weight = state_is_mask(e->name) ? state_parameter_of(e->name, &length) : NULL;
+        if (weight && strlen(name) == length && memcmp(weight, name, length) == 0) return e->tensor.data;
+    }
+    return NULL;
 }
 
 uint64_t state_store_masks_version(const state_store *s) { return s->masks_version; }

@@ -50,6 +50,9 @@ size_t state_store_size(const state_store *s);
 state_entry *state_store_at(state_store *s, size_t i);
 state_entry *state_store_find(state_store *s, const char *name); /* NULL: there is none */
 
+/* The mask of the weight `name`, u8 [N,K]; NULL: it has none. */
+const uint8_t *state_store_mask(const state_store *s, const char *name);
+
 /* Bytes of all tensors, and of the positions of non-zeros. */
 int64_t state_store_bytes(const state_store *s);
 int64_t state_store_pattern_bytes(const state_store *s);
@@ -57,5 +60,8 @@ int64_t state_store_pattern_bytes(const state_store *s);
 /* The weight NAME of a moment NAME.exp_avg, NAME.exp_avg_sq, NAME.momentum_buffer, of NAME.mask, NAME.scores, NAME.threshold, or of a sum gradient.NAME:
  * its begin in `name` and its length in *length; NULL: the name is none of these. */
 const char *state_parameter_of(const char *name, size_t *length);
+
+/* Is it the name of a mask? */
+bool state_is_mask(const char *name);
 
 #endif

@@ -171,6 +171,7 @@ static pofac_status save_tokenizer(const char *dir, loaded_model *model, const d
 typedef struct saved_parameter {
     const ir_tensor *from;
     ir_dtype dtype;
+    const uint8_t *mask; /* of its elements; NULL: all are kept */
 } saved_parameter;
 
 static void convert_run(const ir_tensor *from, int64_t first, int64_t count, ir_dtype dtype, void *out) {
@@ -202,10 +203,16 @@ static void spread_run(const ir_tensor *from, int64_t first, int64_t count, ir_d
     }
 }
 
+static void prune_run(const uint8_t *mask, int64_t count, size_t width, unsigned char *out) {
+    for (int64_t i = 0; i < count; i++)
+        if (!mask[i]) memset(out + (size_t)i * width, 0, width);
+}
+
 static pofac_status fill_parameter(void *user, int64_t first, int64_t count, void *out) {
     const saved_parameter *p = user;
     if (p->from->pattern) spread_run(p->from, first, count, p->dtype, out);
     else convert_run(p->from, first, count, p->dtype, out);
+    if (p->mask) prune_run(p->mask + first, count, dtype_bits(p->dtype) / 8, out);
     return POFAC_OK;
 }
 
@@ -231,7 +238,7 @@ static pofac_status add_parameters(const model_spec *spec, state_store *state, i
         if (!run_state_is_parameter(e)) continue;
         saved_parameter *p = ARENA_NEW(&items->memory, saved_parameter);
         if (!p) return diag_out_of_memory(sink);
-        *p = (saved_parameter){t, dtype};
+        *p = (saved_parameter){t, dtype, state_store_mask(state, e->name)};
         safetensors_item item = {
             .name = name_in_class(spec, e->name), .dtype = dtype, .rank = t->rank, .fill = fill_parameter, .user = p};
         memcpy(item.dims, t->dims, t->rank * sizeof *t->dims);

@@ -3,7 +3,7 @@
  *
  *   config.json        the original's, with what the model is now: sizes, class of the head, labels, dtype
  *   model.safetensors  parameters under the names of Hugging Face's classes, of tied ones the first; sparse weights dense, with their
- *                      zeros; buffers of the original as it has them; metadata format=pt
+ *                      zeros, and weights under masks with zeros where these say so; buffers of the original as it has them; metadata format=pt
  *   vocab.txt, tokenizer_config.json, special_tokens_map.json, added_tokens.json, tokenizer.json: the original's, where it has them
  */
 #ifndef POFAC_FRONTEND_MODEL_SAVE_H

@@ -87,8 +87,11 @@ pofac_status road_optimize(const loaded_model *model, ir_module *module, const r
     pofac_status status = pipeline_parse(options->pipeline ? options->pipeline : "infer", &a, sink, &pipeline);
     if (status == POFAC_OK) status = road_costs_begin(options, &a, sink, &costs);
     if (status == POFAC_OK) {
-        const pass_environment environment = {
-            .state = loaded_model_stored(model), .costs = costs.costs, .tokens = options->tune_tokens};
+        const pass_environment environment = {.state = options->state ? options->state : loaded_model_stored(model),
+                                              .costs = costs.costs,
+                                              .tokens = options->tune_tokens,
+                                              .prunes = options->prunes,
+                                              .prunes_user = options->prunes_user};
         status = pipeline_run(&pipeline, module, &environment, options->observer, sink, out);
     } else {
         module_destroy(module);

@@ -30,6 +30,9 @@ typedef struct road_options {
     strbuf *kernel_choices;        /* where road_optimize appends what was chosen, as such pins; NULL: nowhere */
     size_t threads;                /* 0: default */
     const pass_observer *observer; /* may be NULL */
+    const tensor_source *state;    /* in which road_optimize counts zeros; NULL: what the model's checkpoint has */
+    bool (*prunes)(void *user, const char *weight); /* of the pass prune (pass_environment) */
+    void *prunes_user;
     model_graph_options graph;
 } road_options;
 

@@ -56,9 +56,10 @@ static pofac_status add_entry(const state_entry *e, const diag_sink *sink, item_
     return VEC_PUSH(&items->list, item) ? POFAC_OK : diag_out_of_memory(sink);
 }
 
-/* Is the entry kept in state.safetensors? Parameters are in the model's file. */
-static bool is_kept(const state_entry *e, bool with_sums) {
-    return !run_state_is_parameter(e) && (with_sums || !starts_with(e->name, SUM_PREFIX));
+/* Is the entry kept in state.safetensors? Parameters are in the model's file, but for what their masks leave out. */
+static bool is_kept(const state_store *state, const state_entry *e, bool with_sums) {
+    if (run_state_is_parameter(e)) return state_store_mask(state, e->name) != NULL;
+    return with_sums || !starts_with(e->name, SUM_PREFIX);
 }
 
 pofac_status run_state_write(const char *dir, state_store *state, bool with_sums, const diag_sink *sink) {
@@ -68,7 +69,7 @@ pofac_status run_state_write(const char *dir, state_store *state, bool with_sums
     pofac_status status = strbuf_ok(&path) ? POFAC_OK : diag_out_of_memory(sink);
     for (size_t i = 0; i < state_store_size(state) && status == POFAC_OK; i++) {
         const state_entry *e = state_store_at(state, i);
-        if (is_kept(e, with_sums)) status = add_entry(e, sink, &items);
+        if (is_kept(state, e, with_sums)) status = add_entry(e, sink, &items);
         else if (e->tensor.pattern && run_state_is_parameter(e)) status = add_pattern(e, sink, &items);
     }
     if (status == POFAC_OK) status = safetensors_write(strbuf_str(&path), items.list.data, items.list.size, NULL, 0, sink);
@@ -202,17 +203,31 @@ static pofac_status refuse_others(reading *r, bool with_sums) {
         const char *name = checkpoint_at(r->rest, i)->name;
         const bool is_pattern = starts_with(name, PATTERN_PREFIX);
         const state_entry *e = state_store_find(r->state, is_pattern ? name + strlen(PATTERN_PREFIX) : name);
-        if (!e || (is_pattern ? !e->tensor.pattern : !is_kept(e, with_sums)))
+        if (!e || (is_pattern ? !e->tensor.pattern : !is_kept(r->state, e, with_sums)))
             return misfit(r, r->rest_path, name, "the run has none");
     }
     return POFAC_OK;
 }
 
-static pofac_status read_all(reading *r, bool all, bool with_sums) {
+/* Masks come first: how many sums of gradients there are is theirs to say. */
+static pofac_status read_masks(reading *r) {
+    bool has_masks = false;
     for (size_t i = 0; i < state_store_size(r->state); i++) {
         state_entry *e = state_store_at(r->state, i);
-        if (run_state_is_parameter(e)) TRY(read_parameter(r, e));
-        else if (all && is_kept(e, with_sums)) TRY(read_kept(r, e));
+        if (!state_is_mask(e->name)) continue;
+        TRY(read_kept(r, e));
+        has_masks = true;
+    }
+    return has_masks ? state_store_masks_changed(r->state, r->sink) : POFAC_OK;
+}
+
+static pofac_status read_all(reading *r, bool all, bool with_sums) {
+    TRY(read_masks(r));
+    for (size_t i = 0; i < state_store_size(r->state); i++) {
+        state_entry *e = state_store_at(r->state, i);
+        const bool is_parameter = run_state_is_parameter(e), in_rest = is_kept(r->state, e, with_sums);
+        if (is_parameter && !in_rest) TRY(read_parameter(r, e));
+        else if (in_rest && (all || is_parameter) && !state_is_mask(e->name)) TRY(read_kept(r, e));
     }
     return all ? refuse_others(r, with_sums) : POFAC_OK;
 }

@@ -4,27 +4,18 @@
  * The module has the graph "step" and, with accumulate, "step_apply". Each is compiled from a module of its own (a plan owns one), into
  * sessions on one pool of threads that bind the same store. The interpreter runs the same graphs as autodiff and optimizer left them,
  * and puts the next contents into the store when a run is over.
+ *
+ * With masks, sessions are made when the first run needs them, and packed anew when the store's masks are others than they were made for. When masks
+ * have so many more or fewer entries that other kernels may cost less, the module is built again; if it is another one, it is compiled
+ * and takes the place of the one before, on the same store.
  */
-#include "frontend/driver/training.h"
+#include "frontend/driver/training_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "ir/support/file_map.h"
 #include "ir/text.h"
-#include "runtime/interpreter.h"
-
-#define STEP_GRAPH "step"
-#define APPLY_GRAPH STEP_GRAPH "_apply"
-
-struct training {
-    executor_kind kind;
-    bool accumulate, ran, applied;
-    state_store *store;
-    runnable run, apply;            /* compiled; the pool is run's */
-    ir_module *module;              /* of the interpreter */
-    interp_results results, update; /* of its last run, of its last update */
-};
 
 /* ---- the graphs ---- */
 
@@ -35,8 +26,8 @@ static pofac_status build_graph(loaded_model *model, const training_options *o, 
     graph.with_loss = graph.training = true;
     if (!loaded_model_has_embeddings(model)) graph.from_embedding_output = true;
     if (!loaded_model_has_pooler(model)) graph.without_pooler = true;
-    pofac_status status = model_graph_build(m, STEP_GRAPH, loaded_model_spec(model), &graph);
-    if (status == POFAC_OK) status = loaded_model_bind(model, module_find_graph(m, STEP_GRAPH), sink);
+    pofac_status status = model_graph_build(m, TRAINING_STEP, loaded_model_spec(model), &graph);
+    if (status == POFAC_OK) status = loaded_model_bind(model, module_find_graph(m, TRAINING_STEP), sink);
     if (status == POFAC_OK) *out = m;
     else module_destroy(m);
     return status;
@@ -52,6 +43,7 @@ static void put_optimizer(const training_options *o, strbuf *out) {
 /* The pipeline as text: the rows train-step and train-kernels with what the options ask for between them. */
 static void put_pipeline(const training_options *o, strbuf *out) {
     if (o->lock) strbuf_puts(out, "lock{min_sparsity=0},"); /* train-products chooses */
+    if (o->pruning) strbuf_puts(out, "prune,");
     strbuf_puts(out, o->kind == EXECUTOR_COMPILED ? "train-step," : "simplify,autodiff,");
     put_optimizer(o, out);
     strbuf_puts(out, o->kind == EXECUTOR_COMPILED ? ",train-kernels" : ",canonicalize,cse,dce");
@@ -72,19 +64,54 @@ static pofac_status read_module(loaded_model *model, const training_options *o, 
         text_parse_module(loaded_model_context(model), o->step_file, (const char *)file.data, file.size_bytes, NULL, sink, &m);
     file_map_close(&file);
     TRY(status);
-    if (!module_find_graph(m, STEP_GRAPH))
-        status = diag_error(sink, POFAC_ERR_INPUT, &place, "found no graph " STEP_GRAPH ", wanted one");
-    else if (o->accumulate != (module_find_graph(m, APPLY_GRAPH) != NULL))
+    if (!module_find_graph(m, TRAINING_STEP))
+        status = diag_error(sink, POFAC_ERR_INPUT, &place, "found no graph " TRAINING_STEP ", wanted one");
+    else if (o->accumulate != (module_find_graph(m, TRAINING_APPLY) != NULL))
         status =
-            diag_error(sink, POFAC_ERR_INPUT, &place, "found %s graph " APPLY_GRAPH ", wanted %s of a step of %s",
+            diag_error(sink, POFAC_ERR_INPUT, &place, "found %s graph " TRAINING_APPLY ", wanted %s of a step of %s",
                        o->accumulate ? "no" : "a", o->accumulate ? "that" : "none", o->accumulate ? "several runs" : "one run");
     if (status == POFAC_OK) *out = m;
     else module_destroy(m);
     return status;
 }
 
-pofac_status training_build(loaded_model *model, const training_options *o, const diag_sink *sink, ir_module **out) {
-    strbuf text = STRBUF_INIT;
+static bool is_pruned(void *user, const char *weight) {
+    const training_pruning *p = user;
+    for (size_t i = 0; i < p->n_weights; i++)
+        if (strcmp(p->weights[i].name, weight) == 0) return true;
+    return false;
+}
+
+/* Passes over the frontend's graph `m`, which is taken over. */
+static pofac_status optimize(loaded_model *model, const training_options *o, const road_options *road, const mask_counts *counts,
+                             ir_module *m, const diag_sink *sink, ir_module **out) {
+    road_options r = *road;
+    mask_counts *own = NULL;
+    if (!o->pruning) return road_optimize(model, m, &r, sink, out);
+    if (!counts) {
+        const pofac_status status = mask_counts_create(o->pruning, m, loaded_model_stored(model), sink, &own);
+        if (status != POFAC_OK) {
+            module_destroy(m);
+            return status;
+        }
+        counts = own;
+    }
+    r.state = mask_counts_source(counts);
+    r.prunes = is_pruned;
+    r.prunes_user = (void *)(uintptr_t)o->pruning;
+    pofac_status status = road_optimize(model, m, &r, sink, out);
+    mask_counts_destroy(own);
+    if (status == POFAC_OK) status = step_pruning_check(o->pruning, *out, sink);
+    if (status != POFAC_OK) {
+        module_destroy(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+pofac_status training_build_for(loaded_model *model, const training_options *o, const mask_counts *counts, const diag_sink *sink,
+                                ir_module **out) {
+    strbuf text = STRBUF_INIT, variants = STRBUF_INIT;
     road_options road = o->road;
     ir_module *m = NULL;
     *out = NULL;
@@ -92,10 +119,20 @@ pofac_status training_build(loaded_model *model, const training_options *o, cons
     if (o->pipeline) strbuf_puts(&text, o->pipeline);
     else put_pipeline(o, &text);
     road.pipeline = strbuf_str(&text);
-    pofac_status status = strbuf_ok(&text) ? build_graph(model, o, sink, &m) : diag_out_of_memory(sink);
-    if (status == POFAC_OK) status = road_optimize(model, m, &road, sink, out);
+    if (o->pruning && o->chosen) {
+        strbuf_printf(&variants, "%s%s%s", road.kernel_variants ? road.kernel_variants : "", road.kernel_variants ? "\n" : "",
+                      o->chosen);
+        road.kernel_variants = strbuf_str(&variants);
+    }
+    pofac_status status = strbuf_ok(&text) && strbuf_ok(&variants) ? build_graph(model, o, sink, &m) : diag_out_of_memory(sink);
+    if (status == POFAC_OK) status = optimize(model, o, &road, counts, m, sink, out);
+    strbuf_free(&variants);
     strbuf_free(&text);
     return status;
+}
+
+pofac_status training_build(loaded_model *model, const training_options *o, const diag_sink *sink, ir_module **out) {
+    return training_build_for(model, o, NULL, sink, out);
 }
 
 /* ---- compiled ---- */
@@ -117,43 +154,62 @@ static pofac_status compile_graph(ir_module *module, const char *graph, const cg
     return POFAC_OK;
 }
 
-static pofac_status start_session(training *t, runnable *r, const diag_sink *sink) {
-    TRY(check_outputs(t, r->plan, sink));
-    return session_create(r->plan, state_store_source(t->store), t->run.pool, sink, &r->session);
-}
-
 /* A second module like `m`: the pass that plans memory makes a new one, and plans as it did. */
 static pofac_status copy_module(const ir_module *m, const diag_sink *sink, ir_module **out) {
     const pass_environment environment = {0};
     return pass_plan_memory(&(pass_input){.module = m, .environment = &environment, .pass = "plan-memory", .sink = sink}, out);
 }
 
-static pofac_status compile_graphs(training *t, ir_module *m, const cg_options *codegen, const diag_sink *sink) {
+/* Takes over `m`. */
+static pofac_status compile_graphs(ir_module *m, bool accumulate, const cg_options *codegen, const diag_sink *sink, runnable *run,
+                                   runnable *apply) {
     ir_module *other = NULL;
-    if (t->accumulate) {
+    if (accumulate) {
         pofac_status status = copy_module(m, sink, &other);
-        if (status == POFAC_OK) status = compile_graph(other, APPLY_GRAPH, codegen, sink, &t->apply);
+        if (status == POFAC_OK) status = compile_graph(other, TRAINING_APPLY, codegen, sink, apply);
         if (status != POFAC_OK) {
             module_destroy(m);
             return status;
         }
     }
-    return compile_graph(m, STEP_GRAPH, codegen, sink, &t->run);
+    return compile_graph(m, TRAINING_STEP, codegen, sink, run);
 }
 
-static pofac_status make_compiled(training *t, loaded_model *model, const training_options *o, ir_module *m,
-                                  const diag_sink *sink) {
+pofac_status training_compile(training *t, const road_options *road, ir_module *m, const diag_sink *sink) {
     arena a = ARENA_INIT;
     cg_options codegen;
-    pofac_status status = road_codegen_options(&o->road, &a, sink, &codegen);
-    if (status == POFAC_OK) status = compile_graphs(t, m, &codegen, sink);
+    runnable run = {0}, apply = {0};
+    pofac_status status = road_codegen_options(road, &a, sink, &codegen);
+    if (status == POFAC_OK) status = compile_graphs(m, t->accumulate, &codegen, sink, &run, &apply);
     else module_destroy(m);
     arena_free(&a);
-    TRY(status);
+    if (status == POFAC_OK) {
+        thread_pool *pool = t->run.pool;
+        t->run.pool = NULL;
+        runnable_destroy(&t->run);
+        runnable_destroy(&t->apply);
+        t->run = run;
+        t->run.pool = pool;
+        t->apply = apply;
+    } else {
+        runnable_destroy(&run);
+        runnable_destroy(&apply);
+    }
+    return status;
+}
+
+pofac_status training_start_session(training *t, runnable *r, const diag_sink *sink) {
+    TRY(check_outputs(t, r->plan, sink));
+    return session_create(r->plan, state_store_source(t->store), t->run.pool, sink, &r->session);
+}
+
+static pofac_status make_compiled(training *t, const training_options *o, ir_module *m, const diag_sink *sink) {
+    TRY(training_compile(t, &o->road, m, sink));
     TRY(thread_pool_create(o->road.threads, sink, &t->run.pool));
-    TRY(state_store_create(t->run.plan->module, loaded_model_state(model), sink, &t->store));
-    TRY(start_session(t, &t->run, sink));
-    return t->accumulate ? start_session(t, &t->apply, sink) : POFAC_OK;
+    TRY(state_store_create(t->run.plan->module, loaded_model_state(t->model), sink, &t->store));
+    if (t->pruning) return POFAC_OK;
+    TRY(training_start_session(t, &t->run, sink));
+    return t->accumulate ? training_start_session(t, &t->apply, sink) : POFAC_OK;
 }
 
 /* ---- interpreted ---- */
@@ -176,24 +232,36 @@ static pofac_status interpret(training *t, const char *graph, const tensor_sourc
 
 /* ---- life ---- */
 
-pofac_status training_create(loaded_model *model, const training_options *o, const diag_sink *sink, training **out) {
-    *out = NULL;
-    ir_module *m;
-    TRY(training_build(model, o, sink, &m));
-    training *t = calloc(1, sizeof *t);
-    if (!t) {
-        module_destroy(m);
-        return diag_out_of_memory(sink);
-    }
-    t->kind = o->kind;
-    t->accumulate = module_find_graph(m, APPLY_GRAPH) != NULL;
-    pofac_status status;
+static pofac_status make_step(training *t, const training_options *o, const diag_sink *sink, ir_module **out) {
+    ir_module *graph;
+    if (!o->pruning) return training_build(t->model, o, sink, out);
+    TRY(build_graph(t->model, o, sink, &graph));
+    const pofac_status status = step_pruning_create(t, o, graph, sink);
+    module_destroy(graph);
+    return status == POFAC_OK ? step_pruning_build(t, sink, out) : status;
+}
+
+static pofac_status make_training(training *t, const training_options *o, const diag_sink *sink) {
+    ir_module *m = NULL;
+    TRY(make_step(t, o, sink, &m));
+    t->accumulate = module_find_graph(m, TRAINING_APPLY) != NULL;
     if (t->kind == EXECUTOR_COMPILED) {
-        status = make_compiled(t, model, o, m, sink);
+        TRY(make_compiled(t, o, m, sink));
     } else {
         t->module = m;
-        status = state_store_create(m, loaded_model_state(model), sink, &t->store);
+        if (t->pruning) TRY(thread_pool_create(o->road.threads, sink, &t->run.pool));
+        TRY(state_store_create(m, loaded_model_state(t->model), sink, &t->store));
     }
+    return t->pruning ? step_pruning_find_state(t, sink) : POFAC_OK;
+}
+
+pofac_status training_create(loaded_model *model, const training_options *o, const diag_sink *sink, training **out) {
+    *out = NULL;
+    training *t = calloc(1, sizeof *t);
+    if (!t) return diag_out_of_memory(sink);
+    t->kind = o->kind;
+    t->model = model;
+    const pofac_status status = make_training(t, o, sink);
     if (status == POFAC_OK) *out = t;
     else training_destroy(t);
     return status;
@@ -207,11 +275,12 @@ void training_destroy(training *t) {
     runnable_destroy(&t->run);
     state_store_destroy(t->store);
     module_destroy(t->module);
+    step_pruning_destroy(t->pruning);
     free(t);
 }
 
 const ir_graph *training_graph(const training *t) {
-    return t->kind == EXECUTOR_COMPILED ? t->run.plan->graph : module_find_graph(t->module, STEP_GRAPH);
+    return t->kind == EXECUTOR_COMPILED ? t->run.plan->graph : module_find_graph(t->module, TRAINING_STEP);
 }
 
 state_store *training_state(training *t) { return t->store; }
@@ -219,18 +288,20 @@ state_store *training_state(training *t) { return t->store; }
 /* ---- runs ---- */
 
 pofac_status training_run(training *t, const tensor_source *inputs, const diag_sink *sink) {
+    TRY(training_prepare(t, sink));
     t->ran = false;
     if (t->kind == EXECUTOR_COMPILED) TRY(session_run(t->run.session, inputs, sink));
-    else TRY(interpret(t, STEP_GRAPH, inputs, sink, &t->results));
+    else TRY(interpret(t, TRAINING_STEP, inputs, sink, &t->results));
     t->ran = true;
     return POFAC_OK;
 }
 
 pofac_status training_apply(training *t, const tensor_source *inputs, const diag_sink *sink) {
     if (!t->accumulate) return diag_error(sink, POFAC_ERR_USAGE, NULL, "a step is one run, which updates by itself");
+    TRY(training_prepare(t, sink));
     t->applied = false;
     if (t->kind == EXECUTOR_COMPILED) TRY(session_run(t->apply.session, inputs, sink));
-    else TRY(interpret(t, APPLY_GRAPH, inputs, sink, &t->update));
+    else TRY(interpret(t, TRAINING_APPLY, inputs, sink, &t->update));
     t->applied = true;
     return POFAC_OK;
 }
@@ -242,7 +313,7 @@ static bool has_output(const ir_graph *g, const char *name) {
 }
 
 static const ir_graph *apply_graph(const training *t) {
-    return module_find_graph(t->kind == EXECUTOR_COMPILED ? t->run.plan->module : t->module, APPLY_GRAPH);
+    return module_find_graph(t->kind == EXECUTOR_COMPILED ? t->run.plan->module : t->module, TRAINING_APPLY);
 }
 
 pofac_status training_output(const training *t, const char *name, const diag_sink *sink, ir_tensor *out) {

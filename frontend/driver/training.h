@@ -22,8 +22,11 @@ typedef struct training_options {
     double beta1, beta2, epsilon, momentum, weight_decay, max_grad_norm; /* as the pass has them, none with a default */
     bool accumulate;                                                     /* a step is several runs */
     bool lock;                                                           /* zeros of weights stay zeros (pass lock) */
-    const training_pruning *pruning;                                     /* weights under masks; NULL: none */
-    const char *recompute;                                               /* "none", "cheap", "partial" or "full"; NULL: "cheap" */
+    const training_pruning *pruning; /* weights under masks; NULL: none. With it, all that options point to outlives the training */
+    const char *
+        chosen; /* with pruning: the kernels, as pins (kernel_pins.h), that a run had chosen when the masks were made which its state will
+                           be given; of a run that goes on. NULL: none. What is chosen later is in road.kernel_choices, in place of what was there */
+    const char *recompute; /* "none", "cheap", "partial" or "full"; NULL: "cheap" */
     bool bf16;             /* activations that wait for the backward pass are stored in bf16 */
     const char *step_file; /* text of the module as training_build makes it, to be run instead; NULL: none */
     const char *pipeline;  /* of passes, as text; NULL: what the options above say, from the rows train-step and train-kernels */
@@ -37,7 +40,13 @@ POFAC_MUST_USE pofac_status training_build(loaded_model *model, const training_o
 POFAC_MUST_USE pofac_status training_create(loaded_model *model, const training_options *o, const diag_sink *sink, training **out);
 void training_destroy(training *t); /* NULL is fine */
 
-/* The graph of training_run: its inputs are what a run must be given. */
+/*
+ * Chooses kernels for the masks of the state, where these are other ones than before, and packs weights by them. training_run does so as well; with pruning
+ * there are no sessions before, so that masks of a checkpoint can be put into the state. The results of the run before are gone. POFAC_OK without pruning.
+ */
+POFAC_MUST_USE pofac_status training_prepare(training *t, const diag_sink *sink);
+
+/* The graph of training_run: its inputs are what a run must be given. Another one after an update of masks. */
 const ir_graph *training_graph(const training *t);
 
 /* All that steps change, and parameters that they do not. May be written between runs. */

@@ -12,9 +12,13 @@
 
 typedef struct training training;
 
+/* What a method needs beside values (pruning_method.needs) comes with the weight: whoever updates masks fills it before. Scores of movement are state of the
+ * run, NAME.scores, and not given. */
 typedef struct pruned_parameter {
     const char *name; /* of the weight, which linears alone read: "bert.encoder.layer.0.output.dense.weight" */
     pruning_parameters parameters;
+    const float *scores;  /* [N,K] of methods of curvature; else NULL */
+    const uint8_t *given; /* [N,K] of masks that somebody made; else NULL */
 } pruned_parameter;
 
 typedef struct training_pruning {
