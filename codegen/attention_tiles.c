@@ -427,8 +427,12 @@ void attention_begin(emitter *e, const cg_kernel *k, attention_code *c, cg_val *
 }
 
 void attention_units(emitter *e, attention_code *c, attention_unit_fn unit, void *user) {
+    attention_units_between(e, c, em_begin_unit(e), em_end_unit(e), unit, user);
+}
+
+void attention_units_between(emitter *e, attention_code *c, cg_val begin, cg_val end, attention_unit_fn unit, void *user) {
     em_loop units;
-    em_loop_begin(e, &units, em_begin_unit(e), em_end_unit(e), 1, NULL, 0);
+    em_loop_begin(e, &units, begin, end, 1, NULL, 0);
     cg_val sequence = em_div_int(e, units.index, c->H);
     c->head = em_rem_int(e, units.index, c->H);
     load_rows(e, c->offsets, sequence, c->n_rows, &c->first, &c->end);

@@ -72,6 +72,8 @@ void attention_begin(emitter *e, const cg_kernel *k, attention_code *c, cg_val *
  * and keys are placed by attention_place_keys. */
 typedef void (*attention_unit_fn)(emitter *e, attention_code *c, void *user);
 void attention_units(emitter *e, attention_code *c, attention_unit_fn unit, void *user);
+/* The same for units [begin, end). */
+void attention_units_between(emitter *e, attention_code *c, cg_val begin, cg_val end, attention_unit_fn unit, void *user);
 
 /* The sequence's keys rounded up to whole tiles: what scratch is made for. */
 cg_val attention_key_room(emitter *e, const attention_code *c);
