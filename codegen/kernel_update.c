@@ -1,5 +1,5 @@
 /*
- * Updates of parameters: adamw and sgd (ir/ops/op_optimizer.c has the formulas), in one pass over memory: all streams are read once and
+ * Updates of parameters: adamw, sgd and descend (ir/ops/op_optimizer.c has the formulas), in one pass over memory: all streams are read once and
  * the new ones written once.
  *
  * What is the same for all elements (the powers of the decays, and what follows from them and the learning rate) is computed once per
@@ -11,6 +11,7 @@
  *   m', v'   4u (b1 |m| + (1 - b1) |g|) and 6u v'
  *   adamw    p' rounds once by u |p'|, and the step that is subtracted is off by less than 10u of rate (b1 |m| + (1 - b1) |g|) / root
  *   sgd      u' and p' as sums of their terms, 4u of the sum of the magnitudes of these
+ *   descend  x' rounds once by u |x'|, and what is subtracted is off by 2u of it
  * Numbers below 2^-126 may be taken as 0. An eps between 0 and 2^-126 is taken as 2^-126, so that what is 0 stays 0.
  *
  * A vector of all streams is read before any of it is written, and nothing is read twice: p', m', v', u' may be the memory of p, m, v,
@@ -245,4 +246,29 @@ void emit_sgd(emitter *e, const cg_kernel *k) {
     number[SGD_SCALE] = load_scalar(e, operand[4]);
     number[MINUS_RATE] = em_fsub(e, em_real(e, 0), load_scalar(e, operand[3]));
     emit_update(e, k, &sgd_rule, operand, number);
+}
+
+/* ---- descend ---- */
+
+enum { DESCEND_SCALE, DESCEND_MINUS_RATE, N_DESCEND_NUMBERS };
+
+static void descend_step(emitter *e, const cg_kernel *k, const cg_val number[], const cg_val in[], cg_val out[]) {
+    (void)k;
+    out[0] = em_fma(e, number[DESCEND_MINUS_RATE], em_fmul(e, number[DESCEND_SCALE], in[G]), in[P]);
+}
+
+static const update_rule descend_rule = {4, 2, 1, N_DESCEND_NUMBERS, DESCEND_SCALE, {P, 0, 0}, descend_step};
+
+bool describe_descend(const cg_group *g, const cg_target *target, cg_kernel *k) {
+    (void)target;
+    const ir_node *n = group_single(g, OP_descend);
+    return n && describe_update(g, n, &descend_rule, k);
+}
+
+void emit_descend(emitter *e, const cg_kernel *k) {
+    cg_val operand[KERNEL_MAX_OPERANDS], number[N_DESCEND_NUMBERS];
+    kernel_operands(e, k, operand);
+    number[DESCEND_SCALE] = load_scalar(e, operand[3]);
+    number[DESCEND_MINUS_RATE] = em_fsub(e, em_real(e, 0), load_scalar(e, operand[2]));
+    emit_update(e, k, &descend_rule, operand, number);
 }

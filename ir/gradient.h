@@ -16,6 +16,9 @@ struct ir_gradient {
     ir_value *dinput;        /* [n_inputs], IR_NO_VALUE at first: to be filled where wanted; of the input's type */
 };
 
+/* Is it a dense_to_sparse whose gradient is made from those of all elements, not of the ones that are taken alone? */
+bool takes_all_gradients(const ir_node *n);
+
 /* Reports "OP: message" as the module's error, at the node. */
 POFAC_PRINTF(2, 3) void gradient_error(const ir_gradient *g, const char *format, ...);
 

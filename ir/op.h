@@ -169,6 +169,7 @@ pofac_status eval_attention_distance(const ir_eval *e);
 pofac_status eval_sum_of_squares(const ir_eval *e);
 pofac_status eval_adamw(const ir_eval *e);
 pofac_status eval_sgd(const ir_eval *e);
+pofac_status eval_descend(const ir_eval *e);
 
 void gradient_reshape(const ir_gradient *g);
 void gradient_slice(const ir_gradient *g);

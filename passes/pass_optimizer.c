@@ -5,8 +5,11 @@
  *   scale  = min(1, max_grad_norm / (norm + 1e-6))                    1 where max_grad_norm is 0
  *   p, m, v = adamw p, gradient, m, v, learning_rate, scale, step     outputs NAME, NAME.exp_avg, NAME.exp_avg_sq
  *   p, u    = sgd p, gradient, u, learning_rate, scale                outputs NAME, NAME.momentum_buffer
+ *   s       = descend s, gradient, learning_rate, scale               output NAME.scores
  *
  * A gradient that is sparse_to_dense of non-zeros, that of a weight under a mask, is read as these and its pattern: nobody makes it dense.
+ *
+ * Scores that masks come from (pass `prune`) have no moments, no decay, and no part in the norm, whatever the rule is. What tells autodiff of them is taken away.
  *
  * learning_rate f32 [] and step i64 [] (from 1) are new inputs. Matrices decay, dense or as non-zeros; vectors, which are biases and
  * parameters of layer norm, do not. Squares are added in the order of the outputs.
@@ -17,7 +20,7 @@
 #include <float.h>
 #include <string.h>
 
-#include "ir/op.h"
+#include "ir/gradient.h"
 #include "ir/rewrite.h"
 #include "passes/pass.h"
 
@@ -37,7 +40,7 @@ typedef struct trained {
     ir_value pattern; /* of a gradient that is given at its places alone, being 0 elsewhere; or IR_NO_VALUE */
     const ir_type *parameter_type, *gradient_type; /* in the old graph */
     const ir_node *masked_by;                      /* the pattern there, or NULL */
-    bool decays;
+    bool decays, is_scores;
 } trained;
 
 typedef struct update_state {
@@ -81,6 +84,13 @@ static const ir_node *find_leaf(const ir_graph *g, const char *name) {
     return NULL;
 }
 
+/* Does it say which elements a mask keeps? */
+static bool is_scores(const ir_graph *g, const ir_node *leaf) {
+    for (size_t i = 0; i < g->nodes.size; i++)
+        if (g->nodes.data[i].op == OP_dense_to_sparse && node_input(&g->nodes.data[i], 2) == leaf->first_result) return true;
+    return false;
+}
+
 /* The parameters of the old graph's gradients, with values of the new one. */
 static void find_parameters(update_state *s) {
     const ir_graph *from = s->rw.from;
@@ -95,7 +105,8 @@ static void find_parameters(update_state *s) {
             return;
         }
         trained *t = &s->parameters[s->n_parameters++];
-        *t = (trained){.name = name, .decays = is_matrix(from, graph_type(from, output->value))};
+        *t =
+            (trained){.name = name, .decays = is_matrix(from, graph_type(from, output->value)), .is_scores = is_scores(from, leaf)};
         const bool is_masked = maker->op == OP_sparse_to_dense && graph_node_of(from, maker->inputs[1])->op == OP_pattern;
         const ir_value gradient = is_masked ? maker->inputs[0] : output->value;
         t->parameter = rewrite_value(&s->rw, leaf->first_result);
@@ -114,6 +125,7 @@ static const ir_type *scalar_type(const ir_graph *g, ir_dtype dtype) { return ty
 static ir_value clip(update_state *s, ir_graph *g) {
     ir_value sum = IR_NO_VALUE;
     for (size_t i = 0; i < s->n_parameters; i++) {
+        if (s->parameters[i].is_scores) continue;
         const ir_value squares = build_unary(g, OP_sum_of_squares, s->parameters[i].gradient);
         sum = sum == IR_NO_VALUE ? squares : build_binary(g, OP_add, sum, squares);
     }
@@ -155,6 +167,11 @@ static void update_by_sgd(update_state *s, ir_graph *g, const trained *t, ir_val
     return_state(s, g, t, ".momentum_buffer", next + 1);
 }
 
+static void update_scores(ir_graph *g, const trained *t, ir_value rate, ir_value scale) {
+    const ir_value inputs[] = {t->parameter, t->gradient, rate, scale};
+    graph_add_output(g, t->name, node_add(g, OP_descend, inputs, 4, NULL, 0, NULL));
+}
+
 static void add_updates(update_state *s, ir_graph *g) {
     graph_set_scope(g, "optimizer");
     graph_set_location(g, (ir_location){0});
@@ -162,7 +179,8 @@ static void add_updates(update_state *s, ir_graph *g) {
     const ir_value step = s->options.rule == SGD ? IR_NO_VALUE : build_leaf(g, OP_input, "step", scalar_type(g, IR_I64));
     for (size_t i = 0; i < s->n_parameters && g->module->status == POFAC_OK; i++) {
         const trained *t = &s->parameters[i];
-        if (s->options.rule == SGD) update_by_sgd(s, g, t, rate, scale);
+        if (t->is_scores) update_scores(g, t, rate, scale);
+        else if (s->options.rule == SGD) update_by_sgd(s, g, t, rate, scale);
         else update_by_adamw(s, g, t, rate, scale, step);
     }
 }
@@ -210,12 +228,21 @@ static pofac_status add_apply_graph(update_state *s, const ir_graph *from, ir_mo
     return graph_finish(g);
 }
 
+/* Nobody asks for gradients behind this pass. */
+static void copy_node(update_state *s, const ir_node *n) {
+    if (!takes_all_gradients(n)) return rewrite_copy_unmarked(&s->rw, n, NULL, NULL);
+    rewrite_visit(&s->rw, n);
+    rewrite_map(
+        &s->rw, n->first_result,
+        build_binary(s->rw.to, OP_dense_to_sparse, rewrite_value(&s->rw, n->inputs[0]), rewrite_value(&s->rw, n->inputs[1])));
+}
+
 static pofac_status optimizer_graph(void *user, const ir_graph *from, ir_module *to) {
     const pass_input *in = user;
     update_state s = {.in = in, .memory = ARENA_INIT};
     TRY(read_options(in, &s.options));
     TRY(rewrite_begin(&s.rw, from, to));
-    for (size_t i = 0; i < from->nodes.size; i++) rewrite_copy_unmarked(&s.rw, &from->nodes.data[i], NULL, NULL);
+    for (size_t i = 0; i < from->nodes.size; i++) copy_node(&s, &from->nodes.data[i]);
     s.parameters = ARENA_ARRAY(&s.memory, trained, from->outputs.size + 1);
     if (!s.parameters && to->status == POFAC_OK) to->status = diag_out_of_memory(in->sink);
     if (to->status == POFAC_OK) find_parameters(&s);

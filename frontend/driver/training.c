@@ -40,10 +40,16 @@ static void put_optimizer(const training_options *o, strbuf *out) {
                   o->max_grad_norm, o->accumulate ? 1 : 0);
 }
 
+/* What originals learn with, as the pass `prune` calls it. */
+static const char *mask_gradient(const pruning_method *method) {
+    if (method->needs == PRUNING_MOVEMENT) return "movement";
+    return method->gradient == PRUNING_STRAIGHT ? "straight" : "masked";
+}
+
 /* The pipeline as text: the rows train-step and train-kernels with what the options ask for between them. */
 static void put_pipeline(const training_options *o, strbuf *out) {
     if (o->lock) strbuf_puts(out, "lock{min_sparsity=0},"); /* train-products chooses */
-    if (o->pruning) strbuf_puts(out, "prune,");
+    if (o->pruning) strbuf_printf(out, "prune{gradient=%s},", mask_gradient(o->pruning->method));
     strbuf_puts(out, o->kind == EXECUTOR_COMPILED ? "train-step," : "simplify,autodiff,");
     put_optimizer(o, out);
     strbuf_puts(out, o->kind == EXECUTOR_COMPILED ? ",train-kernels" : ",canonicalize,cse,dce");

@@ -162,7 +162,7 @@ static pofac_status count_activations(memory_count *c, int64_t *arena_bytes) {
     TRY(count_kept(c, &f));
     for (size_t i = 0; i < c->g->nodes.size; i++) {
         const ir_node *n = &c->g->nodes.data[i];
-        const bool updates = n->op == OP_adamw || n->op == OP_sgd;
+        const bool updates = n->op == OP_adamw || n->op == OP_sgd || n->op == OP_descend;
         if (updates && slot_of(c->g, n->inputs[1]) >= 0) TRY(add_bytes(c, n->inputs[1], &m->gradients));
     }
     return POFAC_OK;

@@ -58,17 +58,19 @@ void gradient_embedding(const ir_gradient *g) {
 
 /* ---- linear ---- */
 
-/* The weight's gradient comes first: x is read no more when the input's gradient, of the same size, is made. */
+/* The weight's gradient comes first: x is read no more when the input's gradient, of the same size, is made. That of a weight which wants the gradients of all
+ * elements is made dense, and those that are computed with are taken from it. */
 void gradient_linear(const ir_gradient *g) {
     const ir_node *n = g->node;
     const ir_value dy = g->dresult[0], pattern = node_input(n, 3);
     const bool bias = n->n_inputs > 2 && n->inputs[2] != IR_NO_VALUE && g->wanted[2];
     const uint32_t n_inputs = pattern == IR_NO_VALUE ? 2 : 3;
     if (g->wanted[1] || bias) {
+        const bool all = g->wanted[1] && pattern != IR_NO_VALUE && takes_all_gradients(graph_node_of(g->graph, n->inputs[1]));
         const ir_value inputs[] = {n->inputs[0], dy, pattern};
-        const ir_value dw = node_add(g->graph, OP_linear_weight_gradient, inputs, n_inputs, NULL, 0, NULL);
+        const ir_value dw = node_add(g->graph, OP_linear_weight_gradient, inputs, all ? 2 : n_inputs, NULL, 0, NULL);
         if (dw == IR_NO_VALUE) return;
-        if (g->wanted[1]) g->dinput[1] = dw;
+        if (g->wanted[1]) g->dinput[1] = all ? build_binary(g->graph, OP_dense_to_sparse, dw, pattern) : dw;
         if (bias) g->dinput[2] = dw + 1;
     }
     if (!g->wanted[0]) return;

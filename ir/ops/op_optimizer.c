@@ -7,6 +7,7 @@
  *   hf:     q = p - lr sqrt(1 - b2^t) / (1 - b1^t) * m' / (sqrt(v') + eps),  p' = q - lr wd q
  * sgd, as PyTorch's: d = g + wd p;  u' = momentum u + d;  p' = p - lr (d + momentum u' with Nesterov, u' without). A velocity that
  * starts at 0 gives PyTorch's first step. Without momentum u' = d.
+ * descend: x' = x - lr g, what scores of movement pruning do (Sanh et al. 2020).
  * A parameter that is 0 with gradient and moments 0 stays exactly 0. Under a mask (section 2) the gradient of a pruned element is 0, while its value and
  * moments go on: the gradient then comes with its pattern. A scale that is no finite number changes nothing: gradients that went wrong leave the
  * state as it was.
@@ -149,5 +150,19 @@ pofac_status eval_sgd(const ir_eval *e) {
         tensor_set(e->result[0], i, p - lr * (nesterov ? d + momentum * u : u));
         tensor_set(e->result[1], i, u);
     }
+    return POFAC_OK;
+}
+
+pofac_status infer_descend(ir_infer *in) {
+    static const char *const names[] = {"x", "g", "the learning rate", "scale"};
+    TRY(want_update(in, names, 2, 2, 4));
+    return infer_result(in, 0, in->input[0]);
+}
+
+pofac_status eval_descend(const ir_eval *e) {
+    const double lr = tensor_get(e->input[2], 0), scale = tensor_get(e->input[3], 0);
+    if (!isfinite(scale)) return leave(e, 0, 1);
+    for (int64_t i = 0; i < tensor_elements(e->input[0]); i++)
+        tensor_set(e->result[0], i, tensor_get(e->input[0], i) - lr * (scale * tensor_get(e->input[1], i)));
     return POFAC_OK;
 }

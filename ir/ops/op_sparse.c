@@ -1,6 +1,12 @@
 /*
  * Between dense weights and their non-zeros: a pattern's positions by row and then by column. Each is the other's gradient.
+ *
+ * Under a mask the gradient of a weight is that of the elements which are taken. Two forms want that of all elements, as if nothing were pruned: straight
+ * through the mask, and the one of scores that the mask comes from. The gradient of the non-zeros then is dense_to_sparse of it, which is how linears make it
+ * (ir/ops/op_layer_gradient.c), or a sum of such; so it is found behind them.
  */
+#include <string.h>
+
 #include "ir/gradient.h"
 #include "ir/ops/operands.h"
 
@@ -23,6 +29,7 @@ pofac_status infer_dense_to_sparse(ir_infer *in) {
     TRY(want_rank(in, x, "x", 2, "[N,K]"));
     TRY(want_float(in, x, "x"));
     TRY(want_type(in, x, "x", type_tensor(in->context, x->dtype, 2, in->input[1]->dims)));
+    if (infer_input(in, 2)) TRY(want_type(in, in->input[2], "scores", x));
     return infer_result(in, 0, values_type(in, x->dtype));
 }
 
@@ -53,8 +60,30 @@ pofac_status eval_sparse_to_dense(const ir_eval *e) {
     return POFAC_OK;
 }
 
+bool takes_all_gradients(const ir_node *n) {
+    return n->op == OP_dense_to_sparse && (node_input(n, 2) != IR_NO_VALUE || strcmp(node_string(n, "gradient"), "straight") == 0);
+}
+
+/* The gradient of all elements, of which `taken` has those at the pattern's positions; IR_NO_VALUE, with an error, where nobody made it. */
+static ir_value all_elements(const ir_gradient *g, ir_value taken) {
+    const ir_node n = *graph_node_of(g->graph, taken);
+    if (n.op == OP_dense_to_sparse && n.inputs[1] == g->node->inputs[1]) return n.inputs[0];
+    if (n.op == OP_add) {
+        const ir_value a = all_elements(g, n.inputs[0]), b = a == IR_NO_VALUE ? a : all_elements(g, n.inputs[1]);
+        return b == IR_NO_VALUE ? b : build_binary(g->graph, OP_add, a, b);
+    }
+    gradient_error(g, "is read by %s, wanted linears alone where the gradient of all elements is", op_info(n.op)->name);
+    return IR_NO_VALUE;
+}
+
 void gradient_dense_to_sparse(const ir_gradient *g) {
-    g->dinput[0] = build_binary(g->graph, OP_sparse_to_dense, g->dresult[0], g->node->inputs[1]);
+    const ir_node *n = g->node;
+    const bool straight = strcmp(node_string(n, "gradient"), "straight") == 0;
+    const ir_value all = takes_all_gradients(n) ? all_elements(g, g->dresult[0]) : IR_NO_VALUE;
+    if (takes_all_gradients(n) && all == IR_NO_VALUE) return;
+    if (g->wanted[0]) g->dinput[0] = straight ? all : build_binary(g->graph, OP_sparse_to_dense, g->dresult[0], n->inputs[1]);
+    if (n->n_inputs > 2 && n->inputs[2] != IR_NO_VALUE && g->wanted[2])
+        g->dinput[2] = build_binary(g->graph, OP_mul, n->inputs[0], all);
 }
 
 void gradient_sparse_to_dense(const ir_gradient *g) {

@@ -419,7 +419,9 @@ static void step_dense_and_sparse(maker *m, ir_value x) {
     if (m->options->without_sparse) return;
     const ir_value values = sparse_weight(m, n, k, &pattern), dense = build_binary(m->g, OP_sparse_to_dense, values, pattern);
     keep_other(m, dense);
-    keep_other(m, build_binary(m->g, OP_dense_to_sparse, state_value(m, "weight", 2, n, k, 1), pattern));
+    const ir_value w = state_value(m, "weight", 2, n, k, 1);
+    const ir_attr gradient = attr_enum("gradient", chance(m, 2) ? "straight" : "masked");
+    keep_other(m, node_add(m->g, OP_dense_to_sparse, (ir_value[]){w, pattern, w}, chance(m, 2) ? 2 : 3, &gradient, 1, NULL));
 }
 
 static void step_dropout(maker *m, ir_value x) {
@@ -510,6 +512,7 @@ static void step_updates(maker *m, ir_value x) {
     const ir_value p = adam ? node_add(m->g, OP_adamw, inputs, 7, attrs, 2, NULL)
                             : node_add(m->g, OP_sgd, (ir_value[]){x, g, g, rate, one}, 5, momentum, 2, NULL);
     for (ir_value i = 0; i < (adam ? 3u : 2u) && p != IR_NO_VALUE; i++) keep_value(m, p + i);
+    keep_value(m, node_add(m->g, OP_descend, (ir_value[]){x, g, rate, one}, 4, NULL, 0, NULL));
 }
 
 static void (*const steps[])(maker *m, ir_value x) = {

@@ -662,7 +662,8 @@ static const char *const tested[] = {"linear",
                                      "sum_of_squares" /* test_gradient_norm_kernels.c */,
                                      "clip_factor" /* test_gradient_norm_kernels.c */,
                                      "adamw" /* test_update_kernels.c */,
-                                     "sgd" /* test_update_kernels.c */};
+                                     "sgd" /* test_update_kernels.c */,
+                                     "descend" /* test_update_kernels.c */};
 
 static void every_row_has_a_test(void **state) {
     (void)state;

@@ -200,6 +200,30 @@ static void gradients_with_their_pattern(void **unused) {
         }
 }
 
+/* Scores of movement, which have no moments; with a scale that is no number they stay. */
+static void descend_of_every_size(void **unused) {
+    (void)unused;
+    static const double scales[] = {1, 0.3, -2, NAN};
+    for (size_t c = 0; c < N_OF(scales); c++)
+        for (size_t s = 0; s < N_OF(sizes); s++) {
+            const update_case rule = {.op = "descend", .learning_rate = 0.4, .scale = scales[c]};
+            named_tensors state = {.what = "state"}, inputs = {.what = "input"};
+            char text[400];
+            add_state(&state, "p", 1, &sizes[s]);
+            add_state(&state, "g", 1, &sizes[s]);
+            add_scalars(&inputs, &rule);
+            snprintf(text, sizeof text,
+                     "graph @g () {\n  %%1 = state {name = \"p\"} : f32[%lld]\n  %%2 = state {name = \"g\"} : f32[%lld]\n"
+                     "  %%3 = input {name = \"learning_rate\"} : f32[]\n  %%4 = input {name = \"scale\"} : f32[]\n"
+                     "  %%5 = descend %%1, %%2, %%3, %%4 : f32[%lld]\n  return \"p2\" = %%5\n}\n",
+                     (long long)sizes[s], (long long)sizes[s], (long long)sizes[s]);
+            kernel_case k = {.text = text, .kernel = "descend", .inputs = &inputs, .state = &state, .absolute = BOUND};
+            assert_int_equal(kernel_case_run(&k), sizes[s]);
+            named_tensors_free(&state);
+            named_tensors_free(&inputs);
+        }
+}
+
 /* ---- in place ---- */
 
 /* The plan; *context is to be destroyed after it. */
@@ -297,6 +321,7 @@ int main(void) {
         cmocka_unit_test(one_result_alone),
         cmocka_unit_test(non_zeros),
         cmocka_unit_test(gradients_with_their_pattern),
+        cmocka_unit_test(descend_of_every_size),
         cmocka_unit_test(in_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -495,6 +495,14 @@ static const value_case value_cases[] = {
              "return \"p\" = %8, \"u\" = %8#1, \"nesterov\" = %9\n",
      3,
      {0.74, 2.6, 0.76}},
+    {OP_descend, /* 1 - 0.1 * 0.5 * 2 */
+     UPDATED "%7 = descend %1, %2, %4, %5 : f64[1]\nreturn \"x\" = %7\n",
+     1,
+     {0.9}},
+    {OP_dense_to_sparse, /* scores change nothing */
+     MASKED "%5 = dense_to_sparse %3, %1, %3 {gradient = \"straight\"} : f32[nnz(%1)]\n return \"y\" = %5\n",
+     3,
+     {1, 2, 3}},
 #include "tests/unit/ir/distance_value_cases.def"
 #include "tests/unit/ir/loss_value_cases.def"
 };

@@ -127,6 +127,8 @@ static const good_case good_cases[] = {
      X "%2 = input {name = \"ids\"} : i64[T]\n %3 = embedding_gradient %1, %2 {padding_id = 0} : f32[99,8]\n"},
     {OP_layer_norm_gradient, X_TILES NORM "%5:3 = layer_norm_gradient %2, %2, %3, %4, %4 : f32[T,8] tiles<16>, f32[8], f32[8]\n"},
     {OP_dense_to_sparse, SPARSE_FIRST "%3 = state {name = \"v\"} : f32[5,8]\n %4 = dense_to_sparse %3, %1 : f32[nnz(%1)]\n"},
+    {OP_dense_to_sparse, SPARSE_FIRST "%3 = state {name = \"v\"} : f32[5,8]\n"
+                                      "%4 = dense_to_sparse %3, %1, %3 {gradient = \"straight\"} : f32[nnz(%1)]\n"},
     {OP_sparse_to_dense, SPARSE_FIRST "%3 = sparse_to_dense %2, %1 : f32[5,8]\n"},
     {OP_row_keys,
      "%1 = input {name = \"x\"} : i64[T]\n" OFFSETS "%3 = constant {value = [0]} : i64[]\n %4 = row_keys %2, %1, %3 : i64[T]\n"},
@@ -173,6 +175,7 @@ static const good_case good_cases[] = {
     {OP_sum_of_squares, X "%2 = sum_of_squares %1 : f32[]\n"},
     {OP_adamw, SPARSE_FIRST SCALARS "%5:3 = adamw %2, %2, %2, %2, %3, %3, %4 : f32[nnz(%1)], f32[nnz(%1)], f32[nnz(%1)]\n"},
     {OP_sgd, X "%2 = input {name = \"s\"} : f32[]\n %3:2 = sgd %1, %1, %1, %2, %2 {nesterov = true} : f32[T,8], f32[T,8]\n"},
+    {OP_descend, X "%2 = input {name = \"s\"} : f32[]\n %3 = descend %1, %1, %2, %2 : f32[T,8]\n"},
     {OP_adamw, SPARSE_FIRST SCALARS "%5 = state {name = \"u\"} : f32[5,8]\n"
                                     "%6:3 = adamw %5, %2, %5, %5, %3, %3, %4, %1 : f32[5,8], f32[5,8], f32[5,8]\n"},
     {OP_sgd,
@@ -492,6 +495,8 @@ static const bad_case bad_cases[] = {
      "layer_norm_gradient: gamma is f32[T], wanted f32[8]"},
     {OP_dense_to_sparse, SPARSE_FIRST "%3 = state {name = \"v\"} : f32[8,5]\n %4 = dense_to_sparse %3, %1 : f32[nnz(%1)]\n",
      "dense_to_sparse: x is f32[8,5], wanted f32[5,8]"},
+    {OP_dense_to_sparse, SPARSE_FIRST "%3 = state {name = \"v\"} : f32[5,8]\n %4 = dense_to_sparse %3, %1, %2 : f32[nnz(%1)]\n",
+     "dense_to_sparse: scores is f32[nnz(%1)], wanted f32[5,8]"},
     {OP_dense_to_sparse, X "%2 = dense_to_sparse %1, %1 : f32[T]\n", "dense_to_sparse: pattern is f32[T,8], wanted pattern[N,K]"},
     {OP_sparse_to_dense, SPARSE_FIRST "%3 = input {name = \"x\"} : f32[40]\n %4 = sparse_to_dense %3, %1 : f32[5,8]\n",
      "sparse_to_dense: x is f32[40], wanted f32[nnz(%1)]"},
@@ -589,6 +594,10 @@ static const bad_case bad_cases[] = {
      "adamw: p is f32[8,5], wanted f32[5,8]"},
     {OP_sgd, SPARSE_FIRST SCALARS "%5:2 = sgd %2, %2, %2, %3, %3, %2 : f32[nnz(%1)], f32[nnz(%1)]\n",
      "sgd: pattern is f32[nnz(%1)], wanted pattern[N,K]"},
+    {OP_descend, X "%2 = input {name = \"s\"} : f32[]\n %3 = descend %1, %2, %2, %2 : f32[T,8]\n",
+     "descend: g is f32[], wanted f32[T,8]"},
+    {OP_descend, X "%2 = input {name = \"s\"} : f32[]\n %3 = descend %1, %1, %2, %1 : f32[T,8]\n",
+     "descend: scale is f32[T,8], wanted f32[]"},
     {OP_sgd, X "%2 = input {name = \"s\"} : f32[]\n %3:2 = sgd %1, %1, %1, %2, %2 {weight_decay = -1} : f32[T,8], f32[T,8]\n",
      "sgd: weight_decay is -1, wanted a number of at least 0"},
 };

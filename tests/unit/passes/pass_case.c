@@ -52,13 +52,19 @@ strbuf module_text(const ir_module *m) {
     return text;
 }
 
+static bool is_pruned(void *user, const char *weight) {
+    (void)user;
+    return strncmp(weight, "pruned", strlen("pruned")) == 0;
+}
+
 pofac_status try_pipeline(ir_module *m, const char *pipeline, const pass_observer *observer, strbuf *messages, ir_module **out) {
     arena memory = ARENA_INIT;
     diag_sink sink = diag_sink_to_strbuf(messages);
+    const pass_environment environment = {.prunes = is_pruned};
     pass_pipeline p;
     *out = NULL;
     pofac_status status = pipeline_parse(pipeline, &memory, &sink, &p);
-    if (status == POFAC_OK) status = pipeline_run(&p, m, NULL, observer, &sink, out);
+    if (status == POFAC_OK) status = pipeline_run(&p, m, &environment, observer, &sink, out);
     else module_destroy(m);
     arena_free(&memory);
     if (*out) (*out)->sink = NULL;

@@ -17,7 +17,7 @@ strbuf module_text(const ir_module *m);
 /* What the pipeline makes of a copy of the module. */
 ir_module *run_pipeline(const ir_module *m, const char *pipeline);
 
-/* Runs a pipeline on the module, which is taken over; `messages` gets the rendered diagnostics. */
+/* Runs a pipeline on the module, which is taken over; `messages` gets the rendered diagnostics. Weights whose names begin with "pruned" are pruned. */
 pofac_status try_pipeline(ir_module *m, const char *pipeline, const pass_observer *observer, strbuf *messages, ir_module **out);
 
 typedef enum zero_signs { ZERO_SIGNS_COUNT, ZERO_SIGNS_DO_NOT_COUNT } zero_signs;

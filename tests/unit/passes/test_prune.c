@@ -1,6 +1,7 @@
 /*
  * Prune: which weights get masks, that a step of training under them is that of the product original * mask, also for what is pruned - its value decays and
- * follows its moments -, and that no gradient is made dense for it; in one run, and accumulated over two.
+ * follows its moments -, and that no gradient is made dense for it; in one run, and accumulated over two. Straight through the mask, and scores of movement:
+ * gradients are those of a dense weight that is 0 where the mask is, and steps are by their formulas.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -191,11 +192,125 @@ static void accumulated_gradients(void **unused) {
     named_tensors_free(&state);
 }
 
+/* The gradient of all elements of w: that of a dense weight which is 0 where nothing is kept. */
+static void gradient_of_all(const named_tensors *inputs, named_tensors *state, ir_tensor *out) {
+    text_case wanted;
+    ir_tensor original, *w = named_tensors_find(state, "w");
+    const ir_tensor *mask = named_tensors_find(state, "w.mask");
+    assert_int_equal(tensor_clone(w, &original), POFAC_OK);
+    for (int64_t i = 0; i < 36; i++) tensor_set(w, i, tensor_get(w, i) * tensor_get(mask, i));
+    begin(&wanted, plain, "simplify,autodiff,dce");
+    run(&wanted, (named_tensors *)inputs, state);
+    assert_int_equal(tensor_clone(interp_find(&wanted.results, "gradient.w"), out), POFAC_OK);
+    text_case_end(&wanted);
+    memcpy(w->data, original.data, tensor_bytes(w));
+    tensor_free(&original);
+}
+
+static void want_number(const char *what, int64_t i, double found, double wanted) {
+    if (!(found - wanted <= 1e-6 && wanted - found <= 1e-6))
+        fail_msg("%s: element %d is %.9g, wanted %.9g", what, (int)i, found, wanted);
+}
+
+static void gradients_of_all_elements(void **unused) {
+    (void)unused;
+    named_tensors inputs, state;
+    ir_tensor all;
+    text_case straight, movement;
+    make_tensors(&inputs, &state);
+    add_random(&state, "w.scores", 2, square);
+    gradient_of_all(&inputs, &state, &all);
+    begin(&straight, plain, "simplify,prune{gradient=straight},autodiff,dce");
+    begin(&movement, plain, "simplify,prune{gradient=movement},autodiff,dce");
+    run(&straight, &inputs, &state);
+    run(&movement, &inputs, &state);
+    assert_null(interp_find(&straight.results, "gradient.w.scores"));
+    for (int64_t i = 0; i < 36; i++) {
+        const double w = tensor_get(named_tensors_find(&state, "w"), i), kept = tensor_get(named_tensors_find(&state, "w.mask"), i);
+        want_number("straight", i, tensor_get(interp_find(&straight.results, "gradient.w"), i), tensor_get(&all, i));
+        want_number("movement", i, tensor_get(interp_find(&movement.results, "gradient.w"), i), kept * tensor_get(&all, i));
+        want_number("scores", i, tensor_get(interp_find(&movement.results, "gradient.w.scores"), i), w * tensor_get(&all, i));
+    }
+    tensor_free(&all);
+    text_case_end(&straight);
+    text_case_end(&movement);
+    named_tensors_free(&inputs);
+    named_tensors_free(&state);
+}
+
+/* Scores go down by the learning rate times the clipped gradient; weights are those of plain masks, and so is the norm. */
+static void a_step_of_movement(void **unused) {
+    (void)unused;
+    static const char *const rules[] = {"optimizer{weight_decay=0.1,max_grad_norm=0.01}",
+                                        "optimizer{optim=sgd,momentum=0.5,max_grad_norm=0}",
+                                        "optimizer{max_grad_norm=0.01,accumulate=1}"};
+    for (size_t r = 0; r < 3; r++) {
+        const int64_t kept = 13;
+        named_tensors inputs, state;
+        ir_tensor all;
+        text_case masked, movement;
+        char text[200];
+        make_tensors(&inputs, &state);
+        add_random(&state, "w.scores", 2, square);
+        named_tensors_add(&state, "gradient.bias", IR_F32, 1, width);
+        named_tensors_add(&state, "gradient.dense", IR_F32, 2, square);
+        named_tensors_add(&state, "gradient.table", IR_F32, 2, table);
+        named_tensors_add(&state, "gradient.w", IR_F32, 1, &kept);
+        named_tensors_add(&state, "gradient.w.scores", IR_F32, 2, square);
+        static const char *const parameters[] = {"w", "bias", "dense", "table"};
+        for (size_t i = 0; i < 4; i++) {
+            const ir_tensor *p = named_tensors_find(&state, parameters[i]);
+            snprintf(text, sizeof text, "%s.momentum_buffer", parameters[i]);
+            add_random(&state, text, p->rank, p->dims);
+        }
+        gradient_of_all(&inputs, &state, &all);
+        snprintf(text, sizeof text, "simplify,prune,autodiff,%s,dce", r == 2 ? "optimizer{max_grad_norm=0.01}" : rules[r]);
+        begin(&masked, plain, text);
+        snprintf(text, sizeof text, "simplify,prune{gradient=movement},autodiff,%s,dce", rules[r]);
+        begin(&movement, plain, text);
+        run(&masked, &inputs, &state);
+        run(&movement, &inputs, &state);
+        interp_results update = {0};
+        if (r == 2) {
+            for (size_t i = 0; i < movement.results.n_outputs; i++) {
+                ir_tensor *sum = named_tensors_find(&state, movement.results.outputs[i].name);
+                if (sum) memcpy(sum->data, movement.results.outputs[i].tensor.data, tensor_bytes(sum));
+            }
+            const tensor_source input_source = named_tensors_source(&inputs), state_source = named_tensors_source(&state);
+            if (interpret_graph(movement.module->graphs.data[1], &input_source, &state_source, NULL, &movement.sink, &update) !=
+                POFAC_OK)
+                fail_msg("%s", strbuf_str(&movement.messages));
+        }
+        const interp_results *found = r == 2 ? &update : &movement.results;
+        for (size_t i = 0; i < masked.results.n_outputs; i++) {
+            const char *name = masked.results.outputs[i].name;
+            if (strncmp(name, "loss", 4) == 0) continue;
+            assert_non_null(interp_find(found, name));
+            assert_tensors_close(name, interp_find(found, name), interp_find(&masked.results, name), 1e-6, 1e-6);
+        }
+        const double norm = tensor_get(interp_find(found, "grad_norm"), 0), scale = r == 1 ? 1 : 0.01 / (norm + 1e-6);
+        const ir_tensor *next = interp_find(found, "w.scores"), *s = named_tensors_find(&state, "w.scores");
+        assert_true(norm > 0.01);
+        assert_non_null(next);
+        for (int64_t i = 0; i < 36; i++)
+            want_number("w.scores", i, tensor_get(next, i),
+                        tensor_get(s, i) - 0.1 * scale * tensor_get(named_tensors_find(&state, "w"), i) * tensor_get(&all, i));
+        for (size_t i = 0; i < movement.graph->nodes.size; i++) /* what only autodiff asked for is gone */
+            if (movement.graph->nodes.data[i].op == OP_dense_to_sparse) assert_int_equal(movement.graph->nodes.data[i].n_inputs, 2);
+        interp_results_free(&update);
+        tensor_free(&all);
+        text_case_end(&masked);
+        text_case_end(&movement);
+        named_tensors_free(&inputs);
+        named_tensors_free(&state);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(weights_get_masks),
-        cmocka_unit_test(a_step_is_that_of_the_product),
-        cmocka_unit_test(accumulated_gradients),
+        cmocka_unit_test(weights_get_masks),     cmocka_unit_test(a_step_is_that_of_the_product),
+        cmocka_unit_test(accumulated_gradients), cmocka_unit_test(gradients_of_all_elements),
+        cmocka_unit_test(a_step_of_movement),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
