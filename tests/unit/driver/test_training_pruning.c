@@ -238,6 +238,14 @@ static void copy_state(prune_run *from, prune_run *to) {
 
 /* ---- steps ---- */
 
+static void want_kernels(const prune_run *r) {
+    const plan *p = training_runnable(r->training, false)->plan;
+    assert_true(p->n_steps > 50);
+    for (size_t i = 0; i < p->n_steps; i++)
+        if (plan_step_is_evaluator(&p->steps[i]))
+            fail_msg("%s: %s runs through its evaluator", r->test->method, p->steps[i].variant);
+}
+
 static void compiled_is_interpreted(const prune_case *test) {
     prune_run compiled, interpreted;
     int rebuilt = 0;
@@ -256,6 +264,7 @@ static void compiled_is_interpreted(const prune_case *test) {
         rebuilt += a.rebuilt;
         compare_state(&compiled, &interpreted, 0);
     }
+    want_kernels(&compiled);
     assert_int_equal(rebuilt, 1); /* from dense products to sparse ones */
     end(&compiled);
     end(&interpreted);
@@ -266,7 +275,11 @@ static void steps_are_those_of_the_interpreter(void **unused) {
     static const prune_case cases[] = {{.method = "unstructured_magnitude"},
                                        {.method = "uniform_magnitude", .sgd = true},
                                        {.method = "global_unstructured_magnitude", .accumulate = true},
-                                       {.method = "block_structured_magnitude"}};
+                                       {.method = "block_structured_magnitude"},
+                                       {.method = "unstructured_neural_wiring"},
+                                       {.method = "block_structured_neural_wiring", .sgd = true, .accumulate = true},
+                                       {.method = "movement"},
+                                       {.method = "movement", .accumulate = true}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) compiled_is_interpreted(&cases[i]);
 }
 
