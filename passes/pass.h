@@ -49,6 +49,9 @@ typedef struct pass_input {
  * that the option's row takes. */
 POFAC_MUST_USE pofac_status pass_int_option(const pass_input *in, const char *name, int64_t *out);
 POFAC_MUST_USE pofac_status pass_real_option(const pass_input *in, const char *name, double *out);
+#define PASS_MAX_LIST 1000 /* numbers of a list */
+/* Of an option with values "[LOW..HIGH]": its numbers, at most `most`. */
+POFAC_MUST_USE pofac_status pass_list_option(const pass_input *in, const char *name, size_t most, int64_t *out, size_t *n);
 
 /* Numbers for the symbols of a graph, in `a`: one sequence of `rows` tokens, as far as the bounds allow. */
 POFAC_MUST_USE pofac_status pass_typical_sizes(const pass_input *in, const ir_graph *g, int64_t rows, arena *a, ir_binding *out);
@@ -65,7 +68,8 @@ typedef struct pass_info {
 
 typedef struct pass_option_schema {
     const char *pass, *name, *fallback;
-    const char *values; /* "16|32|64" or "LOW..HIGH" for whole numbers, "0.0..1.0" for others, "adamw|sgd" for words */
+    const char *values; /* "16|32|64" or "LOW..HIGH" for whole numbers, "0.0..1.0" for others, "adamw|sgd" for words,
+                         * "[LOW..HIGH]" for whole numbers with "-" between them, or "none" */
     const char *meaning;
 } pass_option_schema;
 

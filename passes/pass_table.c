@@ -75,10 +75,35 @@ static bool takes_real(const char *values, const char *value, double *number) {
     return found >= strtod(values, NULL) && found <= strtod(strstr(values, "..") + 2, NULL);
 }
 
+static bool is_list(const char *values) { return *values == '['; }
+
+/* "3-1-2" or "none": the numbers, as far as there is room. */
+static bool takes_list(const char *values, const char *value, size_t most, int64_t *out, size_t *n) {
+    const long long low = strtoll(values + 1, NULL, 10), high = strtoll(strstr(values, "..") + 2, NULL, 10);
+    *n = 0;
+    if (strcmp(value, "none") == 0) return true;
+    for (;; value++) {
+        char *end;
+        if (*value < '0' || *value > '9') return false;
+        errno = 0;
+        const long long found = strtoll(value, &end, 10);
+        if (errno || found < low || found > high || *n == most) return false;
+        out[(*n)++] = found;
+        value = end;
+        if (*value == 0) return true;
+        if (*value != '-') return false;
+    }
+}
+
 bool pass_option_takes(const pass_option_schema *option, const char *value, int64_t *number) {
     char *end;
     if (is_words(option->values)) return takes_word(option->values, value, number);
     if (is_reals(option->values)) return takes_real(option->values, value, NULL);
+    if (is_list(option->values)) {
+        int64_t items[PASS_MAX_LIST];
+        size_t n;
+        return takes_list(option->values, value, PASS_MAX_LIST, items, &n);
+    }
     errno = 0;
     long long found = strtoll(value, &end, 10);
     if (end == value || *end || errno) return false;
@@ -112,4 +137,9 @@ pofac_status pass_int_option(const pass_input *in, const char *name, int64_t *ou
 pofac_status pass_real_option(const pass_input *in, const char *name, double *out) {
     const pass_option_schema *option = pass_option_find(in->pass, name);
     return takes_real(option->values, option_value(in, option), out) ? POFAC_OK : unwanted_value(in, option);
+}
+
+pofac_status pass_list_option(const pass_input *in, const char *name, size_t most, int64_t *out, size_t *n) {
+    const pass_option_schema *option = pass_option_find(in->pass, name);
+    return takes_list(option->values, option_value(in, option), most, out, n) ? POFAC_OK : unwanted_value(in, option);
 }

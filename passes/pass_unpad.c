@@ -9,6 +9,7 @@
  *   ops that work row by row, attention           -> the same on kept rows
  *   gather_rows by first_rows, labelled_rows,     -> the same on kept rows; by another index, which counts padded rows: by the
  *   sampled_rows                                     places of its rows among the kept ones
+ *   losses over the rows that the mask keeps      -> the same on kept rows
  *   reshape of rows to a padded value [B,S,...]   -> scatter_rows, then the same: padded places hold 0
  *
  * So outputs agree wherever the mask is not 0, and nowhere else is anything promised (a prediction for padding means nothing).
@@ -16,6 +17,8 @@
  * by a bit (under the same kernels). A graph in which anything else reads a row value or the offsets, for instance a softmax over
  * all S positions, is left as it is, and so is one without padding and one that was unpadded already.
  */
+#include <string.h>
+
 #include "ir/op.h"
 #include "ir/rewrite.h"
 #include "passes/pass.h"
@@ -88,6 +91,16 @@ static bool can_unpad_attention(const unpadding *u, const ir_node *n) {
     return is_offsets(u, n->inputs[3]) && is_keep(u, node_input(n, 4)) && node_input(n, 5) == IR_NO_VALUE;
 }
 
+/* Distances to a teacher over the rows that the mask keeps, of which padding is no part. */
+static bool is_distance_of_kept(const unpadding *u, const ir_node *n) {
+    const bool of_attention = n->op == OP_attention_distance;
+    if (!of_attention && n->op != OP_squared_distance && n->op != OP_cosine_distance) return false;
+    for (uint32_t i = 0; i < (of_attention ? 7u : 2u); i++)
+        if (of_attention && i == 3 ? !is_offsets(u, n->inputs[i]) : !is_rows(u, n->inputs[i])) return false;
+    if (of_attention && strcmp(node_string(n, "queries"), "kept") != 0) return false;
+    return is_keep(u, node_input(n, of_attention ? 7 : 2));
+}
+
 /* Ops that work row by row: rows come in where the op has rows, and nowhere else. */
 static bool is_row_by_row(const unpadding *u, const ir_node *n) {
     const ir_graph *g = u->rw.from;
@@ -128,6 +141,7 @@ static bool can_unpad_node(const unpadding *u, const ir_node *n) {
                                   graph_type(u->rw.from, n->inputs[0]) == graph_type(u->rw.from, n->first_result));
     default: break;
     }
+    if (is_distance_of_kept(u, n)) return true;
     if (op_has(n->op, TRAIT_LEAF)) return !is_rows(u, n->first_result);
     return !reads_offsets && (!reads_rows || is_row_by_row(u, n));
 }

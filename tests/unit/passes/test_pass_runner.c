@@ -239,6 +239,25 @@ static void test_values_of_options(void **state) {
     }
 }
 
+static void test_lists(void **state) {
+    (void)state;
+    static const struct {
+        const char *value;
+        bool taken;
+    } cases[] = {{"none", true}, {"0", true},     {"5-0-3", true}, {"", false},         {"6", false},  {"1-", false},
+                 {"-1", false},  {"1--2", false}, {"1-x", false},  {"1-2-none", false}, {"1,2", false}};
+    const pass_option_schema option = {.values = "[0..5]"};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (pass_option_takes(&option, cases[i].value, NULL) != cases[i].taken)
+            fail_msg("%s is %staken by [0..5]", cases[i].value, cases[i].taken ? "not " : "");
+    strbuf many = STRBUF_INIT;
+    for (size_t i = 0; i < PASS_MAX_LIST; i++) strbuf_puts(&many, i ? "-1" : "1");
+    assert_true(pass_option_takes(&option, strbuf_str(&many), NULL));
+    strbuf_puts(&many, "-1");
+    assert_false(pass_option_takes(&option, strbuf_str(&many), NULL));
+    strbuf_free(&many);
+}
+
 /* ---- the runner ---- */
 
 /* x * 1 goes with canonicalize, the dead node with dce, the equal one with cse, the sum of constants with fold; linear and gelu
@@ -587,6 +606,7 @@ int main(void) {
         cmocka_unit_test(test_number_of_passes_is_bounded),
         cmocka_unit_test(test_every_row),
         cmocka_unit_test(test_values_of_options),
+        cmocka_unit_test(test_lists),
         cmocka_unit_test(test_dumps),
         cmocka_unit_test(test_stop_after),
         cmocka_unit_test(test_times),
