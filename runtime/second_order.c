@@ -53,9 +53,7 @@ int64_t second_order_bytes(int64_t n_entries, const second_order_options *o) {
     return all;
 }
 
-/* ---- life ---- */
-
-static pofac_status check_options(const second_order_options *o, const diag_sink *sink) {
+pofac_status second_order_check(const second_order_options *o, const diag_sink *sink) {
     if (o->block_size < 1 || o->block_size > SECOND_ORDER_MOST_BLOCK)
         return diag_error(sink, POFAC_ERR_USAGE, NULL, "fisher_block_size is %lld, wanted 1 to %d", (long long)o->block_size,
                           SECOND_ORDER_MOST_BLOCK);
@@ -65,6 +63,8 @@ static pofac_status check_options(const second_order_options *o, const diag_sink
         return diag_error(sink, POFAC_ERR_USAGE, NULL, "fisher_damping is %g, wanted a number above 0", o->damping);
     return POFAC_OK;
 }
+
+/* ---- life ---- */
 
 /* I / damping everywhere. */
 static void begin_inverse(second_order *s) {
@@ -85,7 +85,7 @@ static void *take(size_t n, size_t size) {
 pofac_status second_order_create(int64_t n_entries, const second_order_options *o, thread_pool *pool, const diag_sink *sink,
                                  second_order **out) {
     *out = NULL;
-    TRY(check_options(o, sink));
+    TRY(second_order_check(o, sink));
     if (second_order_bytes(n_entries, o) == INT64_MAX) return diag_out_of_memory(sink);
     second_order *s = calloc(1, sizeof *s);
     if (!s) return diag_out_of_memory(sink);

@@ -22,6 +22,9 @@ typedef struct second_order second_order;
 /* Memory that n entries take, in bytes; INT64_MAX where that cannot be counted. */
 int64_t second_order_bytes(int64_t n_entries, const second_order_options *o);
 
+/* POFAC_ERR_USAGE: options out of range. */
+POFAC_MUST_USE pofac_status second_order_check(const second_order_options *o, const diag_sink *sink);
+
 /* The curvature of a weight of n entries, in rows. The pool must outlive it. POFAC_ERR_USAGE: options out of range; POFAC_ERR_RUNTIME: no memory. */
 POFAC_MUST_USE pofac_status second_order_create(int64_t n_entries, const second_order_options *o, thread_pool *pool,
                                                 const diag_sink *sink, second_order **out);

@@ -44,6 +44,9 @@ void step_pruning_destroy(step_pruning *p); /* NULL is fine */
 /* The first module of the step. */
 POFAC_MUST_USE pofac_status step_pruning_build(training *t, const diag_sink *sink, ir_module **out);
 
+/* What the step was made with; NULL: it prunes nothing. */
+const training_pruning *training_pruning_of(const training *t);
+
 /* The store is there. POFAC_ERR_INPUT: it has not all masks. */
 POFAC_MUST_USE pofac_status step_pruning_find_state(training *t, const diag_sink *sink);
 

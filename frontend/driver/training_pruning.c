@@ -139,6 +139,8 @@ void step_pruning_destroy(step_pruning *p) {
     free(p);
 }
 
+const training_pruning *training_pruning_of(const training *t) { return t->pruning ? t->pruning->options.pruning : NULL; }
+
 static pofac_status find_entry(training *t, const char *weight, const char *ending, const diag_sink *sink, state_entry **out) {
     strbuf name = STRBUF_INIT;
     strbuf_printf(&name, "%s%s", weight, ending);
