@@ -17,6 +17,7 @@ typedef struct kept_tensor {
 typedef struct kept_batch {
     batch batch; /* its tensors are views of `memory` */
     kept_tensor memory[BATCH_MAX_TENSORS];
+    teacher_batch teacher;
     int64_t counted[TRAIN_MAX_LOSSES];
     int64_t first_example;
 } kept_batch;
@@ -31,6 +32,7 @@ struct train_inputs {
     size_t n_losses;
     bool is_regression;
     uint64_t seed;
+    teacher_logits *teacher;   /* NULL: none */
     VEC(kept_batch *) batches; /* all that ever were; the step has the first `size` */
     size_t size, selected;
     int64_t tokens, examples, counted[TRAIN_MAX_LOSSES];
@@ -57,6 +59,7 @@ pofac_status train_inputs_create(const model_spec *spec, uint64_t seed, const di
 
 static void free_batch(kept_batch *k) {
     for (size_t i = 0; i < BATCH_MAX_TENSORS; i++) free(k->memory[i].data);
+    teacher_batch_free(&k->teacher);
     free(k);
 }
 
@@ -67,6 +70,8 @@ void train_inputs_destroy(train_inputs *t) {
     VEC_FREE(&t->prediction_rows);
     free(t);
 }
+
+void train_inputs_set_teacher(train_inputs *t, teacher_logits *teacher) { t->teacher = teacher; }
 
 void train_inputs_begin(train_inputs *t, int64_t step, double learning_rate) {
     t->size = t->selected = 0;
@@ -145,6 +150,7 @@ pofac_status train_inputs_add(train_inputs *t, const batch *b, const diag_sink *
     }
     kept_batch *k = t->batches.data[t->size];
     TRY(keep_batch(k, b, sink));
+    if (t->teacher) TRY(teacher_logits_read(t->teacher, b, sink, &k->teacher));
     TRY(count_batch(t, k, sink));
     k->first_example = t->examples;
     for (size_t i = 0; i < t->n_losses; i++) t->counted[i] += k->counted[i];
@@ -210,11 +216,11 @@ static bool made_input(const train_inputs *t, size_t place, const char **name, i
 }
 
 bool train_inputs_at(const train_inputs *t, size_t place, const char **name, ir_tensor *out) {
-    const batch *b = t->size > 0 ? &t->batches.data[t->selected]->batch : NULL;
-    const size_t n = b ? b->n_tensors : 0;
-    if (place >= n) return made_input(t, place - n, name, out);
-    *name = b->names[place];
-    *out = b->tensors[place];
+    const kept_batch *k = t->size > 0 ? t->batches.data[t->selected] : NULL;
+    const size_t n = k ? k->batch.n_tensors : 0, n_teacher = k ? k->teacher.n : 0;
+    if (place >= n + n_teacher) return made_input(t, place - n - n_teacher, name, out);
+    *name = place < n ? k->batch.names[place] : k->teacher.names[place - n];
+    *out = place < n ? k->batch.tensors[place] : k->teacher.tensors[place - n];
     return true;
 }
 

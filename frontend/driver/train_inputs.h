@@ -13,6 +13,7 @@
 #ifndef POFAC_FRONTEND_TRAIN_INPUTS_H
 #define POFAC_FRONTEND_TRAIN_INPUTS_H
 
+#include "frontend/driver/teacher_logits.h"
 #include "frontend/model/model_graph.h"
 #include "ir/batch_source.h"
 
@@ -23,6 +24,9 @@ typedef struct train_inputs train_inputs;
 /* `spec` says which losses there are, and must outlive the inputs. */
 POFAC_MUST_USE pofac_status train_inputs_create(const model_spec *spec, uint64_t seed, const diag_sink *sink, train_inputs **out);
 void train_inputs_destroy(train_inputs *t); /* NULL is fine */
+
+/* Batches that are added from now on have a teacher's kept logits beside them (teacher_logits.h), which outlive the inputs. */
+void train_inputs_set_teacher(train_inputs *t, teacher_logits *teacher);
 
 /* Another step begins, number `step` from 1, at this rate: its batches follow. */
 void train_inputs_begin(train_inputs *t, int64_t step, double learning_rate);

@@ -48,6 +48,9 @@ POFAC_MUST_USE pofac_status train_open_data(train_parts *p);
 POFAC_MUST_USE pofac_status train_choose_step(train_parts *p);
 POFAC_MUST_USE pofac_status train_open_training(train_parts *p);
 
+/* Epochs that the run's steps begin, at least one, by the data and the number of steps that are open. */
+POFAC_MUST_USE pofac_status train_count_epochs(const train_parts *p, uint64_t *out);
+
 /* All of a run: the directory, the step, evaluation, log, and the position of a checkpoint to go on from. */
 POFAC_MUST_USE pofac_status train_open_run(train_parts *p);
 void train_close(train_parts *p);

@@ -55,6 +55,23 @@ pofac_status train_count_steps(const batch_source *source, double epochs, int64_
     return POFAC_OK;
 }
 
+pofac_status train_count_epochs(const train_parts *p, uint64_t *out) {
+    const bool is_constant = p->recipe->train.max_tokens == 0;
+    uint64_t batches;
+    int64_t steps = 0;
+    TRY(p->source.count(p->source.user, 0, p->sink, &batches));
+    const int64_t first = steps_of(batches, p->recipe->train.accumulation_steps);
+    *out = 1;
+    if (first == 0 || p->max_steps <= first) return POFAC_OK;
+    *out = (uint64_t)((p->max_steps + first - 1) / first);
+    if (is_constant) return POFAC_OK;
+    for (*out = 0; steps < p->max_steps; ++*out) {
+        TRY(p->source.count(p->source.user, *out, p->sink, &batches));
+        steps += steps_of(batches, p->recipe->train.accumulation_steps);
+    }
+    return POFAC_OK;
+}
+
 static pofac_status plan_steps(train_parts *p) {
     const recipe_train *t = &p->recipe->train;
     p->max_steps = t->max_steps;
