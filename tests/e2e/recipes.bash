@@ -3,7 +3,7 @@
 #   recipe_models SIZE           directories of models with random weights: SIZE tiny (the encoders have width 16) or full
 #   recipe_data                  a few documents as shards, a few rows of each task, a few questions
 #   dry_runs FILE STEPS LINE...  `pofac train FILE --dry_run` succeeds, has so many steps, and its output has these lines (regular expressions)
-recipe_vocab=30522
+recipe_vocab=100 # tokens; of full size BERT's
 
 cp "$source_dir"/examples/recipes/*.xml . || exit 1
 
@@ -34,6 +34,7 @@ recipe_words() {
 }
 
 recipe_models() {
+    [ "$1" = tiny ] || recipe_vocab=30522
     recipe_words >vocab.txt
     recipe_model "$1" bert-base bert-base-uncased 0 pretraining
     recipe_model "$1" bert-large bert-large-uncased 0 pretraining
