@@ -1,16 +1,20 @@
 /*
- * Taking padding out of a batch and putting it back: kept_rows, labelled_rows, and scatter_rows by an index that one of them has made.
+ * Taking padding out of a batch and putting it back: kept_rows, labelled_rows, sampled_rows, and scatter_rows by an index that one of
+ * them has made.
  *
  *   kept_rows      operands: mask [B,S], [index [T]], [offsets [B+1]]. dims: B, S, T. One unit: it is a running count
  *   labelled_rows  operands: labels [R], index [M]. dims: R, M. One unit likewise
+ *   sampled_rows   operands: labels [R], keys [R], random [2], index [M]. dims: R, M. One unit likewise
  *   scatter_rows   operands: x, index, y. dims: T, R of y. One unit is UNIT_ROWS rows of x. The index rises, so whoever writes row
  *                  index[t] also clears the rows between it and row index[t - 1], and the last one those after it: each row of y is
  *                  written once, by one unit
  */
 #include "codegen/kernel.h"
+#include "codegen/philox.h"
 #include "ir/op.h"
 
 #define UNIT_ROWS 32
+#define DRAWN_ROWS 4 /* side by side */
 
 bool describe_kept_rows(const cg_group *g, const cg_target *target, cg_kernel *k) {
     (void)target;
@@ -88,10 +92,58 @@ void emit_labelled_rows(emitter *e, const cg_kernel *k) {
     em_loop_end(e, &rows, &next);
 }
 
+bool describe_sampled_rows(const cg_group *g, const cg_target *target, cg_kernel *k) {
+    (void)target;
+    const ir_node *n = group_single(g, OP_sampled_rows);
+    if (!n) return false;
+    const ir_type *labels = graph_type(g->graph, n->inputs[0]);
+    if (em_dtype_bytes(labels->dtype) == 0) return false;
+    for (uint32_t i = 0; i < 3; i++) kernel_operand(k, n->inputs[i]);
+    kernel_operand(k, n->first_result);
+    kernel_set_dtype(k, "labels", labels->dtype);
+    kernel_set_real(k, "share", node_float(n, "share"));
+    kernel_dim(k, labels->dims[0]);
+    kernel_dim(k, graph_type(g->graph, n->first_result)->dims[0]);
+    k->work = dim_const(1);
+    k->light = true;
+    return true;
+}
+
+/* rng_draws for DRAWN_ROWS rows from `row` on: to drawn [DRAWN_ROWS], of 32 bits each, 0 where it does not say so. */
+static void emit_draws(emitter *e, const philox *p, double share, cg_val keys, cg_val row, cg_val n_rows, cg_val drawn) {
+    cg_val word[PHILOX_WORDS], one = em_const(e, DRAWN_ROWS, 1);
+    const philox_rows rows = philox_rows_begin(e, p, DRAWN_ROWS, keys, row, n_rows);
+    philox_words(e, &rows, em_int(e, UINT32_MAX), word);
+    em_store(e, em_select(e, philox_keeps(e, word[0], share), em_const(e, DRAWN_ROWS, 0), one), drawn, 4 * DRAWN_ROWS);
+}
+
+void emit_sampled_rows(emitter *e, const cg_kernel *k) {
+    const ir_dtype dtype = kernel_get_dtype(k, "labels");
+    cg_val labels = em_buffer(e, 0), index = em_buffer(e, 3), zero = em_int(e, 0), R = em_dim(e, 0), M = em_dim(e, 1);
+    const philox p = philox_begin(e, em_buffer(e, 2), zero);
+    cg_val drawn = em_stack(e, 4 * DRAWN_ROWS, 4 * DRAWN_ROWS);
+    em_loop groups, rows;
+    em_if chosen;
+    em_loop_begin(e, &groups, zero, R, DRAWN_ROWS, &zero, 1);
+    emit_draws(e, &p, kernel_get_real(k, "share"), em_buffer(e, 1), groups.index, R, drawn);
+    cg_val end = em_min(e, R, em_add_int(e, groups.index, DRAWN_ROWS));
+    em_loop_begin(e, &rows, groups.index, end, 1, groups.carried, 1);
+    cg_val label = em_load_int(e, dtype, em_index(e, labels, rows.index, em_dtype_bytes(dtype)));
+    cg_val is_drawn = em_load_int(e, IR_I32, em_index(e, drawn, em_sub(e, rows.index, groups.index), 4));
+    cg_val counts = em_select(e, em_equal(e, is_drawn, zero), zero, em_int(e, 1));
+    counts = em_select(e, em_equal(e, label, em_int(e, IR_IGNORED_LABEL)), counts, em_int(e, 1));
+    em_if_begin(e, &chosen, em_and(e, em_less(e, zero, counts), em_less(e, rows.carried[0], M)));
+    em_store_int(e, IR_I32, rows.index, em_index(e, index, rows.carried[0], 4));
+    em_if_end(e, &chosen);
+    cg_val next = em_add(e, rows.carried[0], counts);
+    em_loop_end(e, &rows, &next);
+    em_loop_end(e, &groups, rows.carried);
+}
+
 /* Does the index rise from row to row? */
 static bool is_rising_index(const ir_graph *g, ir_value index) {
     const ir_op op = graph_node_of(g, index)->op;
-    return op == OP_kept_rows || op == OP_labelled_rows;
+    return op == OP_kept_rows || op == OP_labelled_rows || op == OP_sampled_rows;
 }
 
 bool describe_scatter_rows(const cg_group *g, const cg_target *target, cg_kernel *k) {

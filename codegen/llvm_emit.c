@@ -338,6 +338,16 @@ cg_val em_lanes_in_range(emitter *e, unsigned lanes, cg_val first, cg_val from, 
     return em_and(e, above, LLVMBuildICmp(e->builder, LLVMIntSLT, index, splat_of(e, type, lanes, high), ""));
 }
 
+cg_val em_any_in_range(emitter *e, unsigned lanes, cg_val pointer, cg_val from, cg_val to) {
+    LLVMTypeRef type = LLVMVectorType(e->i32, lanes), bits = LLVMIntTypeInContext(e->context, lanes);
+    cg_val numbers = LLVMBuildLoad2(e->builder, type, pointer, "");
+    LLVMSetAlignment(numbers, 4);
+    cg_val low = LLVMBuildTrunc(e->builder, from, e->i32, ""), size = LLVMBuildTrunc(e->builder, em_sub(e, to, from), e->i32, "");
+    cg_val above = LLVMBuildSub(e->builder, numbers, splat_of(e, type, lanes, low), "");
+    cg_val inside = LLVMBuildICmp(e->builder, LLVMIntULT, above, splat_of(e, type, lanes, size), "");
+    return LLVMBuildICmp(e->builder, LLVMIntNE, LLVMBuildBitCast(e->builder, inside, bits, ""), LLVMConstInt(bits, 0, 0), "");
+}
+
 /* ---- double precision ---- */
 
 /* `scalar`, or as many of them as `like` has lanes. */

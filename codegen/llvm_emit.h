@@ -123,6 +123,8 @@ bool em_has_table(const emitter *e);
 cg_val em_table(emitter *e, const float table[EM_TABLE_SIZE], cg_val index);
 /* a[l] = first + l as i32 lanes are compared: first + l >= from and first + l < to, a mask */
 cg_val em_lanes_in_range(emitter *e, unsigned lanes, cg_val first, cg_val from, cg_val to);
+/* Is one of the `lanes` i32 at `pointer` at least `from` and below `to`, which are i64 that i32 holds? An i1. */
+cg_val em_any_in_range(emitter *e, unsigned lanes, cg_val pointer, cg_val from, cg_val to);
 
 /* ---- numbers of double precision: scalars and sums that f32 is too coarse for; em_fadd, em_fsub, em_fmul, em_fdiv, em_fsqrt,
  * em_select and em_shuffle take them too (em_fma does not: f64 may have none where f32 has one) ---- */

@@ -22,9 +22,15 @@ typedef struct layout_state {
     ir_value *converted[2]; /* [values of the old graph] the value in rows, in tiles, where a relayout was made */
 } layout_state;
 
+/* Matrices that no op reads in tiles: weights, a teacher's too, and logits of a few classes. */
+static bool stays_in_rows(const ir_node *n, uint32_t i) {
+    const bool distils = n->op == OP_linear_kl_divergence || n->op == OP_linear_soft_cross_entropy;
+    return (i == 1 && op_has(n->op, TRAIT_WEIGHTED)) || (i == 3 && distils);
+}
+
 /* Is input i of the node an activation, i.e. a matrix that has a row per token? */
 static bool is_activation(const ir_graph *g, const ir_node *n, uint32_t i) {
-    if (node_input(n, i) == IR_NO_VALUE || (i == 1 && op_has(n->op, TRAIT_WEIGHTED))) return false;
+    if (node_input(n, i) == IR_NO_VALUE || stays_in_rows(n, i)) return false;
     const ir_type *t = graph_type(g, n->inputs[i]);
     return t->kind == TYPE_TENSOR && t->rank == 2 && t->dtype == IR_F32;
 }
