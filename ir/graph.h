@@ -34,6 +34,10 @@ typedef enum ir_attr_kind { ATTR_INT, ATTR_FLOAT, ATTR_BOOL, ATTR_STRING, ATTR_E
 #define IR_MASK ".mask"
 #define IR_SCORES ".scores"
 #define IR_FROZEN "teacher."
+/* What is known of the values of a linear's module MODULE: f32 [2], least and greatest. */
+#define IR_INPUT_RANGE ".input_range"
+#define IR_WEIGHT_RANGE ".weight_range"
+#define IR_OUTPUT_RANGE ".output_range"
 
 typedef struct ir_attr {
     const char *name; /* interned */

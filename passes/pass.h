@@ -25,6 +25,9 @@ typedef struct pass_option {
     const char *name, *value;
 } pass_option;
 
+/* What of a linear is held in 8 bits: nothing; input and weight; its result too. */
+typedef enum pass_quantized { PASS_QUANTIZED_NOT, PASS_QUANTIZED_OPERANDS, PASS_QUANTIZED_WHOLE } pass_quantized;
+
 /* What is known besides the module; members may be NULL. */
 typedef struct pass_environment {
     const tensor_source *state; /* the weights */
@@ -34,6 +37,9 @@ typedef struct pass_environment {
     void *locks_user;
     bool (*prunes)(void *user, const char *weight); /* does `prune` put the weight under a mask? NULL: none */
     void *prunes_user;
+    pass_quantized (*quantizes)(void *user,
+                                const char *module); /* what `quantize` does with the linear of that module; NULL: nothing */
+    void *quantizes_user;
 } pass_environment;
 
 typedef struct pass_input {

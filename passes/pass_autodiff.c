@@ -6,7 +6,7 @@
  * several readers give to one value are added in the order in which they come. A new output gradient.NAME holds the sum over all
  * leaves of state NAME; its type is the leaf's, so that of a sparse weight has the non-zeros of the pattern alone.
  *
- * Of the outputs only losses stay ("loss", "loss.LABELS"): whoever wants logits runs another graph, and a step need not keep them.
+ * Of the outputs losses stay ("loss", "loss.LABELS"), and ranges that were observed (pass quantize): whoever wants logits runs another graph, and a step need not keep them.
  * Graphs without an output "loss" are copied.
  */
 #include <string.h>
@@ -23,7 +23,17 @@ typedef struct differentiation {
     ir_value *gradient;         /* [n_values] of the loss; IR_NO_VALUE: none yet */
 } differentiation;
 
-static bool is_loss(const char *name) { return strcmp(name, "loss") == 0 || strncmp(name, "loss.", 5) == 0; }
+/* Losses, and ranges that the forward pass has observed. */
+static bool stays(const char *name) {
+    static const char *const ranges[] = {IR_INPUT_RANGE, IR_WEIGHT_RANGE, IR_OUTPUT_RANGE};
+    const size_t length = strlen(name);
+    if (strcmp(name, "loss") == 0 || strncmp(name, "loss.", 5) == 0) return true;
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+        const size_t n = strlen(ranges[i]);
+        if (length > n && strcmp(name + length - n, ranges[i]) == 0) return true;
+    }
+    return false;
+}
 
 static bool is_float(const ir_type *t) { return t->kind == TYPE_TENSOR && dtype_class(t->dtype) == DTYPE_FLOAT; }
 
@@ -144,7 +154,7 @@ static pofac_status autodiff_graph(void *user, const ir_graph *from, ir_module *
         if (!d.trains || !d.gradient) to->status = diag_out_of_memory(in->sink);
         else append_backward(&d, rewrite_value(&d.rw, loss), &memory);
     }
-    status = rewrite_finish_with(&d.rw, loss != IR_NO_VALUE ? is_loss : NULL);
+    status = rewrite_finish_with(&d.rw, loss != IR_NO_VALUE ? stays : NULL);
     arena_free(&memory);
     return status;
 }

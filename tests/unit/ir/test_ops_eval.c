@@ -505,6 +505,7 @@ static const value_case value_cases[] = {
      {1, 2, 3}},
 #include "tests/unit/ir/distance_value_cases.def"
 #include "tests/unit/ir/loss_value_cases.def"
+#include "tests/unit/ir/quantize_value_cases.def"
 };
 
 #define N_CASES(table) (sizeof(table) / sizeof((table)[0]))

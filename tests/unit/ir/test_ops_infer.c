@@ -164,6 +164,11 @@ static const good_case good_cases[] = {
      X "%2 = input {name = \"s\"} : f32[]\n %3 = mean_squared_error_gradient %1, %1, %2 : f32[T,8]\n"},
 #define DISTANCE                                                                                                                   \
     X OFFSETS "%3 = input {name = \"l\"} : f32[T,2]\n %4 = input {name = \"k\"} : bool[T]\n %5 = input {name = \"s\"} : f32[]\n"
+    {OP_observe_range, X_TILES "%3 = input {name = \"r\"} : f32[2]\n %4 = input {name = \"n\"} : i64[]\n"
+                               "%5 = observe_range %2, %3, %4 {begin = 5} : f32[2]\n"},
+    {OP_fake_quantize,
+     X_TILES "%3 = input {name = \"r\"} : f32[2]\n %4 = fake_quantize %2, %3 {scheme = \"symmetric\"} : f32[T,8] tiles<16>\n"},
+    {OP_fake_quantize_gradient, X "%2 = input {name = \"r\"} : f32[2]\n %3 = fake_quantize_gradient %1, %1, %2 : f32[T,8]\n"},
     {OP_squared_distance, X "%2:2 = squared_distance %1, %1 : f32[], f32[T,8]\n"},
     {OP_squared_distance, X_TILES "%3 = input {name = \"k\"} : i64[T]\n %4 = input {name = \"s\"} : f32[]\n"
                                   "%5:2 = squared_distance %2, %2, %3, %4 : f32[], f32[T,8] tiles<16>\n"},
@@ -385,6 +390,15 @@ static const bad_case bad_cases[] = {
     {OP_attention, X OFFSETS "%3:2 = attention %1, %1, %1, %2 {heads = 2, scale = inf} : f32[T,8], f32[T,2]\n",
      "attention: scale is inf, wanted a finite number"},
 
+    {OP_observe_range, X "%2 = observe_range %1, %1 : f32[2]\n", "observe_range: range is f32[T,8], wanted f32[2]"},
+    {OP_observe_range, X "%2 = input {name = \"r\"} : f32[2]\n %3 = observe_range %1, %2 {averaging = 2} : f32[2]\n",
+     "observe_range: averaging is 2, wanted 0 to 1"},
+    {OP_fake_quantize, X "%2 = input {name = \"r\"} : f32[2]\n %3 = fake_quantize %1, %2, %2 : f32[T,8]\n",
+     "fake_quantize: forward is f32[2], wanted i64[]"},
+    {OP_fake_quantize, X "%2 = input {name = \"r\"} : f32[2]\n %3 = fake_quantize %1, %2 {begin = -1} : f32[T,8]\n",
+     "fake_quantize: begin is -1, wanted at least 0"},
+    {OP_fake_quantize_gradient, X "%2 = input {name = \"r\"} : f32[2]\n %3 = fake_quantize_gradient %2, %1, %2 : f32[T,8]\n",
+     "fake_quantize_gradient: dy is f32[2], wanted f32[T,8]"},
     {OP_kl_divergence, "%1 = input {name = \"o\"} : i32[B+1]\n %2 = kl_divergence %1, %1 : f32[]\n",
      "kl_divergence: student is i32[B+1], wanted [R,C]"},
     {OP_kl_divergence, "%1 = input {name = \"o\"} : i32[B,2]\n %2 = kl_divergence %1, %1 : f32[]\n",

@@ -96,6 +96,9 @@ static const gradient_case cases[] = {
     {OP_tanh, X_TARGET "%3 = tanh %1 : f64[5,4]\n" SQUARED("3", "4")},
     {OP_gelu, X_TARGET "%3 = gelu %1 : f64[5,4]\n" SQUARED("3", "4")},
     {OP_gelu, X_TARGET "%3 = gelu %1 {form = \"tanh\"} : f64[5,4]\n" SQUARED("3", "4")},
+    {OP_fake_quantize, /* before it begins; past that it is a staircase, whose gradient tests of its values have */
+     X_TARGET "%3 = constant {value = [-1, 1]} : f32[2]\n %4 = constant {value = [3]} : i64[]\n"
+              "%5 = fake_quantize %1, %3, %4 {begin = 4} : f64[5,4]\n" SQUARED("5", "6")},
     {OP_embedding, "%1 = state {name = \"table\"} : f64[7,4]\n" TARGET "%3 = input {name = \"ids\"} : i64[5]\n"
                    "%4 = embedding %1, %3 : f64[5,4]\n" SQUARED("4", "5")},
     {OP_linear, X_TARGET "%3 = state {name = \"w\"} : f64[4,4]\n %4 = state {name = \"b\"} : f64[4]\n"

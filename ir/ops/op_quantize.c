@@ -1,0 +1,121 @@
+/*
+ * Quantization-aware training (spec of the method: prune once for all, section 7; Zafrir et al. 2019): what is known of a tensor's range, and the
+ * tensor as it would come back from 8 bits (ir/quantization.h), through which gradients go straight (Bengio et al. 2013).
+ *
+ * `forward` counts the forward passes of training from 0. Before number `begin` nothing is observed and nothing quantized; the range of number
+ * `begin` is that of its tensor. So quantization has no state but the ranges, and an interrupted run goes on exactly.
+ * Elements that are NaN do not enter ranges, and stay NaN.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "ir/gradient.h"
+#include "ir/ops/operands.h"
+#include "ir/quantization.h"
+
+/* Operands x, range, forward from number `first` on; forward may be absent. */
+static pofac_status want_range(const ir_infer *in, uint32_t first) {
+    const ir_dim two = dim_const(2);
+    const ir_type *forward = infer_input(in, first + 2);
+    const int64_t begin = node_int(in->node, "begin");
+    TRY(want_float(in, in->input[first], "x"));
+    TRY(want_type(in, in->input[first + 1], "range", type_tensor(in->context, IR_F32, 1, &two)));
+    if (forward) TRY(want_type(in, forward, "forward", type_tensor(in->context, IR_I64, 0, NULL)));
+    if (begin < 0) return infer_error(in, "begin is %" PRId64 ", wanted at least 0", begin);
+    return POFAC_OK;
+}
+
+static value_range range_of(const ir_tensor *t) { return (value_range){(float)tensor_get(t, 0), (float)tensor_get(t, 1)}; }
+
+/* ---- ranges ---- */
+
+pofac_status infer_observe_range(ir_infer *in) {
+    const double averaging = node_float(in->node, "averaging");
+    TRY(want_range(in, 0));
+    if (!(averaging >= 0 && averaging <= 1)) return infer_error(in, "averaging is %g, wanted 0 to 1", averaging);
+    return infer_result(in, 0, in->input[1]);
+}
+
+static value_range range_of_elements(const ir_tensor *x) {
+    value_range r = VALUE_RANGE_NONE;
+    for (int64_t i = 0; i < tensor_elements(x); i++) {
+        r.min = fminf(r.min, (float)tensor_get(x, i)); /* of a number and NaN they take the number */
+        r.max = fmaxf(r.max, (float)tensor_get(x, i));
+    }
+    return r;
+}
+
+pofac_status eval_observe_range(const ir_eval *e) {
+    const ir_tensor *forward = eval_input(e, 2);
+    const float share = (float)node_float(e->node, "averaging");
+    const int64_t begin = node_int(e->node, "begin"), number = forward ? tensor_get_int(forward, 0) : begin + 1;
+    const value_range now = range_of_elements(e->input[0]);
+    value_range r = range_of(e->input[1]);
+    if (number >= begin && !value_range_is_none(now)) {
+        if (value_range_is_none(r) || number == begin) r = now;
+        else if (share == 0) r = (value_range){fminf(r.min, now.min), fmaxf(r.max, now.max)};
+        else r = (value_range){r.min + share * (now.min - r.min), r.max + share * (now.max - r.max)};
+    }
+    tensor_set(e->result[0], 0, r.min);
+    tensor_set(e->result[0], 1, r.max);
+    return POFAC_OK;
+}
+
+/* ---- values ---- */
+
+static quantization_scheme scheme_of(const ir_node *n) {
+    return strcmp(node_string(n, "scheme"), "symmetric") == 0 ? QUANTIZE_SYMMETRIC : QUANTIZE_AFFINE;
+}
+
+/* Does the node quantize in this run? Then by *q. */
+static bool is_quantized(const ir_eval *e, uint32_t first, quantization *q) {
+    const ir_tensor *forward = eval_input(e, first + 2);
+    const value_range range = range_of(e->input[first + 1]);
+    if (value_range_is_none(range) || (forward && tensor_get_int(forward, 0) < node_int(e->node, "begin"))) return false;
+    *q = quantization_of(range, scheme_of(e->node));
+    return true;
+}
+
+pofac_status infer_fake_quantize(ir_infer *in) {
+    TRY(want_range(in, 0));
+    return infer_result(in, 0, in->input[0]);
+}
+
+pofac_status eval_fake_quantize(const ir_eval *e) {
+    const ir_tensor *x = e->input[0];
+    quantization q;
+    if (!is_quantized(e, 0, &q)) {
+        copy_elements(e->result[0], 0, x, 0, tensor_elements(x));
+        return POFAC_OK;
+    }
+    for (int64_t i = 0; i < tensor_elements(x); i++) tensor_set(e->result[0], i, quantization_apply(q, (float)tensor_get(x, i)));
+    return POFAC_OK;
+}
+
+/* Straight through where x lies within what 8 bits can hold. */
+void gradient_fake_quantize(const ir_gradient *g) {
+    const ir_node *n = g->node;
+    const ir_value inputs[] = {g->dresult[0], n->inputs[0], n->inputs[1], node_input(n, 2)};
+    const ir_attr attrs[] = {attr_enum("scheme", node_string(n, "scheme")), attr_int("begin", node_int(n, "begin"))};
+    if (g->wanted[0])
+        g->dinput[0] = node_add(g->graph, OP_fake_quantize_gradient, inputs, inputs[3] == IR_NO_VALUE ? 3 : 4, attrs, 2, NULL);
+}
+
+pofac_status infer_fake_quantize_gradient(ir_infer *in) {
+    TRY(want_range(in, 1));
+    TRY(want_type(in, in->input[0], "dy", in->input[1]));
+    return infer_result(in, 0, in->input[0]);
+}
+
+pofac_status eval_fake_quantize_gradient(const ir_eval *e) {
+    const ir_tensor *dy = e->input[0], *x = e->input[1];
+    quantization q;
+    const bool quantized = is_quantized(e, 1, &q);
+    for (int64_t i = 0; i < tensor_elements(x); i++) {
+        const float place = quantized ? quantization_place(q, (float)tensor_get(x, i)) : 0;
+        const bool passes = !quantized || (place >= (float)q.least && place <= (float)q.greatest);
+        tensor_set(e->result[0], i, passes ? tensor_get(dy, i) : 0);
+    }
+    return POFAC_OK;
+}

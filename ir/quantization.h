@@ -1,0 +1,44 @@
+/*
+ * Uniform quantization to 8 bits: the numbers that everybody who quantizes must agree on (spec: prune once for all, section 7; Jacob et al. 2018).
+ *
+ *   q = clamp(round(x / scale) + zero_point, least, greatest)          x' = (q - zero_point) * scale
+ *
+ * All of it in single precision, as PyTorch's fake quantization: x times 1 / scale, rounded to nearest even. Zero is always exact.
+ */
+#ifndef POFAC_IR_QUANTIZATION_H
+#define POFAC_IR_QUANTIZATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum quantization_scheme {
+    QUANTIZE_AFFINE,   /* 0 to 255, of activations: the range, widened to hold 0, is cut into 255 */
+    QUANTIZE_SYMMETRIC /* -128 to 127 about 0, of weights: scale is the largest magnitude over 127.5 */
+} quantization_scheme;
+
+typedef struct quantization {
+    float scale; /* at least 2^-23 */
+    int32_t zero_point, least, greatest;
+} quantization;
+
+/* What has been seen of a tensor; min above max: nothing yet. */
+typedef struct value_range {
+    float min, max;
+} value_range;
+
+#define VALUE_RANGE_NONE ((value_range){__builtin_inff(), -__builtin_inff()})
+static inline bool value_range_is_none(value_range r) { return r.min > r.max; }
+
+/* Of a range that is not none and has no NaN. */
+quantization quantization_of(value_range range, quantization_scheme scheme);
+
+/* The whole number nearest to x / scale + zero_point, before it is clamped; NaN of NaN. */
+float quantization_place(quantization q, float x);
+
+/* x as it comes back from 8 bits; NaN of NaN. */
+float quantization_apply(quantization q, float x);
+
+/* x in 8 bits; NaN counts as 0. */
+int32_t quantization_encode(quantization q, float x);
+
+#endif
