@@ -57,10 +57,17 @@ static bool is_pruned(void *user, const char *weight) {
     return strncmp(weight, "pruned", strlen("pruned")) == 0;
 }
 
+/* Modules of texts that are quantized: all but float.NAME; results of whole.NAME too. */
+static pass_quantized quantized_part(void *user, const char *module) {
+    (void)user;
+    if (strncmp(module, "float.", 6) == 0) return PASS_QUANTIZED_NOT;
+    return strncmp(module, "whole.", 6) == 0 ? PASS_QUANTIZED_WHOLE : PASS_QUANTIZED_OPERANDS;
+}
+
 pofac_status try_pipeline(ir_module *m, const char *pipeline, const pass_observer *observer, strbuf *messages, ir_module **out) {
     arena memory = ARENA_INIT;
     diag_sink sink = diag_sink_to_strbuf(messages);
-    const pass_environment environment = {.prunes = is_pruned};
+    const pass_environment environment = {.prunes = is_pruned, .quantizes = quantized_part};
     pass_pipeline p;
     *out = NULL;
     pofac_status status = pipeline_parse(pipeline, &memory, &sink, &p);
