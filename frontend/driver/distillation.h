@@ -9,6 +9,7 @@
 #define POFAC_FRONTEND_DISTILLATION_H
 
 #include "frontend/driver/loaded_model.h"
+#include "passes/pass.h"
 
 /* Terms on the states between layers (passes/distill_hidden.c). */
 typedef enum distillation_hidden { DISTILL_NO_HIDDEN, DISTILL_DISTILBERT, DISTILL_TINYBERT } distillation_hidden;
@@ -24,5 +25,29 @@ typedef struct distillation {
     double token_share; /* of token logits: 1: all kept tokens; below: those with labels and this share of the others */
     int64_t top_k;      /* of token logits that are inputs: entries kept; 0: whole */
 } distillation;
+
+/* POFAC_ERR_INPUT: the head's results are no logits (a regression), or head, vocabulary, classes or lengths of the teacher are not the student's; the
+ * message begins with the teacher's place. POFAC_ERR_USAGE: a number out of range. */
+POFAC_MUST_USE pofac_status distillation_check(const distillation *d, const loaded_model *student, const diag_sink *sink);
+
+/* What the graph of a step needs for its student. */
+void distillation_set_student(const distillation *d, model_graph_options *student);
+
+/* Checks, adds the teacher's graph to `m`, whose context is the student's, and binds the teacher's parameters. `graph` is what the student's graph was
+ * built with. Nothing is added where the teacher's logits are inputs. */
+POFAC_MUST_USE pofac_status distillation_add_teacher(const distillation *d, const loaded_model *student,
+                                                     const model_graph_options *graph, ir_module *m, const diag_sink *sink);
+
+/* The pass `distill` with its options, as an item of a pipeline. */
+void distillation_put_pass(const distillation *d, strbuf *out);
+
+/* Parameters of a student, and of its teacher as teacher.NAME. */
+typedef struct joined_weights {
+    const tensor_source *student, *teacher;
+    tensor_source source; /* what to use; it points to this struct */
+} joined_weights;
+
+/* `teacher` may be NULL. Both must outlive it. */
+void joined_weights_init(joined_weights *w, const tensor_source *student, const tensor_source *teacher);
 
 #endif

@@ -29,14 +29,15 @@ typedef struct scale_input {
 
 struct train_inputs {
     const model_loss *losses;
-    size_t n_losses;
+    const model_logits *logits;
+    size_t n_losses, n_logits;
     bool is_regression;
     uint64_t seed;
     teacher_logits *teacher;   /* NULL: none */
     VEC(kept_batch *) batches; /* all that ever were; the step has the first `size` */
     size_t size, selected;
     int64_t tokens, examples, counted[TRAIN_MAX_LOSSES];
-    scale_input scales[TRAIN_MAX_LOSSES];
+    scale_input scales[TRAIN_MAX_LOSSES], distill_scales[TRAIN_MAX_LOSSES];
     float learning_rate, keep;
     int64_t step, random[2], first_example;
     VEC(int64_t) prediction_rows;
@@ -50,9 +51,12 @@ pofac_status train_inputs_create(const model_spec *spec, uint64_t seed, const di
     *out = t;
     if (!t) return diag_out_of_memory(sink);
     t->losses = model_graph_losses(spec, &t->n_losses);
+    t->logits = model_graph_logits(spec, &t->n_logits);
     t->is_regression = spec->head == HEAD_SEQUENCE_CLASSIFICATION && spec->regression;
     t->seed = seed;
     for (size_t i = 0; i < t->n_losses; i++) snprintf(t->scales[i].name, sizeof t->scales[i].name, "scale.%s", t->losses[i].labels);
+    for (size_t i = 0; i < t->n_logits; i++)
+        snprintf(t->distill_scales[i].name, sizeof t->distill_scales[i].name, "scale.distill.%s", t->logits[i].output);
     t->source = (tensor_source){.get = get_input, .user = t};
     return POFAC_OK;
 }
@@ -190,21 +194,29 @@ pofac_status train_inputs_select(train_inputs *t, size_t i, const diag_sink *sin
         if (t->counted[l] == 0) t->scales[l].value = 0.0f;
         else t->scales[l].value = (float)(t->is_regression ? own / all : 1.0 / all);
     }
+    for (size_t l = 0; l < t->n_logits; l++) {
+        const int64_t rows = t->logits[l].per_token ? t->tokens : t->examples;
+        t->distill_scales[l].value = rows == 0 ? 0.0f : (float)(1.0 / (double)rows);
+    }
     TRY(find_prediction_rows(t, k, sink));
     *out = &t->source;
     return POFAC_OK;
+}
+
+static bool scale_at(const scale_input *scale, const char **name, ir_tensor *out) {
+    *name = scale->name;
+    *out = tensor_view(IR_F32, 0, NULL, &scale->value);
+    return true;
 }
 
 /* Inputs that are made here: scales first, then these. */
 static bool made_input(const train_inputs *t, size_t place, const char **name, ir_tensor *out) {
     static const int64_t two = 2;
     const int64_t rows = (int64_t)t->prediction_rows.size;
-    if (place < t->n_losses) {
-        *name = t->scales[place].name;
-        *out = tensor_view(IR_F32, 0, NULL, &t->scales[place].value);
-        return true;
-    }
-    switch (place - t->n_losses) {
+    if (place < t->n_losses) return scale_at(&t->scales[place], name, out);
+    place -= t->n_losses;
+    if (place < t->n_logits) return scale_at(&t->distill_scales[place], name, out);
+    switch (place - t->n_logits) {
     case 0: *name = "learning_rate", *out = tensor_view(IR_F32, 0, NULL, &t->learning_rate); return true;
     case 1: *name = "step", *out = tensor_view(IR_I64, 0, NULL, &t->step); return true;
     case 2: *name = "keep", *out = tensor_view(IR_F32, 0, NULL, &t->keep); return true;

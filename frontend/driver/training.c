@@ -24,10 +24,12 @@ static pofac_status build_graph(loaded_model *model, const training_options *o, 
     if (!m) return diag_out_of_memory(sink);
     model_graph_options graph = o->road.graph;
     graph.with_loss = graph.training = true;
+    distillation_set_student(o->distillation, &graph);
     if (!loaded_model_has_embeddings(model)) graph.from_embedding_output = true;
     if (!loaded_model_has_pooler(model)) graph.without_pooler = true;
     pofac_status status = model_graph_build(m, TRAINING_STEP, loaded_model_spec(model), &graph);
     if (status == POFAC_OK) status = loaded_model_bind(model, module_find_graph(m, TRAINING_STEP), sink);
+    if (status == POFAC_OK && o->distillation) status = distillation_add_teacher(o->distillation, model, &graph, m, sink);
     if (status == POFAC_OK) *out = m;
     else module_destroy(m);
     return status;
@@ -48,6 +50,10 @@ static const char *mask_gradient(const pruning_method *method) {
 
 /* The pipeline as text: the rows train-step and train-kernels with what the options ask for between them. */
 static void put_pipeline(const training_options *o, strbuf *out) {
+    if (o->distillation) {
+        distillation_put_pass(o->distillation, out);
+        strbuf_putc(out, ',');
+    }
     if (o->lock) strbuf_puts(out, "lock{min_sparsity=0},"); /* train-products chooses */
     if (o->pruning) strbuf_printf(out, "prune{gradient=%s},", mask_gradient(o->pruning->method));
     strbuf_puts(out, o->kind == EXECUTOR_COMPILED ? "train-step," : "simplify,autodiff,");
@@ -81,6 +87,12 @@ static pofac_status read_module(loaded_model *model, const training_options *o, 
     return status;
 }
 
+static const loaded_model *teacher_of(const training_options *o) { return o->distillation ? o->distillation->teacher : NULL; }
+
+static const tensor_source *teacher_stored(const training_options *o) {
+    return teacher_of(o) ? loaded_model_stored(teacher_of(o)) : NULL;
+}
+
 static bool is_pruned(void *user, const char *weight) {
     const training_pruning *p = user;
     for (size_t i = 0; i < p->n_weights; i++)
@@ -92,10 +104,13 @@ static bool is_pruned(void *user, const char *weight) {
 static pofac_status optimize(loaded_model *model, const training_options *o, const road_options *road, const mask_counts *counts,
                              ir_module *m, const diag_sink *sink, ir_module **out) {
     road_options r = *road;
+    joined_weights stored;
     mask_counts *own = NULL;
+    joined_weights_init(&stored, loaded_model_stored(model), teacher_stored(o));
+    r.state = &stored.source;
     if (!o->pruning) return road_optimize(model, m, &r, sink, out);
     if (!counts) {
-        const pofac_status status = mask_counts_create(o->pruning, m, loaded_model_stored(model), sink, &own);
+        const pofac_status status = mask_counts_create(o->pruning, m, &stored.source, sink, &own);
         if (status != POFAC_OK) {
             module_destroy(m);
             return status;
@@ -212,7 +227,7 @@ pofac_status training_start_session(training *t, runnable *r, const diag_sink *s
 static pofac_status make_compiled(training *t, const training_options *o, ir_module *m, const diag_sink *sink) {
     TRY(training_compile(t, &o->road, m, sink));
     TRY(thread_pool_create(o->road.threads, sink, &t->run.pool));
-    TRY(state_store_create(t->run.plan->module, loaded_model_state(t->model), sink, &t->store));
+    TRY(state_store_create(t->run.plan->module, &t->weights.source, sink, &t->store));
     if (t->pruning) return POFAC_OK;
     TRY(training_start_session(t, &t->run, sink));
     return t->accumulate ? training_start_session(t, &t->apply, sink) : POFAC_OK;
@@ -256,7 +271,7 @@ static pofac_status make_training(training *t, const training_options *o, const 
     } else {
         t->module = m;
         if (t->pruning) TRY(thread_pool_create(o->road.threads, sink, &t->run.pool));
-        TRY(state_store_create(m, loaded_model_state(t->model), sink, &t->store));
+        TRY(state_store_create(m, &t->weights.source, sink, &t->store));
     }
     return t->pruning ? step_pruning_find_state(t, sink) : POFAC_OK;
 }
@@ -267,6 +282,8 @@ pofac_status training_create(loaded_model *model, const training_options *o, con
     if (!t) return diag_out_of_memory(sink);
     t->kind = o->kind;
     t->model = model;
+    joined_weights_init(&t->weights, loaded_model_state(model), teacher_of(o) ? loaded_model_state(teacher_of(o)) : NULL);
+    joined_weights_init(&t->stored, loaded_model_stored(model), teacher_stored(o));
     const pofac_status status = make_training(t, o, sink);
     if (status == POFAC_OK) *out = t;
     else training_destroy(t);

@@ -8,6 +8,7 @@
 #ifndef POFAC_FRONTEND_TRAINING_H
 #define POFAC_FRONTEND_TRAINING_H
 
+#include "frontend/driver/distillation.h"
 #include "frontend/driver/executor.h"
 #include "frontend/driver/training_pruning.h"
 #include "runtime/state_store.h"
@@ -28,6 +29,7 @@ typedef struct training_options {
                            be given; of a run that goes on. NULL: none. What is chosen later is in road.kernel_choices, in place of what was there */
     const char *recompute; /* "none", "cheap", "partial" or "full"; NULL: "cheap" */
     bool bf16;             /* activations that wait for the backward pass are stored in bf16 */
+    const distillation *distillation; /* NULL: none; its teacher must outlive what is made with it */
     const char *step_file; /* text of the module as training_build makes it, to be run instead; NULL: none */
     const char *pipeline;  /* of passes, as text; NULL: what the options above say, from the rows train-step and train-kernels */
 } training_options;
@@ -53,14 +55,14 @@ const ir_graph *training_graph(const training *t);
 state_store *training_state(training *t);
 
 /* One run of a step: forward and backward, and without accumulate the update. Inputs: the batch's tensors; scale.LABELS f32 [] for each
- * labels tensor; learning_rate f32 [] and step i64 [] (from 1), without accumulate; keep f32 [] with it (0 in the first run of a step,
+ * labels tensor, scale.distill.OUTPUT of logits with distillation; learning_rate f32 [] and step i64 [] (from 1), without accumulate; keep f32 [] with it (0 in the first run of a step,
  * else 1); of dropout random i64 [2] and first_example i64 []. After an error the state is as before the run, or in part as after it. */
 POFAC_MUST_USE pofac_status training_run(training *t, const tensor_source *inputs, const diag_sink *sink);
 
 /* With accumulate, the update after the last run of a step. Inputs: learning_rate, step. POFAC_ERR_USAGE without. */
 POFAC_MUST_USE pofac_status training_apply(training *t, const tensor_source *inputs, const diag_sink *sink);
 
-/* A result of the last run, or, where the step's graph has none of that name, of the last update: loss, loss.LABELS, grad_norm. A view
+/* A result of the last run, or, where the step's graph has none of that name, of the last update: loss, loss.LABELS, grad_norm, with distillation loss.task and loss.distill. A view
  * that is valid until the next run. POFAC_ERR_USAGE: there is no such output, or there was no run. */
 POFAC_MUST_USE pofac_status training_output(const training *t, const char *name, const diag_sink *sink, ir_tensor *out);
 

@@ -17,6 +17,7 @@ struct training {
     executor_kind kind;
     bool accumulate, ran, applied;
     loaded_model *model;
+    joined_weights weights, stored; /* the model's and its teacher's: all, and those that checkpoints have */
     state_store *store;
     runnable run, apply;            /* compiled; the pool is run's, and with masks the interpreter has it too */
     ir_module *module;              /* of the interpreter */

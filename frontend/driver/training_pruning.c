@@ -126,7 +126,7 @@ pofac_status step_pruning_create(training *t, const training_options *o, const i
     p->state = calloc(n + 1, sizeof *p->state);
     p->work = calloc(n + 1, sizeof *p->work);
     if (!p->state || !p->work) return diag_out_of_memory(sink);
-    TRY(mask_counts_create(o->pruning, graph, loaded_model_stored(t->model), sink, &p->counts));
+    TRY(mask_counts_create(o->pruning, graph, &t->stored.source, sink, &p->counts));
     (void)mask_counts_changed(p->counts); /* the first module is made for these */
     return POFAC_OK;
 }

@@ -40,6 +40,30 @@ const model_loss *model_graph_losses(const model_spec *spec, size_t *n) {
     return NULL;
 }
 
+/* ---- logits ---- */
+
+static const model_logits pretraining_logits[] = {{"prediction_logits", true}, {"seq_relationship_logits", false}};
+static const model_logits token_logits[] = {{"logits", true}};
+static const model_logits sequence_logits[] = {{"logits", false}};
+static const model_logits place_logits[] = {{"start_logits", false}, {"end_logits", false}};
+
+const model_logits *model_graph_logits(const model_spec *spec, size_t *n) {
+    *n = 1;
+    switch (spec->head) {
+    case HEAD_PRETRAINING: *n = spec->arch == MODEL_BERT ? 2 : 1; return pretraining_logits;
+    case HEAD_MASKED_LM: return pretraining_logits;
+    case HEAD_TOKEN_CLASSIFICATION: return token_logits;
+    case HEAD_SEQUENCE_CLASSIFICATION:
+        if (spec->regression) break;
+        return sequence_logits;
+    case HEAD_QUESTION_ANSWERING: *n = 2; return place_logits;
+    case HEAD_AUTO:
+    case HEAD_NONE: break;
+    }
+    *n = 0;
+    return NULL;
+}
+
 /* ---- the builder ---- */
 
 typedef struct builder {
@@ -262,7 +286,10 @@ static bool chooses_rows(const model_spec *spec, const model_graph_options *opti
     return options->chosen_rows && (spec->head == HEAD_PRETRAINING || spec->head == HEAD_MASKED_LM);
 }
 
-/* In training a head that predicts tokens reads the rows that have a label: its logits are no outputs. */
+/* Are logits of all tokens outputs of a training graph? */
+static bool gives_all_logits(const builder *b) { return b->options->training && b->options->all_logits; }
+
+/* In training a head that predicts tokens reads the rows that have a label: its logits are no outputs, unless all are asked for. */
 static bool reads_labelled(const model_spec *spec, const model_graph_options *options) {
     const bool predicts = spec->head == HEAD_PRETRAINING || spec->head == HEAD_MASKED_LM || spec->head == HEAD_TOKEN_CLASSIFICATION;
     return predicts && options->training && !chooses_rows(spec, options);
@@ -286,27 +313,40 @@ static ir_value token_labels(builder *b) {
 
 /* The logits of tokens [R,N] as the output [B,S,N]; of chosen ones [M,N]. */
 static void output_logits(builder *b, const char *name, ir_value logits, int64_t n) {
+    if (gives_all_logits(b)) return; /* they are outputs already */
     if (chooses_rows(b->spec, b->options)) graph_add_output(b->g, name, logits);
     else if (!reads_labelled(b->spec, b->options)) output_tokens(b, name, logits, n);
 }
 
-/* Transform, layer norm, and the decoder, which is the word embedding unless the spec unties it. */
+/* The decoder, which is the word embedding unless the spec unties it. */
+static ir_value decode(builder *b, ir_value t) {
+    const model_spec *s = b->spec;
+    const bool bert = s->arch == MODEL_BERT;
+    const int64_t e = s->hidden_size, v = s->vocab_size;
+    enter(b, "", bert ? "cls.predictions.decoder" : "vocab_projector");
+    const char *own = bert ? "cls.predictions.decoder.weight" : "vocab_projector.weight";
+    ir_value weight = s->tie_word_embeddings ? parameter(b, b->base, "embeddings.word_embeddings.weight", matrix(b, v, e))
+                                             : parameter(b, "", own, matrix(b, v, e));
+    ir_value inputs[] = {t, weight, parameter(b, "", bert ? "cls.predictions.bias" : "vocab_projector.bias", vector_type(b, v))};
+    return node_add(b->g, OP_linear, inputs, 3, NULL, 0, NULL);
+}
+
+/* Transform, layer norm, and the decoder. */
 static void language_model_head(builder *b, ir_value x) {
     const model_spec *s = b->spec;
     bool bert = s->arch == MODEL_BERT;
     int64_t e = s->hidden_size, v = s->vocab_size;
     enter(b, "", bert ? "cls.predictions" : "vocab_transform");
     const ir_value labels = token_labels(b);
-    x = predicted_rows(b, x);
+    if (!gives_all_logits(b)) x = predicted_rows(b, x);
     ir_value t = bert ? linear(b, "cls.predictions.transform.", "dense", x, e, e) : linear(b, "", "vocab_transform", x, e, e);
     t = activation(b, t);
     t = bert ? layer_norm(b, "cls.predictions.transform.", "LayerNorm", t) : layer_norm(b, "", "vocab_layer_norm", t);
-    enter(b, "", bert ? "cls.predictions.decoder" : "vocab_projector");
-    const char *own = bert ? "cls.predictions.decoder.weight" : "vocab_projector.weight";
-    ir_value weight = s->tie_word_embeddings ? parameter(b, b->base, "embeddings.word_embeddings.weight", matrix(b, v, e))
-                                             : parameter(b, "", own, matrix(b, v, e));
-    ir_value inputs[] = {t, weight, parameter(b, "", bert ? "cls.predictions.bias" : "vocab_projector.bias", vector_type(b, v))};
-    ir_value logits = node_add(b->g, OP_linear, inputs, 3, NULL, 0, NULL);
+    if (gives_all_logits(b)) {
+        output_tokens(b, "prediction_logits", decode(b, t), v);
+        t = predicted_rows(b, t);
+    }
+    const ir_value logits = decode(b, t);
     output_logits(b, "prediction_logits", logits, v);
     if (!b->options->with_loss) return;
     enter(b, "loss", "");
@@ -354,8 +394,13 @@ static void token_head(builder *b, ir_value x) {
     const model_spec *s = b->spec;
     enter(b, "", "classifier");
     const ir_value labels = token_labels(b);
-    x = predicted_rows(b, dropout(b, x, b->keys, s->classifier_dropout));
+    x = dropout(b, x, b->keys, s->classifier_dropout);
+    if (!gives_all_logits(b)) x = predicted_rows(b, x);
     ir_value logits = linear(b, "", "classifier", x, s->num_labels, s->hidden_size);
+    if (gives_all_logits(b)) {
+        output_tokens(b, "logits", logits, s->num_labels);
+        logits = predicted_rows(b, logits);
+    }
     output_logits(b, "logits", logits, s->num_labels);
     if (!b->options->with_loss) return;
     enter(b, "loss", "");

@@ -12,6 +12,7 @@
  *             training: scale.LABELS f32 [] for each labels tensor: 1 / the number of rows that count in the whole step (for a
  *             regression: this run's share of the step's elements), so that runs of a step add up to the step's mean. Heads that
  *             predict tokens compute those that have labels alone, and their logits are no outputs
+ *             all_logits: of such heads too, those of all tokens are outputs
  *             dropout: random i64 [2], seed and step; first_example i64 [], the number of the first sequence within the step
  *   outputs   prediction_logits [B,S,V] (chosen_rows: [M,V]), seq_relationship_logits [B,2]; logits [B,num_labels] or [B,S,num_labels]; start_logits, end_logits [B,S];
  *             last_hidden_state [B,S,E], pooler_output [B,E] (head none);  loss.LABELS [] per labels tensor (see model_graph_losses); training: loss [], their sum with the factors
@@ -33,6 +34,7 @@ typedef struct model_graph_options {
     bool without_pooler;    /* head none: no pooler_output */
     bool chosen_rows;       /* heads pretraining and masked-lm predict the tokens of prediction_rows alone */
     bool training;          /* with_loss: an output `loss`, sums scaled by inputs; see above */
+    bool all_logits;        /* training: logits of all tokens are outputs, beside those that the loss needs */
     bool dropout;           /* at the places and rates of the spec */
     int64_t max_sequences;  /* bound of B; 0: 65536 */
 } model_graph_options;
@@ -49,6 +51,15 @@ typedef struct model_loss {
     bool per_token;   /* labels are [B,S] */
     bool is_position; /* labels are clamped to [0,S], S does not count */
 } model_loss;
+
+/* The distributions over classes that a head predicts. */
+typedef struct model_logits {
+    const char *output; /* name of the graph's output */
+    bool per_token;     /* [B,S,C]; else [B,C], or of places [B,S] */
+} model_logits;
+
+/* Those of spec's head; *n of them (0 for head none, and for a regression). */
+const model_logits *model_graph_logits(const model_spec *spec, size_t *n);
 
 /* Terms of spec's head; *n of them (0 for head none). */
 const model_loss *model_graph_losses(const model_spec *spec, size_t *n);

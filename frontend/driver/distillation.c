@@ -1,0 +1,120 @@
+/*
+ * A teacher for a training step; see distillation.h. What could go wrong later with a message about types is found here, where it is known
+ * which model is the teacher.
+ */
+#include "frontend/driver/distillation.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "passes/distill_graph.h"
+
+/* ---- checks ---- */
+
+static pofac_status check_numbers(const distillation *d, const diag_sink *sink) {
+    const struct {
+        const char *name;
+        double value;
+        bool fits;
+        const char *wanted;
+    } numbers[] = {
+        {"cross_entropy_alpha", d->task_alpha, d->task_alpha >= 0, "a number of at least 0"},
+        {"knowledge_distillation_alpha", d->teacher_alpha, d->teacher_alpha >= 0, "a number of at least 0"},
+        {"temperature", d->temperature, d->temperature > 0, "a number above 0"},
+        {"token_share", d->token_share, d->token_share > 0 && d->token_share <= 1, "a number above 0 and at most 1"},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (!numbers[i].fits || !isfinite(numbers[i].value))
+            return diag_error(sink, POFAC_ERR_USAGE, NULL, "%s of distillation is %g, wanted %s", numbers[i].name, numbers[i].value,
+                              numbers[i].wanted);
+    if (d->task_alpha == 0 && d->teacher_alpha == 0 && d->hidden == DISTILL_NO_HIDDEN)
+        return diag_error(sink, POFAC_ERR_USAGE, NULL,
+                          "cross_entropy_alpha and knowledge_distillation_alpha are both 0, wanted something to learn from");
+    return POFAC_OK;
+}
+
+static pofac_status check_logits(const loaded_model *student, const diag_sink *sink) {
+    size_t n;
+    const model_spec *spec = loaded_model_spec(student);
+    const diag_place place = {.file = loaded_model_path(student)};
+    (void)model_graph_logits(spec, &n);
+    if (n == 0)
+        return diag_error(sink, POFAC_ERR_INPUT, &place, "the model %s, wanted logits, whose distribution a teacher can give",
+                          spec->head == HEAD_NONE ? "has no head" : "predicts numbers (regression)");
+    if (spec->head != HEAD_QUESTION_ANSWERING && spec->head != HEAD_PRETRAINING && spec->head != HEAD_MASKED_LM &&
+        spec->num_labels < 2)
+        return diag_error(sink, POFAC_ERR_INPUT, &place,
+                          "the model has %lld class, wanted two or more, whose distribution a teacher can give",
+                          (long long)spec->num_labels);
+    return POFAC_OK;
+}
+
+static pofac_status check_teacher(const loaded_model *teacher, const loaded_model *student, const diag_sink *sink) {
+    const model_spec *t = loaded_model_spec(teacher), *s = loaded_model_spec(student);
+    const diag_place place = {.file = loaded_model_path(teacher)};
+    const bool has_labels = s->head == HEAD_SEQUENCE_CLASSIFICATION || s->head == HEAD_TOKEN_CLASSIFICATION;
+    if (t->head != s->head)
+        return diag_error(sink, POFAC_ERR_INPUT, &place, "the teacher's head is %s, wanted %s, as the student's",
+                          model_head_name(t->head), model_head_name(s->head));
+    if (t->vocab_size != s->vocab_size)
+        return diag_error(sink, POFAC_ERR_INPUT, &place, "the teacher's vocabulary has %lld tokens, wanted %lld, as the student's",
+                          (long long)t->vocab_size, (long long)s->vocab_size);
+    if (has_labels && (t->num_labels != s->num_labels || t->regression))
+        return diag_error(sink, POFAC_ERR_INPUT, &place, "the teacher has %lld class%s%s, wanted %lld, as the student",
+                          (long long)t->num_labels, t->num_labels == 1 ? "" : "es", t->regression ? " of a regression" : "",
+                          (long long)s->num_labels);
+    if (t->max_position_embeddings < s->max_position_embeddings)
+        return diag_error(sink, POFAC_ERR_INPUT, &place, "the teacher takes sequences of %lld tokens, wanted %lld, as the student",
+                          (long long)t->max_position_embeddings, (long long)s->max_position_embeddings);
+    if (!loaded_model_has_embeddings(teacher))
+        return diag_error(sink, POFAC_ERR_INPUT, &place, "the teacher has no embeddings, wanted a whole model");
+    return POFAC_OK;
+}
+
+pofac_status distillation_check(const distillation *d, const loaded_model *student, const diag_sink *sink) {
+    TRY(check_numbers(d, sink));
+    TRY(check_logits(student, sink));
+    return d->teacher ? check_teacher(d->teacher, student, sink) : POFAC_OK;
+}
+
+/* ---- graphs ---- */
+
+void distillation_set_student(const distillation *d, model_graph_options *student) { student->all_logits = d != NULL; }
+
+pofac_status distillation_add_teacher(const distillation *d, const loaded_model *student, const model_graph_options *graph,
+                                      ir_module *m, const diag_sink *sink) {
+    TRY(distillation_check(d, student, sink));
+    if (!d->teacher) return POFAC_OK;
+    const model_graph_options options = {.max_sequences = graph->max_sequences};
+    TRY(model_graph_build(m, DISTILL_TEACHER_GRAPH, loaded_model_spec(d->teacher), &options));
+    return loaded_model_bind(d->teacher, module_find_graph(m, DISTILL_TEACHER_GRAPH), sink);
+}
+
+void distillation_put_pass(const distillation *d, strbuf *out) {
+    strbuf_printf(out, "distill{task_alpha=%.17g,teacher_alpha=%.17g,temperature=%.17g}", d->task_alpha, d->teacher_alpha,
+                  d->temperature);
+}
+
+/* ---- weights ---- */
+
+/* The source that has `name`, and its name there. */
+static const tensor_source *owner_of(const joined_weights *w, const char **name) {
+    const size_t n = sizeof IR_FROZEN - 1;
+    if (!w->teacher || strncmp(*name, IR_FROZEN, n) != 0) return w->student;
+    *name += n;
+    return w->teacher;
+}
+
+static pofac_status get_weight(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
+    const tensor_source *of = owner_of(user, &name);
+    return of->get(of->user, name, sink, out);
+}
+
+static void release_weight(void *user, const char *name) {
+    const tensor_source *of = owner_of(user, &name);
+    tensor_source_release(of, name);
+}
+
+void joined_weights_init(joined_weights *w, const tensor_source *student, const tensor_source *teacher) {
+    *w = (joined_weights){student, teacher, {.get = get_weight, .release = release_weight, .user = w}};
+}
