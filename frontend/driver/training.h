@@ -27,11 +27,11 @@ typedef struct training_options {
     const char *
         chosen; /* with pruning: the kernels, as pins (kernel_pins.h), that a run had chosen when the masks were made which its state will
                            be given; of a run that goes on. NULL: none. What is chosen later is in road.kernel_choices, in place of what was there */
-    const char *recompute; /* "none", "cheap", "partial" or "full"; NULL: "cheap" */
-    bool bf16;             /* activations that wait for the backward pass are stored in bf16 */
-    const distillation *distillation; /* NULL: none; its teacher must outlive what is made with it */
-    const char *step_file; /* text of the module as training_build makes it, to be run instead; NULL: none */
-    const char *pipeline;  /* of passes, as text; NULL: what the options above say, from the rows train-step and train-kernels */
+    const char *recompute;            /* "none", "cheap", "partial" or "full"; NULL: "cheap" */
+    bool bf16;                        /* activations that wait for the backward pass are stored in bf16 */
+    const distillation *distillation; /* NULL: none. It and its teacher must outlive the training */
+    const char *step_file;            /* text of the module as training_build makes it, to be run instead; NULL: none */
+    const char *pipeline; /* of passes, as text; NULL: what the options above say, from the rows train-step and train-kernels */
 } training_options;
 
 /* The module that training_create compiles, which the caller destroys: the graph "step" and, with accumulate, "step_apply". POFAC_ERR_INPUT: step_file

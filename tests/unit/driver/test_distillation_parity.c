@@ -42,6 +42,7 @@ typedef struct parity {
     strbuf messages;
     diag_sink sink;
     loaded_model *model, *teacher;
+    distillation d;
     checkpoint *batches;
     named_tensors rows; /* of one batch */
     train_inputs *inputs;
@@ -86,11 +87,11 @@ static void close_fixture(parity *t) {
 /* ---- steps ---- */
 
 static void make_step(parity *t, executor_kind kind, size_t threads, const char *pipeline) {
-    const distillation d = {.teacher = t->teacher, .task_alpha = 0.5, .teacher_alpha = 0.5, .temperature = 2, .token_share = 1};
+    t->d = (distillation){.teacher = t->teacher, .task_alpha = 0.5, .teacher_alpha = 0.5, .temperature = 2, .token_share = 1};
     const training_options options = {.road = {.no_cache = true, .tune = ROAD_TUNE_OFF, .threads = threads},
                                       .kind = kind,
                                       .lock = t->f->lock,
-                                      .distillation = &d,
+                                      .distillation = &t->d,
                                       .pipeline = pipeline,
                                       .beta1 = 0.9,
                                       .beta2 = 0.999,
