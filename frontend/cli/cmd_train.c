@@ -20,7 +20,8 @@ static const option_row rows[] = {
     {"not_to_prune", OPTION_LINES, "REGEX", NULL, 0, 0,
      "layers that stay dense, instead of the description's; may be given several times"},
     {"teacher", OPTION_TEXT, "PATH", NULL, 0, 0, "the frozen model that the model learns from: a directory or a description"},
-    {"teacher_logits", OPTION_TEXT, "PATH", NULL, 0, 0, "its answers, as `pofac data logits` has written them, instead of the teacher"},
+    {"teacher_logits", OPTION_TEXT, "PATH", NULL, 0, 0,
+     "its answers, as `pofac data logits` has written them, instead of the teacher"},
     {"head", OPTION_CHOICE, "auto|pretraining|masked-lm|sequence-classification|token-classification|question-answering", "auto", 0,
      0, "auto: as the description says, or what the data are for"},
     {"num_labels", OPTION_WHOLE, "N", NULL, 1, 1 << 24, "labels of a new head; absent: the task's"},
@@ -75,6 +76,7 @@ static void put_row(strbuf *out, const char *name, double value) {
 static void put_result(const train_result *r, strbuf *out) {
     put_row(out, "epoch", r->epoch);
     if (r->steps > 0) put_row(out, "train_loss", r->loss);
+    if (r->sparsity > 0) put_row(out, "train_sparsity", r->sparsity);
     put_row(out, "train_runtime", r->seconds);
     put_row(out, "train_steps", (double)r->steps);
     if (r->seconds > 0) put_row(out, "train_tokens_per_second", (double)r->tokens / r->seconds);
@@ -88,7 +90,9 @@ static void put_result(const train_result *r, strbuf *out) {
 }
 
 static void show(void *user, const train_progress *p) {
-    progress_bar_update(user, "tokens", p->tokens, p->max_steps ? (double)p->step / (double)p->max_steps : -1.0);
+    char unit[40] = "tokens";
+    if (p->prunes) snprintf(unit, sizeof unit, "tokens  %.1f %% zeros", 100 * p->sparsity);
+    progress_bar_update(user, unit, p->tokens, p->max_steps ? (double)p->step / (double)p->max_steps : -1.0);
 }
 
 /* ---- running ---- */
@@ -161,7 +165,8 @@ const command command_train = {
     .rows = rows,
     .n_rows = sizeof rows / sizeof *rows,
     .run = run,
-    .meaning = "train a model as a description's <data>, <train> and <prune> say, or these options, which win over them",
+    .meaning = "train a model as a description's <data>, <train>, <prune>, <teacher> and <distill> say, or these options, which "
+               "win over them",
     .details = "pofac train recipe.xml --learning_rate 3e-5\n"
                "pofac train bert-base --task sst2 --train SST-2 --output_dir sst2 --max_seq_length 128 --num_train_epochs 3\n"
                "DIR gets model.safetensors with config.json and the tokenizer, metrics.jsonl, train_results.json, "

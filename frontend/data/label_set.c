@@ -52,14 +52,13 @@ static pofac_status sets_differ(const task_info *task, const label_owner *model,
     return status;
 }
 
-/* Are they LABEL_0, LABEL_1, ...: what a configuration has that names none? */
-static bool has_no_names(const label_owner *model) {
-    char name[32];
-    for (size_t i = 0; i < model->n; i++) {
-        snprintf(name, sizeof name, "LABEL_%zu", i);
-        if (strcmp(model->names[i], name) != 0) return false;
+bool label_set_has_names(const char *const *names, size_t n) {
+    char plain[32];
+    for (size_t i = 0; i < n; i++) {
+        snprintf(plain, sizeof plain, "LABEL_%zu", i);
+        if (strcmp(names[i], plain) != 0) return true;
     }
-    return true;
+    return false;
 }
 
 bool label_set_from_names(const char *const *names, size_t n, arena *a, label_set *out) {
@@ -92,7 +91,7 @@ pofac_status label_set_make(const task_info *task, const label_owner *model, are
     if (!names) return diag_out_of_memory(sink);
     if (n == 0 && model) names = model->names, n = model->n;
     else if (model && model->n != n) return sets_differ(task, model, names, n, sink);
-    else if (model && !has_no_names(model)) return match_names(task, model, names, n, a, sink, out);
+    else if (model && label_set_has_names(model->names, model->n)) return match_names(task, model, names, n, a, sink, out);
     if (!label_set_from_names(names, n, a, out)) return diag_out_of_memory(sink);
     if (!model || names == model->names) return POFAC_OK;
     strbuf text = STRBUF_INIT;

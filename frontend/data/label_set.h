@@ -33,6 +33,9 @@ typedef struct label_owner {
 POFAC_MUST_USE pofac_status label_set_make(const task_info *task, const label_owner *model, arena *a, const diag_sink *sink,
                                            label_set *out);
 
+/* Are they names, and not LABEL_0, LABEL_1, ...: what a configuration has that names none? */
+bool label_set_has_names(const char *const *names, size_t n);
+
 /* The same from names alone, which must be no two equal ones; numbers are places among them. False when memory is short. */
 bool label_set_from_names(const char *const *names, size_t n, arena *a, label_set *out);
 

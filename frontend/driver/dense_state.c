@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ir/graph.h"
 #include "ir/support/vector.h"
 
 /* A weight that somebody holds. */
@@ -39,19 +40,40 @@ static pofac_status make_dense(const ir_tensor *values, const diag_sink *sink, i
     return POFAC_OK;
 }
 
+/* The mask of a weight; NULL: it has none. */
+static pofac_status find_mask(dense_state *d, const char *name, const diag_sink *sink, const uint8_t **out) {
+    strbuf mask = STRBUF_INIT;
+    strbuf_printf(&mask, "%s" IR_MASK, name);
+    const bool ok = strbuf_ok(&mask);
+    const state_entry *e = ok ? state_store_find(d->state, strbuf_str(&mask)) : NULL;
+    *out = e ? e->tensor.data : NULL;
+    strbuf_free(&mask);
+    return ok ? POFAC_OK : diag_out_of_memory(sink);
+}
+
+static pofac_status apply_mask(const ir_tensor *weight, const uint8_t *mask, const diag_sink *sink, ir_tensor *out) {
+    const float *from = weight->data;
+    if (tensor_alloc(IR_F32, weight->rank, weight->dims, out) != POFAC_OK) return diag_out_of_memory(sink);
+    float *to = out->data;
+    for (int64_t i = 0; i < tensor_elements(weight); i++) to[i] = mask[i] ? from[i] : 0.0f;
+    return POFAC_OK;
+}
+
 static pofac_status get_weight(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
     dense_state *d = user;
     state_entry *entry = state_store_find(d->state, name);
     dense_weight *weight = find_weight(d, name);
+    const uint8_t *mask;
     if (!entry) return diag_error(sink, POFAC_ERR_INPUT, NULL, "the run has no parameter \"%s\"", name);
-    if (!entry->tensor.pattern) {
+    TRY(find_mask(d, name, sink, &mask));
+    if (!entry->tensor.pattern && !mask) {
         *out = entry->tensor;
         out->owned = false;
         return POFAC_OK;
     }
     if (!weight) {
         dense_weight fresh = {.name = entry->name};
-        TRY(make_dense(&entry->tensor, sink, &fresh.tensor));
+        TRY(mask ? apply_mask(&entry->tensor, mask, sink, &fresh.tensor) : make_dense(&entry->tensor, sink, &fresh.tensor));
         if (!VEC_PUSH(&d->weights, fresh)) {
             tensor_free(&fresh.tensor);
             return diag_out_of_memory(sink);

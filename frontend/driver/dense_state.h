@@ -1,6 +1,6 @@
 /*
- * The weights of a run's state as graphs of inference want them: dense, under their names. Those that the state has as non-zeros are made when they
- * are asked for and freed when all who asked have released them; the others are views of the state.
+ * The weights of a run's state as graphs of inference want them: dense, under their names. Those that the state has as non-zeros, or under
+ * masks, are made when they are asked for and freed when all who asked have released them; the others are views of the state.
  */
 #ifndef POFAC_FRONTEND_DENSE_STATE_H
 #define POFAC_FRONTEND_DENSE_STATE_H

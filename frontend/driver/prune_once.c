@@ -9,16 +9,12 @@
 #include "frontend/checkpoint/safetensors.h"
 #include "frontend/driver/given_masks.h"
 #include "frontend/driver/model_save.h"
+#include "frontend/driver/prunable_layers.h"
 #include "frontend/driver/pruning_targets.h"
 #include "frontend/driver/road.h"
-#include "ir/op.h"
 #include "ir/support/directory.h"
 #include "ir/support/json_text.h"
-#include "ir/support/strmap.h"
-#include "passes/product_weights.h"
 #include "runtime/pruning_masks.h"
-
-#define WEIGHT ".weight"
 
 /* What is pruned: layers, and for those that are chosen a mask. */
 typedef struct pruning {
@@ -26,9 +22,7 @@ typedef struct pruning {
     const diag_sink *sink;
     arena memory;
     const pruning_method *method;
-    prunable_layer *layers;
-    const char **weights; /* [n] names of the layers' tensors */
-    size_t n;
+    prunable_layers all;
     pruning_choice *chosen;
     size_t n_chosen;
     pruned_weight *pruned; /* [n_chosen] */
@@ -37,7 +31,7 @@ typedef struct pruning {
 
 static pofac_status wrong_config(const pruning *p) { return p->options->of_options ? POFAC_ERR_USAGE : POFAC_ERR_INPUT; }
 
-static pofac_status begin(pruning *p, const prune_once_options *options, size_t most_layers, const diag_sink *sink) {
+static pofac_status begin(pruning *p, const prune_once_options *options, const diag_sink *sink) {
     const pruning_config *c = options->config;
     *p = (pruning){.options = options, .sink = sink, .memory = ARENA_INIT, .method = pruning_method_find(c->method)};
     if (!p->method)
@@ -47,9 +41,7 @@ static pofac_status begin(pruning *p, const prune_once_options *options, size_t 
         return diag_error(sink, wrong_config(p), &c->place,
                           "pruning_fn: %s needs gradients, which pofac train makes, wanted a method without them", c->method);
     if (p->method->needs == PRUNING_MASKS) TRY(given_masks_open(c, p->options->of_options, sink, &p->masks));
-    p->layers = ARENA_ARRAY(&p->memory, prunable_layer, most_layers + 1);
-    p->weights = ARENA_ARRAY(&p->memory, const char *, most_layers + 1);
-    return p->layers && p->weights ? POFAC_OK : diag_out_of_memory(sink);
+    return POFAC_OK;
 }
 
 static void end(pruning *p) {
@@ -59,17 +51,6 @@ static void end(pruning *p) {
     }
     checkpoint_close(p->masks);
     arena_free(&p->memory);
-}
-
-/* The layer whose weight is `name`: without the ending. */
-static pofac_status add_layer(pruning *p, const char *name, int64_t rows, int64_t columns) {
-    const size_t length = strlen(name), ending = strlen(WEIGHT);
-    const bool ends = length > ending && strcmp(name + length - ending, WEIGHT) == 0;
-    const char *layer = arena_printf(&p->memory, "%.*s", (int)(ends ? length - ending : length), name);
-    if (!layer) return diag_out_of_memory(p->sink);
-    p->weights[p->n] = name;
-    p->layers[p->n++] = (prunable_layer){layer, rows, columns};
-    return POFAC_OK;
 }
 
 /* ---- choice and masks ---- */
@@ -82,27 +63,27 @@ static void warn_of_initial(const pruning *p) {
         if (q->initial_sparsity == q->target_sparsity || q->initial_sparsity == 0) continue;
         diag_warning(p->sink, &c->place,
                      "%s is pruned to target_sparsity %g; initial_sparsity is %g, to which the reference prunes at once",
-                     p->layers[p->chosen[i].layer].name, q->target_sparsity, q->initial_sparsity);
+                     p->all.layers[p->chosen[i].layer].name, q->target_sparsity, q->initial_sparsity);
         return;
     }
 }
 
 static pofac_status choose(pruning *p) {
     const pruning_config *c = p->options->config;
-    const pofac_status status = pruning_config_select(c, p->layers, p->n, &p->memory, p->sink, &p->chosen, &p->n_chosen);
+    const pofac_status status = pruning_config_select(c, p->all.layers, p->all.n, &p->memory, p->sink, &p->chosen, &p->n_chosen);
     if (status != POFAC_OK) return status == POFAC_ERR_INPUT ? wrong_config(p) : status;
     if (p->n_chosen == 0)
         return diag_error(p->sink, wrong_config(p), &c->place,
-                          "found no layer that the configuration chooses among %zu, wanted one", p->n);
+                          "found no layer that the configuration chooses among %zu, wanted one", p->all.n);
     warn_of_initial(p);
-    pruning_targets_warn(c, p->method, p->layers, p->chosen, p->n_chosen, p->sink);
+    pruning_targets_warn(c, p->method, p->all.layers, p->chosen, p->n_chosen, p->sink);
     p->pruned = ARENA_ARRAY(&p->memory, pruned_weight, p->n_chosen);
     return p->pruned ? POFAC_OK : diag_out_of_memory(p->sink);
 }
 
 /* The values of chosen weight i are known now. */
 static pofac_status set_values(pruning *p, size_t i, const float *values) {
-    const prunable_layer *l = &p->layers[p->chosen[i].layer];
+    const prunable_layer *l = &p->all.layers[p->chosen[i].layer];
     p->pruned[i] = (pruned_weight){.name = l->name,
                                    .n_rows = l->n_rows,
                                    .n_columns = l->n_columns,
@@ -113,7 +94,7 @@ static pofac_status set_values(pruning *p, size_t i, const float *values) {
     if (!p->masks) return POFAC_OK;
     uint8_t *given = malloc((size_t)(l->n_rows * l->n_columns) + 1);
     p->pruned[i].given = given;
-    return given ? given_mask_read(p->masks, p->weights[p->chosen[i].layer], l->n_rows, l->n_columns, p->sink, given)
+    return given ? given_mask_read(p->masks, p->all.weights[p->chosen[i].layer], l->n_rows, l->n_columns, p->sink, given)
                  : diag_out_of_memory(p->sink);
 }
 
@@ -174,10 +155,11 @@ static int64_t *zeros_of(pruning *p) {
 /* ---- plain tensors ---- */
 
 static pofac_status add_matrices(pruning *p, const checkpoint *c) {
+    TRY(prunable_layers_begin(checkpoint_size(c), &p->memory, p->sink, &p->all));
     for (size_t i = 0; i < checkpoint_size(c); i++) {
         const checkpoint_tensor *t = checkpoint_at(c, i);
         if (t->rank == 2 && dtype_class(t->dtype) == DTYPE_FLOAT && checkpoint_elements(t) > 0)
-            TRY(add_layer(p, t->name, t->dims[0], t->dims[1]));
+            TRY(prunable_layers_add(&p->all, t->name, t->dims[0], t->dims[1], &p->memory, p->sink));
     }
     return POFAC_OK;
 }
@@ -199,7 +181,7 @@ static pofac_status make_item(const pruning *p, const checkpoint_tensor *t, cons
 
 static const pruned_weight *find_pruned(const pruning *p, const char *weight) {
     for (size_t i = 0; i < p->n_chosen; i++)
-        if (p->weights[p->chosen[i].layer] == weight) return &p->pruned[i];
+        if (strcmp(p->all.weights[p->chosen[i].layer], weight) == 0) return &p->pruned[i];
     return NULL;
 }
 
@@ -221,7 +203,7 @@ static pofac_status write_file(pruning *p, const checkpoint *c) {
 
 static pofac_status prune_tensors(pruning *p, const checkpoint *c, ir_tensor *loaded, strbuf *out) {
     for (size_t i = 0; i < p->n_chosen; i++) {
-        TRY(checkpoint_load(checkpoint_get(c, p->weights[p->chosen[i].layer]), IR_F32, p->sink, &loaded[i]));
+        TRY(checkpoint_load(checkpoint_get(c, p->all.weights[p->chosen[i].layer]), IR_F32, p->sink, &loaded[i]));
         TRY(set_values(p, i, loaded[i].data));
     }
     TRY(make_masks(p));
@@ -251,7 +233,7 @@ pofac_status prune_once_file(const char *path, const prune_once_options *options
     checkpoint *c;
     pruning p;
     TRY(checkpoint_open(path, sink, &c));
-    pofac_status status = begin(&p, options, checkpoint_size(c), sink);
+    pofac_status status = begin(&p, options, sink);
     if (status == POFAC_OK) status = prune_checkpoint(&p, c, out);
     end(&p);
     checkpoint_close(c);
@@ -260,37 +242,16 @@ pofac_status prune_once_file(const char *path, const prune_once_options *options
 
 /* ---- models ---- */
 
-/* The weights that linears alone read, each once: no tied decoder. */
-static pofac_status add_linears(pruning *p, const ir_graph *g) {
-    strmap known = STRMAP_INIT;
-    bool *others = ARENA_ARRAY(&p->memory, bool, g->values.size + 1);
-    pofac_status status = others ? POFAC_OK : diag_out_of_memory(p->sink);
-    if (others) find_other_readers(g, others);
-    for (size_t i = 0; i < g->nodes.size && status == POFAC_OK; i++) {
-        const ir_node *n = &g->nodes.data[i];
-        int64_t rows, columns;
-        bool is_new;
-        if (n->op != OP_linear || !is_product_weight(g, n)) continue;
-        const char *name = node_string(graph_node_of(g, n->inputs[1]), "name");
-        const ir_type *t = graph_type(g, n->inputs[1]);
-        if (has_other_readers(g, others, name) || !dim_is_const(t->dims[0], &rows) || !dim_is_const(t->dims[1], &columns)) continue;
-        if (!strmap_put(&known, name, strlen(name), 0, &is_new)) status = diag_out_of_memory(p->sink);
-        else if (is_new) status = add_layer(p, name, rows, columns);
-    }
-    strmap_free(&known);
-    return status;
-}
-
 static pofac_status prune_state(pruning *p, state_store *state, strbuf *out) {
     for (size_t i = 0; i < p->n_chosen; i++) {
-        const state_entry *e = state_store_find(state, p->weights[p->chosen[i].layer]);
+        const state_entry *e = state_store_find(state, p->all.weights[p->chosen[i].layer]);
         TRY(set_values(p, i, e->tensor.data));
     }
     TRY(make_masks(p));
     const int64_t *counts = zeros_of(p);
     if (!counts) return diag_out_of_memory(p->sink);
     for (size_t i = 0; i < p->n_chosen; i++)
-        apply(&p->pruned[i], state_store_find(state, p->weights[p->chosen[i].layer])->tensor.data, sizeof(float));
+        apply(&p->pruned[i], state_store_find(state, p->all.weights[p->chosen[i].layer])->tensor.data, sizeof(float));
     return report(p, counts, out);
 }
 
@@ -301,8 +262,8 @@ pofac_status prune_once_model(loaded_model *model, const prune_once_options *opt
     pruning p;
     TRY(road_build(model, &road, sink, &m));
     const ir_graph *g = module_find_graph(m, ROAD_GRAPH);
-    pofac_status status = begin(&p, options, g->nodes.size, sink);
-    if (status == POFAC_OK) status = add_linears(&p, g);
+    pofac_status status = begin(&p, options, sink);
+    if (status == POFAC_OK) status = prunable_layers_of_graph(g, &p.memory, sink, &p.all);
     if (status == POFAC_OK) status = choose(&p);
     if (status == POFAC_OK) status = state_store_create(m, loaded_model_state(model), sink, &state);
     if (status == POFAC_OK) status = prune_state(&p, state, out);

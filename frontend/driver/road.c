@@ -91,7 +91,9 @@ pofac_status road_optimize(const loaded_model *model, ir_module *module, const r
                                               .costs = costs.costs,
                                               .tokens = options->tune_tokens,
                                               .prunes = options->prunes,
-                                              .prunes_user = options->prunes_user};
+                                              .prunes_user = options->prunes_user,
+                                              .locks = options->locks,
+                                              .locks_user = options->locks_user};
         status = pipeline_run(&pipeline, module, &environment, options->observer, sink, out);
     } else {
         module_destroy(module);

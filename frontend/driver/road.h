@@ -33,6 +33,8 @@ typedef struct road_options {
     const tensor_source *state;    /* in which road_optimize counts zeros; NULL: what the model's checkpoint has */
     bool (*prunes)(void *user, const char *weight); /* of the pass prune (pass_environment) */
     void *prunes_user;
+    bool (*locks)(void *user, const char *weight); /* of the pass lock; NULL: all weights */
+    void *locks_user;
     model_graph_options graph;
 } road_options;
 

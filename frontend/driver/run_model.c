@@ -61,6 +61,26 @@ static pofac_status find_labels(model_choice *c, const diag_sink *sink, label_se
     return label_collector_sort(&c->collector, &c->memory, out) ? POFAC_OK : diag_out_of_memory(sink);
 }
 
+/* Those of a teacher with the same head, in its order; *found false: it has none. */
+static pofac_status find_teachers_labels(model_choice *c, const diag_sink *sink, bool *found, label_set *out) {
+    const loaded_model_options plain = {.seed = c->recipe->train.seed};
+    loaded_model *teacher;
+    TRY(loaded_model_open(c->recipe->teacher, &plain, sink, &teacher));
+    const model_spec *spec = loaded_model_spec(teacher);
+    const size_t n = (size_t)spec->num_labels;
+    pofac_status status = POFAC_OK;
+    *found = spec->head == c->head && spec->labels && label_set_has_names(spec->labels, n);
+    if (*found) {
+        const char **names = ARENA_ARRAY(&c->memory, const char *, n);
+        bool ok = names != NULL;
+        for (size_t i = 0; ok && i < n; i++) ok = (names[i] = arena_strdup(&c->memory, spec->labels[i])) != NULL;
+        const label_owner owner = {c->recipe->teacher, n, names};
+        status = ok ? label_set_make(c->task, &owner, &c->memory, sink, out) : diag_out_of_memory(sink);
+    }
+    loaded_model_close(teacher);
+    return status;
+}
+
 static pofac_status wrong_labels(const recipe *r, int64_t found, size_t wanted, const diag_sink *sink) {
     return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = r->path},
                       "num_labels: found %" PRId64 ", wanted %zu, the labels of task %s", found, wanted, r->data.task);
@@ -84,7 +104,9 @@ static pofac_status choose_labels(model_choice *c, const model_spec *spec, const
         const label_owner owner = {c->recipe->path, (size_t)spec->num_labels, spec->labels};
         return label_set_make(c->task, &owner, &c->memory, sink, &labels); /* they must be the task's */
     }
-    TRY(find_labels(c, sink, &labels));
+    bool found = false;
+    if (!is_own && c->recipe->teacher) TRY(find_teachers_labels(c, sink, &found, &labels));
+    if (!found) TRY(find_labels(c, sink, &labels));
     if (c->options.num_labels > 0 && (size_t)c->options.num_labels != labels.n)
         return wrong_labels(c->recipe, c->options.num_labels, labels.n, sink);
     if (is_own && !c->recipe->leaves_labels && c->options.num_labels == 0 && (size_t)spec->num_labels != labels.n)

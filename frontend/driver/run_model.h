@@ -3,7 +3,7 @@
  *
  * The head is the option's, else the description's, else what the data are for: sequences or tokens of a task, questions, pairs of segments.
  * A model whose own head that is keeps its labels, which must be the task's, in whatever order (pitfall: orders that differ); a new head
- * gets the task's, and those of own data are the ones that stand in its file.
+ * gets those of a teacher with that head, else the task's, and those of own data are the ones that stand in its file.
  */
 #ifndef POFAC_FRONTEND_RUN_MODEL_H
 #define POFAC_FRONTEND_RUN_MODEL_H

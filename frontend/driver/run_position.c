@@ -28,6 +28,8 @@
     FIELD(INTEGER, "accumulated_runs", accumulated_runs)                                                                           \
     FIELD(REAL, "loss_sum", loss_sum)                                                                                              \
     FIELD(REAL, "task_loss_sum", task_loss_sum)                                                                                    \
+    FIELD(REAL, "distill_loss_sum", distill_loss_sum)                                                                              \
+    FIELD(REAL, "hidden_loss_sum", hidden_loss_sum)                                                                                \
     FIELD(INTEGER, "loss_steps", loss_steps)                                                                                       \
     FIELD(REAL, "grad_norm", grad_norm)                                                                                            \
     FIELD(BOOL, "has_best", has_best)                                                                                              \

@@ -13,7 +13,7 @@ typedef struct run_position {
     int64_t tokens, examples;
     batch_position data;
     int64_t accumulated_runs; /* runs of the next step that are done; above 0 the sums of gradients are part of the checkpoint */
-    double loss_sum, task_loss_sum; /* since the last line of metrics.jsonl */
+    double loss_sum, task_loss_sum, distill_loss_sum, hidden_loss_sum; /* since the last line of metrics.jsonl */
     int64_t loss_steps;
     double grad_norm; /* of the last step */
     bool has_best;

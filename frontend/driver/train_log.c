@@ -91,6 +91,7 @@ static pofac_status write_events(train_log *l, int64_t step, const char *group, 
     for (size_t i = 0; l->events && i < n; i++) {
         strbuf tag = STRBUF_INIT;
         if (strcmp(values[i].name, "sparsity") == 0) strbuf_puts(&tag, "pruning/average_model_sparsity");
+        else if (strchr(values[i].name, '/')) strbuf_puts(&tag, values[i].name);
         else strbuf_printf(&tag, "%s/%s", group, values[i].name);
         pofac_status status = strbuf_ok(&tag) ? POFAC_OK : diag_out_of_memory(sink);
         if (status == POFAC_OK && isfinite(values[i].value))

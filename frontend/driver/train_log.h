@@ -1,6 +1,7 @@
 /*
  * The metrics of a run: lines of metrics.jsonl, one JSON object each, and the same numbers as scalars for TensorBoard, with the tags that Trainer
- * and the pruning package give them: train/loss, train/learning_rate, eval/accuracy, pruning/average_model_sparsity.
+ * and the pruning package give them: train/loss, train/learning_rate, eval/accuracy, pruning/average_model_sparsity, sparsity_per_layer/LAYER. A name with
+ * a '/' in it is a tag.
  */
 #ifndef POFAC_FRONTEND_TRAIN_LOG_H
 #define POFAC_FRONTEND_TRAIN_LOG_H

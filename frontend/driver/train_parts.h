@@ -5,6 +5,8 @@
 #include "frontend/data/batcher.h"
 #include "frontend/driver/best_model.h"
 #include "frontend/driver/dense_state.h"
+#include "frontend/driver/distillation.h"
+#include "frontend/driver/mask_schedule.h"
 #include "frontend/driver/run_checkpoint.h"
 #include "frontend/driver/run_data.h"
 #include "frontend/driver/run_directory.h"
@@ -24,6 +26,9 @@ typedef struct train_parts {
     batch_source source;
     int64_t max_steps;
     rate_plan rates;
+    mask_schedule masks;
+    loaded_model *teacher; /* NULL: none */
+    distillation distillation;
     training_options step_options;
     step_memory memory; /* of the largest batch */
     batch_shape shape;  /* of the largest batch */
@@ -34,7 +39,7 @@ typedef struct train_parts {
     dense_state *dense;
     run_directory directory;
     train_log *log;
-    strbuf settings, kernels, path; /* path: scratch */
+    strbuf settings, kernels, first_kernels, path; /* first_kernels: of a checkpoint, of a run with masks; path: scratch */
     run_position position;
     best_model best;
     uint64_t counted_epoch, epoch_batches; /* batches of that epoch; 0: not counted yet */
@@ -57,17 +62,24 @@ void train_close(train_parts *p);
 
 /* What came of a step. */
 typedef struct step_outcome {
-    double loss, grad_norm, learning_rate;
+    double loss, task_loss;           /* task_loss: the loss where there is no teacher */
+    double distill_loss, hidden_loss; /* with one: the divergence before its factor, terms on hidden states */
+    double grad_norm, learning_rate;
     int64_t tokens, examples;
     uint64_t batches;
+    bool new_masks;
+    mask_update masks; /* with new ones */
 } step_outcome;
 
-/* The next step: its batches, runs and update. The position moves behind it, but for what is logged. */
+/* The next step: its batches, runs and update, and new masks where it is their turn. The position moves behind it, but for what is logged. */
 POFAC_MUST_USE pofac_status train_step(train_parts *p, step_outcome *out);
 
 /* What a checkpoint is told, and the parts of the position that others keep. */
 run_checkpoint_options train_checkpoint_options(const train_parts *p);
 void train_note_position(train_parts *p);
+
+/* Share of zeros: of the masks, or of the weights that have a pattern. */
+double train_sparsity(const train_parts *p);
 
 /* Saves DIR/checkpoint-STEP. */
 POFAC_MUST_USE pofac_status train_save(train_parts *p);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "frontend/driver/train_parts.h"
+#include "ir/op.h"
 
 /* Parameters of a state: all that are no moments and no sums. */
 typedef struct parameter_counts {
@@ -71,6 +72,69 @@ static pofac_status put_epochs(train_parts *p, strbuf *out) {
     return POFAC_OK;
 }
 
+/* Masks along the schedule, or zeros that stay. */
+static void put_masks(const train_parts *p, strbuf *out) {
+    const mask_schedule *s = &p->masks;
+    double progress;
+    int64_t entries = 0;
+    for (size_t i = 0; i < s->n; i++) entries += s->entries[i];
+    if (s->n == 0) return;
+    strbuf_printf(out, "%s%zu weights of %" PRId64 " entries", p->recipe->lock ? "locked          " : "masks           ", s->n,
+                  entries);
+    if (p->recipe->prunes) {
+        const int64_t updates = mask_schedule_updates(s, 0, p->max_steps, &progress);
+        if (updates > 0) strbuf_printf(out, ", changed %" PRId64 " times", updates);
+        strbuf_printf(out, ", %.4g %% zeros at the end", 100 * mask_schedule_wanted(s, progress));
+    }
+    strbuf_putc(out, '\n');
+}
+
+/* Multiplications and additions of the products of a forward pass: tokens of sequences, or sequences alone, times the weight's entries. */
+static double count_products(const ir_graph *g, batch_shape shape) {
+    double sum = 0;
+    for (size_t i = 0; i < g->nodes.size; i++) {
+        const ir_node *n = &g->nodes.data[i];
+        int64_t rows, columns;
+        if (n->op != OP_linear) continue;
+        const ir_type *w = graph_type(g, n->inputs[1]);
+        if (!dim_is_const(w->dims[0], &rows) || !dim_is_const(w->dims[1], &columns)) continue;
+        sum +=
+            2.0 * (double)rows * (double)columns * (double)(graph_type(g, n->inputs[0])->rank > 2 ? shape.tokens : shape.sequences);
+    }
+    return sum;
+}
+
+static int64_t count_frozen(const ir_graph *g) {
+    int64_t sum = 0;
+    for (size_t i = 0; i < g->nodes.size; i++) {
+        const ir_node *n = &g->nodes.data[i];
+        int64_t elements = 1, dim;
+        if (n->op != OP_state) continue;
+        const ir_type *t = graph_type(g, n->first_result);
+        for (uint32_t d = 0; d < t->rank; d++) elements *= dim_is_const(t->dims[d], &dim) ? dim : 0;
+        sum += elements;
+    }
+    return sum;
+}
+
+/* What the teacher adds to a step: its weights, and its forward pass. */
+static pofac_status put_teacher(const train_parts *p, strbuf *out) {
+    const road_options road = {.graph = {.with_loss = false}};
+    const double step = training_flops(p->training, p->shape);
+    ir_module *m;
+    if (!p->teacher) return POFAC_OK;
+    TRY(road_build(p->teacher, &road, p->sink, &m));
+    const ir_graph *g = module_find_graph(m, ROAD_GRAPH);
+    const int64_t parameters = count_frozen(g);
+    const double products = count_products(g, p->shape);
+    strbuf_printf(out, "teacher         %s, %" PRId64 " parameters of ", p->recipe->teacher, parameters);
+    batch_memory_print_bytes(parameters * (int64_t)sizeof(float), out);
+    if (step > 0) strbuf_printf(out, ", %.0f %% of a step's time", 100 * (products < step ? products / step : 1));
+    strbuf_putc(out, '\n');
+    module_destroy(m);
+    return POFAC_OK;
+}
+
 static void put_time(const train_parts *p, strbuf *out) {
     const double run = training_seconds(p->training, p->shape);
     const double step = run * (double)p->recipe->train.accumulation_steps;
@@ -79,7 +143,7 @@ static void put_time(const train_parts *p, strbuf *out) {
     put_duration(step, out);
     strbuf_puts(out, " a step of the longest sequences, ");
     put_duration(step * (double)p->max_steps, out);
-    strbuf_puts(out, " in all\n");
+    strbuf_puts(out, p->recipe->prunes ? " in all, if all entries of weights were kept\n" : " in all\n");
 }
 
 static int64_t machine_bytes(void) {
@@ -102,8 +166,14 @@ static pofac_status check_machine(const train_parts *p) {
 
 static pofac_status report(train_parts *p, strbuf *out) {
     TRY(train_open_step(p));
+    if (p->recipe->prunes) { /* its sessions are made for the masks of the moment */
+        TRY(training_prepare(p->training, p->sink));
+        TRY(step_memory_of_training(p->training, p->shape, p->sink, &p->memory));
+    }
     put_counts(p, out);
     TRY(put_epochs(p, out));
+    put_masks(p, out);
+    TRY(put_teacher(p, out));
     put_time(p, out);
     strbuf_printf(out, "recomputes      %s\nmemory of a step\n", p->step_options.recompute ? p->step_options.recompute : "none");
     step_memory_print(&p->memory, "  ", out);

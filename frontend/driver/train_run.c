@@ -6,9 +6,12 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "frontend/driver/locked_pattern.h"
 #include "frontend/driver/model_save.h"
 #include "frontend/driver/train_parts.h"
 #include "ir/text.h"
+
+#define MOST_STEP_VALUES 16 /* of a line of metrics */
 
 typedef struct train_loop {
     train_parts parts;
@@ -34,17 +37,48 @@ static pofac_status log_line(train_loop *l) {
     train_parts *p = &l->parts;
     run_position *at = &p->position;
     if (at->loss_steps == 0) return POFAC_OK;
-    const result_value values[] = {{"epoch", at->epoch, false},
-                                   {"loss", at->loss_sum / (double)at->loss_steps, false},
-                                   {"task_loss", at->task_loss_sum / (double)at->loss_steps, false},
-                                   {"learning_rate", l->learning_rate, false},
-                                   {"grad_norm", at->grad_norm, false},
-                                   {"sparsity", l->result->sparsity, false},
-                                   {"tokens_per_second", rate(l->logged_tokens, l->logged_seconds), false}};
-    at->loss_sum = at->task_loss_sum = 0;
+    const double steps = (double)at->loss_steps;
+    result_value values[MOST_STEP_VALUES];
+    size_t n = 0;
+    values[n++] = (result_value){"epoch", at->epoch, false};
+    values[n++] = (result_value){"loss", at->loss_sum / steps, false};
+    values[n++] = (result_value){"task_loss", at->task_loss_sum / steps, false};
+    if (p->step_options.distillation) values[n++] = (result_value){"distill_loss", at->distill_loss_sum / steps, false};
+    if (p->distillation.hidden != DISTILL_NO_HIDDEN)
+        values[n++] = (result_value){"hidden_loss", at->hidden_loss_sum / steps, false};
+    values[n++] = (result_value){"learning_rate", l->learning_rate, false};
+    values[n++] = (result_value){"grad_norm", at->grad_norm, false};
+    values[n++] = (result_value){"sparsity", l->result->sparsity, false};
+    values[n++] = (result_value){"tokens_per_second", rate(l->logged_tokens, l->logged_seconds), false};
+    at->loss_sum = at->task_loss_sum = at->distill_loss_sum = at->hidden_loss_sum = 0;
     at->loss_steps = 0;
     l->logged_seconds = l->logged_tokens = 0;
-    return train_log_step(p->log, at->step, values, sizeof values / sizeof *values, p->sink);
+    return train_log_step(p->log, at->step, values, n, p->sink);
+}
+
+/* New masks: where the schedule stands, the share of zeros of each layer, and the time. */
+static pofac_status log_masks(train_loop *l, const mask_update *update) {
+    train_parts *p = &l->parts;
+    const mask_schedule *s = &p->masks;
+    arena memory = ARENA_INIT;
+    result_value *values = ARENA_ARRAY(&memory, result_value, s->n + 3);
+    pofac_status status = values ? POFAC_OK : diag_out_of_memory(p->sink);
+    size_t n = 0;
+    if (values) {
+        values[n++] = (result_value){"sparsity", l->result->sparsity, false};
+        values[n++] = (result_value){"pruning/target_sparsity", pruning_config_progress(s->config, p->position.step - 1), false};
+    }
+    for (size_t i = 0; i < s->n && status == POFAC_OK; i++) {
+        const char *name = arena_printf(&memory, "sparsity_per_layer/%s", s->layers[i]);
+        if (name) values[n++] = (result_value){name, training_sparsity(p->training, i), false};
+        else status = diag_out_of_memory(p->sink);
+    }
+    if (status == POFAC_OK) {
+        values[n++] = (result_value){"mask_update_runtime", update->seconds, false};
+        status = train_log_step(p->log, p->position.step, values, n, p->sink);
+    }
+    arena_free(&memory);
+    return status;
 }
 
 /* The scores, and what Trainer reports beside them. */
@@ -86,7 +120,9 @@ static void take_in(train_loop *l, const step_outcome *s, double time) {
     train_parts *p = &l->parts;
     train_result *r = l->result;
     p->position.loss_sum += s->loss;
-    p->position.task_loss_sum += s->loss;
+    p->position.task_loss_sum += s->task_loss;
+    p->position.distill_loss_sum += s->distill_loss;
+    p->position.hidden_loss_sum += s->hidden_loss;
     p->position.loss_steps++;
     p->position.grad_norm = s->grad_norm;
     l->learning_rate = s->learning_rate;
@@ -96,12 +132,14 @@ static void take_in(train_loop *l, const step_outcome *s, double time) {
     r->steps++;
     r->tokens += (uint64_t)s->tokens;
     r->examples += (uint64_t)s->examples;
+    if (s->new_masks) r->sparsity = train_sparsity(p);
     l->is_saved = false;
 }
 
 static void show_progress(const train_loop *l) {
     const train_options *o = l->parts.options;
-    const train_progress at = {l->parts.position.step, l->parts.max_steps, l->result->tokens};
+    const train_progress at = {l->parts.position.step, l->parts.max_steps, l->result->tokens, l->parts.recipe->prunes,
+                               l->result->sparsity};
     if (o->progress) o->progress(o->progress_user, &at);
 }
 
@@ -121,9 +159,10 @@ static pofac_status judge_and_save(train_loop *l, bool evaluates) {
     return POFAC_OK;
 }
 
-static pofac_status after_step(train_loop *l) {
+static pofac_status after_step(train_loop *l, const step_outcome *s) {
     const recipe_train *t = &l->parts.recipe->train;
     const int64_t step = l->parts.position.step;
+    if (s->new_masks) TRY(log_masks(l, &s->masks));
     if (is_turn(step, t->logging_steps) || step == l->parts.max_steps) TRY(log_line(l));
     return judge_and_save(l, is_turn(step, t->eval_steps));
 }
@@ -153,7 +192,7 @@ static pofac_status loop(train_loop *l) {
         TRY(train_step(p, &s));
         take_in(l, &s, seconds() - begin);
         show_progress(l);
-        const pofac_status status = after_step(l);
+        const pofac_status status = after_step(l, &s);
         if (status == POFAC_ERR_INTERRUPTED || (status == POFAC_OK && interruption_check(p->options->stop)))
             return stop_for_signal(l);
         TRY(status);
@@ -219,6 +258,7 @@ static pofac_status finish(train_loop *l) {
     r->best_metric = p->best.metric;
     TRY(load_best(l));
     TRY(run_model_save(p->recipe->train.output_dir, p->model, training_state(p->training), IR_F32, p->sink));
+    if (p->recipe->lock) TRY(locked_pattern_check(&p->masks, p->model, p->recipe->train.output_dir, p->sink));
     if (p->evaluation) TRY(evaluate_result(l));
     TRY(write_results(l));
     const run_checkpoint_options options = train_checkpoint_options(p);
@@ -235,7 +275,7 @@ pofac_status train_run(const recipe *r, const train_options *o, const diag_sink 
     pofac_status status = train_open_run(&l->parts);
     l->begin = seconds();
     if (status == POFAC_OK) {
-        out->sparsity = state_sparsity(training_state(l->parts.training));
+        out->sparsity = train_sparsity(&l->parts);
         status = loop(l);
     }
     if (status == POFAC_OK) status = finish(l);

@@ -2,9 +2,13 @@
  * A run of training: recipe -> a directory with weights, checkpoints and metrics (section 6 of the design: a run's directory).
  *
  * A step takes gradient_accumulation_steps batches (fewer at an epoch's end), which count as one (train_inputs.h), and ends in one update. The
- * learning rate of step i, from 0, is learning_rate times rate_factor(i). After a step come, where it is their turn: a line of metrics, an
- * evaluation, a checkpoint. A run is a function of recipe, data and kernels alone: repeated, interrupted and resumed, or on other numbers of threads it gives
+ * learning rate of step i, from 0, is learning_rate times rate_factor(i). After a step come, where it is their turn: new masks (mask_schedule.h), a line of
+ * metrics, an evaluation, a checkpoint. A run is a function of recipe, data and kernels alone: repeated, interrupted and resumed, or on other numbers of threads it gives
  * the same bits.
+ *
+ * A line of metrics has the means since the last one: loss, task_loss, with a teacher distill_loss (before its factor) and hidden_loss; sparsity, the
+ * share of zeros after the step; and after new masks a line of their own: the share of zeros of each layer. A run that locks ends with a look at the pattern
+ * of what it has written (locked_pattern.h).
  *
  * A loss or a norm that is no finite number ends the run with POFAC_ERR_NUMERIC: DIR/failed-step-N has the step's inputs and loss
  * (inputs-I.safetensors) and its graph (step.pir), DIR/checkpoint-(N-1) the state before it.
@@ -19,6 +23,8 @@
 typedef struct train_progress {
     int64_t step, max_steps; /* steps that are done */
     uint64_t tokens;         /* since the program began */
+    bool prunes;
+    double sparsity;
 } train_progress;
 
 typedef struct train_options {

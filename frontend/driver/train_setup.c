@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "frontend/driver/run_model.h"
+#include "frontend/driver/run_teacher.h"
 #include "frontend/driver/train_parts.h"
 #include "ir/support/file_map.h"
 
@@ -74,13 +75,41 @@ pofac_status train_count_epochs(const train_parts *p, uint64_t *out) {
 
 static pofac_status plan_steps(train_parts *p) {
     const recipe_train *t = &p->recipe->train;
+    const pruning_config *c = &p->recipe->prune; /* zeros where nothing is pruned */
     p->max_steps = t->max_steps;
     if (t->max_steps < 0)
         TRY(train_count_steps(&p->source, t->num_train_epochs, t->accumulation_steps, t->max_tokens == 0, p->sink, &p->max_steps));
     p->rates = (rate_plan){.schedule = t->schedule,
                            .warmup_steps = t->warmup_steps > 0 ? t->warmup_steps : rate_warmup_steps(t->warmup_ratio, p->max_steps),
                            .max_steps = p->max_steps,
-                           .frequency = 1};
+                           .window_begin = c->policy_begin_step,
+                           .window_end = c->policy_end_step,
+                           .frequency = c->pruning_frequency > 0 ? c->pruning_frequency : 1};
+    return POFAC_OK;
+}
+
+/* Tokens of the longest sequence that comes. */
+static int64_t longest(const train_parts *p) {
+    return p->data.fixed_length ? (int64_t)p->data.fixed_length : (int64_t)p->data.source.max_length;
+}
+
+static distillation_hidden hidden_of(const char *name) {
+    if (!name) return DISTILL_NO_HIDDEN;
+    return strcmp(name, "tinybert") == 0 ? DISTILL_TINYBERT : DISTILL_DISTILBERT;
+}
+
+static pofac_status open_teacher(train_parts *p) {
+    const recipe_distill *d = &p->recipe->distill;
+    if (!p->recipe->teacher) return POFAC_OK;
+    TRY(run_teacher_open(p->recipe, p->model, longest(p), p->sink, &p->teacher));
+    p->distillation = (distillation){.teacher = p->teacher,
+                                     .task_alpha = d->task_alpha,
+                                     .teacher_alpha = d->teacher_alpha,
+                                     .temperature = d->temperature,
+                                     .hidden = hidden_of(d->cross_model),
+                                     .layer_map = d->layer_map,
+                                     .n_layer_map = d->n_layer_map,
+                                     .token_share = d->token_share};
     return POFAC_OK;
 }
 
@@ -92,7 +121,10 @@ pofac_status train_open_data(train_parts *p) {
         return diag_error(p->sink, POFAC_ERR_USAGE, NULL,
                           "found no examples to learn from: wanted --train PATH, or train in <data>");
     TRY(open_batches(p));
-    return plan_steps(p);
+    TRY(plan_steps(p));
+    TRY(mask_schedule_open(p->recipe, p->model, p->sink, &p->masks));
+    mask_schedule_check_length(&p->masks, p->max_steps, p->sink);
+    return open_teacher(p);
 }
 
 /* ---- the step ---- */
@@ -110,9 +142,15 @@ static training_options options_of(const train_parts *p) {
                           .max_grad_norm = t->max_grad_norm,
                           .accumulate = t->accumulation_steps > 1,
                           .lock = p->recipe->lock,
+                          .pruning = p->recipe->prunes ? &p->masks.pruning : NULL,
+                          .distillation = p->recipe->teacher ? &p->distillation : NULL,
                           .recompute = t->recompute,
                           .bf16 = t->bf16,
                           .step_file = p->options->step_graph};
+    if (p->recipe->lock) {
+        o.road.locks = mask_schedule_has;
+        o.road.locks_user = (void *)(uintptr_t)&p->masks;
+    }
     o.road.graph = (model_graph_options){.dropout = true, .mask_padded_logits = t->mask_padded_logits};
     return o;
 }
@@ -120,7 +158,7 @@ static training_options options_of(const train_parts *p) {
 /* The largest batch that can come. */
 static batch_shape largest_batch(const train_parts *p) {
     const recipe_train *t = &p->recipe->train;
-    const int64_t length = p->data.fixed_length ? (int64_t)p->data.fixed_length : (int64_t)p->data.source.max_length;
+    const int64_t length = longest(p);
     int64_t sequences = t->batch_size;
     if (t->max_tokens > 0 && sequences * length > t->max_tokens)
         sequences = t->max_tokens / length > 0 ? t->max_tokens / length : 1;
@@ -128,17 +166,32 @@ static batch_shape largest_batch(const train_parts *p) {
     return (batch_shape){.sequences = sequences, .length = length, .tokens = sequences * length, .predictions = sequences * length};
 }
 
+/* Kernels of a checkpoint. With masks others take their place in p->kernels. */
+static pofac_status take_kernels(train_parts *p) {
+    training_options *o = &p->step_options;
+    if (p->kernels.size == 0) return POFAC_OK;
+    if (!p->recipe->prunes) {
+        o->road.kernel_variants = strbuf_str(&p->kernels);
+        return POFAC_OK;
+    }
+    strbuf_clear(&p->first_kernels);
+    strbuf_puts(&p->first_kernels, strbuf_str(&p->kernels));
+    strbuf_clear(&p->kernels);
+    o->chosen = strbuf_str(&p->first_kernels);
+    return strbuf_ok(&p->first_kernels) ? POFAC_OK : diag_out_of_memory(p->sink);
+}
+
 pofac_status train_choose_step(train_parts *p) {
     p->step_options = options_of(p);
     p->shape = largest_batch(p);
-    if (p->kernels.size > 0) p->step_options.road.kernel_variants = strbuf_str(&p->kernels);
+    TRY(take_kernels(p));
     if (p->options->step_graph || p->options->kind != EXECUTOR_COMPILED) return POFAC_OK;
     return training_fit_memory(p->model, &p->step_options, p->shape, p->recipe->train.max_memory, p->sink, &p->memory);
 }
 
 pofac_status train_open_training(train_parts *p) {
     TRY(train_choose_step(p));
-    if (p->kernels.size == 0) p->step_options.road.kernel_choices = &p->kernels;
+    if (p->kernels.size == 0 || p->recipe->prunes) p->step_options.road.kernel_choices = &p->kernels;
     TRY(training_create(p->model, &p->step_options, p->sink, &p->training));
     if (p->options->kind == EXECUTOR_COMPILED && !p->options->step_graph)
         TRY(step_memory_of_training(p->training, p->shape, p->sink, &p->memory));
@@ -218,6 +271,12 @@ static pofac_status go_on(train_parts *p) {
     return run_directory_cut(p->recipe->train.output_dir, RUN_METRICS_FILE, at->metrics_bytes, p->sink);
 }
 
+/* The first masks; lines of a run that saved nothing go. */
+static pofac_status begin(train_parts *p) {
+    TRY(mask_schedule_begin(&p->masks, p->training, p->sink));
+    return run_directory_cut(p->recipe->train.output_dir, RUN_METRICS_FILE, 0, p->sink);
+}
+
 static pofac_status open_log(train_parts *p) {
     const recipe_train *t = &p->recipe->train;
     strbuf events = STRBUF_INIT;
@@ -243,7 +302,7 @@ pofac_status train_open_run(train_parts *p) {
     if (!strbuf_ok(&p->kernels)) return diag_out_of_memory(p->sink);
     TRY(dense_state_create(training_state(p->training), p->sink, &p->dense));
     if (resumes) TRY(go_on(p));
-    else TRY(run_directory_cut(p->recipe->train.output_dir, RUN_METRICS_FILE, 0, p->sink)); /* of a run that saved nothing */
+    else TRY(begin(p));
     return open_log(p);
 }
 
@@ -254,10 +313,13 @@ void train_close(train_parts *p) {
     evaluation_destroy(p->evaluation);
     train_inputs_destroy(p->inputs);
     training_destroy(p->training);
+    mask_schedule_close(&p->masks);
+    loaded_model_close(p->teacher);
     batcher_destroy(p->batcher);
     run_data_close(&p->data);
     loaded_model_close(p->model);
     strbuf_free(&p->settings);
     strbuf_free(&p->kernels);
+    strbuf_free(&p->first_kernels);
     strbuf_free(&p->path);
 }

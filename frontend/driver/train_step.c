@@ -108,21 +108,38 @@ static pofac_status output_number(const train_parts *p, const char *name, double
     return POFAC_OK;
 }
 
-static pofac_status run_batches(train_parts *p, double *loss) {
-    *loss = 0;
-    for (size_t i = 0; i < train_inputs_size(p->inputs); i++) {
-        const tensor_source *inputs;
+/* Adds the terms of a run's loss to those of the step. */
+static pofac_status add_losses(const train_parts *p, step_outcome *out) {
+    const struct {
+        const char *output;
+        double *sum;
+        bool is_there;
+    } terms[] = {{"loss", &out->loss, true},
+                 {"loss.task", &out->task_loss, p->step_options.distillation != NULL},
+                 {"loss.distill", &out->distill_loss, p->step_options.distillation != NULL},
+                 {"loss.hidden", &out->hidden_loss, p->distillation.hidden != DISTILL_NO_HIDDEN}};
+    for (size_t i = 0; i < sizeof terms / sizeof *terms; i++) {
         double part;
-        TRY(train_inputs_select(p->inputs, i, p->sink, &inputs));
-        TRY(training_run(p->training, inputs, p->sink));
-        TRY(output_number(p, "loss", &part));
-        *loss += part;
+        if (!terms[i].is_there) continue;
+        TRY(output_number(p, terms[i].output, &part));
+        *terms[i].sum += part;
     }
     return POFAC_OK;
 }
 
+static pofac_status run_batches(train_parts *p, step_outcome *out) {
+    for (size_t i = 0; i < train_inputs_size(p->inputs); i++) {
+        const tensor_source *inputs;
+        TRY(train_inputs_select(p->inputs, i, p->sink, &inputs));
+        TRY(training_run(p->training, inputs, p->sink));
+        TRY(add_losses(p, out));
+    }
+    if (!p->step_options.distillation) out->task_loss = out->loss;
+    return POFAC_OK;
+}
+
 static pofac_status run_step(train_parts *p, step_outcome *out) {
-    TRY(run_batches(p, &out->loss));
+    TRY(run_batches(p, out));
     if (p->step_options.accumulate) {
         const tensor_source *inputs;
         if (!isfinite(out->loss)) return give_up(p, "loss", out->loss, out->loss);
@@ -141,8 +158,13 @@ pofac_status train_step(train_parts *p, step_outcome *out) {
     train_inputs_begin(p->inputs, next.step, out->learning_rate);
     TRY(fetch(p, &next, out));
     TRY(run_step(p, out));
+    TRY(mask_schedule_after_step(&p->masks, next.step - 1, p->training, p->sink, &out->new_masks, &out->masks));
     p->position = next;
     return POFAC_OK;
+}
+
+double train_sparsity(const train_parts *p) {
+    return p->recipe->prunes ? mask_schedule_sparsity(&p->masks, p->training) : state_sparsity(training_state(p->training));
 }
 
 /* ---- checkpoints ---- */

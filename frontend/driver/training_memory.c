@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "frontend/driver/mask_counts.h"
 #include "ir/op.h"
 #include "ir/support/strmap.h"
 #include "passes/forward_values.h"
@@ -228,7 +229,11 @@ static pofac_status need_of_mode(loaded_model *model, const training_options *o,
     ir_module *m;
     tried.recompute = mode;
     TRY(training_build(model, &tried, sink, &m));
-    pofac_status status = step_memory_of_module(m, shape, loaded_model_stored(model), sink, out);
+    mask_counts *counts = NULL; /* of the masks that a run begins with, which keep most */
+    pofac_status status = o->pruning ? mask_counts_create(o->pruning, m, loaded_model_stored(model), sink, &counts) : POFAC_OK;
+    if (status == POFAC_OK)
+        status = step_memory_of_module(m, shape, counts ? mask_counts_source(counts) : loaded_model_stored(model), sink, out);
+    mask_counts_destroy(counts);
     module_destroy(m);
     return status;
 }

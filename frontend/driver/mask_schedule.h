@@ -1,0 +1,50 @@
+/*
+ * Pruning along a run: which weights a recipe prunes or locks, when their masks change, and what is told of them.
+ *
+ * The schedule is a function of the step, so it needs no state of its own; masks are state of the step (training_pruning.h). New masks come after
+ * the optimizer's step `step`, from 0, when pruning_config_is_due; the first ones before it, at initial_sparsity, or for good with one_shot.
+ */
+#ifndef POFAC_FRONTEND_MASK_SCHEDULE_H
+#define POFAC_FRONTEND_MASK_SCHEDULE_H
+
+#include "frontend/driver/recipe.h"
+#include "frontend/driver/training.h"
+
+typedef struct mask_schedule {
+    const recipe *recipe;
+    const pruning_config *config;
+    const pruning_method *method;
+    training_pruning pruning; /* what a step is made by, in the order of layers; not of a lock */
+    const char **layers;      /* [n] names of their modules */
+    int64_t *entries;         /* [n] of their weights */
+    size_t n;
+    arena memory;
+} mask_schedule;
+
+/* The weights that the recipe's configuration chooses among those of the model's graph; *out has none where the recipe neither prunes nor locks. Recipe and
+ * *out stay where they are. Warns of targets that blocks cannot express. POFAC_ERR_INPUT: it chooses none. */
+POFAC_MUST_USE pofac_status mask_schedule_open(const recipe *r, loaded_model *model, const diag_sink *sink, mask_schedule *out);
+void mask_schedule_close(mask_schedule *s);
+
+/* Warns when a run of so many steps ends before its masks have their target. */
+void mask_schedule_check_length(const mask_schedule *s, int64_t max_steps, const diag_sink *sink);
+
+/* How many masks the steps `begin` <= step < `end` bring, but for the first ones, and where the schedule stands after the last of them (pruning_config_progress;
+ * 0 without any). Of one_shot: none, 1. */
+int64_t mask_schedule_updates(const mask_schedule *s, int64_t begin, int64_t end, double *progress);
+
+/* Share of zeros of all chosen weights together where the schedule stands at `progress`, as the configuration wants it. */
+double mask_schedule_wanted(const mask_schedule *s, double progress);
+
+/* Share of zeros of all masks together, as they are. */
+double mask_schedule_sparsity(const mask_schedule *s, const training *t);
+
+/* The masks that a run begins with, and those after step `step` where it is its turn; *updated: there are new ones. */
+POFAC_MUST_USE pofac_status mask_schedule_begin(const mask_schedule *s, training *t, const diag_sink *sink);
+POFAC_MUST_USE pofac_status mask_schedule_after_step(const mask_schedule *s, int64_t step, training *t, const diag_sink *sink,
+                                                     bool *updated, mask_update *out);
+
+/* Is the weight one of those that are chosen? For the pass `lock`, with the schedule as `user`. */
+bool mask_schedule_has(void *schedule, const char *weight);
+
+#endif
