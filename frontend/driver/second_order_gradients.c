@@ -212,6 +212,23 @@ static pofac_status install(const update_work *w, mask_update *out) {
     return status;
 }
 
+/* Where nothing is pruned yet, nobody need know what could be: any scores keep all. */
+static bool keeps_all(const update_work *w) {
+    for (size_t i = 0; i < w->u->n_weights; i++) {
+        const pruning_parameters *p = &w->u->weights[i].parameters;
+        const double sparsity = p->initial_sparsity + (p->target_sparsity - p->initial_sparsity) * w->progress;
+        if (sparsity * (double)w->weights[i].entries >= 1) return false;
+    }
+    return true;
+}
+
+static pofac_status keep_all(const update_work *w, mask_update *out) {
+    for (size_t i = 0; i < w->u->n_weights; i++) w->u->weights[i].scores = w->weights[i].weight->tensor.data;
+    const pofac_status status = training_update_masks(w->u->training, w->progress, w->sink, out);
+    for (size_t i = 0; i < w->u->n_weights; i++) w->u->weights[i].scores = NULL;
+    return status;
+}
+
 static pofac_status check(const second_order_update *u, const pruning_method **method, const diag_sink *sink) {
     const training_pruning *p = training_pruning_of(u->training);
     if (!p || p->method->needs != PRUNING_CURVATURE || p->weights != u->weights || p->n_weights != u->n_weights)
@@ -230,8 +247,12 @@ pofac_status second_order_update_masks(const second_order_update *u, double prog
     w.weights = calloc(u->n_weights + 1, sizeof *w.weights);
     int64_t *entries = calloc(u->n_weights + 1, sizeof *entries);
     pofac_status status = w.weights && entries ? find_state(&w, entries) : diag_out_of_memory(sink);
-    if (status == POFAC_OK) status = work_on_groups(&w, entries);
-    if (status == POFAC_OK) status = install(&w, out);
+    if (status == POFAC_OK && keeps_all(&w)) {
+        status = keep_all(&w, out);
+    } else {
+        if (status == POFAC_OK) status = work_on_groups(&w, entries);
+        if (status == POFAC_OK) status = install(&w, out);
+    }
     for (size_t i = 0; w.weights && i < u->n_weights; i++) {
         free(w.weights[i].values);
         free(w.weights[i].scores);

@@ -4,6 +4,7 @@
  *
  * The curvature takes some 270 bytes for each entry, so weights are looked at in groups that fit into memory, each with the same gradients: what comes out does
  * not depend on the groups. What a mask has pruned before counts as 0 and stays pruned.
+ * Where the schedule wants no zeros yet, no gradients are made.
  */
 #ifndef POFAC_FRONTEND_SECOND_ORDER_GRADIENTS_H
 #define POFAC_FRONTEND_SECOND_ORDER_GRADIENTS_H

@@ -265,6 +265,10 @@ static void masks_are_those_of_the_gradients(void **unused) {
     thread_pool *pool;
     assert_int_equal(thread_pool_create(1, NULL, &pool), POFAC_OK);
     begin(&r, "second_order", true);
+    const second_order_update none = update_of(&r, 0, 0);
+    mask_update first;
+    want(&r, second_order_update_masks(&none, 0, &r.sink, &first), "first masks");
+    assert_int_equal(first.kept, first.entries);
     for (int64_t step = 1; step <= 2; step++) {
         wanted_weight wanted[N_WEIGHTS] = {{0}};
         mask_update done;
