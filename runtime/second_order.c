@@ -119,27 +119,74 @@ void second_order_destroy(second_order *s) {
 
 /* ---- gradients ---- */
 
+/* Rows i to i + 3 of A, of elements before the diagonal block: their products with g, and g's of those rows with the columns. Four sums go side by side. */
+static inline __attribute__((always_inline)) void multiply_four(const lanes *const row[4], const lanes *g, int64_t i, lanes *y) {
+    const lanes g0 = g[i], g1 = g[i + 1], g2 = g[i + 2], g3 = g[i + 3];
+    lanes sum0 = {0}, sum1 = {0}, sum2 = {0}, sum3 = {0};
+    for (int64_t j = 0; j < i; j++) {
+        const lanes a0 = row[0][j], a1 = row[1][j], a2 = row[2][j], a3 = row[3][j];
+        sum0 += a0 * g[j];
+        sum1 += a1 * g[j];
+        sum2 += a2 * g[j];
+        sum3 += a3 * g[j];
+        y[j] += (a0 * g0 + a1 * g1) + (a2 * g2 + a3 * g3);
+    }
+    y[i] = sum0;
+    y[i + 1] = sum1;
+    y[i + 2] = sum2;
+    y[i + 3] = sum3;
+}
+
+/* Rows [first, end), columns from `first` on. */
+static inline __attribute__((always_inline)) void multiply_corner(const lanes *a, const lanes *g, int64_t first, int64_t end,
+                                                                  lanes *y) {
+    for (int64_t i = first; i < end; i++) {
+        const lanes *row = a + i * (i + 1) / 2;
+        for (int64_t j = first; j < i; j++) {
+            y[i] += row[j] * g[j];
+            y[j] += row[j] * g[i];
+        }
+        y[i] += row[i] * g[i];
+    }
+}
+
 /* A g of a group into y, and m + g^T A g into *sum. One pass over the triangle: an element below the diagonal counts for its row and its column. */
 static inline __attribute__((always_inline)) void multiply(const lanes *a, const lanes *g, int64_t block, double m, lanes *y,
                                                            lanes *sum) {
-    *sum = (lanes){m, m, m, m};
-    for (int64_t i = 0; i < block; a += i + 1, i++) {
-        lanes row = a[i] * g[i];
-        for (int64_t j = 0; j < i; j++) {
-            row += a[j] * g[j];
-            y[j] += a[j] * g[i];
-        }
-        y[i] = row;
+    int64_t i = 0;
+    for (; i + 4 <= block; i += 4) {
+        const lanes *const rows[4] = {a + i * (i + 1) / 2, a + (i + 1) * (i + 2) / 2, a + (i + 2) * (i + 3) / 2,
+                                      a + (i + 3) * (i + 4) / 2};
+        multiply_four(rows, g, i, y);
+        multiply_corner(a, g, i, i + 4, y);
     }
-    for (int64_t i = 0; i < block; i++) *sum += g[i] * y[i];
+    for (; i < block; i++) {
+        const lanes *row = a + i * (i + 1) / 2;
+        y[i] = row[i] * g[i];
+        for (int64_t j = 0; j < i; j++) {
+            y[i] += row[j] * g[j];
+            y[j] += row[j] * g[i];
+        }
+    }
+    *sum = (lanes){m, m, m, m};
+    for (i = 0; i < block; i++) *sum += g[i] * y[i];
 }
 
-/* A -= y y^T / sum. */
+/* A -= y y^T / sum, two rows at a time. */
 static inline __attribute__((always_inline)) void subtract(lanes *a, const lanes *y, int64_t block, const lanes *sum) {
-    for (int64_t i = 0; i < block; a += i + 1, i++) {
-        const lanes share = y[i] / *sum;
-        for (int64_t j = 0; j <= i; j++) a[j] -= share * y[j];
+    const lanes inverse = 1 / *sum;
+    int64_t i = 0;
+    for (; i + 2 <= block; i += 2) {
+        lanes *row0 = a + i * (i + 1) / 2, *row1 = row0 + i + 1;
+        const lanes share0 = y[i] * inverse, share1 = y[i + 1] * inverse;
+        for (int64_t j = 0; j <= i; j++) {
+            row0[j] -= share0 * y[j];
+            row1[j] -= share1 * y[j];
+        }
+        row1[i + 1] -= share1 * y[i + 1];
     }
+    for (lanes *row = a + i * (i + 1) / 2; i < block; i++)
+        for (int64_t j = 0; j <= i; j++) row[j] -= y[i] * inverse * y[j];
 }
 
 /* One gradient g of a group, with room for A g behind it. Where the sum is not finite, nothing changes. */
@@ -168,10 +215,15 @@ static rank_1_fn rank_1(void) { return rank_1_plain; }
 /* The group's part of a gradient: element i of all blocks. */
 static void spread(const second_order *s, const float *gradient, int64_t group, lanes *out) {
     const int64_t block = s->options.block_size;
-    for (int64_t l = 0; l < LANES; l++) {
-        const int64_t first = (group * LANES + l) * block;
-        for (int64_t i = 0; i < block; i++) out[i][l] = first + i < s->n_entries ? (double)gradient[first + i] : 0;
+    const float *from = gradient + group * LANES * block;
+    if ((group + 1) * LANES * block <= s->n_entries) {
+        for (int64_t i = 0; i < block; i++)
+            out[i] = (lanes){(double)from[i], (double)from[block + i], (double)from[2 * block + i], (double)from[3 * block + i]};
+        return;
     }
+    for (int64_t l = 0; l < LANES; l++)
+        for (int64_t i = 0; i < block; i++)
+            out[i][l] = (group * LANES + l) * block + i < s->n_entries ? (double)from[l * block + i] : 0;
 }
 
 static void add_waiting(void *user, size_t worker, size_t chunk) {
