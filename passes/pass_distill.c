@@ -2,9 +2,10 @@
  * Distill: the graph of a teacher goes into the graph of a student's training step, and what the two differ by into the loss (spec of the
  * method: prune once for all, section 3).
  *
- *   loss         = task_alpha * loss.task + teacher_alpha * loss.distill
+ *   loss         = task_alpha * loss.task + teacher_alpha * loss.distill + loss.hidden
  *   loss.task    = the student's loss as it was
  *   loss.distill = sum over logits of weight * kl_divergence(student, teacher, keep, scale.distill.OUTPUT) {temperature}
+ *   loss.hidden  = terms on what lies between layers (distill_hidden.h), where the option `hidden` asks for them
  *
  * The graph "teacher" of the module, made for evaluation, is copied into every graph with an output "loss" and is no graph of its own
  * any more. Inputs of one name are one input; a parameter NAME becomes the frozen state teacher.NAME, which no gradient reaches; scopes
@@ -16,7 +17,7 @@
 #include <string.h>
 
 #include "ir/op.h"
-#include "passes/distill_graph.h"
+#include "passes/distill_hidden.h"
 
 /* ORDER: that of the sum. Weights: prune once for all, section 3. */
 static const struct {
@@ -83,7 +84,8 @@ ir_value distill_scale(distill_graph *d, const char *output) {
         if (g->module->status == POFAC_OK) g->module->status = diag_out_of_memory(d->in->sink);
         return IR_NO_VALUE;
     }
-    return build_leaf(g, OP_input, name, type_tensor(g->module->context, IR_F32, 0, NULL));
+    const ir_value found = find_input(g, name);
+    return found != IR_NO_VALUE ? found : build_leaf(g, OP_input, name, type_tensor(g->module->context, IR_F32, 0, NULL));
 }
 
 /* ---- the teacher ---- */
@@ -138,7 +140,7 @@ static void join_bounds(distill_graph *d) {
     }
 }
 
-static void copy_teacher(distill_graph *d) {
+static void copy_teacher(distill_graph *d, distill_hidden *hidden) {
     const ir_graph *from = d->teacher.from;
     d->teacher.to = d->student.to;
     d->teacher.map = ARENA_ARRAY(&d->memory, ir_value, from->values.size);
@@ -147,14 +149,17 @@ static void copy_teacher(distill_graph *d) {
         return;
     }
     join_bounds(d);
-    for (size_t i = 0; i < from->nodes.size && d->student.to->module->status == POFAC_OK; i++)
+    for (size_t i = 0; i < from->nodes.size && d->student.to->module->status == POFAC_OK; i++) {
         copy_teacher_node(d, &from->nodes.data[i]);
+        distill_hidden_visit(d, hidden, &from->nodes.data[i]);
+    }
 }
 
 /* ---- the loss ---- */
 
 typedef struct distill_settings {
     double task_alpha, teacher_alpha, temperature;
+    distill_hidden hidden;
 } distill_settings;
 
 /* What the task's loss of the logits [B,S] leaves out of its softmax; IR_NO_VALUE: nothing. */
@@ -224,7 +229,8 @@ static void add_losses(distill_graph *d, const distill_settings *s) {
                       d->student.from->name);
         return;
     }
-    const ir_value all = add_term(g, add_term(g, IR_NO_VALUE, task, s->task_alpha), distilled, s->teacher_alpha);
+    ir_value all = add_term(g, add_term(g, IR_NO_VALUE, task, s->task_alpha), distilled, s->teacher_alpha);
+    all = add_term(g, all, s->hidden.sum, 1);
     if (all == IR_NO_VALUE) {
         distill_error(d, task, "task_alpha and teacher_alpha are both 0, wanted a loss");
         return;
@@ -232,6 +238,7 @@ static void add_losses(distill_graph *d, const distill_settings *s) {
     graph_add_output(g, "loss", all);
     graph_add_output(g, "loss.task", task);
     graph_add_output(g, "loss.distill", distilled);
+    if (s->hidden.sum != IR_NO_VALUE) graph_add_output(g, "loss.hidden", s->hidden.sum);
 }
 
 /* Outputs that the joined graph has from the student's. */
@@ -242,7 +249,8 @@ static bool is_term(const char *name) { return strncmp(name, "loss.", 5) == 0; }
 static pofac_status read_settings(const pass_input *in, distill_settings *s) {
     TRY(pass_real_option(in, "task_alpha", &s->task_alpha));
     TRY(pass_real_option(in, "teacher_alpha", &s->teacher_alpha));
-    return pass_real_option(in, "temperature", &s->temperature);
+    TRY(pass_real_option(in, "temperature", &s->temperature));
+    return distill_hidden_read(in, s->task_alpha, s->teacher_alpha, &s->hidden);
 }
 
 static bool has_loss(const ir_graph *g) {
@@ -261,7 +269,8 @@ static pofac_status distill_graph_of(void *user, const ir_graph *from, ir_module
     for (size_t i = 0; i < from->nodes.size && to->status == POFAC_OK; i++)
         rewrite_copy_unmarked(&d.student, &from->nodes.data[i], NULL, NULL);
     if (has_loss(from)) {
-        if (d.teacher.from && to->status == POFAC_OK) copy_teacher(&d);
+        if (to->status == POFAC_OK) distill_hidden_begin(&d, &settings.hidden);
+        if (d.teacher.from && to->status == POFAC_OK) copy_teacher(&d, &settings.hidden);
         if (to->status == POFAC_OK) add_losses(&d, &settings);
     }
     const pofac_status status = rewrite_finish_with(&d.student, has_loss(from) ? is_term : NULL);

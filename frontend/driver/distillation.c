@@ -71,28 +71,87 @@ static pofac_status check_teacher(const loaded_model *teacher, const loaded_mode
     return POFAC_OK;
 }
 
+/* Terms on what lies between layers want what is compared to be of one size. */
+static pofac_status check_hidden(const distillation *d, const loaded_model *student, const diag_sink *sink) {
+    const model_spec *s = loaded_model_spec(student), *t = d->teacher ? loaded_model_spec(d->teacher) : NULL;
+    const double used = d->task_alpha + d->teacher_alpha;
+    if (d->hidden == DISTILL_NO_HIDDEN) return POFAC_OK;
+    if (!t)
+        return diag_error(sink, POFAC_ERR_USAGE, NULL,
+                          "cross_model_distillation compares hidden states, wanted a teacher that has some, found logits alone");
+    const diag_place place = {.file = loaded_model_path(d->teacher)};
+    if (t->hidden_size != s->hidden_size)
+        return diag_error(sink, POFAC_ERR_INPUT, &place,
+                          "the teacher's hidden size is %lld, wanted %lld, as the student's, for cross_model_distillation",
+                          (long long)t->hidden_size, (long long)s->hidden_size);
+    if (d->hidden == DISTILL_DISTILBERT) {
+        if (used > 1)
+            return diag_error(
+                sink, POFAC_ERR_USAGE, NULL,
+                "cross_entropy_alpha and knowledge_distillation_alpha add up to %g, wanted at most 1, as distilbert's "
+                "cosine of hidden states has the rest",
+                used);
+        if (used == 1)
+            diag_warning(
+                sink, NULL,
+                "cross_entropy_alpha and knowledge_distillation_alpha add up to 1, which leaves nothing for distilbert's cosine "
+                "of hidden states");
+        return POFAC_OK;
+    }
+    if (t->num_attention_heads != s->num_attention_heads)
+        return diag_error(
+            sink, POFAC_ERR_INPUT, &place,
+            "the teacher has %lld attention heads, wanted %lld, as the student, for cross_model_distillation tinybert",
+            (long long)t->num_attention_heads, (long long)s->num_attention_heads);
+    if (d->n_layer_map != 0 && d->n_layer_map != (size_t)s->num_hidden_layers)
+        return diag_error(sink, POFAC_ERR_USAGE, NULL, "layer_map has %zu layers, wanted %lld, one for each of the student's",
+                          d->n_layer_map, (long long)s->num_hidden_layers);
+    for (size_t i = 0; i < d->n_layer_map; i++)
+        if (d->layer_map[i] < 0 || d->layer_map[i] >= t->num_hidden_layers)
+            return diag_error(sink, POFAC_ERR_USAGE, NULL, "layer_map names layer %lld, wanted one of the teacher's %lld, from 0",
+                              (long long)d->layer_map[i], (long long)t->num_hidden_layers);
+    return POFAC_OK;
+}
+
 pofac_status distillation_check(const distillation *d, const loaded_model *student, const diag_sink *sink) {
     TRY(check_numbers(d, sink));
     TRY(check_logits(student, sink));
-    return d->teacher ? check_teacher(d->teacher, student, sink) : POFAC_OK;
+    if (d->teacher) TRY(check_teacher(d->teacher, student, sink));
+    return check_hidden(d, student, sink);
 }
 
 /* ---- graphs ---- */
 
-void distillation_set_student(const distillation *d, model_graph_options *student) { student->all_logits = d != NULL; }
+/* Outputs that terms between layers compare. */
+static void set_hidden(const distillation *d, model_graph_options *graph) {
+    graph->last_hidden_state = d->hidden == DISTILL_DISTILBERT;
+    graph->hidden_states = d->hidden == DISTILL_TINYBERT;
+}
+
+void distillation_set_student(const distillation *d, model_graph_options *student) {
+    student->all_logits = d != NULL;
+    if (d) set_hidden(d, student);
+}
 
 pofac_status distillation_add_teacher(const distillation *d, const loaded_model *student, const model_graph_options *graph,
                                       ir_module *m, const diag_sink *sink) {
     TRY(distillation_check(d, student, sink));
     if (!d->teacher) return POFAC_OK;
-    const model_graph_options options = {.max_sequences = graph->max_sequences};
+    model_graph_options options = {.max_sequences = graph->max_sequences};
+    set_hidden(d, &options);
     TRY(model_graph_build(m, DISTILL_TEACHER_GRAPH, loaded_model_spec(d->teacher), &options));
     return loaded_model_bind(d->teacher, module_find_graph(m, DISTILL_TEACHER_GRAPH), sink);
 }
 
-void distillation_put_pass(const distillation *d, strbuf *out) {
-    strbuf_printf(out, "distill{task_alpha=%.17g,teacher_alpha=%.17g,temperature=%.17g}", d->task_alpha, d->teacher_alpha,
+void distillation_put_pass(const distillation *d, const model_graph_options *graph, strbuf *out) {
+    static const char *const hidden[] = {"none", "distilbert", "tinybert"}; /* ORDER: distillation_hidden */
+    strbuf_printf(out, "distill{task_alpha=%.17g,teacher_alpha=%.17g,temperature=%.17g", d->task_alpha, d->teacher_alpha,
                   d->temperature);
+    if (d->hidden != DISTILL_NO_HIDDEN) strbuf_printf(out, ",hidden=%s", hidden[d->hidden]);
+    if (d->hidden == DISTILL_TINYBERT && !graph->mask_padded_logits) strbuf_puts(out, ",padded_queries=counted");
+    for (size_t i = 0; i < d->n_layer_map && d->hidden == DISTILL_TINYBERT; i++)
+        strbuf_printf(out, "%s%lld", i ? "-" : ",layer_map=", (long long)d->layer_map[i]);
+    strbuf_putc(out, '}');
 }
 
 /* ---- weights ---- */

@@ -38,8 +38,8 @@ void distillation_set_student(const distillation *d, model_graph_options *studen
 POFAC_MUST_USE pofac_status distillation_add_teacher(const distillation *d, const loaded_model *student,
                                                      const model_graph_options *graph, ir_module *m, const diag_sink *sink);
 
-/* The pass `distill` with its options, as an item of a pipeline. */
-void distillation_put_pass(const distillation *d, strbuf *out);
+/* The pass `distill` with its options, as an item of a pipeline; `graph` as above: with mask_padded_logits, padding's attention does not count. */
+void distillation_put_pass(const distillation *d, const model_graph_options *graph, strbuf *out);
 
 /* Parameters of a student, and of its teacher as teacher.NAME. */
 typedef struct joined_weights {

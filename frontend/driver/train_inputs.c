@@ -22,6 +22,11 @@ typedef struct kept_batch {
     int64_t first_example;
 } kept_batch;
 
+/* Scales of terms between layers (passes/distill_hidden.h): 1 / the step's count of what they are means of. */
+typedef enum between_layers { SCALE_STATES, SCALE_ATTENTIONS, SCALE_PADDED_ATTENTIONS, N_BETWEEN_LAYERS } between_layers;
+static const char *const between_layers_names[N_BETWEEN_LAYERS] = {"scale.distill.hidden_states", "scale.distill.attentions",
+                                                                   "scale.distill.padded_attentions"};
+
 typedef struct scale_input {
     char name[64];
     float value;
@@ -37,6 +42,8 @@ struct train_inputs {
     VEC(kept_batch *) batches; /* all that ever were; the step has the first `size` */
     size_t size, selected;
     int64_t tokens, examples, counted[TRAIN_MAX_LOSSES];
+    int64_t pairs, padded_pairs; /* of tokens within a sequence: kept ones; of all places */
+    float between_layers[N_BETWEEN_LAYERS];
     scale_input scales[TRAIN_MAX_LOSSES], distill_scales[TRAIN_MAX_LOSSES];
     float learning_rate, keep;
     int64_t step, random[2], first_example;
@@ -79,7 +86,7 @@ void train_inputs_set_teacher(train_inputs *t, teacher_logits *teacher) { t->tea
 
 void train_inputs_begin(train_inputs *t, int64_t step, double learning_rate) {
     t->size = t->selected = 0;
-    t->tokens = t->examples = 0;
+    t->tokens = t->examples = t->pairs = t->padded_pairs = 0;
     memset(t->counted, 0, sizeof t->counted);
     t->step = step;
     t->random[0] = (int64_t)t->seed;
@@ -144,6 +151,18 @@ static pofac_status count_batch(train_inputs *t, kept_batch *k, const diag_sink 
     return POFAC_OK;
 }
 
+static void count_pairs(train_inputs *t, const kept_batch *k) {
+    const ir_tensor *mask = find_tensor(&k->batch, "attention_mask");
+    if (!mask || mask->rank != 2 || mask->dtype != IR_I64) return;
+    const int64_t length = mask->dims[1], *kept = mask->data;
+    for (int64_t b = 0; b < mask->dims[0]; b++) {
+        int64_t n = 0;
+        for (int64_t i = 0; i < length; i++) n += kept[b * length + i] != 0;
+        t->pairs += n * n;
+        t->padded_pairs += length * length;
+    }
+}
+
 pofac_status train_inputs_add(train_inputs *t, const batch *b, const diag_sink *sink) {
     if (t->size == t->batches.size) {
         kept_batch *fresh = calloc(1, sizeof *fresh);
@@ -156,6 +175,7 @@ pofac_status train_inputs_add(train_inputs *t, const batch *b, const diag_sink *
     TRY(keep_batch(k, b, sink));
     if (t->teacher) TRY(teacher_logits_read(t->teacher, b, sink, &k->teacher));
     TRY(count_batch(t, k, sink));
+    count_pairs(t, k);
     k->first_example = t->examples;
     for (size_t i = 0; i < t->n_losses; i++) t->counted[i] += k->counted[i];
     t->tokens += b->n_tokens;
@@ -198,14 +218,16 @@ pofac_status train_inputs_select(train_inputs *t, size_t i, const diag_sink *sin
         const int64_t rows = t->logits[l].per_token ? t->tokens : t->examples;
         t->distill_scales[l].value = rows == 0 ? 0.0f : (float)(1.0 / (double)rows);
     }
+    const int64_t between[N_BETWEEN_LAYERS] = {t->tokens, t->pairs, t->padded_pairs};
+    for (size_t l = 0; l < N_BETWEEN_LAYERS; l++) t->between_layers[l] = between[l] == 0 ? 0.0f : (float)(1.0 / (double)between[l]);
     TRY(find_prediction_rows(t, k, sink));
     *out = &t->source;
     return POFAC_OK;
 }
 
-static bool scale_at(const scale_input *scale, const char **name, ir_tensor *out) {
-    *name = scale->name;
-    *out = tensor_view(IR_F32, 0, NULL, &scale->value);
+static bool scale_at(const char *scale, const float *value, const char **name, ir_tensor *out) {
+    *name = scale;
+    *out = tensor_view(IR_F32, 0, NULL, value);
     return true;
 }
 
@@ -213,10 +235,12 @@ static bool scale_at(const scale_input *scale, const char **name, ir_tensor *out
 static bool made_input(const train_inputs *t, size_t place, const char **name, ir_tensor *out) {
     static const int64_t two = 2;
     const int64_t rows = (int64_t)t->prediction_rows.size;
-    if (place < t->n_losses) return scale_at(&t->scales[place], name, out);
+    if (place < t->n_losses) return scale_at(t->scales[place].name, &t->scales[place].value, name, out);
     place -= t->n_losses;
-    if (place < t->n_logits) return scale_at(&t->distill_scales[place], name, out);
-    switch (place - t->n_logits) {
+    if (place < t->n_logits) return scale_at(t->distill_scales[place].name, &t->distill_scales[place].value, name, out);
+    place -= t->n_logits;
+    if (place < N_BETWEEN_LAYERS) return scale_at(between_layers_names[place], &t->between_layers[place], name, out);
+    switch (place - N_BETWEEN_LAYERS) {
     case 0: *name = "learning_rate", *out = tensor_view(IR_F32, 0, NULL, &t->learning_rate); return true;
     case 1: *name = "step", *out = tensor_view(IR_I64, 0, NULL, &t->step); return true;
     case 2: *name = "keep", *out = tensor_view(IR_F32, 0, NULL, &t->keep); return true;

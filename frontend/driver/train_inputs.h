@@ -7,6 +7,7 @@
  *
  *   scale.LABELS f32 []      1 / rows of LABELS that count in the step, 0 where none does; of a regression this batch's share of the step's elements
  *   scale.distill.OUTPUT f32 []  of a head's logits: 1 / the step's tokens without padding, or its sequences
+ *   scale.distill.hidden_states, .attentions, .padded_attentions f32 []  1 / the step's tokens without padding, their pairs within sequences, B S^2
  *   prediction_rows i64 [M]  rows (sequence * S + token) with a label, the first row where there is none
  *   random i64 [2]           seed, step; first_example i64 []: sequences of the step before this batch
  *   learning_rate f32 [], step i64 [], keep f32 []: 0 in the first run of a step, else 1

@@ -51,7 +51,7 @@ static const char *mask_gradient(const pruning_method *method) {
 /* The pipeline as text: the rows train-step and train-kernels with what the options ask for between them. */
 static void put_pipeline(const training_options *o, strbuf *out) {
     if (o->distillation) {
-        distillation_put_pass(o->distillation, out);
+        distillation_put_pass(o->distillation, &o->road.graph, out);
         strbuf_putc(out, ',');
     }
     if (o->lock) strbuf_puts(out, "lock{min_sparsity=0},"); /* train-products chooses */
