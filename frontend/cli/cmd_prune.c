@@ -18,7 +18,7 @@ static const option_row rows[] = {
      "block methods: entries along the inputs and the outputs; one number: a square"},
     {"pooling_type", OPTION_CHOICE, "avg|max", NULL, 0, 0, "block methods: how a block's entries make its magnitude"},
     {"fast_threshold", OPTION_FLAG, NULL, NULL, 0, 0, "threshold from a histogram"},
-    {"masks", OPTION_TEXT, "FILE", NULL, 0, 0,
+    {"pruning_masks", OPTION_TEXT, "FILE", NULL, 0, 0,
      "custom_mask: tensors NAME.mask or NAME for each weight NAME; what is not 0 is kept"},
     {"not_to_prune", OPTION_LINES, "REGEX", NULL, 0, 0,
      "layers that stay dense, instead of the configuration's; may be given several times"},
@@ -86,7 +86,7 @@ static pofac_status override(const command_input *in, pruning_config *c) {
         p->fast_threshold = option_flag(o, "fast_threshold");
         c->defaults.set |= PRUNING_FAST;
     }
-    if (option_given(o, "masks")) c->masks = option_text(o, "masks");
+    if (option_given(o, "pruning_masks")) c->masks = option_text(o, "pruning_masks");
     if (option_given(o, "init_strategy")) {
         const char *init = option_text(o, "init_strategy");
         c->init = strcmp(init, "erk") == 0 ? PRUNING_INIT_ERK : strcmp(init, "er") == 0 ? PRUNING_INIT_ER : PRUNING_INIT_UNIFORM;

@@ -4,8 +4,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "frontend/driver/given_masks.h"
 #include "frontend/driver/prunable_layers.h"
 #include "frontend/driver/pruning_targets.h"
+#include "frontend/driver/second_order_gradients.h"
 
 /* ---- which ---- */
 
@@ -27,8 +29,24 @@ static pofac_status take(mask_schedule *s, const prunable_layers *all, const pru
         s->entries[i] = l->n_rows * l->n_columns;
     }
     s->n = n;
+    s->weights = weights;
     s->pruning = (training_pruning){.method = s->method, .weights = weights, .n_weights = n};
     return POFAC_OK;
+}
+
+/* Masks that somebody else made. */
+static pofac_status read_masks(mask_schedule *s, const prunable_layers *all, const pruning_choice *chosen, const diag_sink *sink) {
+    checkpoint *file;
+    TRY(given_masks_open(s->config, wrong_config(s->config) == POFAC_ERR_USAGE, sink, &file));
+    pofac_status status = POFAC_OK;
+    for (size_t i = 0; i < s->n && status == POFAC_OK; i++) {
+        const prunable_layer *l = &all->layers[chosen[i].layer];
+        uint8_t *mask = ARENA_ARRAY(&s->memory, uint8_t, (size_t)s->entries[i] + 1);
+        s->weights[i].given = mask;
+        status = mask ? given_mask_read(file, s->weights[i].name, l->n_rows, l->n_columns, sink, mask) : diag_out_of_memory(sink);
+    }
+    checkpoint_close(file);
+    return status;
 }
 
 static pofac_status choose(mask_schedule *s, const ir_graph *g, const diag_sink *sink) {
@@ -43,7 +61,8 @@ static pofac_status choose(mask_schedule *s, const ir_graph *g, const diag_sink 
         return diag_error(sink, wrong_config(c), &c->place, "found no layer that the configuration chooses among %zu, wanted one",
                           all.n);
     if (s->recipe->prunes) pruning_targets_warn(c, s->method, all.layers, chosen, n, sink);
-    return take(s, &all, chosen, n, sink);
+    TRY(take(s, &all, chosen, n, sink));
+    return s->recipe->prunes && s->method->needs == PRUNING_MASKS ? read_masks(s, &all, chosen, sink) : POFAC_OK;
 }
 
 pofac_status mask_schedule_open(const recipe *r, loaded_model *model, const diag_sink *sink, mask_schedule *out) {
@@ -118,15 +137,31 @@ double mask_schedule_sparsity(const mask_schedule *s, const training *t) {
     return all > 0 ? zeros / all : 0;
 }
 
-pofac_status mask_schedule_begin(const mask_schedule *s, training *t, const diag_sink *sink) {
-    mask_update unused;
-    if (!s->recipe->prunes) return POFAC_OK;
-    return training_update_masks(t, s->config->scheduler == PRUNING_SCHEDULE_ONE_SHOT ? 1 : 0, sink, &unused);
+bool mask_schedule_needs_gradients(const mask_schedule *s) { return s->recipe->prunes && s->method->needs == PRUNING_CURVATURE; }
+
+/* Behind `step` steps. */
+static pofac_status update(const mask_schedule *s, int64_t step, double progress, const mask_step *at, const diag_sink *sink,
+                           mask_update *out) {
+    if (!mask_schedule_needs_gradients(s)) return training_update_masks(at->training, progress, sink, out);
+    const second_order_update u = {.training = at->training,
+                                   .weights = s->weights,
+                                   .n_weights = s->n,
+                                   .options = s->config->second_order,
+                                   .source = at->source,
+                                   .inputs = at->inputs,
+                                   .step = step};
+    return second_order_update_masks(&u, progress, sink, out);
 }
 
-pofac_status mask_schedule_after_step(const mask_schedule *s, int64_t step, training *t, const diag_sink *sink, bool *updated,
-                                      mask_update *out) {
+pofac_status mask_schedule_begin(const mask_schedule *s, const mask_step *at, const diag_sink *sink) {
+    mask_update unused;
+    if (!s->recipe->prunes) return POFAC_OK;
+    return update(s, 0, s->config->scheduler == PRUNING_SCHEDULE_ONE_SHOT ? 1 : 0, at, sink, &unused);
+}
+
+pofac_status mask_schedule_after_step(const mask_schedule *s, int64_t step, const mask_step *at, const diag_sink *sink,
+                                      bool *updated, mask_update *out) {
     *updated = s->recipe->prunes && pruning_config_is_due(s->config, step);
     if (!*updated) return POFAC_OK;
-    return training_update_masks(t, pruning_config_progress(s->config, step), sink, out);
+    return update(s, step + 1, pruning_config_progress(s->config, step), at, sink, out);
 }

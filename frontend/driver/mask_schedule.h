@@ -8,15 +8,17 @@
 #define POFAC_FRONTEND_MASK_SCHEDULE_H
 
 #include "frontend/driver/recipe.h"
+#include "frontend/driver/train_inputs.h"
 #include "frontend/driver/training.h"
 
 typedef struct mask_schedule {
     const recipe *recipe;
     const pruning_config *config;
     const pruning_method *method;
-    training_pruning pruning; /* what a step is made by, in the order of layers; not of a lock */
-    const char **layers;      /* [n] names of their modules */
-    int64_t *entries;         /* [n] of their weights */
+    training_pruning pruning;  /* what a step is made by, in the order of layers; not of a lock */
+    pruned_parameter *weights; /* [n] its weights */
+    const char **layers;       /* [n] names of their modules */
+    int64_t *entries;          /* [n] of their weights */
     size_t n;
     arena memory;
 } mask_schedule;
@@ -39,10 +41,20 @@ double mask_schedule_wanted(const mask_schedule *s, double progress);
 /* Share of zeros of all masks together, as they are. */
 double mask_schedule_sparsity(const mask_schedule *s, const training *t);
 
+/* Does a step keep its gradients apart, since masks are made from those of single batches? */
+bool mask_schedule_needs_gradients(const mask_schedule *s);
+
+/* What masks are made for, and the batches that curvature is estimated from: those that come next, and will come again (second_order_gradients.h). */
+typedef struct mask_step {
+    training *training;
+    const batch_source *source;
+    train_inputs *inputs;
+} mask_step;
+
 /* The masks that a run begins with, and those after step `step` where it is its turn; *updated: there are new ones. */
-POFAC_MUST_USE pofac_status mask_schedule_begin(const mask_schedule *s, training *t, const diag_sink *sink);
-POFAC_MUST_USE pofac_status mask_schedule_after_step(const mask_schedule *s, int64_t step, training *t, const diag_sink *sink,
-                                                     bool *updated, mask_update *out);
+POFAC_MUST_USE pofac_status mask_schedule_begin(const mask_schedule *s, const mask_step *at, const diag_sink *sink);
+POFAC_MUST_USE pofac_status mask_schedule_after_step(const mask_schedule *s, int64_t step, const mask_step *at,
+                                                     const diag_sink *sink, bool *updated, mask_update *out);
 
 /* Is the weight one of those that are chosen? For the pass `lock`, with the schedule as `user`. */
 bool mask_schedule_has(void *schedule, const char *weight);

@@ -212,6 +212,20 @@ static void put_rules(const char *name, const pruning_rules *rules, strbuf *out)
     }
 }
 
+/* Of methods that look at more than weights. */
+static void put_needs(const pruning_config *c, strbuf *out) {
+    const pruning_method *m = pruning_method_find(c->method);
+    if (m->needs == PRUNING_MASKS && c->masks) {
+        strbuf_puts(out, "masks=");
+        strbuf_put_json(out, c->masks, strlen(c->masks));
+        strbuf_putc(out, '\n');
+    }
+    if (m->needs != PRUNING_CURVATURE) return;
+    recipe_put_int(out, "fisher_block_size", c->second_order.block_size);
+    recipe_put_int(out, "fisher_gradients", c->second_order.n_gradients);
+    recipe_put_real(out, "fisher_damping", c->second_order.damping);
+}
+
 static void put_schedule(const pruning_config *c, strbuf *out) {
     recipe_put_int(out, "pruning_scheduler", c->scheduler);
     recipe_put_int(out, "init_strategy", c->init);
@@ -221,6 +235,7 @@ static void put_schedule(const pruning_config *c, strbuf *out) {
     recipe_put_int(out, "policy_begin_step", c->policy_begin_step);
     recipe_put_int(out, "policy_end_step", c->policy_end_step);
     recipe_put_real(out, "pruning_exponent", c->exponent);
+    put_needs(c, out);
     strbuf_puts(out, "pruning_parameters=");
     put_changes(&c->defaults, out);
     strbuf_puts(out, "\nprune_layer_types=");

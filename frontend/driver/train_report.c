@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "frontend/driver/second_order_gradients.h"
 #include "frontend/driver/train_parts.h"
 #include "ir/op.h"
 
@@ -87,6 +88,21 @@ static void put_masks(const train_parts *p, strbuf *out) {
         strbuf_printf(out, ", %.4g %% zeros at the end", 100 * mask_schedule_wanted(s, progress));
     }
     strbuf_putc(out, '\n');
+}
+
+/* What masks from curvature need besides. */
+static pofac_status put_curvature(const train_parts *p, strbuf *out) {
+    const mask_schedule *s = &p->masks;
+    const second_order_options *o = &p->recipe->prune.second_order;
+    second_order_need need;
+    if (!mask_schedule_needs_gradients(s)) return POFAC_OK;
+    TRY(second_order_needs(s->entries, s->n, o, 0, p->sink, &need));
+    strbuf_printf(out, "curvature       %" PRId64 " gradients for each mask", o->n_gradients);
+    if (need.n_groups > 1) strbuf_printf(out, ", %zu times, of some weights at a time", need.n_groups);
+    strbuf_puts(out, "; ");
+    batch_memory_print_bytes(need.bytes, out);
+    strbuf_puts(out, " while they are made\n");
+    return POFAC_OK;
 }
 
 /* Multiplications and additions of the products of a forward pass: tokens of sequences, or sequences alone, times the weight's entries. */
@@ -173,6 +189,7 @@ static pofac_status report(train_parts *p, strbuf *out) {
     put_counts(p, out);
     TRY(put_epochs(p, out));
     put_masks(p, out);
+    TRY(put_curvature(p, out));
     TRY(put_teacher(p, out));
     put_time(p, out);
     strbuf_printf(out, "recomputes      %s\nmemory of a step\n", p->step_options.recompute ? p->step_options.recompute : "none");

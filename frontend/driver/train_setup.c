@@ -140,7 +140,7 @@ static training_options options_of(const train_parts *p) {
                           .momentum = t->momentum,
                           .weight_decay = t->weight_decay,
                           .max_grad_norm = t->max_grad_norm,
-                          .accumulate = t->accumulation_steps > 1,
+                          .accumulate = t->accumulation_steps > 1 || mask_schedule_needs_gradients(&p->masks),
                           .lock = p->recipe->lock,
                           .pruning = p->recipe->prunes ? &p->masks.pruning : NULL,
                           .distillation = p->recipe->teacher ? &p->distillation : NULL,
@@ -273,7 +273,7 @@ static pofac_status go_on(train_parts *p) {
 
 /* The first masks; lines of a run that saved nothing go. */
 static pofac_status begin(train_parts *p) {
-    TRY(mask_schedule_begin(&p->masks, p->training, p->sink));
+    TRY(mask_schedule_begin(&p->masks, &(mask_step){p->training, &p->source, p->inputs}, p->sink));
     return run_directory_cut(p->recipe->train.output_dir, RUN_METRICS_FILE, 0, p->sink);
 }
 

@@ -158,7 +158,8 @@ pofac_status train_step(train_parts *p, step_outcome *out) {
     train_inputs_begin(p->inputs, next.step, out->learning_rate);
     TRY(fetch(p, &next, out));
     TRY(run_step(p, out));
-    TRY(mask_schedule_after_step(&p->masks, next.step - 1, p->training, p->sink, &out->new_masks, &out->masks));
+    const mask_step at = {p->training, &p->source, p->inputs};
+    TRY(mask_schedule_after_step(&p->masks, next.step - 1, &at, p->sink, &out->new_masks, &out->masks));
     p->position = next;
     return POFAC_OK;
 }

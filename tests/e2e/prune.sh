@@ -25,8 +25,8 @@ pruned w:f32:2,4:0,0,0,0,-5,6,7,2 --pruning_fn block_structured_magnitude --bloc
 pruned w:f32:2,4:1,-8,3,4,-5,6,7,2 --pruning_fn pattern_lock
 ok cmp in.safetensors out.safetensors
 ok "$build_dir/make_tensors" masks.safetensors w.mask:u8:2,4:1,0,0,1,1,0,255,0 dense.weight:f32:2,2:-1,0,0,0.5
-pruned w:f32:2,4:1,0,0,4,-5,0,7,0 --pruning_fn custom_mask --masks masks.safetensors --not_to_prune dense
-run prune in.safetensors -o out.safetensors --overwrite_output_dir --pruning_fn custom_mask --masks masks.safetensors
+pruned w:f32:2,4:1,0,0,4,-5,0,7,0 --pruning_fn custom_mask --pruning_masks masks.safetensors --not_to_prune dense
+run prune in.safetensors -o out.safetensors --overwrite_output_dir --pruning_fn custom_mask --pruning_masks masks.safetensors
 wants_status 0
 ok "$build_dir/json_has" out method=custom_mask layers.0.name=dense layers.0.zeros=2 layers.1.zeros=4
 echo '{"pruning_fn": "custom_mask", "masks": "masks.safetensors"}' >custom.json # beside the configuration
@@ -77,8 +77,8 @@ ok "$build_dir/make_tensors" other.safetensors w:f32:4,2:1,0,0,1,1,0,1,0 dense.w
 ok "$build_dir/make_tensors" missing.safetensors w:f32:2,4:1,0,0,1,1,0,1,0
 for arguments in "in.safetensors" "in.safetensors -o out.safetensors" "in.safetensors -o x --pruning_fn magnitude" "in.safetensors -o x --target_sparsity 2" \
     "in.safetensors -o x --pruning_fn movement" "in.safetensors -o x --pruning_fn second_order" "in.safetensors -o x --pruning_fn custom_mask" \
-    "in.safetensors -o x --pruning_fn custom_mask --masks none.safetensors" "in.safetensors -o x --pruning_fn custom_mask --masks other.safetensors" \
-    "in.safetensors -o x --pruning_fn custom_mask --masks missing.safetensors" \
+    "in.safetensors -o x --pruning_fn custom_mask --pruning_masks none.safetensors" "in.safetensors -o x --pruning_fn custom_mask --pruning_masks other.safetensors" \
+    "in.safetensors -o x --pruning_fn custom_mask --pruning_masks missing.safetensors" \
     "in.safetensors -o x --pruning_fn uniform_magnitude --block_size 3" "in.safetensors -o x --block_dims 1,2,3" "in.safetensors -o x --not_to_prune (" \
     "in.safetensors -o x --not_to_prune ." "in.safetensors -o x --pruning_config none.json" "none -o x" "in.safetensors -o none/x.safetensors"; do
     # shellcheck disable=SC2086
