@@ -216,7 +216,7 @@ static pofac_status check_state(memory_plan *p) {
 
 /* ---- slots ---- */
 
-/* The symbols' bounds; of nnz(%v), that no entry of the pattern is zero. */
+/* The symbols' bounds; of nnz(%v), that no entry of the pattern is zero. A graph that could not be built leaves symbols of no value. */
 static int64_t *symbol_bounds(memory_plan *p) {
     const ir_graph *g = p->g;
     const ir_context *c = g->module->context;
@@ -231,7 +231,7 @@ static int64_t *symbol_bounds(memory_plan *p) {
         } else if (symbol_value(c, s) < g->values.size) {
             const ir_type *t = graph_type(g, symbol_value(c, s));
             int64_t rows, columns;
-            if (t->kind != TYPE_PATTERN || !dim_is_const(t->dims[0], &rows) || !dim_is_const(t->dims[1], &columns)) continue;
+            if (!t || t->kind != TYPE_PATTERN || !dim_is_const(t->dims[0], &rows) || !dim_is_const(t->dims[1], &columns)) continue;
             if (__builtin_mul_overflow(rows, columns, &bounds[s])) bounds[s] = -1;
         }
     }

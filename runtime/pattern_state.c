@@ -49,30 +49,35 @@ void pattern_state_destroy(pattern_state *p) {
 
 enum { RUN = 512 }; /* elements that are read at a time */
 
-/* Masks are bytes of 0 and 1 with long runs of zeros, eight of which are looked at together. */
-static uint64_t eight_bytes(const uint8_t *at) {
+/* Masks are bytes, of which eight are looked at together: a bit for each that is not 0. */
+static uint64_t bits_of_eight(const uint8_t *at) {
+    const uint64_t lows = UINT64_C(0x7f7f7f7f7f7f7f7f);
     uint64_t bytes;
     memcpy(&bytes, at, sizeof bytes);
-    return bytes;
+    const uint64_t tops = ((((bytes & lows) + lows) | bytes) & ~lows) >> 7; /* little-endian */
+    return tops * UINT64_C(0x0102040810204080) >> 56;
+}
+
+/* The same of up to 64. */
+static uint64_t bits_of_bytes(const uint8_t *at, int64_t n) {
+    uint64_t bits = 0;
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8) bits |= bits_of_eight(at + i) << i;
+    for (; i < n; i++) bits |= (uint64_t)(at[i] != 0) << i;
+    return bits;
 }
 
 static int64_t count_bytes(const uint8_t *bytes, int64_t n) {
     int64_t nnz = 0;
-    for (int64_t i = 0; i < n; i++) nnz += bytes[i] != 0;
+    for (int64_t i = 0; i < n; i += 64) nnz += __builtin_popcountll(bits_of_bytes(bytes + i, n - i < 64 ? n - i : 64));
     return nnz;
 }
 
 /* Appends the columns of the bytes that are not 0. */
 static int32_t *take_bytes(const uint8_t *row, int64_t columns, int32_t *to) {
-    int64_t k = 0;
-    for (; k + 8 <= columns; k += 8)
-        for (uint64_t rest = eight_bytes(row + k); rest;) {
-            const int lane = __builtin_ctzll(rest) / 8; /* little-endian */
-            *to++ = (int32_t)(k + lane);
-            rest &= lane == 7 ? 0 : ~UINT64_C(0) << (8 * (lane + 1));
-        }
-    for (; k < columns; k++)
-        if (row[k]) *to++ = (int32_t)k;
+    for (int64_t k = 0; k < columns; k += 64)
+        for (uint64_t bits = bits_of_bytes(row + k, columns - k < 64 ? columns - k : 64); bits; bits &= bits - 1)
+            *to++ = (int32_t)(k + __builtin_ctzll(bits));
     return to;
 }
 

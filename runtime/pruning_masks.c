@@ -98,10 +98,7 @@ typedef struct weight_tasks {
     pofac_status *status; /* [n_weights] */
 } weight_tasks;
 
-static void count_kept(pruned_weight *w) {
-    w->kept = 0;
-    for (int64_t i = 0; i < entries_of(w); i++) w->kept += w->mask[i];
-}
+static void count_kept(pruned_weight *w) { w->kept = mask_ones(w->mask, entries_of(w)); }
 
 static void run_weight(void *user, size_t worker, size_t chunk) {
     const weight_tasks *t = user;

@@ -1,8 +1,9 @@
 /*
  * Thresholds of pruning: which value so many of a tensor's scores do not exceed.
  *
- * Exact selection is by radix over the bits of the floats, in an order in which they compare as integers: three counts of 11, 11 and 10 bits, so three
- * passes over memory and no copy. The approximate threshold is the reference's histogram.
+ * Floats compare as integers. Exact selection among many takes one pass: a sample gives two bounds between which the score very likely lies (Floyd and Rivest
+ * 1975), scores below them are counted, and the few between them are kept. Those, and what the bounds miss, are selected by radix: three
+ * counts of 11, 11 and 10 bits, so three passes and no copy. The approximate threshold is the reference's histogram.
  */
 #ifndef POFAC_RUNTIME_SCORE_THRESHOLD_H
 #define POFAC_RUNTIME_SCORE_THRESHOLD_H
@@ -26,6 +27,9 @@ float score_least(score_span s);
 
 /* mask[i] = 1 where the score lies above the threshold, else 0; also for NaN. Denormals are told from 0 whatever the thread's mode. */
 void score_keep_above(score_span s, float threshold, uint8_t *mask);
+
+/* How many bytes of a mask are 1; the others are 0. */
+int64_t mask_ones(const uint8_t *mask, int64_t n);
 
 /*
  * The threshold below which about a share `sparsity` of the magnitudes of all spans together lies: a histogram of 1024 bins over [0, max]; where the

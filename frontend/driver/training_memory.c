@@ -16,6 +16,7 @@
 #include "ir/support/strmap.h"
 #include "passes/forward_values.h"
 #include "runtime/blas.h"
+#include "runtime/score_threshold.h"
 
 typedef struct memory_count {
     const ir_graph *g;
@@ -35,7 +36,9 @@ static pofac_status non_zeros(const memory_count *c, ir_value pattern, int64_t *
     if (!c->weights)
         return diag_error(c->sink, POFAC_ERR_INPUT, NULL, "the non-zeros of \"%s\" are not known: there are no weights", name);
     TRY(c->weights->get(c->weights->user, name, c->sink, &weight));
-    *out = weight.pattern ? weight.pattern->nnz : tensor_elements(&weight) - tensor_count_zeros(&weight);
+    if (weight.pattern) *out = weight.pattern->nnz;
+    else if (state_is_mask(name)) *out = mask_ones(weight.data, tensor_elements(&weight));
+    else *out = tensor_elements(&weight) - tensor_count_zeros(&weight);
     tensor_source_release(c->weights, name);
     return POFAC_OK;
 }
@@ -75,13 +78,41 @@ static bool ends_in(const char *text, const char *end) {
 
 static int64_t *kind_of_state(step_memory *m, const char *name) {
     if (strncmp(name, "gradient.", strlen("gradient.")) == 0) return &m->gradient_sums;
-    if (ends_in(name, ".exp_avg") || ends_in(name, ".exp_avg_sq") || ends_in(name, ".momentum_buffer")) return &m->moments;
+    if (ends_in(name, IR_SCORES) || ends_in(name, ".exp_avg") || ends_in(name, ".exp_avg_sq") || ends_in(name, ".momentum_buffer"))
+        return &m->moments;
     return &m->parameters;
+}
+
+/* Has any state as many elements as the pattern has positions? Then the store holds these. */
+static bool is_pattern_of_state(const memory_count *c, ir_value pattern) {
+    const ir_dim nnz = dim_symbol(symbol_nnz(c->g->module->context, pattern));
+    for (size_t i = 0; i < c->g->nodes.size; i++) {
+        const ir_node *n = &c->g->nodes.data[i];
+        const ir_type *t = n->op == OP_state ? graph_type(c->g, n->first_result) : NULL;
+        if (t && t->rank == 1 && dim_equal(t->dims[0], nnz)) return true;
+    }
+    return false;
+}
+
+/* A mask is a byte for each entry; positions of its ones are held where there are sums of gradients. */
+static pofac_status count_mask(memory_count *c, ir_value v) {
+    const ir_type *t = graph_type(c->g, v);
+    int64_t rows = 0, columns = 0, bytes;
+    dim_is_const(t->dims[0], &rows);
+    dim_is_const(t->dims[1], &columns);
+    if (__builtin_mul_overflow(rows, columns, &bytes) || __builtin_add_overflow(bytes, (int64_t)sizeof(float), &bytes) ||
+        __builtin_add_overflow(c->out->patterns, bytes, &c->out->patterns))
+        return too_large(c, v);
+    return POFAC_OK;
 }
 
 static pofac_status count_pattern(memory_count *c, ir_value v) {
     int64_t rows = 0, nnz = 0, bytes;
     dim_is_const(graph_type(c->g, v)->dims[0], &rows);
+    if (state_is_mask(node_string(graph_node_of(c->g, v), "name"))) {
+        TRY(count_mask(c, v));
+        if (!is_pattern_of_state(c, v)) return POFAC_OK;
+    }
     TRY(non_zeros(c, v, &nnz));
     if (__builtin_mul_overflow(nnz, 4, &bytes) || __builtin_add_overflow(bytes, 8 * (rows + 1), &bytes) ||
         __builtin_add_overflow(c->out->patterns, bytes, &c->out->patterns))

@@ -14,7 +14,7 @@
 /* Bytes. Of sparse weights the non-zeros count, in `parameters` as in all that has their form. */
 typedef struct step_memory {
     int64_t parameters, moments, gradient_sums; /* state: written by every update; sums where a step is several runs */
-    int64_t patterns;                           /* positions of non-zeros */
+    int64_t patterns;                           /* positions of non-zeros, and masks */
     int64_t inputs;                             /* one batch */
     int64_t kept;                               /* activations that wait for the backward pass, in the arena as what follows */
     int64_t gradients;              /* of parameters, as far as they do not take the place of activations that were read */

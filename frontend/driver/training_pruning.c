@@ -16,6 +16,7 @@
 #include "ir/support/hash.h"
 #include "ir/support/strmap.h"
 #include "ir/text.h"
+#include "runtime/score_threshold.h"
 
 /* Where a weight's part of the state lies. */
 typedef struct pruned_state {
@@ -170,11 +171,8 @@ pofac_status step_pruning_find_state(training *t, const diag_sink *sink) {
 /* How many entries the store's masks keep. */
 static void count_masks(const step_pruning *p) {
     for (size_t i = 0; i < p->options.pruning->n_weights; i++) {
-        const uint8_t *mask = p->state[i].mask->tensor.data;
         const int64_t n = mask_counts_entries(p->counts, i);
-        int64_t kept = 0;
-        for (int64_t k = 0; k < n; k++) kept += mask[k] != 0;
-        mask_counts_set(p->counts, i, kept);
+        mask_counts_set(p->counts, i, mask_ones(p->state[i].mask->tensor.data, n));
     }
 }
 
@@ -272,9 +270,7 @@ pofac_status training_update_masks(training *t, double progress, const diag_sink
 double training_sparsity(const training *t, size_t weight) {
     const step_pruning *p = t->pruning;
     if (!p || weight >= p->options.pruning->n_weights) return 0;
-    const uint8_t *mask = p->state[weight].mask->tensor.data;
-    const int64_t n = tensor_elements(&p->state[weight].mask->tensor);
-    int64_t kept = 0;
-    for (int64_t i = 0; i < n; i++) kept += mask[i] != 0;
-    return n ? (double)(n - kept) / (double)n : 0;
+    const ir_tensor *mask = &p->state[weight].mask->tensor;
+    const int64_t n = tensor_elements(mask);
+    return n ? (double)(n - mask_ones(mask->data, n)) / (double)n : 0;
 }

@@ -19,7 +19,7 @@
 #include <string.h>
 
 #include "frontend/driver/run_checkpoint.h"
-#include "frontend/driver/training.h"
+#include "frontend/driver/training_memory.h"
 #include "ir/op.h"
 #include "ir/support/directory.h"
 #include "ir/support/rng.h"
@@ -429,7 +429,91 @@ static void saved_models_are_pruned(void **unused) {
     end(&r);
 }
 
+/* ---- memory ---- */
+
+static int64_t masks_of(prune_run *r) {
+    int64_t bytes = 0;
+    for (size_t i = 0; i < N_WEIGHTS; i++) bytes += tensor_elements(&find(r, r->weights[i].name, ".mask")->tensor) + 4;
+    return bytes;
+}
+
+/* Masks count by the byte, positions where sums of gradients have them; before there is a run, and behind it. */
+static void masks_are_counted(void **unused) {
+    (void)unused;
+    for (int accumulate = 0; accumulate < 2; accumulate++) {
+        const prune_case test = {.method = "unstructured_magnitude", .accumulate = accumulate};
+        const batch_shape shape = {.sequences = B, .length = S, .tokens = B * S, .predictions = B * S};
+        prune_run r;
+        step_memory before, behind;
+        begin(&r, &test);
+        open_training(&r, EXECUTOR_COMPILED, 1, NULL);
+        training_options o = options_of(&r, EXECUTOR_COMPILED, 1);
+        want(&r, training_fit_memory(r.model, &o, shape, 0, &r.sink, &before), "memory before");
+        want(&r, training_update_masks(r.training, 1, &r.sink, &(mask_update){0}), "masks");
+        want(&r, step_memory_of_training(r.training, shape, &r.sink, &behind), "memory behind");
+        if (!accumulate) assert_int_equal(before.patterns, masks_of(&r));
+        if (!accumulate) assert_int_equal(behind.patterns, masks_of(&r));
+        assert_true(before.gradient_sums == 0 || behind.gradient_sums < before.gradient_sums);
+        assert_int_equal(before.gradient_sums > 0, accumulate);
+        assert_int_equal(before.patterns - masks_of(&r) > 4 * 32 * 48, accumulate);
+        assert_true(behind.kernels > 0);
+        end(&r);
+    }
+}
+
+static int64_t packed_bytes(prune_run *r) { return training_memory(r->training).packed_weight_bytes; }
+
+/* Updates to and fro leave what the first ones took, sessions that were made anew among them. */
+static void updates_take_no_memory(void **unused) {
+    (void)unused;
+    static const prune_case test = {.method = "unstructured_magnitude", .accumulate = true};
+    prune_run r;
+    int64_t dense = 0, sparse = 0;
+    begin(&r, &test);
+    open_training(&r, EXECUTOR_COMPILED, 2, NULL);
+    for (int i = 0; i < 4; i++) {
+        mask_update done;
+        want(&r, training_update_masks(r.training, 1, &r.sink, &done), "sparse");
+        assert_true(done.rebuilt);
+        if (i > 0) assert_int_equal(packed_bytes(&r), sparse);
+        sparse = packed_bytes(&r);
+        want(&r, training_update_masks(r.training, 1, &r.sink, &done), "the same masks");
+        assert_false(done.rebuilt);
+        assert_int_equal(packed_bytes(&r), sparse);
+        want(&r, training_update_masks(r.training, 0, &r.sink, &done), "dense");
+        assert_true(done.rebuilt);
+        if (i > 0) assert_int_equal(packed_bytes(&r), dense);
+        dense = packed_bytes(&r);
+    }
+    end(&r);
+}
+
 /* ---- what can go wrong ---- */
+
+/* Whatever allocation of an update fails, the error says so, and the next update makes good. */
+static void updates_may_lack_memory(void **unused) {
+    (void)unused;
+    static const prune_case test = {.method = "unstructured_magnitude", .accumulate = true};
+    prune_run r;
+    mask_update done;
+    int failed = 0;
+    begin(&r, &test);
+    open_training(&r, EXECUTOR_COMPILED, 1, NULL);
+    for (size_t n = 1; n < 100000; n += n < 20 ? 1 : 97) {
+        want(&r, training_update_masks(r.training, 0.9, &r.sink, &done), "an update behind one that failed");
+        fail_alloc_after(n);
+        const pofac_status status = training_update_masks(r.training, n % 2, &r.sink, &done);
+        const bool has_failed = fail_alloc_stop();
+        failed += status != POFAC_OK;
+        if (status != POFAC_OK) assert_int_equal(status, POFAC_ERR_RUNTIME);
+        strbuf_clear(&r.said);
+        if (!has_failed) break;
+    }
+    assert_true(failed > 20);
+    want(&r, training_update_masks(r.training, 0.9, &r.sink, &done), "the last update");
+    step_once(&r, 0);
+    end(&r);
+}
 
 static void refusals(void **unused) {
     (void)unused;
@@ -464,6 +548,9 @@ int main(void) {
         cmocka_unit_test(masks_are_those_of_the_method),
         cmocka_unit_test(runs_go_on_in_every_phase),
         cmocka_unit_test(saved_models_are_pruned),
+        cmocka_unit_test(masks_are_counted),
+        cmocka_unit_test(updates_take_no_memory),
+        cmocka_unit_test(updates_may_lack_memory),
         cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -50,7 +50,7 @@ static void check_pattern(ir_dtype dtype, int64_t n, int64_t k, uint64_t zeros_o
 
 static void patterns_are_the_non_zeros(void **unused) {
     (void)unused;
-    static const ir_dtype dtypes[] = {IR_F32, IR_F64, IR_F16, IR_BF16, IR_I8};
+    static const ir_dtype dtypes[] = {IR_F32, IR_F64, IR_F16, IR_BF16, IR_I8, IR_U8};
     for (size_t d = 0; d < sizeof dtypes / sizeof *dtypes; d++)
         for (uint64_t zeros = 0; zeros <= 8; zeros += 4) {
             check_pattern(dtypes[d], 1, 1, zeros);

@@ -395,6 +395,48 @@ static void selection_is_that_of_sorting(void **unused) {
     assert_memory_equal(mask, "\0\1\0\1", 4);
 }
 
+/* Many scores: whatever a sample says of them, of the order they stand in and of how many are equal. */
+static void selection_among_many(void **unused) {
+    (void)unused;
+    enum { N = 70001, KINDS = 6 };
+    static float x[N], sorted[N];
+    const rng_key key = rng_key_make(3, "many");
+    for (int kind = 0; kind < KINDS; kind++)
+        for (int magnitude = 0; magnitude < 2; magnitude++) {
+            for (int64_t i = 0; i < N; i++) {
+                const float random = (float)rng_normal(key, (uint64_t)i);
+                x[i] = kind == 0   ? random
+                       : kind == 1 ? (float)rng_below(key, (uint64_t)i, 9) - 4
+                       : kind == 2 ? (i % 10 ? 0 : random) /* nine of ten are equal */
+                       : kind == 3 ? (float)(i - N / 2)
+                       : kind == 4 ? 2.5f
+                                   : (i < N - 3000 ? random : random * 1e4f); /* the sample sees few of those that are apart */
+                sorted[i] = magnitude ? fabsf(x[i]) : x[i];
+            }
+            qsort(sorted, N, sizeof *sorted, by_number);
+            const int64_t ranks[] = {1, 2, N / 100, N / 3, N / 2, N * 9 / 10, N - 3100, N - 1, N};
+            for (size_t r = 0; r < sizeof ranks / sizeof *ranks; r++) {
+                const float found = score_select((score_span){x, N, magnitude != 0}, ranks[r]);
+                if (found != sorted[ranks[r] - 1])
+                    fail_msg("kind %d: number %d is %.9g, wanted %.9g", kind, (int)ranks[r], found, sorted[ranks[r] - 1]);
+            }
+        }
+    for (int64_t i = 0; i < N; i += 2) x[i] = NAN;
+    assert_true(isnan(score_select((score_span){x, N, false}, N / 2 + 1)));
+    assert_false(isnan(score_select((score_span){x, N, false}, N / 2)));
+}
+
+static void ones_of_masks(void **unused) {
+    (void)unused;
+    uint8_t mask[300] = {0};
+    for (int64_t n = 0; n <= 300; n += 37)
+        for (int64_t ones = 0; ones <= n; ones += 5) {
+            memset(mask, 0, sizeof mask);
+            memset(mask, 1, (size_t)ones);
+            assert_int_equal(mask_ones(mask, n), ones);
+        }
+}
+
 /* ---- what cannot be asked for, and other corners ---- */
 
 static void wrong_parameters(void **unused) {
@@ -536,6 +578,8 @@ int main(void) {
         cmocka_unit_test(locks_keep_what_is_not_0),
         cmocka_unit_test(the_fast_threshold_is_close),
         cmocka_unit_test(selection_is_that_of_sorting),
+        cmocka_unit_test(selection_among_many),
+        cmocka_unit_test(ones_of_masks),
         cmocka_unit_test(wrong_parameters),
         cmocka_unit_test(methods_that_need_more_than_weights),
         cmocka_unit_test(targets_that_blocks_cannot_express),
