@@ -105,9 +105,11 @@ static void share_input(distill_graph *d, const ir_node *n) {
     rewrite_map(&d->teacher, n->first_result, found);
 }
 
-/* State NAME as teacher.NAME, which is not trained, and its pattern likewise. */
+/* State NAME as teacher.NAME, where it has not that name, which is not trained, and its pattern likewise. */
 static void copy_state(distill_graph *d, const ir_node *n) {
-    const char *name = arena_printf(&d->memory, IR_FROZEN "%s", node_string(n, "name"));
+    const char *own = node_string(n, "name");
+    const bool named = strncmp(own, IR_FROZEN, sizeof IR_FROZEN - 1) == 0;
+    const char *name = named ? own : arena_printf(&d->memory, IR_FROZEN "%s", own);
     const ir_attr attrs[] = {attr_string("name", name ? name : ""), attr_bool("frozen", true)};
     if (!name && d->student.to->module->status == POFAC_OK) d->student.to->module->status = diag_out_of_memory(d->in->sink);
     rewrite_visit(&d->teacher, n);
@@ -238,7 +240,8 @@ static void add_losses(distill_graph *d, const distill_settings *s) {
     graph_add_output(g, "loss", all);
     graph_add_output(g, "loss.task", task);
     graph_add_output(g, "loss.distill", distilled);
-    if (s->hidden.sum != IR_NO_VALUE) graph_add_output(g, "loss.hidden", s->hidden.sum);
+    if (s->hidden.kind != DISTILL_HIDDEN_NONE) /* a cosine without weight is not computed */
+        graph_add_output(g, "loss.hidden", s->hidden.sum != IR_NO_VALUE ? s->hidden.sum : build_scalar(g, IR_F32, 0));
 }
 
 /* Outputs that the joined graph has from the student's. */

@@ -133,14 +133,45 @@ void distillation_set_student(const distillation *d, model_graph_options *studen
     if (d) set_hidden(d, student);
 }
 
+/* The graph with its state under the names that it will have beside the student's, whose sizes may be others. */
+static pofac_status add_frozen(const ir_graph *from, ir_module *m, const diag_sink *sink) {
+    rewriter rw;
+    arena memory = ARENA_INIT;
+    TRY(rewrite_begin(&rw, from, m));
+    for (size_t i = 0; i < from->nodes.size && m->status == POFAC_OK; i++) {
+        const ir_node *n = &from->nodes.data[i];
+        if (n->op != OP_state) {
+            rewrite_copy_unmarked(&rw, n, NULL, NULL);
+            continue;
+        }
+        const char *name = arena_printf(&memory, IR_FROZEN "%s", node_string(n, "name"));
+        if (!name) {
+            m->status = diag_out_of_memory(sink);
+            break;
+        }
+        const ir_attr attrs[] = {attr_string("name", name), attr_bool("frozen", true)};
+        rewrite_visit(&rw, n);
+        const ir_type *type = graph_type(from, n->first_result);
+        rewrite_map(&rw, n->first_result, node_add(rw.to, OP_state, NULL, 0, attrs, 2, type));
+    }
+    arena_free(&memory);
+    return rewrite_finish(&rw);
+}
+
 pofac_status distillation_add_teacher(const distillation *d, const loaded_model *student, const model_graph_options *graph,
                                       ir_module *m, const diag_sink *sink) {
     TRY(distillation_check(d, student, sink));
     if (!d->teacher) return POFAC_OK;
     model_graph_options options = {.max_sequences = graph->max_sequences};
     set_hidden(d, &options);
-    TRY(model_graph_build(m, DISTILL_TEACHER_GRAPH, loaded_model_spec(d->teacher), &options));
-    return loaded_model_bind(d->teacher, module_find_graph(m, DISTILL_TEACHER_GRAPH), sink);
+    ir_module *own = module_create(m->context, sink);
+    if (!own) return diag_out_of_memory(sink);
+    pofac_status status = model_graph_build(own, DISTILL_TEACHER_GRAPH, loaded_model_spec(d->teacher), &options);
+    const ir_graph *teacher = module_find_graph(own, DISTILL_TEACHER_GRAPH);
+    if (status == POFAC_OK) status = loaded_model_bind(d->teacher, teacher, sink);
+    if (status == POFAC_OK) status = add_frozen(teacher, m, sink);
+    module_destroy(own);
+    return status;
 }
 
 void distillation_put_pass(const distillation *d, const model_graph_options *graph, strbuf *out) {

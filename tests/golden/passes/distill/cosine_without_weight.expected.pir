@@ -43,8 +43,10 @@ graph @step (B <= 8, S <= 16) {
   %39 = constant {value = [0.5]}                                         : f32[]
   %40 = mul %36, %39                                                     : f32[]
   %41 = add %38, %40                                                     : f32[]
+  %42 = constant {value = [0]}                                           : f32[]
   return "loss" = %41,
          "loss.task" = %18,
          "loss.distill" = %36,
+         "loss.hidden" = %42,
          "loss.labels" = %18
 }
