@@ -99,6 +99,7 @@ void distill_hidden_begin(distill_graph *d, distill_hidden *h) {
 /* ---- terms ---- */
 
 static void add(distill_graph *d, distill_hidden *h, ir_value term) {
+    graph_set_scope(d->student.to, "loss");
     if (term != IR_NO_VALUE) h->sum = h->sum == IR_NO_VALUE ? term : build_binary(d->student.to, OP_add, h->sum, term);
 }
 
@@ -118,6 +119,7 @@ static void add_state(distill_graph *d, distill_hidden *h, size_t number, ir_val
         return;
     }
     const bool is_cosine = h->kind == DISTILL_HIDDEN_DISTILBERT;
+    graph_set_scope(g, graph_node_of(g, own)->scope);
     ir_value scale = distill_scale(d, "hidden_states");
     if (is_cosine) scale = build_binary(g, OP_mul, scale, build_scalar(g, IR_F32, h->weight));
     const ir_value inputs[] = {own, theirs, h->keep, scale};
@@ -135,6 +137,7 @@ static void add_attention(distill_graph *d, distill_hidden *h, const ir_node *ow
                       (long long)found, node_float(theirs, "scale"), (long long)heads, node_float(own, "scale"));
         return;
     }
+    graph_set_scope(g, own->scope);
     const ir_value inputs[] = {rewrite_value(&d->student, own->inputs[0]),
                                rewrite_value(&d->student, own->inputs[1]),
                                rewrite_value(&d->teacher, theirs->inputs[1]),
@@ -157,7 +160,6 @@ static bool makes_state(const distill_hidden *h, const ir_node *copied, int64_t 
 void distill_hidden_visit(distill_graph *d, distill_hidden *h, const ir_node *copied) {
     if (h->kind == DISTILL_HIDDEN_NONE) return;
     const ir_value copy = rewrite_value(&d->teacher, copied->first_result);
-    graph_set_scope(d->student.to, "loss");
     if (h->kind == DISTILL_HIDDEN_DISTILBERT && h->weight == 0) return;
     if (makes_state(h, copied, 0)) add_state(d, h, 0, copy);
     for (size_t i = 0; i < h->n_student; i++) {

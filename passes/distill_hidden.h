@@ -10,6 +10,9 @@
  * graphs' attention nodes in order. Layer i of the student is compared with layer layer_map[i] of the teacher, or evenly spread with
  * ceil((i + 1) teacher's / student's) - 1; embeddings with embeddings.
  *
+ * A term stands where the teacher's part of it is made, so that nothing of the teacher waits, and in the scope of the student's layer, to which
+ * what it gives to the gradient belongs (pass recompute).
+ *
  * Means come from inputs scale.distill.OUTPUT (distill_scale): of hidden_states 1 / kept tokens of the step, of attentions 1 / pairs of kept
  * tokens within sequences, of padded_attentions 1 / (B S^2).
  */

@@ -19,6 +19,7 @@
 
 #include "frontend/driver/train_inputs.h"
 #include "frontend/driver/training.h"
+#include "ir/op.h"
 #include "ir/support/rng.h"
 #include "tests/unit/driver/tiny_model.h"
 #include "tests/unit/named_tensors.h"
@@ -124,19 +125,23 @@ static void end(hidden_run *r) {
     strbuf_free(&r->messages);
 }
 
+static training_options options_of(const hidden_run *r, executor_kind kind, size_t threads) {
+    return (training_options){.road = {.cache_dir = cache_folder,
+                                       .tune = ROAD_TUNE_OFF,
+                                       .threads = threads,
+                                       .graph = {.dropout = r->test->dropout, .mask_padded_logits = r->test->mask_padded}},
+                              .kind = kind,
+                              .beta1 = 0.9,
+                              .beta2 = 0.99,
+                              .epsilon = 1e-4,
+                              .weight_decay = 0.01,
+                              .max_grad_norm = 1,
+                              .accumulate = r->test->accumulate,
+                              .distillation = &r->distillation};
+}
+
 static pofac_status try_create(hidden_run *r, executor_kind kind, size_t threads, training **out) {
-    const training_options options = {.road = {.cache_dir = cache_folder,
-                                               .tune = ROAD_TUNE_OFF,
-                                               .threads = threads,
-                                               .graph = {.dropout = r->test->dropout, .mask_padded_logits = r->test->mask_padded}},
-                                      .kind = kind,
-                                      .beta1 = 0.9,
-                                      .beta2 = 0.99,
-                                      .epsilon = 1e-4,
-                                      .weight_decay = 0.01,
-                                      .max_grad_norm = 1,
-                                      .accumulate = r->test->accumulate,
-                                      .distillation = &r->distillation};
+    const training_options options = options_of(r, kind, threads);
     return training_create(r->model, &options, &r->sink, out);
 }
 
@@ -313,6 +318,42 @@ static void two_runs_are_one(void **unused) {
     end(&r);
 }
 
+/* Products of the teacher in a step. */
+static size_t teacher_products(const ir_graph *g) {
+    size_t n = 0;
+    for (size_t i = 0; i < g->nodes.size; i++)
+        n += strncmp(g->nodes.data[i].scope, "teacher.", 8) == 0 && op_has(g->nodes.data[i].op, TRAIT_PRODUCT);
+    return n;
+}
+
+/* Whatever is computed again, the teacher is not, and no bit changes. */
+static void teachers_run_once(void **unused) {
+    (void)unused;
+    static const hidden_case test = {
+        MODEL_BERT, HEAD_SEQUENCE_CLASSIFICATION, DISTILL_TINYBERT, 2, 2, NULL, 0.5, 0.5, true, true, false, 0};
+    static const char *const modes[] = {"none", "cheap", "partial", "full"};
+    hidden_run r;
+    double wanted[N_LOSSES], found[N_LOSSES];
+    begin(&r, &test);
+    training *first = NULL;
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        training_options options = options_of(&r, EXECUTOR_COMPILED, 1);
+        training *t;
+        options.recompute = modes[i];
+        want(&r, training_create(r.model, &options, &r.sink, &t), modes[i]);
+        assert_int_equal(teacher_products(training_graph(t)),
+                         2 * 7 + 2); /* six linears and attention in each layer, pooler, classifier */
+        for (int64_t step = 0; step < 2; step++) run_step(&r, t, step, false, first ? found : wanted);
+        if (first) {
+            assert_memory_equal(found, wanted, sizeof found);
+            compare_state(t, first, 0);
+            training_destroy(t);
+        } else first = t;
+    }
+    training_destroy(first);
+    end(&r);
+}
+
 static void a_copy_has_no_distance(void **unused) {
     (void)unused;
     for (distillation_hidden hidden = DISTILL_DISTILBERT; hidden <= DISTILL_TINYBERT; hidden++) {
@@ -391,7 +432,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cosines_of_last_states),   cmocka_unit_test(states_and_attentions),
         cmocka_unit_test(teachers_of_other_widths), cmocka_unit_test(two_runs_are_one),
-        cmocka_unit_test(a_copy_has_no_distance),   cmocka_unit_test(what_cannot_be_compared),
+        cmocka_unit_test(teachers_run_once),        cmocka_unit_test(a_copy_has_no_distance),
+        cmocka_unit_test(what_cannot_be_compared),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -32,7 +32,7 @@ graph @step (B <= 8, S <= 16) {
   %29 = linear %27, %28                                                  : f32[B*S,4]
   %30:2 = attention %29, %27, %27, %21, %20 {heads = 2, scale = 0.5}     : f32[B*S,4], f32[B*S,2]
   %31 = add %30, %27                                                     : f32[B*S,4]
-  scope "loss"
+  scope ""
   %32 = input {name = "scale.distill.hidden_states"}                     : f32[]
   %33 = constant {value = [0.25]}                                        : f32[]
   %34 = mul %32, %33                                                     : f32[]

@@ -24,7 +24,7 @@ graph @step (B <= 8, S <= 16) {
   %21 = padded_offsets %1                                                : i32[B+1]
   %22 = state {frozen = true, name = "teacher.embedding"}                : f32[4,4]
   %23 = linear %6, %22                                                   : f32[B*S,4]
-  scope "loss"
+  scope ""
   %24 = input {name = "scale.distill.hidden_states"}                     : f32[]
   %25:2 = squared_distance %8, %23, %19, %24                             : f32[], f32[B*S,4]
   scope "teacher"
@@ -35,14 +35,16 @@ graph @step (B <= 8, S <= 16) {
   %30 = state {frozen = true, name = "teacher.query.1"}                  : f32[4,4]
   %31 = linear %29, %30                                                  : f32[B*S,4]
   %32:2 = attention %31, %29, %29, %21, %20 {heads = 2, scale = 0.5}     : f32[B*S,4], f32[B*S,2]
-  scope "loss"
+  scope ""
   %33 = input {name = "scale.distill.attentions"}                        : f32[]
   %34:3 = attention_distance %10, %8, %29, %5, %11#1, %31, %32#1, %19, %33 {heads = 2, scale = 0.5} : f32[], f32[B*S,4], f32[B*S,4]
+  scope "loss"
   %35 = add %25, %34                                                     : f32[]
   scope "teacher"
   %36 = add %32, %29                                                     : f32[B*S,4]
-  scope "loss"
+  scope ""
   %37:2 = squared_distance %12, %36, %19, %24                            : f32[], f32[B*S,4]
+  scope "loss"
   %38 = add %35, %37                                                     : f32[]
   scope "teacher"
   %39 = first_rows %21                                                   : i32[B]

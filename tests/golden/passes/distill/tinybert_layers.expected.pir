@@ -24,21 +24,23 @@ graph @step (B <= 8, S <= 16) {
   %21 = padded_offsets %1                                                : i32[B+1]
   %22 = state {frozen = true, name = "teacher.embedding"}                : f32[4,4]
   %23 = linear %6, %22                                                   : f32[B*S,4]
-  scope "loss"
+  scope ""
   %24 = input {name = "scale.distill.hidden_states"}                     : f32[]
   %25:2 = squared_distance %8, %23, %19, %24                             : f32[], f32[B*S,4]
   scope "teacher"
   %26 = state {frozen = true, name = "teacher.query.0"}                  : f32[4,4]
   %27 = linear %23, %26                                                  : f32[B*S,4]
   %28:2 = attention %27, %23, %23, %21, %20 {heads = 2, scale = 0.5}     : f32[B*S,4], f32[B*S,2]
-  scope "loss"
+  scope ""
   %29 = input {name = "scale.distill.padded_attentions"}                 : f32[]
   %30:3 = attention_distance %10, %8, %23, %5, %11#1, %27, %28#1, %19, %29 {heads = 2, queries = "all", scale = 0.5} : f32[], f32[B*S,4], f32[B*S,4]
+  scope "loss"
   %31 = add %25, %30                                                     : f32[]
   scope "teacher"
   %32 = add %28, %23                                                     : f32[B*S,4]
-  scope "loss"
+  scope ""
   %33:2 = squared_distance %12, %32, %19, %24                            : f32[], f32[B*S,4]
+  scope "loss"
   %34 = add %31, %33                                                     : f32[]
   scope "teacher"
   %35 = state {frozen = true, name = "teacher.query.1"}                  : f32[4,4]
