@@ -2,6 +2,7 @@
 #include "frontend/driver/mask_schedule.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include "frontend/driver/given_masks.h"
@@ -128,16 +129,26 @@ void mask_schedule_check_length(const mask_schedule *s, int64_t max_steps, const
 
 /* ---- masks ---- */
 
+/* Of whole numbers of entries, and as the pruning package rounds it. */
 double mask_schedule_sparsity(const mask_schedule *s, const training *t) {
-    double zeros = 0, all = 0;
+    double kept = 0, all = 0;
     for (size_t i = 0; i < s->n; i++) {
-        zeros += (double)s->entries[i] * training_sparsity(t, i);
+        kept += round((double)s->entries[i] * (1 - training_sparsity(t, i)));
         all += (double)s->entries[i];
     }
-    return all > 0 ? zeros / all : 0;
+    return all > 0 ? 1 - kept / all : 0;
 }
 
 bool mask_schedule_needs_gradients(const mask_schedule *s) { return s->recipe->prunes && s->method->needs == PRUNING_CURVATURE; }
+
+/* Until some weight has a share of zeros to reach, all entries are kept, and no gradient would change that. */
+static bool keeps_all(const mask_schedule *s, double progress) {
+    for (size_t i = 0; i < s->n; i++) {
+        const pruning_parameters *p = &s->weights[i].parameters;
+        if (p->initial_sparsity + (p->target_sparsity - p->initial_sparsity) * progress > 0) return false;
+    }
+    return true;
+}
 
 /* Behind `step` steps. */
 static pofac_status update(const mask_schedule *s, int64_t step, double progress, const mask_step *at, const diag_sink *sink,
@@ -150,7 +161,10 @@ static pofac_status update(const mask_schedule *s, int64_t step, double progress
                                    .source = at->source,
                                    .inputs = at->inputs,
                                    .step = step};
-    return second_order_update_masks(&u, progress, sink, out);
+    *out = (mask_update){0};
+    for (size_t i = 0; i < s->n; i++) out->entries += s->entries[i];
+    out->kept = out->entries;
+    return keeps_all(s, progress) ? POFAC_OK : second_order_update_masks(&u, progress, sink, out);
 }
 
 pofac_status mask_schedule_begin(const mask_schedule *s, const mask_step *at, const diag_sink *sink) {

@@ -105,7 +105,8 @@ static pofac_status choose_labels(model_choice *c, const model_spec *spec, const
         return label_set_make(c->task, &owner, &c->memory, sink, &labels); /* they must be the task's */
     }
     bool found = false;
-    if (!is_own && c->recipe->teacher) TRY(find_teachers_labels(c, sink, &found, &labels));
+    if ((!is_own || (c->recipe->leaves_labels && !spec->labels)) && c->recipe->teacher)
+        TRY(find_teachers_labels(c, sink, &found, &labels));
     if (!found) TRY(find_labels(c, sink, &labels));
     if (c->options.num_labels > 0 && (size_t)c->options.num_labels != labels.n)
         return wrong_labels(c->recipe, c->options.num_labels, labels.n, sink);

@@ -23,16 +23,10 @@ static pofac_status wants_number(const teacher_check *c, const char *what, int64
                       found, wanted, loaded_model_path(c->model));
 }
 
-static pofac_status check_numbers(const teacher_check *c, int64_t longest) {
+/* Beside what distillation_check looks at. */
+static pofac_status check_numbers(const teacher_check *c) {
     const model_spec *t = loaded_model_spec(c->teacher), *m = loaded_model_spec(c->model);
-    TRY(wants_number(c, "vocab_size", t->vocab_size, m->vocab_size));
     TRY(wants_number(c, "pad_token_id", t->pad_token_id, m->pad_token_id));
-    if (model_head_find(m->head)->has_labels) TRY(wants_number(c, "num_labels", t->num_labels, m->num_labels));
-    if (t->max_position_embeddings < longest)
-        return diag_error(c->sink, POFAC_ERR_INPUT, &c->place,
-                          "the teacher has max_position_embeddings %" PRId64 ", wanted %" PRId64
-                          ", the tokens of the longest sequence",
-                          t->max_position_embeddings, longest);
     if (t->arch == MODEL_BERT && m->arch == MODEL_BERT && t->type_vocab_size < m->type_vocab_size)
         return diag_error(c->sink, POFAC_ERR_INPUT, &c->place,
                           "the teacher has type_vocab_size %" PRId64 ", wanted at least %" PRId64 ", as %s has", t->type_vocab_size,
@@ -134,19 +128,31 @@ static pofac_status check_weights(const teacher_check *c) {
     return status;
 }
 
-pofac_status run_teacher_open(const recipe *r, loaded_model *model, int64_t longest, const diag_sink *sink, loaded_model **out) {
-    const model_spec *spec = loaded_model_spec(model);
-    const loaded_model_options options = {.head = spec->head, .seed = r->train.seed};
-    *out = NULL;
+static distillation_hidden hidden_of(const char *name) {
+    if (!name) return DISTILL_NO_HIDDEN;
+    return strcmp(name, "tinybert") == 0 ? DISTILL_TINYBERT : DISTILL_DISTILBERT;
+}
+
+static void set_terms(const recipe_distill *d, distillation *out) {
+    out->task_alpha = d->task_alpha;
+    out->teacher_alpha = d->teacher_alpha;
+    out->temperature = d->temperature;
+    out->hidden = hidden_of(d->cross_model);
+    out->layer_map = d->layer_map;
+    out->n_layer_map = d->n_layer_map;
+    out->token_share = d->token_share;
+}
+
+pofac_status run_teacher_open(const recipe *r, loaded_model *model, const diag_sink *sink, distillation *out) {
+    const loaded_model_options options = {.head = loaded_model_spec(model)->head, .seed = r->train.seed};
+    *out = (distillation){0};
     if (!r->teacher || r->teacher_logits) return POFAC_OK;
-    TRY(loaded_model_open(r->teacher, &options, sink, out));
-    const teacher_check c = {r, *out, model, {.file = r->teacher}, sink};
-    pofac_status status = check_numbers(&c, longest);
-    if (status == POFAC_OK) status = check_tokens(&c);
-    if (status == POFAC_OK) status = check_labels(&c);
-    if (status == POFAC_OK) status = check_weights(&c);
-    if (status == POFAC_OK) return POFAC_OK;
-    loaded_model_close(*out);
-    *out = NULL;
-    return status;
+    set_terms(&r->distill, out);
+    TRY(loaded_model_open(r->teacher, &options, sink, &out->teacher));
+    const teacher_check c = {r, out->teacher, model, {.file = r->teacher}, sink};
+    TRY(distillation_check(out, model, sink));
+    TRY(check_numbers(&c));
+    TRY(check_tokens(&c));
+    TRY(check_labels(&c));
+    return check_weights(&c);
 }

@@ -8,12 +8,11 @@
 #ifndef POFAC_FRONTEND_RUN_TEACHER_H
 #define POFAC_FRONTEND_RUN_TEACHER_H
 
-#include "frontend/driver/loaded_model.h"
+#include "frontend/driver/distillation.h"
 #include "frontend/driver/recipe.h"
 
-/* `longest`: tokens of the longest sequence that comes. *out NULL: the recipe has no teacher that is run. POFAC_ERR_INPUT: it cannot be opened, or does not
- * fit the model. */
-POFAC_MUST_USE pofac_status run_teacher_open(const recipe *r, loaded_model *model, int64_t longest, const diag_sink *sink,
-                                             loaded_model **out);
+/* What a step is told of the recipe's teacher, which the caller closes, also after an error; *out is zero where there is none that is run. POFAC_ERR_INPUT: the
+ * teacher cannot be opened, or does not fit the model. */
+POFAC_MUST_USE pofac_status run_teacher_open(const recipe *r, loaded_model *model, const diag_sink *sink, distillation *out);
 
 #endif

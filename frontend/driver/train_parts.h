@@ -27,8 +27,7 @@ typedef struct train_parts {
     int64_t max_steps;
     rate_plan rates;
     mask_schedule masks;
-    loaded_model *teacher; /* NULL: none */
-    distillation distillation;
+    distillation distillation; /* its teacher is NULL where there is none */
     training_options step_options;
     step_memory memory; /* of the largest batch */
     batch_shape shape;  /* of the largest batch */

@@ -7,6 +7,7 @@
 #include "frontend/driver/second_order_gradients.h"
 #include "frontend/driver/train_parts.h"
 #include "ir/op.h"
+#include "ir/support/strmap.h"
 
 /* Parameters of a state: all that are no moments and no sums. */
 typedef struct parameter_counts {
@@ -105,32 +106,51 @@ static pofac_status put_curvature(const train_parts *p, strbuf *out) {
     return POFAC_OK;
 }
 
-/* Multiplications and additions of the products of a forward pass: tokens of sequences, or sequences alone, times the weight's entries. */
-static double count_products(const ir_graph *g, batch_shape shape) {
-    double sum = 0;
-    for (size_t i = 0; i < g->nodes.size; i++) {
-        const ir_node *n = &g->nodes.data[i];
-        int64_t rows, columns;
-        if (n->op != OP_linear) continue;
-        const ir_type *w = graph_type(g, n->inputs[1]);
-        if (!dim_is_const(w->dims[0], &rows) || !dim_is_const(w->dims[1], &columns)) continue;
-        sum +=
-            2.0 * (double)rows * (double)columns * (double)(graph_type(g, n->inputs[0])->rank > 2 ? shape.tokens : shape.sequences);
-    }
-    return sum;
+/* What a forward pass reads and does: its parameters, each once, and the multiplications and additions of its products. */
+typedef struct forward_cost {
+    int64_t parameters;
+    double products;
+} forward_cost;
+
+static pofac_status bind_shape(const ir_graph *g, batch_shape shape, arena *a, const diag_sink *sink, ir_binding *out) {
+    const size_t n = context_n_symbols(g->module->context) + 1;
+    int64_t *values = ARENA_ARRAY(a, int64_t, n);
+    if (!values) return diag_out_of_memory(sink);
+    values[0] = -1;
+    for (ir_symbol s = 1; s < n; s++) values[s] = batch_symbol(shape, symbol_name(g->module->context, s));
+    *out = (ir_binding){values, n};
+    return POFAC_OK;
 }
 
-static int64_t count_frozen(const ir_graph *g) {
-    int64_t sum = 0;
-    for (size_t i = 0; i < g->nodes.size; i++) {
+/* Elements without the last dimension, or with it. */
+static int64_t count_elements(const ir_type *t, uint32_t rank, ir_binding binding) {
+    int64_t n = 1;
+    for (uint32_t d = 0; d < rank; d++) n *= dim_eval(t->dims[d], binding);
+    return n;
+}
+
+static pofac_status count_forward(const ir_graph *g, batch_shape shape, const diag_sink *sink, forward_cost *out) {
+    arena memory = ARENA_INIT;
+    strmap seen = STRMAP_INIT;
+    ir_binding binding;
+    *out = (forward_cost){0, 0};
+    pofac_status status = bind_shape(g, shape, &memory, sink, &binding);
+    for (size_t i = 0; i < g->nodes.size && status == POFAC_OK; i++) {
         const ir_node *n = &g->nodes.data[i];
-        int64_t elements = 1, dim;
+        const ir_type *t = n->op == OP_linear ? graph_type(g, n->inputs[0]) : NULL;
+        bool is_new = false;
+        if (t)
+            out->products += 2.0 * (double)count_elements(t, t->rank - 1, binding) *
+                             (double)count_elements(graph_type(g, n->inputs[1]), 2, binding);
         if (n->op != OP_state) continue;
-        const ir_type *t = graph_type(g, n->first_result);
-        for (uint32_t d = 0; d < t->rank; d++) elements *= dim_is_const(t->dims[d], &dim) ? dim : 0;
-        sum += elements;
+        const char *name = node_string(n, "name");
+        if (!strmap_put(&seen, name, strlen(name), 0, &is_new)) status = diag_out_of_memory(sink);
+        t = graph_type(g, n->first_result);
+        if (is_new) out->parameters += count_elements(t, t->rank, binding);
     }
-    return sum;
+    strmap_free(&seen);
+    arena_free(&memory);
+    return status;
 }
 
 /* What the teacher adds to a step: its weights, and its forward pass. */
@@ -138,17 +158,16 @@ static pofac_status put_teacher(const train_parts *p, strbuf *out) {
     const road_options road = {.graph = {.with_loss = false}};
     const double step = training_flops(p->training, p->shape);
     ir_module *m;
-    if (!p->teacher) return POFAC_OK;
-    TRY(road_build(p->teacher, &road, p->sink, &m));
-    const ir_graph *g = module_find_graph(m, ROAD_GRAPH);
-    const int64_t parameters = count_frozen(g);
-    const double products = count_products(g, p->shape);
-    strbuf_printf(out, "teacher         %s, %" PRId64 " parameters of ", p->recipe->teacher, parameters);
-    batch_memory_print_bytes(parameters * (int64_t)sizeof(float), out);
-    if (step > 0) strbuf_printf(out, ", %.0f %% of a step's time", 100 * (products < step ? products / step : 1));
-    strbuf_putc(out, '\n');
+    if (!p->distillation.teacher) return POFAC_OK;
+    TRY(road_build(p->distillation.teacher, &road, p->sink, &m));
+    forward_cost cost;
+    const pofac_status status = count_forward(module_find_graph(m, ROAD_GRAPH), p->shape, p->sink, &cost);
     module_destroy(m);
-    return POFAC_OK;
+    strbuf_printf(out, "teacher         %s, %" PRId64 " parameters of ", p->recipe->teacher, cost.parameters);
+    batch_memory_print_bytes(cost.parameters * (int64_t)sizeof(float), out);
+    if (step > 0) strbuf_printf(out, ", %.0f %% of a step's operations", 100 * (cost.products < step ? cost.products / step : 1));
+    strbuf_putc(out, '\n');
+    return status;
 }
 
 static void put_time(const train_parts *p, strbuf *out) {

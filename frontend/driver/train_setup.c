@@ -93,26 +93,6 @@ static int64_t longest(const train_parts *p) {
     return p->data.fixed_length ? (int64_t)p->data.fixed_length : (int64_t)p->data.source.max_length;
 }
 
-static distillation_hidden hidden_of(const char *name) {
-    if (!name) return DISTILL_NO_HIDDEN;
-    return strcmp(name, "tinybert") == 0 ? DISTILL_TINYBERT : DISTILL_DISTILBERT;
-}
-
-static pofac_status open_teacher(train_parts *p) {
-    const recipe_distill *d = &p->recipe->distill;
-    if (!p->recipe->teacher) return POFAC_OK;
-    TRY(run_teacher_open(p->recipe, p->model, longest(p), p->sink, &p->teacher));
-    p->distillation = (distillation){.teacher = p->teacher,
-                                     .task_alpha = d->task_alpha,
-                                     .teacher_alpha = d->teacher_alpha,
-                                     .temperature = d->temperature,
-                                     .hidden = hidden_of(d->cross_model),
-                                     .layer_map = d->layer_map,
-                                     .n_layer_map = d->n_layer_map,
-                                     .token_share = d->token_share};
-    return POFAC_OK;
-}
-
 pofac_status train_open_data(train_parts *p) {
     bool found;
     TRY(run_model_open(p->recipe, &p->options->model, p->sink, &p->model));
@@ -124,7 +104,7 @@ pofac_status train_open_data(train_parts *p) {
     TRY(plan_steps(p));
     TRY(mask_schedule_open(p->recipe, p->model, p->sink, &p->masks));
     mask_schedule_check_length(&p->masks, p->max_steps, p->sink);
-    return open_teacher(p);
+    return run_teacher_open(p->recipe, p->model, p->sink, &p->distillation);
 }
 
 /* ---- the step ---- */
@@ -143,7 +123,7 @@ static training_options options_of(const train_parts *p) {
                           .accumulate = t->accumulation_steps > 1 || mask_schedule_needs_gradients(&p->masks),
                           .lock = p->recipe->lock,
                           .pruning = p->recipe->prunes ? &p->masks.pruning : NULL,
-                          .distillation = p->recipe->teacher ? &p->distillation : NULL,
+                          .distillation = p->distillation.teacher ? &p->distillation : NULL,
                           .recompute = t->recompute,
                           .bf16 = t->bf16,
                           .step_file = p->options->step_graph};
@@ -314,7 +294,7 @@ void train_close(train_parts *p) {
     train_inputs_destroy(p->inputs);
     training_destroy(p->training);
     mask_schedule_close(&p->masks);
-    loaded_model_close(p->teacher);
+    loaded_model_close(p->distillation.teacher);
     batcher_destroy(p->batcher);
     run_data_close(&p->data);
     loaded_model_close(p->model);
