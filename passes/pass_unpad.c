@@ -94,7 +94,7 @@ static bool can_unpad_attention(const unpadding *u, const ir_node *n) {
 /* Distances to a teacher over the rows that the mask keeps, of which padding is no part. */
 static bool is_distance_of_kept(const unpadding *u, const ir_node *n) {
     const bool of_attention = n->op == OP_attention_distance;
-    if (!of_attention && n->op != OP_squared_distance && n->op != OP_cosine_distance) return false;
+    if (!of_attention && n->op != OP_squared_distance && n->op != OP_cosine_distance && n->op != OP_kl_divergence) return false;
     for (uint32_t i = 0; i < (of_attention ? 7u : 2u); i++)
         if (of_attention && i == 3 ? !is_offsets(u, n->inputs[i]) : !is_rows(u, n->inputs[i])) return false;
     if (of_attention && strcmp(node_string(n, "queries"), "kept") != 0) return false;
@@ -123,7 +123,8 @@ static bool can_unpad_node(const unpadding *u, const ir_node *n) {
         if (v == IR_NO_VALUE) continue;
         reads_rows = reads_rows || is_rows(u, v);
         reads_offsets = reads_offsets || is_offsets(u, v) || is_first_rows(u, v);
-        bool left_out = n->op == OP_cross_entropy && i == 0 && node_input(n, 2) == u->mask;
+        const bool of_places = (n->op == OP_cross_entropy && i == 0) || (n->op == OP_kl_divergence && i <= 1);
+        const bool left_out = of_places && node_input(n, 2) == u->mask;
         if (is_padded_again(u, v) && !left_out) return false; /* padded places will hold 0 */
     }
     switch (n->op) {

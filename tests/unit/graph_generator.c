@@ -467,10 +467,10 @@ static void step_loss_gradients(maker *m, ir_value x) {
 
 static void step_divergence(maker *m, ir_value x) {
     char name[64];
+    if (m->options->without_losses) return;
     const ir_type *t = graph_type(m->g, x);
     const ir_value scale = build_scalar(m->g, IR_F32, 0.5), teacher = squashed(m, x);
     const ir_attr temperature = attr_float("temperature", 2);
-    if (m->options->without_losses) return;
     const ir_type *kept = type_tensor(m->out->context, IR_I64, chance(m, 2) ? 1 : 2, t->dims);
     const ir_value keep = chance(m, 3) ? IR_NO_VALUE : build_leaf(m->g, OP_input, new_name(m, "kept", name), kept);
     keep_value(m, node_add(m->g, OP_kl_divergence, (ir_value[]){x, teacher, keep, scale}, 4, &temperature, 1, NULL));

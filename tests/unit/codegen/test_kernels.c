@@ -630,6 +630,8 @@ static const char *const tested[] = {
     "part_sums" /* test_row_kernels.c */,
     "cross_entropy" /* test_row_kernels.c */,
     "cross_entropy_gradient" /* test_row_kernels.c */,
+    "kl_divergence" /* test_row_kernels.c */,
+    "kl_divergence_gradient" /* test_row_kernels.c */,
     "mean_squared_error" /* test_row_kernels.c */,
     "mean_squared_error_gradient" /* test_row_kernels.c */,
     "squared_distance" /* test_distance_kernels.c, and the next two */,

@@ -238,6 +238,43 @@ static void losses_of_few_classes(void **state) {
     check_cross_entropy(5, 384, IR_I64, true, "ignore", "sum");
 }
 
+/*
+ * Logits are in [-1, 1), so that a row's divergence is a sum of numbers below 2 (and of logarithms of sums of C numbers), known to some 16u + C u as
+ * above, times T^2 / T; gradients are products of numbers below 1. keep: of rows (1), of classes (2).
+ */
+static void check_divergence(int64_t T, int64_t C, int keep, bool scaled, double temperature, double size) {
+    kernel_fixture f = kernel_fixture_begin();
+    const double factor = 0.3, bound = 0x1p-24 * (32 + 2 * (double)C) * (1 + temperature) * temperature * size;
+    ir_tensor *x = kernel_case_reals(&f.inputs, "x", 2, DIMS(T, C)), *y = kernel_case_reals(&f.inputs, "y", 2, DIMS(T, C));
+    for (int64_t i = 0; i < T * C; i++) {
+        tensor_set(x, i, size * tensor_get(x, i));
+        tensor_set(y, i, size * tensor_get(y, i));
+    }
+    named_tensors_add_doubles(&f.inputs, "d", IR_F32, 0, NULL, &factor);
+    if (keep) kernel_case_integers(&f.inputs, "keep", keep == 1 ? IR_I64 : IR_I32, (uint32_t)keep, DIMS(T, C), 3);
+    for (int64_t c = 0; c < C && keep == 2 && T > 2; c++) tensor_set_int(named_tensors_find(&f.inputs, "keep"), 2 * C + c, 0);
+    const char *kept = keep ? ", %4" : scaled ? ", _" : "", *scale = scaled ? ", %3" : "";
+    strbuf_printf(&f.text, "graph @g (T <= 4096, C <= 4096) {\n  %%1 = input {name = \"x\"} : f32[T,C]\n"
+                           "  %%2 = input {name = \"y\"} : f32[T,C]\n  %%3 = input {name = \"d\"} : f32[]\n");
+    if (keep) strbuf_printf(&f.text, "  %%4 = input {name = \"keep\"} : %s\n", keep == 1 ? "i64[T]" : "i32[T,C]");
+    strbuf_printf(&f.text,
+                  "  %%5 = kl_divergence %%1, %%2%s%s {temperature = %.17e} : f32[]\n"
+                  "  %%6 = kl_divergence_gradient %%1, %%2, %%3%s%s {temperature = %.17e} : f32[T,C]\n"
+                  "  return \"loss\" = %%5, \"dx\" = %%6\n}\n",
+                  kept, scale, temperature, kept, scale, temperature);
+    finish(&f, "kl_divergence", bound * (double)T, 1e-6, 1 + T * C);
+}
+
+static void divergences_of_few_classes(void **state) {
+    (void)state;
+    static const int64_t sizes[][2] = {{1, 1}, {3, 2}, {64, 9}, {100, 16}, {300, 37}, {70, 1000}};
+    for (size_t i = 0; i < N_OF(sizes); i++)
+        for (int keep = 0; keep < 3; keep++)
+            check_divergence(sizes[i][0], sizes[i][1], keep, (i + (size_t)keep) % 2, i % 2 ? 2 : 0.5, 1);
+    check_divergence(8, 50, 0, true, 1, 2000); /* classes whose exponential is 0, on either side */
+    check_divergence(8, 50, 2, false, 4, 2000);
+}
+
 static void squared_errors(void **state) {
     (void)state;
     static const int64_t sizes[] = {1, 7, 1000, 70001};
@@ -362,6 +399,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_of_embeddings),
         cmocka_unit_test(losses_of_few_classes),
+        cmocka_unit_test(divergences_of_few_classes),
         cmocka_unit_test(squared_errors),
         cmocka_unit_test(keys_of_rows),
         cmocka_unit_test(features_between_zeros),

@@ -18,7 +18,7 @@
 #include "tests/unit/graph_generator.h"
 #include "tests/unit/passes/pass_case.h"
 
-#define N_GRAPHS 4000
+#define N_GRAPHS 5000
 
 /* ---- graphs with padded outputs ---- */
 
