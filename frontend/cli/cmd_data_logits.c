@@ -66,7 +66,6 @@ static pofac_status run(const command_input *in) {
         return diag_error(in->sink, POFAC_ERR_USAGE, NULL,
                           "found no teacher, wanted --teacher MODEL, or <teacher from> in the recipe");
     make_logits_options options = {.dir = option_text(o, "output"),
-                                   .teacher = r.teacher,
                                    .top_k = option_whole(o, "top_k"),
                                    .is_half = strcmp(option_text(o, "dtype"), "f16") == 0,
                                    .epochs = option_whole(o, "epochs"),

@@ -10,7 +10,7 @@ static const block_file_kind logits_kind = {.magic = {'p', 'o', 'f', 'a', 'c', '
                                             .n_sections = 4,
                                             .info_bytes = sizeof(logits_file_info)};
 
-_Static_assert(sizeof(logits_file_info) == 128, "the info of a file has no padding");
+_Static_assert(sizeof(logits_file_info) == 136, "the info of a file has no padding");
 
 void logits_file_path(const char *dir, uint64_t epoch, uint64_t file, strbuf *out) {
     strbuf_clear(out);
@@ -20,6 +20,7 @@ void logits_file_path(const char *dir, uint64_t epoch, uint64_t file, strbuf *ou
 const char *logits_file_difference(const logits_file_info *a, const logits_file_info *b) {
     if (memcmp(a->head, b->head, sizeof a->head) != 0) return "the head";
     if (a->classes != b->classes || a->sequence_width != b->sequence_width) return "the number of classes";
+    if (a->labels != b->labels) return "the order of labels";
     if (a->data != b->data || a->n_examples != b->n_examples || a->every_epoch != b->every_epoch) return "the data";
     if (a->teacher.low != b->teacher.low || a->teacher.high != b->teacher.high) return "the teacher";
     if (a->top_k != b->top_k || a->token_width != b->token_width) return "top_k";

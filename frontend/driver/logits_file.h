@@ -21,6 +21,7 @@
 typedef struct logits_file_info {
     hash128 teacher;     /* of its parameters and settings */
     uint64_t data;       /* fingerprint of the examples */
+    uint64_t labels;     /* hash of the classes' names in their order; 0: they have none */
     uint64_t n_examples; /* of an epoch */
     uint64_t per_file;
     uint64_t first, n, n_tokens; /* of this file */

@@ -26,8 +26,8 @@
 typedef struct logits_maker {
     const make_logits_options *options;
     const diag_sink *sink;
-    train_parts parts; /* the student's model and data */
-    loaded_model *teacher;
+    train_parts parts;     /* the student's model and data */
+    loaded_model *teacher; /* of the parts */
     executor *executor;
     thread_pool *pool; /* the executor's */
     logits_output outputs[LOGITS_MOST_OUTPUTS];
@@ -56,8 +56,7 @@ static hash128 mix(hash128 h, const void *bytes, size_t n) {
 
 /* All that its answers depend on: settings of the network, and the parameters that its graph reads, by name. */
 static pofac_status hash_leaves(logits_maker *m, const ir_graph *g, hash128 *h) {
-    const bool is_stored = loaded_model_checkpoint(m->teacher) != NULL; /* a head that is drawn teaches nothing */
-    const tensor_source *state = is_stored ? loaded_model_stored(m->teacher) : loaded_model_state(m->teacher);
+    const tensor_source *state = loaded_model_state(m->teacher);
     for (size_t i = 0; i < g->nodes.size; i++) {
         const ir_node *leaf = &g->nodes.data[i];
         ir_tensor t;
@@ -86,26 +85,8 @@ static pofac_status hash_teacher(logits_maker *m, const road_options *road) {
 
 /* ---- what is run ---- */
 
-static pofac_status wrong_teacher(const logits_maker *m, const char *what, int64_t found, int64_t wanted) {
-    return diag_error(m->sink, POFAC_ERR_INPUT, &(diag_place){.file = m->options->teacher},
-                      "%s: found %" PRId64 " of the teacher, wanted %" PRId64 ", which the model that learns from it has", what,
-                      found, wanted);
-}
-
-/* Both read the same inputs and give the same classes. */
-static pofac_status check_teacher(const logits_maker *m, int64_t length) {
-    const model_spec *t = loaded_model_spec(m->teacher), *s = loaded_model_spec(m->parts.model);
-    const model_head_row *head = model_head_find(s->head);
-    if (t->vocab_size != s->vocab_size) return wrong_teacher(m, "vocab_size", t->vocab_size, s->vocab_size);
-    if (head && head->has_labels && t->num_labels != s->num_labels)
-        return wrong_teacher(m, "num_labels", t->num_labels, s->num_labels);
-    if (t->max_position_embeddings < length) return wrong_teacher(m, "max_position_embeddings", t->max_position_embeddings, length);
-    return POFAC_OK;
-}
-
 static pofac_status open_teacher(logits_maker *m) {
     const model_spec *spec = loaded_model_spec(m->parts.model);
-    const loaded_model_options options = {.head = spec->head, .seed = m->parts.recipe->train.seed};
     road_options road = m->options->road;
     m->n_outputs = logits_outputs(spec, m->outputs);
     if (m->n_outputs == 0)
@@ -114,8 +95,7 @@ static pofac_status open_teacher(logits_maker *m) {
     if (spec->head == HEAD_QUESTION_ANSWERING && !m->parts.recipe->train.mask_padded_logits)
         return diag_error(m->sink, POFAC_ERR_USAGE, NULL,
                           "mask_padded_logits: found false, wanted true: logits of padding depend on the batch, and are not kept");
-    TRY(loaded_model_open(m->options->teacher, &options, m->sink, &m->teacher));
-    TRY(check_teacher(m, (int64_t)m->parts.data.source.max_length));
+    m->teacher = m->parts.distillation.teacher;
     road.graph = (model_graph_options){.chosen_rows = m->outputs[0].is_vocabulary};
     TRY(hash_teacher(m, &road));
     TRY(executor_create(m->teacher, &road, EXECUTOR_COMPILED, m->sink, &m->executor));
@@ -189,7 +169,7 @@ static pofac_status check_finite(const logits_maker *m, const ir_tensor *t, cons
     const int64_t row = m->outputs[0].is_vocabulary && t->rank == 2 && t->dims[0] == (int64_t)m->kept.size
                             ? m->kept.data[at / t->dims[1]] / m->batch->tensors[0].dims[1]
                             : at / (n / t->dims[0]);
-    return diag_error(m->sink, POFAC_ERR_NUMERIC, &(diag_place){.file = m->options->teacher},
+    return diag_error(m->sink, POFAC_ERR_NUMERIC, &(diag_place){.file = m->parts.recipe->teacher},
                       "%s of example %" PRIu64 ": found %s, wanted a finite number", output,
                       m->info.first + m->batch->examples[row], not_finite_name(tensor_get(t, at)));
 }
@@ -405,16 +385,17 @@ static void free_maker(logits_maker *m) {
     VEC_FREE(&m->ids);
     strbuf_free(&m->path);
     executor_destroy(m->executor);
-    loaded_model_close(m->teacher);
     train_close(&m->parts);
 }
 
 pofac_status make_logits(const recipe *r, const make_logits_options *o, const diag_sink *sink, make_logits_result *out) {
     const train_options run = {.road = o->road, .kind = EXECUTOR_COMPILED, .model = o->model};
     const double begin = seconds();
+    recipe running = *r; /* the teacher itself */
+    running.teacher_logits = NULL;
     logits_maker m = {.options = o,
                       .sink = sink,
-                      .parts = {.recipe = r, .options = &run, .sink = sink, .directory = RUN_DIRECTORY_INIT},
+                      .parts = {.recipe = &running, .options = &run, .sink = sink, .directory = RUN_DIRECTORY_INIT},
                       .inputs = {.get = get_input, .user = &m},
                       .path = STRBUF_INIT,
                       .result = out};

@@ -11,10 +11,10 @@
 #include "frontend/driver/train_run.h"
 
 typedef struct make_logits_options {
-    const char *dir, *teacher; /* where they go; the teacher's directory or description */
-    int64_t top_k;             /* of logits over a vocabulary; 0: all */
-    bool is_half;              /* those are kept in f16 */
-    int64_t epochs;            /* 0: as many as the recipe takes */
+    const char *dir; /* where they go */
+    int64_t top_k;   /* of logits over a vocabulary; 0: all */
+    bool is_half;    /* those are kept in f16 */
+    int64_t epochs;  /* 0: as many as the recipe takes */
     road_options road;
     loaded_model_options model;                                /* of the student */
     interruption *stop;                                        /* looked at between batches; may be NULL */
@@ -28,7 +28,7 @@ typedef struct make_logits_result {
     double seconds;
 } make_logits_result;
 
-/* POFAC_ERR_INPUT: a teacher of another head, vocabulary or number of classes; the directory has logits of something else. POFAC_ERR_NUMERIC: a logit is
+/* The recipe's teacher, which it has. POFAC_ERR_INPUT: as run_teacher_open; the directory has logits of something else. POFAC_ERR_NUMERIC: a logit is
  * no finite number. POFAC_ERR_INTERRUPTED, without a message; files that are there stay. */
 POFAC_MUST_USE pofac_status make_logits(const recipe *r, const make_logits_options *o, const diag_sink *sink,
                                         make_logits_result *out);

@@ -146,8 +146,9 @@ static void set_terms(const recipe_distill *d, distillation *out) {
 pofac_status run_teacher_open(const recipe *r, loaded_model *model, const diag_sink *sink, distillation *out) {
     const loaded_model_options options = {.head = loaded_model_spec(model)->head, .seed = r->train.seed};
     *out = (distillation){0};
-    if (!r->teacher || r->teacher_logits) return POFAC_OK;
+    if (!r->teacher && !r->teacher_logits) return POFAC_OK;
     set_terms(&r->distill, out);
+    if (r->teacher_logits) return distillation_check(out, model, sink);
     TRY(loaded_model_open(r->teacher, &options, sink, &out->teacher));
     const teacher_check c = {r, out->teacher, model, {.file = r->teacher}, sink};
     TRY(distillation_check(out, model, sink));

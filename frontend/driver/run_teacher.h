@@ -11,7 +11,8 @@
 #include "frontend/driver/distillation.h"
 #include "frontend/driver/recipe.h"
 
-/* What a step is told of the recipe's teacher, which the caller closes, also after an error; *out is zero where there is none that is run. POFAC_ERR_INPUT: the
+/* What a step is told of the recipe's teacher, which the caller closes, also after an error. *out has no teacher where its logits are kept
+ * (teacher_logits.h), and is zero where there is neither. POFAC_ERR_INPUT: the
  * teacher cannot be opened, or does not fit the model. */
 POFAC_MUST_USE pofac_status run_teacher_open(const recipe *r, loaded_model *model, const diag_sink *sink, distillation *out);
 

@@ -58,11 +58,19 @@ size_t logits_outputs(const model_spec *spec, logits_output out[LOGITS_MOST_OUTP
     return 0;
 }
 
+static uint64_t hash_labels(const model_spec *spec) {
+    const model_head_row *head = model_head_find(spec->head);
+    uint64_t h = 0;
+    for (int64_t i = 0; head && head->has_labels && spec->labels && i < spec->num_labels; i++)
+        h = hash_combine(h, hash_bytes(spec->labels[i], strlen(spec->labels[i])));
+    return h;
+}
+
 void logits_info_of(const model_spec *spec, uint64_t data, uint64_t n_examples, int64_t top_k, bool is_half,
                     logits_file_info *out) {
     logits_output outputs[LOGITS_MOST_OUTPUTS];
     const size_t n = logits_outputs(spec, outputs);
-    *out = (logits_file_info){.data = data, .n_examples = n_examples};
+    *out = (logits_file_info){.data = data, .n_examples = n_examples, .labels = hash_labels(spec)};
     snprintf(out->head, sizeof out->head, "%s", model_head_name(spec->head));
     for (size_t i = 0; i < n; i++) {
         const uint32_t classes = (uint32_t)outputs[i].classes;
@@ -97,6 +105,11 @@ static pofac_status check_use(const teacher_logits *t, const teacher_logits_use 
                           "found logits of %u classes, wanted %u, which the head %s of the model has",
                           found->token_width ? found->classes : found->sequence_width,
                           wanted.token_width ? wanted.classes : wanted.sequence_width, wanted.head);
+    if (found->labels != wanted.labels)
+        return refuse(t, sink,
+                      "found logits of labels with other names or in another order, wanted those of the model; with the teacher "
+                      "named beside its "
+                      "logits, a new head takes the teacher's");
     if (found->n_examples != wanted.n_examples)
         return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = t->dir},
                           "found logits of %" PRIu64 " examples, wanted %" PRIu64 ", those that are learned from",

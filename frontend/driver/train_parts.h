@@ -27,7 +27,8 @@ typedef struct train_parts {
     int64_t max_steps;
     rate_plan rates;
     mask_schedule masks;
-    distillation distillation; /* its teacher is NULL where there is none */
+    distillation distillation;      /* its teacher is NULL where there is none */
+    teacher_logits *teacher_logits; /* in the teacher's place; NULL: none */
     training_options step_options;
     step_memory memory; /* of the largest batch */
     batch_shape shape;  /* of the largest batch */

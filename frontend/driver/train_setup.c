@@ -93,6 +93,19 @@ static int64_t longest(const train_parts *p) {
     return p->data.fixed_length ? (int64_t)p->data.fixed_length : (int64_t)p->data.source.max_length;
 }
 
+static pofac_status open_logits(train_parts *p) {
+    const model_spec *spec = loaded_model_spec(p->model);
+    teacher_logits_use use = {spec, p->data.source.fingerprint, p->data.source.n_examples, 1};
+    if (!p->recipe->teacher_logits) return POFAC_OK;
+    if (spec->head == HEAD_QUESTION_ANSWERING && !p->recipe->train.mask_padded_logits)
+        return diag_error(p->sink, POFAC_ERR_USAGE, NULL,
+                          "mask_padded_logits: found false, wanted true: a teacher's kept logits have none of padding");
+    TRY(train_count_epochs(p, &use.epochs));
+    TRY(teacher_logits_open(p->recipe->teacher_logits, &use, p->sink, &p->teacher_logits));
+    p->distillation.top_k = teacher_logits_info(p->teacher_logits)->top_k;
+    return POFAC_OK;
+}
+
 pofac_status train_open_data(train_parts *p) {
     bool found;
     TRY(run_model_open(p->recipe, &p->options->model, p->sink, &p->model));
@@ -104,7 +117,8 @@ pofac_status train_open_data(train_parts *p) {
     TRY(plan_steps(p));
     TRY(mask_schedule_open(p->recipe, p->model, p->sink, &p->masks));
     mask_schedule_check_length(&p->masks, p->max_steps, p->sink);
-    return run_teacher_open(p->recipe, p->model, p->sink, &p->distillation);
+    TRY(run_teacher_open(p->recipe, p->model, p->sink, &p->distillation));
+    return open_logits(p);
 }
 
 /* ---- the step ---- */
@@ -123,7 +137,7 @@ static training_options options_of(const train_parts *p) {
                           .accumulate = t->accumulation_steps > 1 || mask_schedule_needs_gradients(&p->masks),
                           .lock = p->recipe->lock,
                           .pruning = p->recipe->prunes ? &p->masks.pruning : NULL,
-                          .distillation = p->distillation.teacher ? &p->distillation : NULL,
+                          .distillation = p->distillation.teacher || p->teacher_logits ? &p->distillation : NULL,
                           .recompute = t->recompute,
                           .bf16 = t->bf16,
                           .step_file = p->options->step_graph};
@@ -175,7 +189,9 @@ pofac_status train_open_training(train_parts *p) {
     TRY(training_create(p->model, &p->step_options, p->sink, &p->training));
     if (p->options->kind == EXECUTOR_COMPILED && !p->options->step_graph)
         TRY(step_memory_of_training(p->training, p->shape, p->sink, &p->memory));
-    return train_inputs_create(loaded_model_spec(p->model), p->recipe->train.seed, p->sink, &p->inputs);
+    TRY(train_inputs_create(loaded_model_spec(p->model), p->recipe->train.seed, p->sink, &p->inputs));
+    train_inputs_set_teacher(p->inputs, p->teacher_logits);
+    return POFAC_OK;
 }
 
 pofac_status train_open_step(train_parts *p) {
@@ -268,11 +284,20 @@ static pofac_status open_log(train_parts *p) {
     return status;
 }
 
+/* Kept logits of another teacher are another run. */
+static void put_kept_teacher(train_parts *p) {
+    char hex[33];
+    if (!p->teacher_logits) return;
+    hash_to_hex(teacher_logits_info(p->teacher_logits)->teacher, hex);
+    strbuf_printf(&p->settings, "teacher_hash=%s\n", hex);
+}
+
 pofac_status train_open_run(train_parts *p) {
     bool resumes;
     TRY(train_open_data(p));
     recipe_put_settings(p->recipe, &p->settings);
     strbuf_printf(&p->settings, "data=%016" PRIx64 "\n", p->data.source.fingerprint);
+    put_kept_teacher(p);
     if (!strbuf_ok(&p->settings)) return diag_out_of_memory(p->sink);
     TRY(open_directory(p));
     TRY(find_checkpoint(p, &resumes));
@@ -294,6 +319,7 @@ void train_close(train_parts *p) {
     train_inputs_destroy(p->inputs);
     training_destroy(p->training);
     mask_schedule_close(&p->masks);
+    teacher_logits_close(p->teacher_logits);
     loaded_model_close(p->distillation.teacher);
     batcher_destroy(p->batcher);
     run_data_close(&p->data);
