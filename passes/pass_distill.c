@@ -10,7 +10,8 @@
  * The graph "teacher" of the module, made for evaluation, is copied into every graph with an output "loss" and is no graph of its own
  * any more. Inputs of one name are one input; a parameter NAME becomes the frozen state teacher.NAME, which no gradient reaches; scopes
  * begin with "teacher."; what is computed for none of the losses goes, and so do all outputs but losses. Where the module has no teacher,
- * its logits are inputs teacher_logits.OUTPUT. Logits are those of table `results` that the student's graph has: of tokens, those that
+ * its logits are inputs teacher_logits.OUTPUT; with top_k those over a vocabulary [B,S,top_k], of the classes in the input teacher_ids.OUTPUT, and
+ * their term is linear_soft_cross_entropy of the linear that makes the student's. Logits are those of table `results` that the student's graph has: of tokens, those that
  * the attention mask keeps; of places in a sequence, those that the task's own loss keeps. A factor of 0 leaves a term out of the loss.
  */
 #include <stdarg.h>
@@ -161,6 +162,7 @@ static void copy_teacher(distill_graph *d, distill_hidden *hidden) {
 
 typedef struct distill_settings {
     double task_alpha, teacher_alpha, temperature;
+    int64_t top_k; /* 0: logits that are inputs are whole */
     distill_hidden hidden;
 } distill_settings;
 
@@ -173,19 +175,53 @@ static ir_value kept_places(distill_graph *d, ir_value logits) {
     return IR_NO_VALUE;
 }
 
+/* The input PREFIX.NAME of a type, as rows of another. */
+static ir_value given_rows(distill_graph *d, const char *prefix, const char *name, const ir_type *type, const ir_type *rows) {
+    ir_graph *g = d->student.to;
+    const char *input = arena_printf(&d->memory, "%s.%s", prefix, name);
+    const ir_value given = input ? build_leaf(g, OP_input, input, type) : IR_NO_VALUE;
+    if (!input && g->module->status == POFAC_OK) g->module->status = diag_out_of_memory(d->in->sink);
+    return given != IR_NO_VALUE && type != rows ? build_declared(g, OP_reshape, given, rows) : given;
+}
+
 /* The teacher's logits, like the student's, `name`, which has the type `like` and the rows `rows`. */
 static ir_value teacher_logits(distill_graph *d, const char *name, const ir_type *like, const ir_type *rows) {
-    ir_graph *g = d->student.to;
     if (d->teacher.from) {
         const ir_value found = distill_rows(&d->teacher, name);
         if (found == IR_NO_VALUE)
             distill_error(d, IR_NO_VALUE, "the teacher has no output \"%s\", wanted what the student has", name);
         return found;
     }
-    const char *input = arena_printf(&d->memory, "teacher_logits.%s", name);
-    const ir_value given = input ? build_leaf(g, OP_input, input, like) : IR_NO_VALUE;
-    if (!input && g->module->status == POFAC_OK) g->module->status = diag_out_of_memory(d->in->sink);
-    return given != IR_NO_VALUE && like != rows ? build_declared(g, OP_reshape, given, rows) : given;
+    return given_rows(d, "teacher_logits", name, like, rows);
+}
+
+/* [B,S,C] or [B*S,C] with k in place of C, and of another dtype. */
+static const ir_type *with_classes(const distill_graph *d, const ir_type *t, ir_dtype dtype, int64_t k) {
+    ir_dim dims[IR_MAX_RANK];
+    memcpy(dims, t->dims, sizeof dims);
+    dims[t->rank - 1] = dim_const(k);
+    return type_tensor(d->student.to->module->context, dtype, t->rank, dims);
+}
+
+/* The divergence from the likeliest top_k classes of a teacher that is not there. */
+static ir_value divergence_of_largest(distill_graph *d, const distill_settings *s, const char *name, const ir_type *like,
+                                      ir_value student) {
+    ir_graph *g = d->student.to;
+    const ir_node *linear = graph_node_of(g, student);
+    const ir_type *rows = graph_type(g, student);
+    if (linear->op != OP_linear || node_input(linear, 3) != IR_NO_VALUE) {
+        distill_error(d, student, "%s is no result of a dense linear, wanted one for a teacher of which %lld classes are known",
+                      name, (long long)s->top_k);
+        return IR_NO_VALUE;
+    }
+    const ir_value x = linear->inputs[0], weight = linear->inputs[1], bias = node_input(linear, 2); /* the node moves */
+    const ir_value ids =
+        given_rows(d, "teacher_ids", name, with_classes(d, like, IR_I32, s->top_k), with_classes(d, rows, IR_I32, s->top_k));
+    const ir_value logits =
+        given_rows(d, "teacher_logits", name, with_classes(d, like, IR_F32, s->top_k), with_classes(d, rows, IR_F32, s->top_k));
+    const ir_value inputs[] = {x, weight, ids, logits, bias, distill_keep(d), distill_scale(d, name)};
+    const ir_attr temperature = attr_float("temperature", s->temperature);
+    return node_add(g, OP_linear_soft_cross_entropy, inputs, 7, &temperature, 1, NULL);
 }
 
 /* The divergence of one kind of logits; IR_NO_VALUE: the student has none of that name. */
@@ -200,6 +236,8 @@ static ir_value divergence(distill_graph *d, const distill_settings *s, const ch
         distill_error(d, student, "%s has %lld class, wanted two or more to learn their distribution", name, (long long)n_classes);
         return IR_NO_VALUE;
     }
+    if (s->top_k > 0 && !d->teacher.from && like->rank == 3 && has_classes && s->top_k < n_classes)
+        return divergence_of_largest(d, s, name, like, student);
     const ir_value teacher = teacher_logits(d, name, like, rows);
     const ir_value keep = like->rank == 3 ? distill_keep(d) : has_classes ? IR_NO_VALUE : kept_places(d, student);
     const ir_value inputs[] = {student, teacher, keep, distill_scale(d, name)};
@@ -253,6 +291,7 @@ static pofac_status read_settings(const pass_input *in, distill_settings *s) {
     TRY(pass_real_option(in, "task_alpha", &s->task_alpha));
     TRY(pass_real_option(in, "teacher_alpha", &s->teacher_alpha));
     TRY(pass_real_option(in, "temperature", &s->temperature));
+    TRY(pass_int_option(in, "top_k", &s->top_k));
     return distill_hidden_read(in, s->task_alpha, s->teacher_alpha, &s->hidden);
 }
 

@@ -101,6 +101,12 @@ static bool is_distance_of_kept(const unpadding *u, const ir_node *n) {
     return is_keep(u, node_input(n, of_attention ? 7 : 2));
 }
 
+/* The same of a linear's logits from the classes of a teacher that are known. */
+static bool is_soft_loss_of_kept(const unpadding *u, const ir_node *n) {
+    return n->op == OP_linear_soft_cross_entropy && is_rows(u, n->inputs[0]) && is_rows(u, n->inputs[2]) &&
+           is_rows(u, n->inputs[3]) && is_keep(u, node_input(n, 5));
+}
+
 /* Ops that work row by row: rows come in where the op has rows, and nowhere else. */
 static bool is_row_by_row(const unpadding *u, const ir_node *n) {
     const ir_graph *g = u->rw.from;
@@ -142,7 +148,7 @@ static bool can_unpad_node(const unpadding *u, const ir_node *n) {
                                   graph_type(u->rw.from, n->inputs[0]) == graph_type(u->rw.from, n->first_result));
     default: break;
     }
-    if (is_distance_of_kept(u, n)) return true;
+    if (is_distance_of_kept(u, n) || is_soft_loss_of_kept(u, n)) return true;
     if (op_has(n->op, TRAIT_LEAF)) return !is_rows(u, n->first_result);
     return !reads_offsets && (!reads_rows || is_row_by_row(u, n));
 }

@@ -178,6 +178,7 @@ void distillation_put_pass(const distillation *d, const model_graph_options *gra
     static const char *const hidden[] = {"none", "distilbert", "tinybert"}; /* ORDER: distillation_hidden */
     strbuf_printf(out, "distill{task_alpha=%.17g,teacher_alpha=%.17g,temperature=%.17g", d->task_alpha, d->teacher_alpha,
                   d->temperature);
+    if (!d->teacher && d->top_k > 0) strbuf_printf(out, ",top_k=%lld", (long long)d->top_k);
     if (d->hidden != DISTILL_NO_HIDDEN) strbuf_printf(out, ",hidden=%s", hidden[d->hidden]);
     if (d->hidden == DISTILL_TINYBERT && !graph->mask_padded_logits) strbuf_puts(out, ",padded_queries=counted");
     for (size_t i = 0; i < d->n_layer_map && d->hidden == DISTILL_TINYBERT; i++)
