@@ -2,14 +2,15 @@
  * Steps of training by pofac as one of the engines that bench_peers compares: reads commands, a line each, from standard input
  * (bench_peers.c).
  *
- *   bench_peer_train [OPTION...] MODEL      options as `pofac bench`: of the model, of compiling, --threads; and those below
+ *   bench_peer_train [OPTION...] MODEL      options as `pofac bench`: of the model, of compiling, --threads; and those below, with which a step
+ *                                           prunes by magnitude or learns from a teacher too
  *
  *   load FILE   batches with labels (bench_peer_files.c)
  *   logits      the loss of each batch, without dropout, at the weights of the file
  *   run         a step of AdamW for each batch, with dropout: forward, backward, clipping, update
  *   memory      VmHWM since the last "logits"
  *
- * Only tokens that have labels go through the head of masked language models. With PEER_CLOCK=cpu, times are those that the process spent
+ * Only tokens that have labels go through the head of masked language models, and with a teacher all that it is told of. With PEER_CLOCK=cpu, times are those that the process spent
  * on processors. The profile leaves the first file's first run out, in which memory is made.
  */
 #include <malloc.h>
@@ -21,10 +22,17 @@
 #include "frontend/checkpoint/checkpoint.h"
 #include "frontend/cli/arguments.h"
 #include "frontend/driver/run_profile.h"
+#include "frontend/driver/train_inputs.h"
 #include "frontend/driver/training.h"
+#include "ir/op.h"
 
 static const option_row rows[] = {
     {"lock", OPTION_FLAG, NULL, NULL, 0, 0, "zeros of weights stay zeros"},
+    {"masks", OPTION_TEXT, "SHARE", NULL, 0, 0,
+     "the linear weights of the encoder and the pooler are under masks with this share of zeros"},
+    {"teacher", OPTION_TEXT, "MODEL", NULL, 0, 0, "half of the loss is the divergence from this model"},
+    {"temperature", OPTION_TEXT, "T", "2", 0, 0, "of that divergence"},
+    {"token_share", OPTION_TEXT, "SHARE", "1", 0, 0, "of the tokens without labels that the divergence is taken over"},
     {"recompute", OPTION_TEXT, "WHAT", NULL, 0, 0, "of activations: none, cheap, partial or full; default: as training has it"},
     {"bf16", OPTION_FLAG, NULL, NULL, 0, 0, "store activations in bf16"},
     {"profile", OPTION_FLAG, NULL, NULL, 0, 0, "print what kernels took, on stderr, when the input ends"},
@@ -34,12 +42,15 @@ static const option_row rows[] = {
 };
 
 #define RATE 1e-5
-#define MOST_LABELS 4  /* tensors of a batch */
-#define IGNORED (-100) /* a label that does not count */
 
 typedef struct engine {
     loaded_model *model;
     training_options options;
+    distillation distillation;
+    training_pruning pruning;
+    VEC(pruned_parameter) weights; /* under masks */
+    arena memory;                  /* of their names */
+    train_inputs *inputs;
     training *steps;      /* of "run"; NULL: there was none yet */
     int64_t step;         /* that is done */
     run_profile *profile; /* NULL: none */
@@ -77,70 +88,78 @@ static pofac_status load(engine *e, const char *path) {
     if (!e->tensors) return diag_out_of_memory(e->sink);
     for (size_t i = 0; i < n; i++) {
         const checkpoint_tensor *t = checkpoint_at(e->file, i);
-        const size_t batch = strtoul(t->name, NULL, 10);
-        if (batch >= e->n_batches) e->n_batches = batch + 1;
+        const size_t number = strtoul(t->name, NULL, 10);
+        if (number >= e->n_batches) e->n_batches = number + 1;
         TRY(checkpoint_load(t, IR_I64, e->sink, &e->tensors[i]));
     }
     printf("loaded %zu\n", e->n_batches);
     return POFAC_OK;
 }
 
-/* The tensor NUMBER.NAME; NULL: there is none. */
-static const ir_tensor *find_tensor(const engine *e, size_t batch, const char *name) {
-    for (size_t i = 0; i < checkpoint_size(e->file); i++) {
+/* Batch `number`: its tensors have the names NUMBER.NAME. */
+static batch batch_at(const engine *e, size_t number) {
+    batch b = {.index = number};
+    for (size_t i = 0; i < checkpoint_size(e->file) && b.n_tensors < BATCH_MAX_TENSORS; i++) {
         char *end;
         const char *found = checkpoint_at(e->file, i)->name;
-        if (strtoul(found, &end, 10) == batch && *end == '.' && strcmp(end + 1, name) == 0) return &e->tensors[i];
+        if (strtoul(found, &end, 10) != number || *end != '.') continue;
+        b.names[b.n_tensors] = end + 1;
+        b.tensors[b.n_tensors] = e->tensors[i];
+        b.tensors[b.n_tensors++].owned = false;
+        b.n_sequences = e->tensors[i].dims[0];
+        if (strcmp(end + 1, "attention_mask") != 0) continue;
+        for (int64_t k = 0; k < tensor_elements(&e->tensors[i]); k++) b.n_tokens += tensor_get_int(&e->tensors[i], k) != 0;
     }
-    return NULL;
+    return b;
 }
 
-/* What one run is given. */
-typedef struct step_inputs {
-    const engine *engine;
-    size_t batch;
-    int64_t step, random[2], first_example;
-    float rate, scales[MOST_LABELS];
-    size_t n_scales;
-} step_inputs;
+/* ---- masks ---- */
 
-static int64_t count_labels(const ir_tensor *labels) {
-    int64_t n = 0;
-    for (int64_t i = 0; i < tensor_elements(labels); i++) n += tensor_get_int(labels, i) != IGNORED;
-    return n;
+static bool is_masked(const char *name) {
+    const char *dot = strrchr(name, '.');
+    return dot && strcmp(dot, ".weight") == 0 && !strstr(name, "LayerNorm") &&
+           (strstr(name, "encoder.layer.") || strstr(name, "pooler."));
 }
 
-static pofac_status get_input(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
-    step_inputs *in = user;
-    static const char scale[] = "scale.";
-    const int64_t two = 2;
-    const bool is_scale = strncmp(name, scale, sizeof scale - 1) == 0;
-    const ir_tensor *t = find_tensor(in->engine, in->batch, is_scale ? name + sizeof scale - 1 : name);
-    if (is_scale && t && in->n_scales < MOST_LABELS) {
-        in->scales[in->n_scales] = 1.0f / (float)count_labels(t);
-        *out = tensor_view(IR_F32, 0, NULL, &in->scales[in->n_scales++]);
-    } else if (t) *out = *t;
-    else if (strcmp(name, "learning_rate") == 0) *out = tensor_view(IR_F32, 0, NULL, &in->rate);
-    else if (strcmp(name, "step") == 0) *out = tensor_view(IR_I64, 0, NULL, &in->step);
-    else if (strcmp(name, "random") == 0) *out = tensor_view(IR_I64, 1, &two, in->random);
-    else if (strcmp(name, "first_example") == 0) *out = tensor_view(IR_I64, 0, NULL, &in->first_example);
-    else return diag_error(sink, POFAC_ERR_USAGE, NULL, "no input \"%s\"", name);
-    out->owned = false;
-    return POFAC_OK;
+/* All weights of the graph of that kind; the share of zeros is where the schedule ends. */
+static pofac_status choose_masks(engine *e, double share) {
+    training_options plain = e->options;
+    ir_module *m;
+    plain.distillation = NULL;
+    plain.pipeline = "canonicalize";
+    TRY(training_build(e->model, &plain, e->sink, &m));
+    const ir_graph *g = m->graphs.data[0];
+    pofac_status status = POFAC_OK;
+    for (size_t i = 0; status == POFAC_OK && i < g->nodes.size; i++) {
+        if (g->nodes.data[i].op != OP_state || !is_masked(node_string(&g->nodes.data[i], "name"))) continue;
+        pruned_parameter p = {.name = arena_strdup(&e->memory, node_string(&g->nodes.data[i], "name")),
+                              .parameters = pruning_parameters_default()};
+        p.parameters.target_sparsity = share;
+        if (!p.name || !VEC_PUSH(&e->weights, p)) status = diag_out_of_memory(e->sink);
+    }
+    module_destroy(m);
+    e->pruning = (training_pruning){pruning_method_find("unstructured_magnitude"), e->weights.data, e->weights.size};
+    e->options.pruning = &e->pruning;
+    return status;
 }
 
 /* ---- commands ---- */
 
-static pofac_status run_step(engine *e, training *t, size_t batch, int64_t step, double rate) {
-    step_inputs in = {.engine = e, .batch = batch, .step = step, .random = {42, step}, .rate = (float)rate};
-    const tensor_source inputs = {.get = get_input, .user = &in};
-    return training_run(t, &inputs, e->sink);
+static pofac_status run_step(engine *e, training *t, size_t number, int64_t step, double rate) {
+    const batch b = batch_at(e, number);
+    const tensor_source *inputs;
+    train_inputs_begin(e->inputs, step, rate);
+    TRY(train_inputs_add(e->inputs, &b, e->sink));
+    TRY(train_inputs_select(e->inputs, 0, e->sink, &inputs));
+    return training_run(t, inputs, e->sink);
 }
 
 static pofac_status make_steps(engine *e, bool dropout, training **out) {
     training_options options = e->options;
+    mask_update update;
     options.road.graph.dropout = dropout;
-    return training_create(e->model, &options, e->sink, out);
+    TRY(training_create(e->model, &options, e->sink, out));
+    return options.pruning ? training_update_masks(*out, 1, e->sink, &update) : POFAC_OK;
 }
 
 /* "logits" -> "logits LOSS...": of all batches. Peaks of memory count from here on. */
@@ -224,6 +243,16 @@ static void print_profile(const engine *e) {
     strbuf_free(&text);
 }
 
+static pofac_status open_teacher(engine *e, const option_values *o) {
+    const loaded_model_options options = {.head = loaded_model_spec(e->model)->head};
+    e->distillation = (distillation){.task_alpha = 0.5,
+                                     .teacher_alpha = 0.5,
+                                     .temperature = strtod(option_text(o, "temperature"), NULL),
+                                     .token_share = strtod(option_text(o, "token_share"), NULL)};
+    e->options.distillation = &e->distillation;
+    return loaded_model_open(option_text(o, "teacher"), &options, e->sink, &e->distillation.teacher);
+}
+
 static pofac_status run(int argc, char **argv, arena *memory, const diag_sink *sink) {
     option_values o;
     TRY(options_parse(rows, sizeof rows / sizeof *rows, argc, argv, memory, sink, &o));
@@ -248,11 +277,18 @@ static pofac_status run(int argc, char **argv, arena *memory, const diag_sink *s
                             .bf16 = option_flag(&o, "bf16")}};
     if (option_flag(&o, "profile") && !(e.profile = run_profile_create())) return diag_out_of_memory(sink);
     pofac_status status = loaded_model_open(o.arguments[0], &model_options, sink, &e.model);
+    if (status == POFAC_OK) status = train_inputs_create(loaded_model_spec(e.model), 42, sink, &e.inputs);
+    if (status == POFAC_OK && option_given(&o, "masks")) status = choose_masks(&e, strtod(option_text(&o, "masks"), NULL));
+    if (status == POFAC_OK && option_given(&o, "teacher")) status = open_teacher(&e, &o);
     if (status == POFAC_OK) status = serve(&e);
     if (status == POFAC_OK) print_profile(&e);
     run_profile_destroy(e.profile);
     training_destroy(e.steps);
+    train_inputs_destroy(e.inputs);
+    loaded_model_close(e.distillation.teacher);
     loaded_model_close(e.model);
+    VEC_FREE(&e.weights);
+    arena_free(&e.memory);
     return status;
 }
 

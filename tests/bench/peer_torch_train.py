@@ -103,16 +103,15 @@ class Bert(nn.Module):
         module.load_state_dict({kind: weights[f"{prefix}.{kind}"] for kind in ("weight", "bias")})
 
     def predictions_loss(self, x, labels):
-        """Cross entropy of the tokens that have labels; the decoder is the word embedding."""
+        """Cross entropy of the tokens that have labels."""
         x, labels = x.flatten(0, 1), labels.flatten()
         if self.gathered:
             rows = (labels != IGNORED).nonzero().squeeze(1)
             x, labels = x[rows], labels[rows]
-        x = self.transform_norm(F.gelu(self.transform(x)))
-        return F.cross_entropy(F.linear(x, self.words.weight, self.bias), labels, ignore_index=IGNORED)
+        return F.cross_entropy(self.predict(x), labels, ignore_index=IGNORED)
 
-    def forward(self, batch):
-        """The loss."""
+    def encode(self, batch):
+        """Hidden states [B,S,E], and those of first tokens after the pooler [B,E]."""
         ids, mask = batch["input_ids"], batch["attention_mask"]
         added_mask = None
         if not mask.all():
@@ -121,7 +120,15 @@ class Bert(nn.Module):
         x = self.drop(self.norm(x))
         for layer in self.layers:
             x = layer(x, added_mask)
-        pooled = torch.tanh(self.pooler(x[:, 0]))
+        return x, torch.tanh(self.pooler(x[:, 0]))
+
+    def predict(self, x):
+        """Logits over the vocabulary; the decoder is the word embedding."""
+        return F.linear(self.transform_norm(F.gelu(self.transform(x))), self.words.weight, self.bias)
+
+    def forward(self, batch):
+        """The loss."""
+        x, pooled = self.encode(batch)
         if self.pretrains:
             return self.predictions_loss(x, batch["labels"]) + F.cross_entropy(
                 self.classifier(pooled), batch["next_sentence_label"]
@@ -136,7 +143,7 @@ class Engine:
         with open(os.path.join(directory, "config.json"), encoding="utf-8") as file:
             config = json.load(file)
         weights = read_safetensors(os.path.join(directory, "model.safetensors"))
-        self.model = Bert(config, weights, variant == "gathered")
+        self.model = self.make_model(config, weights, variant)
         decayed, others = [], []
         for parameter in self.model.parameters():
             (decayed if parameter.dim() > 1 else others).append(parameter)
@@ -144,6 +151,10 @@ class Engine:
             [{"params": decayed, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}], lr=1e-5, foreach=True
         )
         self.batches = []
+
+    def make_model(self, config, weights, variant):
+        """What gives the loss of a batch."""
+        return Bert(config, weights, variant == "gathered")
 
     def load(self, path):
         """Batches of a file; returns how many."""
@@ -190,12 +201,8 @@ def peak_memory():
         return next(int(line.split()[1]) for line in file if line.startswith("VmHWM:"))
 
 
-def main():
+def serve(engine):
     """Answers commands until standard input ends."""
-    if sys.argv[1] not in ("gathered", "all"):
-        sys.exit(f"error: the variant is {sys.argv[1]}, wanted gathered or all")
-    torch.set_num_threads(int(os.environ["PEER_THREADS"]))
-    engine = Engine(sys.argv[1], sys.argv[2])
     print("ready", flush=True)
     for line in sys.stdin:
         command, _, argument = line.rstrip("\n").partition(" ")
@@ -211,4 +218,13 @@ def main():
             sys.exit(f'error: found the command "{line.strip()}", wanted load FILE, run, logits or memory')
 
 
-main()
+def main():
+    """An engine of the variant and directory that the command line names."""
+    if sys.argv[1] not in ("gathered", "all"):
+        sys.exit(f"error: the variant is {sys.argv[1]}, wanted gathered or all")
+    torch.set_num_threads(int(os.environ["PEER_THREADS"]))
+    serve(Engine(sys.argv[1], sys.argv[2]))
+
+
+if __name__ == "__main__":
+    main()
