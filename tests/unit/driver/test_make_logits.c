@@ -296,7 +296,8 @@ static void teachers_that_do_not_fit(void **state) {
     write_model(state, "other", HEAD_PRETRAINING, 2, TINY_VOCAB_SIZE + 1);
     write_model(state, "headless", HEAD_NONE, 2, TINY_VOCAB_SIZE);
     job j = {.teacher = "other", .data = "pretraining.safetensors", .dir = "kept"};
-    expect_refused(state, &j, POFAC_ERR_INPUT, "other: error: the teacher has vocab_size 34, wanted 33, as student has\n");
+    expect_refused(state, &j, POFAC_ERR_INPUT,
+                   "other: error: the teacher's vocabulary has 34 tokens, wanted 33, as the student's\n");
     j.teacher = "headless";
     expect_refused(state, &j, POFAC_ERR_INPUT, "headless: error: the teacher's checkpoint has no cls.predictions.");
     j.teacher = "teacher";
@@ -318,7 +319,7 @@ static void heads_that_do_not_fit(void **state) {
     write_model(state, "student", HEAD_SEQUENCE_CLASSIFICATION, 3, TINY_VOCAB_SIZE);
     write_model(state, "labels", HEAD_SEQUENCE_CLASSIFICATION, 2, TINY_VOCAB_SIZE);
     job j = {.teacher = "labels", .data = "classes.safetensors", .dir = "refused"};
-    expect_refused(state, &j, POFAC_ERR_INPUT, "labels: error: the teacher has num_labels 2, wanted 3, as student has\n");
+    expect_refused(state, &j, POFAC_ERR_INPUT, "labels: error: the teacher has 2 classes, wanted 3, as the student\n");
     write_model(state, "student", HEAD_QUESTION_ANSWERING, 2, TINY_VOCAB_SIZE);
     write_model(state, "answers", HEAD_QUESTION_ANSWERING, 2, TINY_VOCAB_SIZE);
     j = (job){.teacher = "answers", .data = "positions.safetensors", .dir = "refused", .pads_count = true};
