@@ -15,6 +15,7 @@ typedef struct binder {
     thread_pool *pool;
     const diag_sink *sink;
     bound_weights *out;
+    sparse_packer *packer; /* of the pattern whose buffers are bound one after the other; NULL: they are bound as they come */
 } binder;
 
 /* ---- patterns ---- */
@@ -202,25 +203,37 @@ static void own_memory(const binder *b, size_t index, void *memory, size_t bytes
     b->out->own_bytes += (int64_t)bytes;
 }
 
+/* The memory is somebody else's from now on. */
+static void disown_memory(bound_weights *w, size_t index) {
+    w->own_bytes -= (int64_t)w->own[index];
+    w->own[index] = 0;
+}
+
+/* Packs a pattern, in the memory of before where that will do. */
+static pofac_status pack_pattern(const binder *b, sparse_packer *packer, size_t index) {
+    const plan_buffer *buffer = &b->plan->buffers[index];
+    const bool is_order = buffer->packing == PACKING_SPARSE_ORDER;
+    sparse_memory memory = {b->out->own[index] ? b->out->pointers[index] : NULL, b->out->own[index]};
+    disown_memory(b->out, index);
+    TRY(is_order ? sparse_packer_order(packer, &buffer->sparse, &memory) : sparse_packer_index(packer, &buffer->sparse, &memory));
+    own_memory(b, index, memory.data, memory.bytes);
+    return POFAC_OK;
+}
+
 static pofac_status bind_pattern(const binder *b, size_t index) {
     const plan_buffer *buffer = &b->plan->buffers[index];
     ir_tensor wanted = declared_tensor(b, buffer), *t = &b->out->tensors[index];
     TRY(pattern_state_pattern(b->out->patterns, buffer->name, b->state, b->sink, t));
     if (!same_dims(t, &wanted)) return state_unfit(b, buffer, t, &wanted);
     if (buffer->packing == PACKING_NONE) return POFAC_OK;
-    sparse_header *header;
-    uint32_t *order;
-    int64_t n_places;
+    sparse_packer *packer = b->packer;
     const ir_pattern *pattern = t->pattern;
     *t = (ir_tensor){0}; /* no evaluator sees it */
-    if (buffer->packing == PACKING_SPARSE_ORDER) {
-        TRY(sparse_order_make(&buffer->sparse, pattern, buffer->name, b->pool, b->sink, &order, &n_places));
-        own_memory(b, index, order, (size_t)n_places * sizeof *order);
-        return POFAC_OK;
-    }
-    TRY(sparse_index_make(&buffer->sparse, pattern, buffer->name, b->pool, b->sink, &header));
-    own_memory(b, index, header, header->bytes);
-    return POFAC_OK;
+    if (packer) return pack_pattern(b, packer, index);
+    TRY(sparse_packer_create(pattern, buffer->name, b->pool, b->sink, &packer));
+    const pofac_status status = pack_pattern(b, packer, index);
+    sparse_packer_destroy(packer);
+    return status;
 }
 
 /* Takes over `content`: the non-zeros or the dense weight. */
@@ -404,7 +417,7 @@ pofac_status bound_weights_make(const plan *p, const tensor_source *state, threa
     out->patterns = pattern_state_create();
     if (!out->tensors || !out->pointers || !out->own || !out->held || !out->counts || !out->patterns)
         return diag_out_of_memory(sink);
-    const binder b = {p, state, pool, sink, out};
+    const binder b = {p, state, pool, sink, out, NULL};
     TRY(count_patterns(&b));
     TRY(bind_all(&b));
     release_patterns(&b);
@@ -417,8 +430,7 @@ static void free_buffer(const plan *p, bound_weights *w, size_t index) {
     if (w->tensors && w->tensors[index].owned) w->own_bytes -= (int64_t)tensor_bytes(&w->tensors[index]);
     if (w->own && w->own[index]) {
         weight_memory_give(w->pointers[index], w->own[index]);
-        w->own_bytes -= (int64_t)w->own[index];
-        w->own[index] = 0;
+        disown_memory(w, index);
     }
     if (w->held && w->held[index]) {
         if (is_first_of_name(p, index)) w->mapped_bytes -= (int64_t)tensor_bytes(&w->tensors[index]);
@@ -435,22 +447,62 @@ static const char *pattern_of_buffer(const binder *b, size_t index) {
     return buffer->type->kind == TYPE_PATTERN ? buffer->name : pattern_name_of_type(b, buffer->type);
 }
 
-static pofac_status renew_pattern(const binder *b, const char *name) {
+static bool is_packed_pattern(const plan_buffer *buffer) {
+    return buffer->type->kind == TYPE_PATTERN && buffer->packing != PACKING_NONE;
+}
+
+/* Is there a buffer before with the layout of this one, of the same pattern? It was bound with that. */
+static bool has_layout_before(const binder *b, const char *name, size_t index) {
+    const plan_buffer *buffer = &b->plan->buffers[index];
+    for (size_t i = 0; i < index; i++) {
+        const plan_buffer *other = &b->plan->buffers[i];
+        if (is_packed_pattern(other) && strcmp(other->name, name) == 0 && sparse_layout_equal(&other->sparse, &buffer->sparse))
+            return true;
+    }
+    return false;
+}
+
+static pofac_status renew_buffer(const binder *b, size_t index) {
+    const size_t twin = find_twin(b->plan, index);
+    if (!is_packed_pattern(&b->plan->buffers[index])) free_buffer(b->plan, b->out, index);
+    if (twin == index) return bind_buffer(b, index);
+    bind_twin(b, index, twin);
+    return POFAC_OK;
+}
+
+/* The buffers that have to do with a pattern whose positions are known again; those of one layout follow each other. */
+static pofac_status renew_buffers(const binder *b, const char *name) {
     const plan *p = b->plan;
+    for (size_t i = 0; i < p->n_buffers; i++) {
+        const char *of_buffer = pattern_of_buffer(b, i);
+        if (!of_buffer || strcmp(of_buffer, name) != 0) continue;
+        if (!is_packed_pattern(&p->buffers[i])) {
+            TRY(renew_buffer(b, i));
+            continue;
+        }
+        if (has_layout_before(b, name, i)) continue;
+        for (size_t k = i; k < p->n_buffers; k++)
+            if (is_packed_pattern(&p->buffers[k]) && strcmp(p->buffers[k].name, name) == 0 &&
+                sparse_layout_equal(&p->buffers[k].sparse, &p->buffers[i].sparse))
+                TRY(renew_buffer(b, k));
+    }
+    return POFAC_OK;
+}
+
+static pofac_status renew_pattern(const binder *b, const char *name) {
+    binder packing = *b;
+    ir_tensor pattern;
     pattern_state_release(b->out->patterns, name);
     for (ir_symbol symbol = 1; symbol < b->out->n_symbols; symbol++) {
         const char *counted = counted_pattern(b, symbol);
         if (counted && strcmp(counted, name) == 0) TRY(count_pattern(b, symbol));
     }
-    for (size_t i = 0; i < p->n_buffers; i++) {
-        const char *of_buffer = pattern_of_buffer(b, i);
-        if (!of_buffer || strcmp(of_buffer, name) != 0) continue;
-        const size_t twin = find_twin(p, i);
-        free_buffer(p, b->out, i);
-        if (twin == i) TRY(bind_buffer(b, i));
-        else bind_twin(b, i, twin);
-    }
-    if (!is_pattern_seen(p, name)) pattern_state_release(b->out->patterns, name);
+    TRY(pattern_state_pattern(b->out->patterns, name, b->state, b->sink, &pattern));
+    TRY(sparse_packer_create(pattern.pattern, name, b->pool, b->sink, &packing.packer));
+    const pofac_status status = renew_buffers(&packing, name);
+    sparse_packer_destroy(packing.packer);
+    TRY(status);
+    if (!is_pattern_seen(b->plan, name)) pattern_state_release(b->out->patterns, name);
     return POFAC_OK;
 }
 
@@ -465,7 +517,7 @@ static bool is_first_of_pattern(const binder *b, size_t index) {
 }
 
 pofac_status bound_weights_renew(const plan *p, const char *ending, thread_pool *pool, const diag_sink *sink, bound_weights *w) {
-    const binder b = {p, w->state, pool, sink, w};
+    const binder b = {p, w->state, pool, sink, w, NULL};
     for (size_t i = 0; i < p->n_buffers; i++) {
         const char *name = pattern_of_buffer(&b, i);
         if (!name || strlen(name) < strlen(ending) || strcmp(name + strlen(name) - strlen(ending), ending) != 0) continue;

@@ -39,6 +39,7 @@ typedef struct walk_scratch {
 
 typedef struct pack_job {
     const sparse_layout *layout;
+    sparse_memory *memory;     /* of the result */
     const ir_pattern *pattern; /* of the matrix at hand, transposed where the layout is */
     const uint32_t *origin;    /* [nnz] transposed: number of each non-zero in the given pattern; NULL: the same */
     int64_t n_groups, n_k_blocks, lines_per_group;
@@ -183,7 +184,11 @@ static void put_stream(const group_walk *w, int64_t line) {
         for (int64_t i = 0; i < n; i++) j->values[e + i] = from[column[begin + i]];
     } else if (plain) {
         memcpy(j->values + e, (const float *)j->given->data + begin, (size_t)n * sizeof(float));
-    } else if (j->values || j->places) {
+    } else if (j->places && !j->values) {
+        if (j->origin) memcpy(j->places + e, j->origin + begin, (size_t)n * sizeof *j->places);
+        else
+            for (int64_t i = 0; i < n; i++) j->places[e + i] = (uint32_t)(begin + i);
+    } else if (j->values) {
         for (int64_t i = 0; i < n; i++) put_value(j, e + i, w->row0 + line, begin + i);
     }
 }
@@ -391,34 +396,74 @@ static pofac_status transpose(const ir_pattern *p, const diag_sink *sink, transp
     return POFAC_OK;
 }
 
-/* ---- the three results ---- */
+/* ---- the results ---- */
+
+struct sparse_packer {
+    const ir_pattern *pattern;
+    const char *name;
+    thread_pool *pool;
+    const diag_sink *sink;
+    transposed turned; /* once it is needed */
+    bool has_turned, has_counted;
+    sparse_layout counted; /* that the job has walked over once */
+    pack_job job;
+};
+
+static void forget_counts(sparse_packer *p) {
+    job_free(&p->job, thread_pool_threads(p->pool));
+    p->job = (pack_job){0};
+    p->has_counted = false;
+}
+
+static void packer_end(sparse_packer *p) {
+    forget_counts(p);
+    transposed_free(&p->turned);
+}
+
+/* Where everything starts under a layout: the walk is made once for packings of one layout that follow each other. */
+static pofac_status count_layout(sparse_packer *p, const sparse_layout *layout) {
+    if (p->has_counted && sparse_layout_equal(&p->counted, layout)) return POFAC_OK;
+    forget_counts(p);
+    p->counted = *layout;
+    p->job = (pack_job){.layout = &p->counted, .pattern = p->pattern};
+    if (layout->transposed && p->pattern->nnz <= UINT32_MAX) {
+        if (!p->has_turned) TRY(transpose(p->pattern, p->sink, &p->turned));
+        p->has_turned = true;
+        p->job.pattern = &p->turned.pattern;
+        p->job.origin = p->turned.origin;
+    }
+    TRY(count_all(&p->job, p->name, p->pool, p->sink));
+    p->has_counted = true;
+    return POFAC_OK;
+}
 
 /* Allocates, and lets the job write. */
-typedef pofac_status (*write_fn)(pack_job *j, const char *name, thread_pool *pool, const diag_sink *sink, void **out);
+typedef pofac_status (*write_fn)(pack_job *j, const char *name, thread_pool *pool, const diag_sink *sink);
 
-static pofac_status pack(pack_job *j, const ir_pattern *pattern, const char *name, thread_pool *pool, const diag_sink *sink,
-                         write_fn write, void **out) {
-    transposed turned = {.row_start = NULL};
-    pofac_status status = POFAC_OK;
-    *out = NULL;
-    j->pattern = pattern;
-    if (j->layout->transposed && pattern->nnz <= UINT32_MAX) {
-        status = transpose(pattern, sink, &turned);
-        j->pattern = &turned.pattern;
-        j->origin = turned.origin;
+static pofac_status pack(sparse_packer *p, const sparse_layout *layout, const ir_tensor *given, write_fn write,
+                         sparse_memory *memory) {
+    pofac_status status = count_layout(p, layout);
+    if (status == POFAC_OK) {
+        pack_job j = p->job; /* what it owns stays the packer's */
+        j.given = given;
+        j.memory = memory;
+        status = write(&j, p->name, p->pool, p->sink);
     }
-    if (status == POFAC_OK) status = count_all(j, name, pool, sink);
-    if (status == POFAC_OK) status = write(j, name, pool, sink, out);
-    job_free(j, thread_pool_threads(pool));
-    transposed_free(&turned);
+    if (status == POFAC_OK) return POFAC_OK;
+    weight_memory_give(memory->data, memory->bytes);
+    *memory = (sparse_memory){NULL, 0};
     return status;
 }
 
-/* `n_bytes` of `fill`, to which the job writes then. */
-static pofac_status allocate(int64_t n_bytes, int fill, const diag_sink *sink, void **to) {
-    *to = weight_memory_take((size_t)n_bytes);
-    if (!*to) return diag_out_of_memory(sink);
-    memset(*to, fill, (size_t)n_bytes);
+/* `n_bytes` of `fill`, to which the job writes then: in the memory that is there if that is not far too much. */
+static pofac_status allocate(pack_job *j, int64_t n_bytes, int fill, const diag_sink *sink) {
+    sparse_memory *m = j->memory;
+    if (!m->data || m->bytes < (size_t)n_bytes || m->bytes / 2 > (size_t)n_bytes) {
+        weight_memory_give(m->data, m->bytes);
+        *m = (sparse_memory){weight_memory_take((size_t)n_bytes), (size_t)n_bytes};
+        if (!m->data) return diag_out_of_memory(sink);
+    }
+    memset(m->data, fill, (size_t)n_bytes);
     return POFAC_OK;
 }
 
@@ -449,7 +494,7 @@ static sparse_header place_parts(const pack_job *j, int64_t *bytes) {
     return h;
 }
 
-static pofac_status write_index(pack_job *j, const char *name, thread_pool *pool, const diag_sink *sink, void **out) {
+static pofac_status write_index(pack_job *j, const char *name, thread_pool *pool, const diag_sink *sink) {
     const bool is_n_m = j->layout->kind == SPARSE_N_M;
     const extent n = j->total;
     int64_t bytes;
@@ -457,8 +502,8 @@ static pofac_status write_index(pack_job *j, const char *name, thread_pool *pool
     if (bytes > UINT32_MAX)
         return diag_error(sink, POFAC_ERR_INPUT, NULL, "%s: the index of its sparse layout takes %lld bytes, the limit is 2^32",
                           name, (long long)bytes);
-    TRY(allocate(bytes, 0, sink, out));
-    char *memory = *out;
+    TRY(allocate(j, bytes, 0, sink));
+    char *memory = j->memory->data;
     memcpy(memory, &h, sizeof h);
     j->segments = (sparse_segment *)(memory + h.segments);
     j->buckets = (sparse_bucket *)(memory + h.buckets);
@@ -477,47 +522,82 @@ static pofac_status write_index(pack_job *j, const char *name, thread_pool *pool
 
 static int64_t n_places(const pack_job *j) { return j->total.entries * values_per_entry(j->layout) + VALUES_BEHIND; }
 
-static pofac_status write_values(pack_job *j, const char *name, thread_pool *pool, const diag_sink *sink, void **out) {
+static pofac_status write_values(pack_job *j, const char *name, thread_pool *pool, const diag_sink *sink) {
     (void)name;
-    TRY(allocate(n_places(j) * (int64_t)sizeof(float), 0, sink, out));
-    j->values = *out;
+    TRY(allocate(j, n_places(j) * (int64_t)sizeof(float), 0, sink));
+    j->values = j->memory->data;
     thread_pool_run(pool, walk_group, j, (size_t)j->n_groups);
     return POFAC_OK;
 }
 
-static pofac_status write_order(pack_job *j, const char *name, thread_pool *pool, const diag_sink *sink, void **out) {
+static pofac_status write_order(pack_job *j, const char *name, thread_pool *pool, const diag_sink *sink) {
     (void)name;
-    TRY(allocate(n_places(j) * (int64_t)sizeof(uint32_t), 0xff, sink, out));
-    j->places = *out;
+    TRY(allocate(j, n_places(j) * (int64_t)sizeof(uint32_t), 0xff, sink));
+    j->places = j->memory->data;
     thread_pool_run(pool, walk_group, j, (size_t)j->n_groups);
     return POFAC_OK;
+}
+
+/* ---- several results of one pattern ---- */
+
+pofac_status sparse_packer_create(const ir_pattern *pattern, const char *name, thread_pool *pool, const diag_sink *sink,
+                                  sparse_packer **out) {
+    sparse_packer *p = *out = calloc(1, sizeof *p);
+    if (!p) return diag_out_of_memory(sink);
+    *p = (sparse_packer){.pattern = pattern, .name = name, .pool = pool, .sink = sink};
+    return POFAC_OK;
+}
+
+void sparse_packer_destroy(sparse_packer *p) {
+    if (p) packer_end(p);
+    free(p);
+}
+
+pofac_status sparse_packer_index(sparse_packer *p, const sparse_layout *layout, sparse_memory *memory) {
+    return pack(p, layout, NULL, write_index, memory);
+}
+
+pofac_status sparse_packer_order(sparse_packer *p, const sparse_layout *layout, sparse_memory *memory) {
+    return pack(p, layout, NULL, write_order, memory);
+}
+
+/* ---- one ---- */
+
+/* *n_places of the layout. */
+static pofac_status pack_once(const sparse_layout *layout, const ir_pattern *pattern, const ir_tensor *given, const char *name,
+                              thread_pool *pool, const diag_sink *sink, write_fn write, void **out, int64_t *places) {
+    sparse_packer p = {.pattern = pattern, .name = name, .pool = pool, .sink = sink};
+    sparse_memory memory = {NULL, 0};
+    const pofac_status status = pack(&p, layout, given, write, &memory);
+    *places = status == POFAC_OK ? n_places(&p.job) : 0;
+    *out = memory.data;
+    packer_end(&p);
+    return status;
 }
 
 pofac_status sparse_index_make(const sparse_layout *layout, const ir_pattern *pattern, const char *name, thread_pool *pool,
                                const diag_sink *sink, sparse_header **out) {
-    pack_job job = {.layout = layout};
     void *memory;
-    pofac_status status = pack(&job, pattern, name, pool, sink, write_index, &memory);
+    int64_t places;
+    const pofac_status status = pack_once(layout, pattern, NULL, name, pool, sink, write_index, &memory, &places);
     *out = memory;
     return status;
 }
 
 pofac_status sparse_values_make(const sparse_layout *layout, const ir_pattern *pattern, const ir_tensor *values, const char *name,
                                 thread_pool *pool, const diag_sink *sink, float **out, int64_t *n_bytes) {
-    pack_job job = {.layout = layout, .given = values};
     void *memory;
-    pofac_status status = pack(&job, pattern, name, pool, sink, write_values, &memory);
+    int64_t places;
+    const pofac_status status = pack_once(layout, pattern, values, name, pool, sink, write_values, &memory, &places);
     *out = memory;
-    *n_bytes = status == POFAC_OK ? n_places(&job) * (int64_t)sizeof(float) : 0;
+    *n_bytes = places * (int64_t)sizeof(float);
     return status;
 }
 
 pofac_status sparse_order_make(const sparse_layout *layout, const ir_pattern *pattern, const char *name, thread_pool *pool,
                                const diag_sink *sink, uint32_t **out, int64_t *n) {
-    pack_job job = {.layout = layout};
     void *memory;
-    pofac_status status = pack(&job, pattern, name, pool, sink, write_order, &memory);
+    const pofac_status status = pack_once(layout, pattern, NULL, name, pool, sink, write_order, &memory, n);
     *out = memory;
-    *n = status == POFAC_OK ? n_places(&job) : 0;
     return status;
 }

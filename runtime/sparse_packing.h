@@ -30,4 +30,23 @@ POFAC_MUST_USE pofac_status sparse_values_make(const sparse_layout *layout, cons
 POFAC_MUST_USE pofac_status sparse_order_make(const sparse_layout *layout, const ir_pattern *pattern, const char *name,
                                               thread_pool *pool, const diag_sink *sink, uint32_t **out, int64_t *n);
 
+/*
+ * Several packings of one pattern, which share what they need: the transposed pattern, and of packings under one layout that follow each other where groups
+ * of rows start. The pattern outlives it. *memory is taken for the result where it is large enough and not twice as large, and else given back; NULL: there
+ * is none. After an error it is given back, too.
+ */
+typedef struct sparse_packer sparse_packer;
+typedef struct sparse_memory {
+    void *data; /* of weight_memory.h */
+    size_t bytes;
+} sparse_memory;
+
+POFAC_MUST_USE pofac_status sparse_packer_create(const ir_pattern *pattern, const char *name, thread_pool *pool,
+                                                 const diag_sink *sink, sparse_packer **out);
+void sparse_packer_destroy(sparse_packer *p); /* NULL is fine */
+
+/* As sparse_index_make, a sparse_header at *memory, and sparse_order_make. */
+POFAC_MUST_USE pofac_status sparse_packer_index(sparse_packer *p, const sparse_layout *layout, sparse_memory *memory);
+POFAC_MUST_USE pofac_status sparse_packer_order(sparse_packer *p, const sparse_layout *layout, sparse_memory *memory);
+
 #endif
