@@ -105,11 +105,20 @@ int64_t mask_schedule_updates(const mask_schedule *s, int64_t begin, int64_t end
     return last - before + 1;
 }
 
+/* Share of zeros of a weight: that of the mask that is given, or where the schedule stands. */
+static double wanted_of(const mask_schedule *s, size_t i, double progress) {
+    const pruning_parameters *p = &s->weights[i].parameters;
+    const uint8_t *given = s->weights[i].given;
+    int64_t zeros = 0;
+    if (!given) return p->initial_sparsity + (p->target_sparsity - p->initial_sparsity) * progress;
+    for (int64_t k = 0; k < s->entries[i]; k++) zeros += given[k] == 0;
+    return (double)zeros / (double)s->entries[i];
+}
+
 double mask_schedule_wanted(const mask_schedule *s, double progress) {
     double zeros = 0, all = 0;
     for (size_t i = 0; i < s->n; i++) {
-        const pruning_parameters *p = &s->pruning.weights[i].parameters;
-        zeros += (double)s->entries[i] * (p->initial_sparsity + (p->target_sparsity - p->initial_sparsity) * progress);
+        zeros += (double)s->entries[i] * wanted_of(s, i, progress);
         all += (double)s->entries[i];
     }
     return all > 0 ? zeros / all : 0;

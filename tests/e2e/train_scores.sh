@@ -67,6 +67,9 @@ run prune model.xml -o pruned --target_sparsity 0.7 --not_to_prune classifier --
 wants_status 0
 goes_on custom --pruning_fn custom_mask --pruning_masks pruned/model.safetensors --scheduler one_shot
 has_sparsity custom 0.7
+run train "${common[@]}" --pruning_fn custom_mask --pruning_masks pruned/model.safetensors --scheduler one_shot --output_dir none --dry_run
+wants_status 0
+grep -q '^masks .* entries, \(70\|69\.9[0-9]*\) % zeros at the end$' out || fail "no zeros of the masks in the dry run: $(cat out)"
 for case in "--pruning_fn custom_mask --scheduler one_shot" "--pruning_fn custom_mask --scheduler one_shot --pruning_masks none.safetensors" \
     "--pruning_fn movement --scheduler one_shot" "--pruning_fn second_order --fisher_gradients 0"; do
     # shellcheck disable=SC2086
