@@ -22,6 +22,7 @@
 #include "ir/op.h"
 #include "ir/support/rng.h"
 #include "tests/unit/driver/tiny_model.h"
+#include "tests/unit/fail_alloc.h"
 #include "tests/unit/named_tensors.h"
 #include "tests/unit/temporary_folder.h"
 
@@ -376,6 +377,26 @@ static void a_copy_has_no_distance(void **unused) {
     }
 }
 
+static void allocations_may_fail(void **unused) {
+    (void)unused;
+    static const hidden_case test = {
+        MODEL_BERT, HEAD_SEQUENCE_CLASSIFICATION, DISTILL_TINYBERT, 1, 2, NULL, 0.5, 0.5, false, true, false, 0};
+    bool failed = true;
+    for (size_t n = 1; failed; n += n / 6 + 1) {
+        hidden_run r;
+        training *t;
+        begin(&r, &test);
+        fail_alloc_after(n);
+        const pofac_status status = try_create(&r, EXECUTOR_INTERPRETER, 1, &t);
+        failed = fail_alloc_stop();
+        if (status != POFAC_OK && (!failed || status != POFAC_ERR_RUNTIME))
+            fail_msg("allocation %d: status %d, %s", (int)n, (int)status, strbuf_str(&r.messages));
+        assert_int_equal(t != NULL, status == POFAC_OK);
+        training_destroy(t);
+        end(&r);
+    }
+}
+
 static void refuses(hidden_run *r, const char *message) {
     training *t;
     strbuf_clear(&r->messages);
@@ -433,7 +454,7 @@ int main(void) {
         cmocka_unit_test(cosines_of_last_states),   cmocka_unit_test(states_and_attentions),
         cmocka_unit_test(teachers_of_other_widths), cmocka_unit_test(two_runs_are_one),
         cmocka_unit_test(teachers_run_once),        cmocka_unit_test(a_copy_has_no_distance),
-        cmocka_unit_test(what_cannot_be_compared),
+        cmocka_unit_test(allocations_may_fail),     cmocka_unit_test(what_cannot_be_compared),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
