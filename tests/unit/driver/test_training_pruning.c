@@ -395,6 +395,44 @@ static void runs_go_on_in_every_phase(void **unused) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) goes_on(&cases[i]);
 }
 
+/* Linears of the step that runs with the text in their variant. */
+static int count_variants(prune_run *r, const char *text) {
+    const ir_graph *g = training_graph(r->training);
+    int n = 0;
+    for (size_t i = 0; i < g->nodes.size; i++)
+        n += g->nodes.data[i].op == OP_linear && strstr(node_string(&g->nodes.data[i], "variant"), text) != NULL;
+    return n;
+}
+
+/* The kernels that a run had chosen serve for the masks that it is given, and are told again; when an update makes others, kernels are chosen for those. */
+static void kernels_of_before_are_for_masks_of_before(void **unused) {
+    (void)unused;
+    static const prune_case test = {.method = "unstructured_magnitude"};
+    prune_run r, whole;
+    assert_int_equal(directory_make(run_folder, NULL), POFAC_OK);
+    begin(&whole, &test);
+    open_training(&whole, EXECUTOR_COMPILED, 1, NULL);
+    want(&whole, training_update_masks(whole.training, 1, &whole.sink, &(mask_update){0}), "masks");
+    save(&whole, 7);
+    begin(&r, &test);
+    strbuf_puts(&r.choices, "pooler:sparse_linear layout=stream k_block=16");
+    open_training(&r, EXECUTOR_COMPILED, 1, strbuf_str(&r.choices));
+    load(&r, 7);
+    step_once(&r, 0);
+    assert_int_equal(count_variants(&r, "k_block=16"), 1);
+    assert_non_null(strstr(strbuf_str(&r.choices), "bert\\.pooler\\.dense\\.weight$:sparse_linear"));
+    want(&r, training_update_masks(r.training, 1, &r.sink, &(mask_update){0}), "as many entries");
+    assert_int_equal(count_variants(&r, "k_block=16"), 1);
+    mask_update done;
+    want(&r, training_update_masks(r.training, 0, &r.sink, &done), "all entries");
+    assert_true(done.rebuilt);
+    assert_int_equal(count_variants(&r, "k_block=16"), 0);
+    assert_string_equal(strbuf_str(&r.choices), "");
+    step_once(&r, 1);
+    end(&r);
+    end(&whole);
+}
+
 /* What is saved as a model has zeros where the mask has; the state keeps the originals. */
 static void saved_models_are_pruned(void **unused) {
     (void)unused;
@@ -547,6 +585,7 @@ int main(void) {
         cmocka_unit_test(threads_have_the_same_bits),
         cmocka_unit_test(masks_are_those_of_the_method),
         cmocka_unit_test(runs_go_on_in_every_phase),
+        cmocka_unit_test(kernels_of_before_are_for_masks_of_before),
         cmocka_unit_test(saved_models_are_pruned),
         cmocka_unit_test(masks_are_counted),
         cmocka_unit_test(updates_take_no_memory),
