@@ -150,15 +150,6 @@ double mask_schedule_sparsity(const mask_schedule *s, const training *t) {
 
 bool mask_schedule_needs_gradients(const mask_schedule *s) { return s->recipe->prunes && s->method->needs == PRUNING_CURVATURE; }
 
-/* Until some weight has a share of zeros to reach, all entries are kept, and no gradient would change that. */
-static bool keeps_all(const mask_schedule *s, double progress) {
-    for (size_t i = 0; i < s->n; i++) {
-        const pruning_parameters *p = &s->weights[i].parameters;
-        if (p->initial_sparsity + (p->target_sparsity - p->initial_sparsity) * progress > 0) return false;
-    }
-    return true;
-}
-
 /* Behind `step` steps. */
 static pofac_status update(const mask_schedule *s, int64_t step, double progress, const mask_step *at, const diag_sink *sink,
                            mask_update *out) {
@@ -170,10 +161,7 @@ static pofac_status update(const mask_schedule *s, int64_t step, double progress
                                    .source = at->source,
                                    .inputs = at->inputs,
                                    .step = step};
-    *out = (mask_update){0};
-    for (size_t i = 0; i < s->n; i++) out->entries += s->entries[i];
-    out->kept = out->entries;
-    return keeps_all(s, progress) ? POFAC_OK : second_order_update_masks(&u, progress, sink, out);
+    return second_order_update_masks(&u, progress, sink, out);
 }
 
 pofac_status mask_schedule_begin(const mask_schedule *s, const mask_step *at, const diag_sink *sink) {
