@@ -1,6 +1,7 @@
 /* Gradients -> curvature -> masks, group by group; see second_order_gradients.h. */
 #include "frontend/driver/second_order_gradients.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,12 +30,20 @@ typedef struct update_work {
 
 /* ---- groups ---- */
 
-/* Half of the memory that is free now; a group is never empty, whatever there is. */
-static int64_t bytes_at_a_time(int64_t max_bytes) {
-    if (max_bytes > 0) return max_bytes;
-    const long pages = sysconf(_SC_AVPHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+/* What can be had without swapping, files that the system keeps in memory included; where it does not say, half of the machine. */
+static int64_t available_bytes(void) {
+    char line[128];
+    long long kilobytes = 0;
+    FILE *f = fopen("/proc/meminfo", "re");
+    while (f && fgets(line, sizeof line, f) && sscanf(line, "MemAvailable: %lld kB", &kilobytes) != 1) continue;
+    if (f) fclose(f);
+    if (kilobytes > 0 && kilobytes < INT64_MAX / 1024) return kilobytes * 1024;
+    const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
     return pages > 0 && size > 0 ? (int64_t)pages / 2 * size : INT64_C(1) << 30;
 }
+
+/* A group is never empty, whatever there is. */
+static int64_t bytes_at_a_time(int64_t max_bytes) { return max_bytes > 0 ? max_bytes : available_bytes() / 2; }
 
 /* How many of n weights make the first group, and its bytes. */
 static size_t take_group(const int64_t *entries, size_t n, const second_order_options *o, int64_t most, int64_t *bytes) {
