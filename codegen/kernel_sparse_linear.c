@@ -6,9 +6,11 @@
  * One unit is a group of rows of the weight with one tile. Its sums, [row_group][W], lie where the result goes, or in scratch, and stay
  * in L2; they start as the bias, and as a residual where one is all that follows. A block of x, [k_block][W], lies in L1 while all
  * visits of the block pass: a visit loads a row's sums, adds its entries and stores the sums, and meanwhile the sums of a later visit
- * are fetched. For each entry the vectors of x at its column are operands in memory of multiply-adds with the broadcast weight. All visits of a bucket have the same number of entries n: the loop over n / U rounds of U entries and the code
- * of the n % U remaining ones, of which there are U copies, are chosen once for the bucket. Sums of one visit run in chains of their
- * own, so that two multiply-adds a cycle need not wait for each other. Then elementwise work runs over the sums.
+ * are fetched, and into L2 a part of the next block of x and of the rows that follow. For each entry the vectors of x at its column are
+ * operands in memory of multiply-adds with the broadcast weight. All visits of a bucket have the same number of entries n: the loop over
+ * n / U rounds of U entries and the code of the n % U remaining ones, of which there are U copies, are chosen once for the bucket. Sums
+ * of one visit run in chains of their own, so that two multiply-adds a cycle need not wait for each other. Then elementwise work runs
+ * over the sums.
  *
  * The last tile may have few rows: the code for each number of vectors that hold any is a copy of its own, and the others are not
  * touched; one row alone goes another way through the same streams (sparse_one_token.h). Shapes, and how many groups and blocks there
@@ -24,6 +26,8 @@
 #define MAX_SUMS 32       /* vectors: chains, rows, vectors of x */
 #define SUMS_IN_FLIGHT 8  /* two multiply-adds a cycle times their latency of four */
 #define STREAM_AHEAD 8192 /* bytes of values, and half as many of offsets, that are fetched into L2 where one vector of x passes */
+#define VISIT_FETCHES 64  /* bytes of each thing, that a visit fetches into L2: the visits of 512 rows fetch a block of x, 32 KB */
+#define MAX_ROWS_AHEAD 3  /* tensors */
 
 typedef struct sparse_shape {
     int64_t N, K, W;
@@ -197,14 +201,23 @@ typedef struct sparse_code {
     cg_val segments, buckets, rows, offsets, values; /* of the index, and the values */
     cg_val n_groups, n_k_blocks, k_block, row_group;
     cg_val operand[KERNEL_MAX_OPERANDS];
+    const cg_expression *expression;
     expression_random random;
 } sparse_code;
+
+/* What the visits of a block of columns fetch into L2, a part each: nothing foresees in which order they read the next block of x, and the
+ * rows that are read and written before or after the visits would be waited for. */
+typedef struct sparse_ahead {
+    cg_val from[1 + MAX_ROWS_AHEAD]; /* the next block of x; rows */
+    unsigned n;
+} sparse_ahead;
 
 /* A pass over the visits of one (group, tile) with `vectors` of the tile's vectors. */
 typedef struct sparse_pass {
     const sparse_code *code;
     unsigned vectors, chains, unroll;
     cg_val x;                    /* of the block of columns, at the first of the vectors */
+    const sparse_ahead *fetch;   /* what visits fetch meanwhile */
     cg_val sums;                 /* [row_group][W], likewise */
     const sparse_one_token *one; /* or else NULL */
 } sparse_pass;
@@ -299,6 +312,11 @@ static void fetch_sums(emitter *e, const sparse_pass *p, cg_val rows) {
             em_prefetch_near(e, em_at_int(e, later, 4 * r * c->W + line));
 }
 
+/* What a visit fetches; at: bytes from where its block begins to fetch. */
+static void fetch_ahead(emitter *e, const sparse_pass *p, cg_val at) {
+    for (unsigned i = 0; i < p->fetch->n; i++) em_prefetch(e, em_at(e, p->fetch->from[i], at));
+}
+
 /* The whole rounds of a visit: `rounds` times `unroll` steps. */
 static void emit_rounds(emitter *e, const sparse_pass *p, sparse_place *at, cg_val rounds, cg_val sum[MAX_SUMS]) {
     const sparse_code *c = p->code;
@@ -347,27 +365,30 @@ static void emit_visit(emitter *e, const sparse_pass *p, sparse_place *at, cg_va
 }
 
 /* All visits of a bucket, with `rest` remaining steps each. */
-static void emit_visits(emitter *e, const sparse_pass *p, const sparse_place *at, cg_val rows, cg_val n_visits, cg_val rounds,
-                        unsigned rest) {
+static void emit_visits(emitter *e, const sparse_pass *p, const sparse_place *at, cg_val rows, cg_val fetched, cg_val n_visits,
+                        cg_val rounds, unsigned rest) {
     em_loop visits;
-    const cg_val state[] = {rows, at->offsets, at->values};
-    em_loop_begin(e, &visits, em_int(e, 0), n_visits, 1, state, 3);
+    const cg_val state[] = {rows, at->offsets, at->values, fetched};
+    em_loop_begin(e, &visits, em_int(e, 0), n_visits, 1, state, 4);
     sparse_place here = {visits.carried[1], visits.carried[2], at->x};
+    fetch_ahead(e, p, visits.carried[3]);
     emit_visit(e, p, &here, visits.carried[0], rounds, rest);
-    em_loop_end(e, &visits, (cg_val[]){em_at_int(e, visits.carried[0], 2), here.offsets, here.values});
+    cg_val later = em_add_int(e, visits.carried[3], VISIT_FETCHES);
+    em_loop_end(e, &visits, (cg_val[]){em_at_int(e, visits.carried[0], 2), here.offsets, here.values, later});
 }
 
 /* The copy of the visits' code for the bucket's remainder. */
-static void emit_bucket(emitter *e, const sparse_pass *p, const sparse_place *at, cg_val rows, cg_val n_visits, cg_val steps) {
+static void emit_bucket(emitter *e, const sparse_pass *p, const sparse_place *at, cg_val rows, cg_val fetched, cg_val n_visits,
+                        cg_val steps) {
     const unsigned U = p->unroll;
     cg_val rest = em_rem_int(e, steps, U), rounds = em_div_int(e, steps, U);
     em_if is[8];
     for (unsigned r = 0; r + 1 < U; r++) {
         em_if_begin(e, &is[r], em_equal(e, rest, em_int(e, r)));
-        emit_visits(e, p, at, rows, n_visits, rounds, r);
+        emit_visits(e, p, at, rows, fetched, n_visits, rounds, r);
         em_else(e, &is[r]);
     }
-    emit_visits(e, p, at, rows, n_visits, rounds, U - 1);
+    emit_visits(e, p, at, rows, fetched, n_visits, rounds, U - 1);
     for (unsigned r = U - 1; r-- > 0;) em_if_end(e, &is[r]);
 }
 
@@ -381,18 +402,19 @@ static void emit_segment(emitter *e, const sparse_pass *p, cg_val number) {
     cg_val visit = em_load_unsigned(e, 4, em_at_int(e, segment, offsetof(sparse_segment, visit)));
     cg_val entry = em_load_unsigned(e, 4, em_at_int(e, segment, offsetof(sparse_segment, entry)));
     const cg_val state[] = {em_index(e, c->rows, visit, 2), em_index(e, c->offsets, entry, offset_bytes(c)),
-                            em_index(e, c->values, entry, 4 * c->R * c->C)};
+                            em_index(e, c->values, entry, 4 * c->R * c->C), em_int(e, 0)};
     em_loop buckets;
-    em_loop_begin(e, &buckets, begin, end, 1, state, 3);
+    em_loop_begin(e, &buckets, begin, end, 1, state, 4);
     cg_val bucket = em_index(e, c->buckets, buckets.index, sizeof(sparse_bucket));
     cg_val entries = em_load_unsigned(e, 2, em_at_int(e, bucket, offsetof(sparse_bucket, entries)));
     cg_val n_visits = em_load_unsigned(e, 2, em_at_int(e, bucket, offsetof(sparse_bucket, visits)));
     sparse_place at = {buckets.carried[1], buckets.carried[2], p->x};
     cg_val steps = em_div_int(e, entries, places_per_step(c)), rows = buckets.carried[0];
     if (p->one) sparse_one_token_visits(e, p->one, rows, at.offsets, at.values, n_visits, steps);
-    else emit_bucket(e, p, &at, rows, n_visits, steps);
+    else emit_bucket(e, p, &at, rows, buckets.carried[3], n_visits, steps);
     sparse_place next = advance(e, c, &at, em_mul(e, steps, n_visits));
-    em_loop_end(e, &buckets, (cg_val[]){em_index(e, rows, n_visits, 2), next.offsets, next.values});
+    cg_val later = em_add(e, buckets.carried[3], em_mul_int(e, n_visits, VISIT_FETCHES));
+    em_loop_end(e, &buckets, (cg_val[]){em_index(e, rows, n_visits, 2), next.offsets, next.values, later});
 }
 
 /* ---- units ---- */
@@ -424,15 +446,38 @@ static void emit_start(emitter *e, const sparse_pass *p, const sparse_unit *u, c
     em_loop_end(e, &rows, NULL);
 }
 
+/* Rows that expression or sums touch: the unit's own, or of sums in place the next unit's, which stand behind. From rows[1] on; in front of
+ * them stands the block of x. */
+static void place_rows_ahead(emitter *e, const sparse_code *c, const sparse_unit *u, cg_val *rows, unsigned *n) {
+    const cg_expression *x = c->expression;
+    cg_val first = c->result ? em_add(e, u->first, u->n_rows) : u->first;
+    *n = 1;
+    for (unsigned i = 0; i < x->n_stores && *n <= MAX_ROWS_AHEAD; i++)
+        rows[(*n)++] = em_index(e, c->operand[x->stores[i].operand], first, 4 * c->W);
+    for (unsigned i = 0; i < x->n_inputs && *n <= MAX_ROWS_AHEAD; i++)
+        if (x->inputs[i].source == SOURCE_FULL) rows[(*n)++] = em_index(e, c->operand[x->inputs[i].operand], first, 4 * c->W);
+}
+
+/* Where a block's visits begin to fetch rows, in bytes: one behind the other until all rows are there, then the first ones again. */
+static cg_val fetched_rows(emitter *e, const sparse_code *c, const sparse_unit *u, cg_val block) {
+    cg_val at = em_mul(e, em_mul_int(e, block, VISIT_FETCHES), u->n_rows), all = em_mul_int(e, u->n_rows, 4 * c->W);
+    return em_select(e, em_less(e, at, all), at, em_int(e, 0));
+}
+
 /* Sums of the unit for `vectors` vectors of its tile, from byte `part` of each row of the tile on. */
 static void emit_pass(emitter *e, const sparse_code *c, const sparse_unit *u, unsigned vectors, cg_val part) {
     sparse_pass p = {.code = c, .vectors = vectors, .chains = c->chains, .sums = em_at(e, u->sums, part)};
     p.unroll = c->unroll ? c->unroll : sparse_default_unroll(c->kind, c->keep, vectors, c->vectors);
     emit_start(e, &p, u, part);
-    cg_val x = em_at(e, em_index(e, c->x, em_mul(e, u->tile, c->K), 4 * c->W), part);
+    cg_val x0 = em_index(e, c->x, em_mul(e, u->tile, c->K), 4 * c->W), x = em_at(e, x0, part), rows[1 + MAX_ROWS_AHEAD];
+    sparse_ahead fetch = {.n = 0};
+    if (vectors == MAX_VECTORS) place_rows_ahead(e, c, u, rows, &fetch.n); /* visits of fewer are too short */
+    p.fetch = &fetch;
     em_loop blocks;
     em_loop_begin(e, &blocks, em_int(e, 0), c->n_k_blocks, 1, NULL, 0);
     p.x = em_index(e, x, em_mul(e, blocks.index, c->k_block), 4 * c->W);
+    fetch.from[0] = em_index(e, x0, em_mul(e, em_add_int(e, blocks.index, 1), c->k_block), 4 * c->W);
+    for (unsigned i = 1; i < fetch.n; i++) fetch.from[i] = em_at(e, rows[i], fetched_rows(e, c, u, blocks.index));
     emit_segment(e, &p, em_add(e, em_mul(e, u->group, c->n_k_blocks), blocks.index));
     em_loop_end(e, &blocks, NULL);
 }
@@ -496,6 +541,7 @@ static void load_code(emitter *e, const cg_kernel *k, sparse_code *c) {
     c->vectors = (unsigned)kernel_get(k, "vectors");
     kernel_operands(e, k, c->operand);
     expression_begin(e, &k->expression, c->operand, c->W, c->lanes, &c->random);
+    c->expression = &k->expression;
     c->x = c->operand[0];
     c->values = c->operand[2];
     c->bias = kernel_get(k, "bias") ? c->operand[3] : NULL;
