@@ -353,6 +353,16 @@ void attention_drop(emitter *e, const attention_code *c, const query_part *p, cg
 
 /* ---- queries ---- */
 
+void attention_fetch_next_head(emitter *e, const attention_code *c, const query_part *p, cg_val key, const cg_val *tensors,
+                               unsigned n) {
+    const int64_t line = 64, part_lanes = (int64_t)c->lanes * PART_VECTORS;
+    cg_val before = em_div_int(e, em_mul(e, p->lane, c->n), part_lanes); /* keys of the parts before this one */
+    cg_val at = em_mul_int(e, em_add(e, before, key), line);
+    at = em_select(e, em_less(e, at, em_int(e, head_bytes(c))), em_add_int(e, at, head_bytes(c)), em_int(e, head_bytes(c)));
+    for (unsigned i = 0; i < n; i++)
+        if (tensors[i]) em_prefetch(e, em_at(e, attention_head_of_tile(e, c, tensors[i], p->tile), at));
+}
+
 void attention_query_tiles_begin(emitter *e, const attention_code *c, query_tiles *tiles) {
     cg_val end_tile = em_div_int_up(e, c->query_end, c->W);
     cg_val whole = em_mul_int(e, em_div_int_up(e, c->query_end, c->lanes), c->lanes);

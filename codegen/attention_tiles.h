@@ -90,6 +90,11 @@ cg_val attention_head_of_tile(emitter *e, const attention_code *c, cg_val base, 
 /* Address of vector v of the part in a tensor [R,H]. */
 cg_val attention_row_number(emitter *e, const attention_code *c, const query_part *p, cg_val base, unsigned v);
 
+/* Fetches into L2 what the next head has in the part's tile of `n` tensors [R,H D], a part for each key of each part of queries: a head's
+ * rows stand apart from the next one's of the same tensor, in too many places for a processor to foresee. */
+void attention_fetch_next_head(emitter *e, const attention_code *c, const query_part *p, cg_val key, const cg_val *tensors,
+                               unsigned n);
+
 /* The loop over the sequence's tiles of queries. */
 typedef struct query_tiles {
     em_if any;

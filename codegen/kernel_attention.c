@@ -63,11 +63,13 @@ static void emit_largest(emitter *e, const attention_code *c, const query_part *
     for (unsigned v = 0; v < p->vectors; v++) top[v] = loop.carried[v];
 }
 
-static void emit_exponentials(emitter *e, const attention_code *c, const query_part *p, const cg_val top[PART_VECTORS],
-                              cg_val sum[PART_VECTORS]) {
+static void emit_exponentials(emitter *e, const attention_code *c, const query_part *p, cg_val context,
+                              const cg_val top[PART_VECTORS], cg_val sum[PART_VECTORS]) {
+    const cg_val tensors[] = {c->q, c->k, c->v, context};
     em_loop loop;
     for (unsigned v = 0; v < p->vectors; v++) sum[v] = em_const(e, c->lanes, 0);
     em_loop_begin(e, &loop, em_int(e, 0), c->n, 1, sum, p->vectors);
+    attention_fetch_next_head(e, c, p, loop.index, tensors, sizeof tensors / sizeof *tensors);
     for (unsigned v = 0; v < p->vectors; v++) {
         cg_val exponential = math_exp_nonpositive(e, em_fsub(e, load_score(e, c, p, loop.index, 0, v), top[v]));
         em_store(e, exponential, attention_score(e, c, p, p->scores, loop.index, v), 4 * c->lanes);
@@ -82,16 +84,17 @@ static void store_lse(emitter *e, const attention_code *c, const query_part *p, 
 }
 
 /* Scores to exponentials and the log-sum-exp; factor: 1 / their sum, and what dropout multiplies by. */
-static void emit_softmax(emitter *e, const attention_code *c, const query_part *p, cg_val lse, cg_val factor[PART_VECTORS]) {
+static void emit_softmax(emitter *e, const attention_code *c, const query_part *p, const attention_results *to,
+                         cg_val factor[PART_VECTORS]) {
     cg_val top[PART_VECTORS], sum[PART_VECTORS], whole = em_sub(e, c->n, em_rem_int(e, c->n, ATTENTION_UNROLL));
     for (unsigned v = 0; v < p->vectors; v++)
         top[v] = LLVMConstBitCast(em_const_i32(e, c->lanes, (int32_t)0xff800000u), em_vector_type(e, c->lanes)); /* -inf */
     emit_largest(e, c, p, em_int(e, 0), whole, ATTENTION_UNROLL, top);
     emit_largest(e, c, p, whole, c->n, 1, top);
-    emit_exponentials(e, c, p, top, sum);
+    emit_exponentials(e, c, p, to->context, top, sum);
     for (unsigned v = 0; v < p->vectors; v++) {
         factor[v] = em_fdiv(e, em_const(e, c->lanes, c->kept_scale), sum[v]);
-        if (lse) store_lse(e, c, p, lse, v, em_fadd(e, top[v], math_log(e, sum[v])));
+        if (to->lse) store_lse(e, c, p, to->lse, v, em_fadd(e, top[v], math_log(e, sum[v])));
     }
 }
 
@@ -109,7 +112,7 @@ static void emit_part(emitter *e, const attention_code *c, query_part *p, void *
     em_if some;
     em_if_begin(e, &some, em_less(e, em_int(e, 0), c->n));
     attention_scores(e, c, p, c->keys, query, kernel_get_real(c->kernel, "scale"), p->scores);
-    emit_softmax(e, c, p, to->lse, factor);
+    emit_softmax(e, c, p, to, factor);
     attention_drop(e, c, p, em_int(e, p->vectors), false);
     if (to->context) attention_combine(e, c, p, c->values, p->scores, factor, to->context);
     em_else(e, &some);
