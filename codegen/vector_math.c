@@ -107,17 +107,28 @@ static cg_val with_lanes(emitter *e, cg_val x, unsigned lanes) {
     return em_shuffle(e, x, x, lanes, index);
 }
 
-/* See gelu_table.h. Any number of lanes gives the same bits. */
-static cg_val gelu_of_table(emitter *e, cg_val narrow, const float table[GELU_TABLE_TERMS][GELU_TABLE_INTERVALS]) {
+/* The polynomial of |x|; see gelu_table.h. Any number of lanes gives the same bits. */
+static cg_val table_of_size(emitter *e, cg_val x, const float table[GELU_TABLE_TERMS][GELU_TABLE_INTERVALS]) {
     const double step = GELU_TABLE_STEP;
-    cg_val x = with_lanes(e, narrow, EM_TABLE_LANES);
     cg_val size = as_float(e, LLVMBuildAnd(e->builder, as_int(e, x), int_constant(e, x, 0x7fffffff), ""));
     size = em_fmin_nan(e, size, constant(e, x, (GELU_TABLE_INTERVALS - 1) * step));
     cg_val magic = constant(e, x, ROUND_MAGIC), shifted = em_fma(e, size, constant(e, x, 1 / step), magic);
     cg_val index = as_int(e, shifted), d = em_fma(e, em_fsub(e, shifted, magic), constant(e, x, -step), size);
-    cg_val tail = em_table(e, table[GELU_TABLE_TERMS - 1], index);
-    for (unsigned i = GELU_TABLE_TERMS - 1; i-- > 0;) tail = em_fma(e, tail, d, em_table(e, table[i], index));
-    return with_lanes(e, em_fsub(e, math_relu(e, x), tail), em_lanes_of(narrow));
+    cg_val value = em_table(e, table[GELU_TABLE_TERMS - 1], index);
+    for (unsigned i = GELU_TABLE_TERMS - 1; i-- > 0;) value = em_fma(e, value, d, em_table(e, table[i], index));
+    return value;
+}
+
+static cg_val gelu_of_table(emitter *e, cg_val narrow, const float table[GELU_TABLE_TERMS][GELU_TABLE_INTERVALS]) {
+    cg_val x = with_lanes(e, narrow, EM_TABLE_LANES);
+    return with_lanes(e, em_fsub(e, math_relu(e, x), table_of_size(e, x, table)), em_lanes_of(narrow));
+}
+
+static cg_val slope_of_table(emitter *e, cg_val narrow, const float table[GELU_TABLE_TERMS][GELU_TABLE_INTERVALS]) {
+    cg_val x = with_lanes(e, narrow, EM_TABLE_LANES), value = as_int(e, table_of_size(e, x, table));
+    cg_val sign = LLVMBuildAnd(e->builder, as_int(e, x), int_constant(e, x, 0x80000000u), "");
+    value = as_float(e, LLVMBuildXor(e->builder, value, sign, ""));
+    return with_lanes(e, em_fadd(e, value, constant(e, x, 0.5)), em_lanes_of(narrow));
 }
 
 cg_val math_gelu_erf(emitter *e, cg_val x) {
@@ -141,6 +152,7 @@ static cg_val clamp(emitter *e, cg_val x, double size) {
 
 /* Phi(x) + x phi(x); beyond 14 the second term is less than 1e-41. */
 cg_val math_gelu_erf_slope(emitter *e, cg_val x) {
+    if (em_has_table(e)) return slope_of_table(e, x, gelu_erf_slope_table);
     cg_val near = clamp(e, x, 14), half = em_fmul(e, near, constant(e, x, -0.5));
     cg_val density = em_fmul(e, math_exp_nonpositive(e, em_fmul(e, half, near)), constant(e, x, 0.39894228040143268));
     cg_val share = em_fma_const(e, math_erf(e, em_fmul(e, x, constant(e, x, 0.70710678118654752))), constant(e, x, 0.5), 0.5);
@@ -149,6 +161,7 @@ cg_val math_gelu_erf_slope(emitter *e, cg_val x) {
 
 /* s + x 2u' s (1 - s) with s = 1 / (1 + e^(-2u)) and 1 - s = e^(-2u) s; beyond 10 it is 0 or 1 in 24 bits. */
 cg_val math_gelu_tanh_slope(emitter *e, cg_val x) {
+    if (em_has_table(e)) return slope_of_table(e, x, gelu_tanh_slope_table);
     const double scale = 2 * 0.79788456080286536;
     cg_val near = clamp(e, x, 10), square = em_fmul(e, near, near), one = constant(e, x, 1);
     cg_val exponent = em_fmul(e, near, em_fma_const(e, square, constant(e, x, -scale * 0.044715), -scale));

@@ -22,7 +22,7 @@ cg_val math_tanh(emitter *e, cg_val x);
  * from tables (gelu_table.h): a third of the instructions less, and more exact. */
 cg_val math_gelu_erf(emitter *e, cg_val x);
 cg_val math_gelu_tanh(emitter *e, cg_val x);
-/* The derivatives of both, within 6e-7. */
+/* The derivatives of both, within 6e-7; from tables likewise. */
 cg_val math_gelu_erf_slope(emitter *e, cg_val x);
 cg_val math_gelu_tanh_slope(emitter *e, cg_val x);
 /* max(x, 0). */
