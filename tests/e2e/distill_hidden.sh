@@ -75,7 +75,7 @@ refuses() {
     rm -rf refused
 }
 refuses 'layer_map names layer 2, wanted one of the teacher'"'"'s 2, from 0' --teacher teacher.xml --cross_model_distillation tinybert --layer_map 2
-refuses 'layer_map has 2 layers, wanted 1' --teacher teacher.xml --cross_model_distillation tinybert --layer_map 0 1
+refuses 'layer_map has 2 layers, wanted 1' --teacher teacher.xml --cross_model_distillation tinybert --layer_map '0 1'
 refuses "the teacher's hidden size is 24, wanted 16" --teacher wide.xml --cross_model_distillation tinybert
 refuses "the teacher has 4 attention heads, wanted 2" --teacher more_heads.xml --cross_model_distillation tinybert
 refuses 'add up to 1.5, wanted at most 1' --teacher teacher.xml --cross_model_distillation distilbert --cross_entropy_alpha 1
