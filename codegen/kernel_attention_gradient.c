@@ -118,7 +118,7 @@ static void emit_changes(emitter *e, const attention_code *c, const gradient_cod
     em_loop keys;
     cg_val scale = em_const(e, c->lanes, kernel_get_real(c->kernel, "scale")), kept_scale = em_const(e, c->lanes, c->kept_scale);
     em_loop_begin(e, &keys, em_int(e, 0), c->n, 1, NULL, 0);
-    const cg_val tensors[] = {c->q, c->k, c->v, g->context, g->dcontext, g->dq, g->dk, g->dv};
+    const cg_val tensors[] = {c->q, c->k, c->v, g->context, g->dcontext, g->dq, g->keys.result[0], g->keys.result[1]};
     attention_fetch_next_head(e, c, p, keys.index, tensors, sizeof tensors / sizeof *tensors);
     for (unsigned v = 0; v < p->vectors; v++) {
         cg_val at = attention_score(e, c, p, p->scores, keys.index, v), d_at = em_at(e, at, g->keys.scores_bytes);
