@@ -44,7 +44,7 @@ double mask_schedule_sparsity(const mask_schedule *s, const training *t);
 /* Does a step keep its gradients apart, since masks are made from those of single batches? */
 bool mask_schedule_needs_gradients(const mask_schedule *s);
 
-/* What masks are made for, and the batches that curvature is estimated from: those that come next, and will come again (second_order_gradients.h). */
+/* What masks are made for, and the batches that curvature is estimated from: those of the epoch (second_order_gradients.h). */
 typedef struct mask_step {
     training *training;
     const batch_source *source;

@@ -26,6 +26,7 @@ typedef struct update_work {
     const pruning_method *method;
     double progress;
     curved_weight *weights; /* [n_weights] */
+    batch_position begin;   /* of the source, and in the end */
 } update_work;
 
 /* ---- groups ---- */
@@ -74,26 +75,26 @@ pofac_status second_order_needs(const int64_t *entries, size_t n, const second_o
 
 /* ---- gradients ---- */
 
-static pofac_status next_batch(const update_work *w, const batch **out) {
-    const batch_source *s = w->u->source;
-    batch_position first;
-    TRY(s->next(s->user, w->sink, out));
-    if (*out) return POFAC_OK;
-    s->get_position(s->user, &first);
-    first.epoch = first.index = first.chunk = first.in_chunk = 0;
-    TRY(s->set_position(s->user, &first, w->sink));
-    TRY(s->next(s->user, w->sink, out));
-    return *out ? POFAC_OK : diag_error(w->sink, POFAC_ERR_INPUT, NULL, "found no batch, wanted one for gradients");
+static pofac_status go_to(const update_work *w, const batch_position *position) {
+    return w->u->source->set_position(w->u->source->user, position, w->sink);
 }
 
-/* Gradient number `number` into the sums of the state, which it starts anew. */
+/* The epoch that the last step's batches were of: `at` where it goes on, or the epoch's begin, if that step ended it. */
+static batch_position within_epoch(batch_position at) {
+    if (at.index == 0 && at.epoch > 0) return (batch_position){.fingerprint = at.fingerprint, .epoch = at.epoch - 1};
+    return at;
+}
+
+/* Gradient number `number` into the sums of the state, which it starts anew. Behind the epoch's last batch comes its first one. */
 static pofac_status make_gradient(const update_work *w, int64_t number) {
     const second_order_update *u = w->u;
     const batch *b;
     const tensor_source *inputs;
-    TRY(next_batch(w, &b));
+    TRY(u->source->next(u->source->user, w->sink, &b));
+    if (!b) return diag_error(w->sink, POFAC_ERR_INPUT, NULL, "found no batch, wanted one for gradients");
     train_inputs_begin(u->inputs, FIRST_STEP + u->step * u->options.n_gradients + number, 0);
     TRY(train_inputs_add(u->inputs, b, w->sink));
+    if (b->ends_epoch) TRY(go_to(w, &(batch_position){.fingerprint = w->begin.fingerprint, .epoch = b->epoch}));
     TRY(train_inputs_select(u->inputs, 0, w->sink, &inputs));
     return training_run(u->training, inputs, w->sink);
 }
@@ -166,16 +167,17 @@ static pofac_status work_on_group(const update_work *w, size_t first, size_t n) 
 }
 
 /* Every group has the same gradients. */
-static pofac_status work_on_groups(const update_work *w, const int64_t *entries) {
+static pofac_status work_on_groups(update_work *w, const int64_t *entries) {
     const second_order_update *u = w->u;
     const int64_t most = bytes_at_a_time(u->max_bytes);
-    batch_position begin;
-    u->source->get_position(u->source->user, &begin);
+    u->source->get_position(u->source->user, &w->begin);
+    const batch_position start = within_epoch(w->begin);
     for (size_t first = 0, n; first < u->n_weights; first += n) {
         int64_t bytes;
         n = take_group(entries + first, u->n_weights - first, &u->options, most, &bytes);
-        const pofac_status status = work_on_group(w, first, n);
-        const pofac_status back = u->source->set_position(u->source->user, &begin, status == POFAC_OK ? w->sink : NULL);
+        pofac_status status = go_to(w, &start);
+        if (status == POFAC_OK) status = work_on_group(w, first, n);
+        const pofac_status back = u->source->set_position(u->source->user, &w->begin, status == POFAC_OK ? w->sink : NULL);
         if (status != POFAC_OK || back != POFAC_OK) return status != POFAC_OK ? status : back;
     }
     return POFAC_OK;

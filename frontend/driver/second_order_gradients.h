@@ -18,10 +18,11 @@ typedef struct second_order_update {
     pruned_parameter *weights; /* [n_weights] those of its training_pruning; their scores are set while masks are made */
     size_t n_weights;
     second_order_options options;
-    int64_t max_bytes;          /* of curvature at a time; 0: half of what the system has available */
-    const batch_source *source; /* gradients are those of the batches that come next; after the last epoch those of the first one */
-    train_inputs *inputs;       /* made for the run, between two steps */
-    int64_t step;               /* of the optimizer, behind which masks are made: other steps have other dropout */
+    int64_t max_bytes; /* of curvature at a time; 0: half of what the system has available */
+    const batch_source
+        *source; /* gradients are those of the batches that come next in the epoch of the last step, and then from its begin */
+    train_inputs *inputs; /* made for the run, between two steps */
+    int64_t step;         /* of the optimizer, behind which masks are made: other steps have other dropout */
 } second_order_update;
 
 /* What an update needs: memory of the largest group, and how many groups there are, each of which runs all gradients. */
