@@ -112,6 +112,8 @@ static void emit_differences(emitter *e, const attention_code *c, const distance
         sum[2 * v] = sum[2 * v + 1] = em_const(e, c->lanes, 0);
     }
     em_loop_begin(e, &keys, em_int(e, 0), c->n, 1, sum, 2 * p->vectors);
+    const cg_val tensors[] = {c->q, c->k, c->v, d->teacher_q, d->dq, d->keys.result[0]};
+    attention_fetch_next_head(e, c, p, keys.index, tensors, sizeof tensors / sizeof *tensors);
     for (unsigned v = 0; v < p->vectors; v++) {
         cg_val at = attention_score(e, c, p, p->scores, keys.index, v), teacher_at = em_at(e, at, d->keys.scores_bytes);
         cg_val own = probability(e, c, em_load(e, c->lanes, at, 4 * c->lanes), minus_lse[v]);
