@@ -1,7 +1,7 @@
 #!/bin/bash
 # pitfalls 3 and 4: runs that are interrupted again and again - SIGTERM, which saves, and SIGKILL, which does not -, within an epoch and at its
 # end, have the curves of a run that is not, and end with its weights and moments, bit for bit: classification with accumulation, dropout and
-# evaluations; the same with locked zeros; pre-training with dynamic masking.
+# evaluations; the same with locked zeros; pre-training with dynamic masking; masks along a schedule, with rates that go back with them, and a teacher.
 . "$(dirname "$0")/harness.bash"
 
 {
@@ -43,7 +43,7 @@ interruptions=0
 lines() { cat "$1/metrics.jsonl" 2>/dev/null | wc -l; }
 
 # Lines of metrics without what depends on the clock, and the position without the size of the file that has them.
-curve() { sed 's/, "\(eval_\)\?\(tokens_per_second\|samples_per_second\|runtime\)": [^,}]*//g' "$1/metrics.jsonl"; }
+curve() { sed 's/, "\(eval_\|mask_update_\)\?\(tokens_per_second\|samples_per_second\|runtime\)": [^,}]*//g' "$1/metrics.jsonl"; }
 position() { grep -v metrics_bytes "$1/checkpoint-$steps/run_position.json"; }
 
 # interrupt DIR LINES SIGNAL ARGUMENT...: a run that goes on until metrics.jsonl has so many lines, and then gets the signal.
@@ -90,6 +90,15 @@ goes_on() {
 goes_on classification classifier.xml --task sst2 --train train.tsv --eval dev.tsv --eval_steps 2 --gradient_accumulation_steps 2
 [ -n "${POFAC_SANITIZE:-}" ] || goes_on locked pruned --vocab vocab.txt --task sst2 --train train.tsv --pruning_fn pattern_lock --group_by_length --lr_scheduler_type cosine
 [ -n "${POFAC_SANITIZE:-}" ] || goes_on masking pretraining.xml --kind segment_pair_nsp --train shards --optim sgd --momentum 0.9
+# Masks of steps 1, 3, ... 17, until step 13 along the curve.
+pruning() {
+    local name=$1
+    shift
+    goes_on "$name" classifier.xml --task sst2 --train train.tsv --not_to_prune classifier --target_sparsity 0.8 --begin_pruning_step 1 --end_pruning_step 17 \
+        --pruning_frequency 2 --policy_begin_step 1 --policy_end_step 13 --lr_rewind "$@"
+}
+pruning magnitude --threshold_decay 0.1 --teacher pruned --temperature 2 --gradient_accumulation_steps 2
+[ -n "${POFAC_SANITIZE:-}" ] || pruning movement --pruning_fn movement --optim sgd
 [ $interruptions -gt 0 ] || fail "no run was interrupted before it was done"
 
 # The result and the last checkpoint are one model, which answers as one.
