@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ir/graph.h"
 #include "ir/support/vector.h"
 
 /* A weight that somebody holds. */
@@ -40,17 +39,6 @@ static pofac_status make_dense(const ir_tensor *values, const diag_sink *sink, i
     return POFAC_OK;
 }
 
-/* The mask of a weight; NULL: it has none. */
-static pofac_status find_mask(dense_state *d, const char *name, const diag_sink *sink, const uint8_t **out) {
-    strbuf mask = STRBUF_INIT;
-    strbuf_printf(&mask, "%s" IR_MASK, name);
-    const bool ok = strbuf_ok(&mask);
-    const state_entry *e = ok ? state_store_find(d->state, strbuf_str(&mask)) : NULL;
-    *out = e ? e->tensor.data : NULL;
-    strbuf_free(&mask);
-    return ok ? POFAC_OK : diag_out_of_memory(sink);
-}
-
 static pofac_status apply_mask(const ir_tensor *weight, const uint8_t *mask, const diag_sink *sink, ir_tensor *out) {
     const float *from = weight->data;
     if (tensor_alloc(IR_F32, weight->rank, weight->dims, out) != POFAC_OK) return diag_out_of_memory(sink);
@@ -63,9 +51,8 @@ static pofac_status get_weight(void *user, const char *name, const diag_sink *si
     dense_state *d = user;
     state_entry *entry = state_store_find(d->state, name);
     dense_weight *weight = find_weight(d, name);
-    const uint8_t *mask;
+    const uint8_t *mask = state_store_mask(d->state, name);
     if (!entry) return diag_error(sink, POFAC_ERR_INPUT, NULL, "the run has no parameter \"%s\"", name);
-    TRY(find_mask(d, name, sink, &mask));
     if (!entry->tensor.pattern && !mask) {
         *out = entry->tensor;
         out->owned = false;

@@ -257,6 +257,7 @@ static pofac_status finish(train_loop *l) {
     r->best_step = p->best.step;
     r->best_metric = p->best.metric;
     TRY(load_best(l));
+    r->sparsity = train_sparsity(p);
     TRY(run_model_save(p->recipe->train.output_dir, p->model, training_state(p->training), IR_F32, p->sink));
     if (p->recipe->lock) TRY(locked_pattern_check(&p->masks, p->model, p->recipe->train.output_dir, p->sink));
     if (p->evaluation) TRY(evaluate_result(l));

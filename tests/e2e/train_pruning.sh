@@ -103,6 +103,12 @@ wants_status 0
 ok "$build_dir/compare_tensors" sparse/model.safetensors given/model.safetensors --tolerance=1
 grep -q '^train_sparsity  *0.75' out || fail "$last: $(grep train_sparsity out)"
 
+# The best model has its own masks: those of its step.
+run train student.xml --output_dir best $schedule --learning_rate 0.3 --eval_steps 1 --load_best_model_at_end
+wants_status 0
+step=$(sed -n 's/^best_step *//p' out)
+ok cmp best/model.safetensors "best/checkpoint-$step/model.safetensors"
+
 # ---- zeros that stay, but for layers that are left out ----
 
 run train sparse --vocab vocab.txt --task sst2 --train train.tsv --output_dir locked --max_steps 4 --learning_rate 1e-2 --pruning_fn pattern_lock --not_to_prune pooler
