@@ -29,8 +29,9 @@ static uint32_t *find_makers(const lowering *l) {
 static bool is_packing(const lowering *l, const uint32_t *maker, size_t step) {
     const plan_step *s = &l->steps.data[step];
     const uint32_t b = s->n_buffers ? s->buffers[s->n_buffers - 1] : UINT32_MAX;
-    return b != UINT32_MAX && maker[b] == step && lower_is_packed(&l->buffers.data[b]) &&
-           l->buffers.data[b].packing != PACKING_PART_SUMS;
+    if (b == UINT32_MAX || maker[b] != step || !lower_is_packed(&l->buffers.data[b])) return false;
+    const plan_packing made = l->buffers.data[b].packing; /* steps of one group stay together */
+    return made != PACKING_PART_SUMS && made != PACKING_WORKSPACE;
 }
 
 static bool share_buffer(const plan_step *a, const plan_step *b) {
@@ -104,12 +105,25 @@ static size_t end_of_run(const lowering *l, size_t step) {
     return step;
 }
 
+/* The first step of the loop that `step` is in, and its last; else `step`: what one step leaves in memory for another, or for itself in the next round, stays
+ * through all rounds. */
+static size_t first_of_loop(const lowering *l, size_t step) {
+    for (size_t i = 0; i < step; i++)
+        if (i + l->steps.data[i].loop > step) return i;
+    return step;
+}
+
+static size_t last_of_loop(const lowering *l, size_t step) {
+    const size_t first = first_of_loop(l, step), n = l->steps.data[first].loop;
+    return n > 0 ? first + n - 1 : step;
+}
+
 static size_t last_use(const lowering *l, uint32_t buffer, size_t maker) {
     size_t last = maker;
     for (size_t i = maker + 1; i < l->steps.size; i++)
         for (uint32_t j = 0; j < l->steps.data[i].n_buffers; j++)
             if (l->steps.data[i].buffers[j] == buffer) last = i;
-    return end_of_run(l, last);
+    return end_of_run(l, last_of_loop(l, last));
 }
 
 typedef struct packed_slots {
@@ -120,9 +134,10 @@ typedef struct packed_slots {
 static void place(lowering *l, packed_slots *all, uint32_t buffer, size_t maker) {
     plan_buffer *b = &l->buffers.data[buffer];
     const int64_t bytes = compared_bytes(l, b);
+    const size_t from = first_of_loop(l, maker);
     uint32_t best = UINT32_MAX;
     for (uint32_t s = 0; s < all->n; s++)
-        if (all->slots[s].free_from <= maker && (best == UINT32_MAX || is_better(&all->slots[s], &all->slots[best], bytes)))
+        if (all->slots[s].free_from <= from && (best == UINT32_MAX || is_better(&all->slots[s], &all->slots[best], bytes)))
             best = s;
     if (best == UINT32_MAX) best = all->n++;
     if (all->slots[best].bytes < bytes) all->slots[best].bytes = bytes;

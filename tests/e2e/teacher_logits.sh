@@ -17,15 +17,15 @@ made() {
     ok "$POFAC" prune description.xml -o "$name" --target_sparsity 0 --seed "$seed"
 }
 
-# close FILE FILE: the same losses of every logged step, to 1e-6 of their size; at least four numbers of each.
+# close RUN RUN [TOLERANCE]: the same losses of every logged step, to 1e-6 of their size; at least four numbers of each.
 close() {
-    awk -v name="$1" '
+    awk -v name="$1" -v tolerance="${3:-1e-6}" '
         function number(key,   text) { text = $0; return sub(".*\"" key "\": ", "", text) ? text + 0 : "" }
         { n = split("loss task_loss distill_loss", keys, " ")
           for (i = 1; i <= n; i++) if (number(keys[i]) != "") { where = FNR " " keys[i]
               if (FNR == NR) wanted[where] = number(keys[i])
               else { seen++; difference = number(keys[i]) - wanted[where]; size = wanted[where] < 1 ? 1 : wanted[where]
-                     if (!(where in wanted) || difference > 1e-6 * size || -difference > 1e-6 * size) { print name ", line " where ": found " number(keys[i]) ", wanted " wanted[where]; bad = 1 } } } }
+                     if (!(where in wanted) || difference > tolerance * size || -difference > tolerance * size) { print name ", line " where ": found " number(keys[i]) ", wanted " wanted[where]; bad = 1 } } } }
         END { if (seen < 4) print name ": compared " seen + 0 " numbers, wanted at least 4"; exit bad || seen < 4 }' "$2/metrics.jsonl" "$1/metrics.jsonl" || fail "$1 differs from $2"
 }
 
@@ -62,7 +62,27 @@ rm -rf student && made student question-answering 1
 made answers question-answering 2
 with_both answers answers --task squad --train squad/train-v1.1.json --max_seq_length 32 --doc_stride 8 "${common[@]}" --max_steps 4
 
+# ---- words enough for losses in tiles: compiled as interpreted, over tokens of several chunks ----
+
+recipe_vocab=1200
+recipe_words >vocab.txt
+rm -rf student words
+made student pretraining 1
+made words pretraining 2
+ok "$POFAC" data build corpus.txt -o wikipedia --vocab vocab.txt --max_seq_length 48 --validation_share 0.2 --overwrite_output_dir
+tiles=(--kind segment_pair_nsp --train wikipedia --max_seq_length 64 "${common[@]}" --per_device_train_batch_size 12 --max_steps 2 --hidden_dropout_prob 0 --attention_probs_dropout_prob 0)
+run train student "${tiles[@]}" --teacher words --output_dir tiles-compiled
+wants_status 0
+run train student "${tiles[@]}" --teacher words --output_dir tiles --interpreter
+wants_status 0
+close tiles-compiled tiles 1e-5
+
 # ---- a part of the words ----
+
+recipe_vocab=100
+recipe_words >vocab.txt
+rm -rf words && made words pretraining 2
+ok "$POFAC" data build corpus.txt -o wikipedia --vocab vocab.txt --max_seq_length 48 --validation_share 0.2 --overwrite_output_dir
 
 rm -rf student && made student pretraining 1
 run data logits student "${shards[@]}" --teacher words --top_k $recipe_vocab -o all.logits
