@@ -15,8 +15,9 @@ check_fixture() {
     sed -n "$(sed 's/, \.\*"loss/, "loss/; s/KD_A/ce/; s/KD_B/kd/; s/RATE/lr/' <<<"$values")" "$fixture/expected.jsonl" >wanted
     paste -d ' ' found wanted >both
     [ "$(awk 'NF == 14' both | wc -l)" = "$steps" ] || fail "$name: $(awk 'NF == 14' both | wc -l) steps, wanted $steps: $(head -2 both)"
+    # a divergence near 0 is a difference of numbers near 1 in the reference, and of f32: 4 * 2^-23
     awk 'function far(x, y, bound) { d = x - y; if (d < 0) d = -d; return d > bound * y }
-        $1 != $8 || far($2, $9, 2e-5) || far($3, $10, 2e-5) || far($4, $11, 2e-5) || far($5, $12, 1e-9) || far($6, $13, 2e-5) || $7 != $14 { print }' both >far
+        $1 != $8 || far($2, $9, 2e-5) || far($3, $10, 2e-5) || far($4, $11, 2e-5 + 5e-7 / $11) || far($5, $12, 1e-9) || far($6, $13, 2e-5) || $7 != $14 { print }' both >far
     wants_quiet far
     grep -o '"sparsity_per_layer/[^"]*"' "$name/metrics.jsonl" | tr -d '"' | cut -d/ -f2 | sort -u >layers
     ok "$build_dir/compare_tensors" "$name/model.safetensors" "$fixture/final.safetensors" --tolerance=5e-3
@@ -56,6 +57,18 @@ XML
     wants_status 0
     check_fixture distilbert-pruning-85 24
     [ "$(wc -l <layers)" = 12 ] || fail "distilbert-pruning-85: pruned $(wc -l <layers) layers, wanted 12"
+
+    # transfer NAME HEAD STEPS OPTION...: zeros stay, but those of the head, and of the pooler that question answering has none of
+    transfer() {
+        local name=$1 head=$2 steps=$3 fixture=$POFAC_SHARED/fixtures/train/$1
+        shift 3
+        run train "$fixture/student" --kind tensors --train "$fixture/batches.safetensors" --head "$head" --output_dir "$name" --max_steps "$steps" \
+            --warmup_steps 2 $plain --learning_rate 5e-4 --classifier_dropout 0 --pruning_fn pattern_lock --teacher "$fixture/teacher" --temperature 2 "$@"
+        wants_status 0
+        check_fixture "$name" "$steps"
+    }
+    transfer transfer-classification-lock sequence-classification 20 --not_to_prune classifier
+    transfer transfer-qa-lock question-answering 16 --not_to_prune qa_outputs --not_to_prune pooler --mask_padded_logits=false
 else
     echo "SKIP: ../shared is absent"
 fi
