@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "frontend/driver/recipe.h"
+#include "tests/unit/fail_alloc.h"
 
 #define MODEL "<model><bert/></model>"
 #define DATA "<data kind=\"tensors\" train=\"a.safetensors\"/>"
@@ -164,6 +165,29 @@ static void a_configuration_is_read(void **unused) {
     unlink(file);
 }
 
+/* Options over a document, whose pruning becomes one element, with every allocation that fails. */
+static void recipes_are_refused_when_memory_is_short(void **unused) {
+    (void)unused;
+    static const recipe_option given[] = {{"target_sparsity", "0.75"},
+                                          {"not_to_prune", "a\nb"},
+                                          {"teacher", "t"},
+                                          {"layer_map", "1 2"},
+                                          {"cross_model_distillation", "tinybert"}};
+    size_t n = 1;
+    done(good(MODEL DATA PRUNE, "")); /* writes the document */
+    for (bool failed = true; failed; n++) {
+        arena memory = ARENA_INIT;
+        recipe r;
+        fail_alloc_after(n);
+        const pofac_status status = recipe_read(path, given, sizeof given / sizeof *given, RECIPE_FOR_PLANNING, &memory, NULL, &r);
+        failed = fail_alloc_stop();
+        if (failed) assert_int_equal(status, POFAC_ERR_RUNTIME);
+        else assert_int_equal(status, POFAC_OK);
+        arena_free(&memory);
+    }
+    assert_in_range(n, 5, 1000);
+}
+
 static void a_teacher_has_its_weights(void **unused) {
     (void)unused;
     reading *r = good(MODEL DATA "<teacher from=\"t\"/>", "teacher=big");
@@ -292,10 +316,15 @@ static void settings_tell_runs_apart(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults_are_trainers),       cmocka_unit_test(options_win),
-        cmocka_unit_test(a_task_says_what_kind_it_is), cmocka_unit_test(contradictions_are_errors),
-        cmocka_unit_test(masks_have_a_schedule),       cmocka_unit_test(a_configuration_is_read),
-        cmocka_unit_test(a_teacher_has_its_weights),   cmocka_unit_test(uses_want_different_things),
+        cmocka_unit_test(defaults_are_trainers),
+        cmocka_unit_test(options_win),
+        cmocka_unit_test(a_task_says_what_kind_it_is),
+        cmocka_unit_test(contradictions_are_errors),
+        cmocka_unit_test(masks_have_a_schedule),
+        cmocka_unit_test(a_configuration_is_read),
+        cmocka_unit_test(recipes_are_refused_when_memory_is_short),
+        cmocka_unit_test(a_teacher_has_its_weights),
+        cmocka_unit_test(uses_want_different_things),
         cmocka_unit_test(settings_tell_runs_apart),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
