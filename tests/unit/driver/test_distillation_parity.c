@@ -18,7 +18,7 @@
 #include "frontend/checkpoint/checkpoint.h"
 #include "frontend/driver/train_inputs.h"
 #include "frontend/driver/training.h"
-#include "tests/unit/named_tensors.h"
+#include "tests/unit/driver/reference_rows.h"
 
 #define BATCH 4
 
@@ -101,32 +101,10 @@ static void make_step(parity *t, executor_kind kind, size_t threads, const char 
     want(t, training_create(t->model, &options, &t->sink, &t->step), "training");
 }
 
-/* Rows step * BATCH and on of every tensor of the batches, as a batch. */
-static void take_rows(parity *t, int64_t step, batch *out) {
-    named_tensors_free(&t->rows);
-    t->rows.what = "input";
-    *out = (batch){.n_sequences = BATCH, .n_tensors = checkpoint_size(t->batches)};
-    for (size_t i = 0; i < out->n_tensors; i++) {
-        const checkpoint_tensor *from = checkpoint_at(t->batches, i);
-        ir_tensor all;
-        want(t, checkpoint_load(from, IR_I64, &t->sink, &all), from->name);
-        const int64_t row = tensor_elements(&all) / all.dims[0], dims[2] = {BATCH, row};
-        ir_tensor *to = named_tensors_add(&t->rows, from->name, IR_I64, all.rank, dims);
-        for (int64_t k = 0; k < BATCH * row; k++) tensor_set_int(to, k, tensor_get_int(&all, step * BATCH * row + k));
-        for (int64_t k = 0; k < BATCH * row && strcmp(from->name, "attention_mask") == 0; k++)
-            out->n_tokens += tensor_get_int(to, k);
-        out->names[i] = from->name;
-        tensor_free(&all);
-    }
-    for (size_t i = 0; i < out->n_tensors; i++) out->tensors[i] = *named_tensors_find(&t->rows, out->names[i]);
-}
-
-static double number_in(const char *line, const char *key) { return strtod(strstr(line, key) + strlen(key), NULL); }
-
 static void check_number(parity *t, const char *output, const char *line, const char *key, int64_t step) {
     ir_tensor result;
     want(t, training_output(t->step, output, &t->sink, &result), output);
-    const double found = tensor_get(&result, 0), wanted = number_in(line, key);
+    const double found = tensor_get(&result, 0), wanted = reference_number(line, key);
     /* a divergence near 0 is a difference of numbers near 1 in the reference, and of f32: 4 * 2^-23 */
     const double rounding = strcmp(output, "loss.distill") == 0 ? 5e-7 : 0;
     if (!(fabs(found - wanted) <= fmax(rounding, 2e-5 * fabs(wanted))))
@@ -136,8 +114,8 @@ static void check_number(parity *t, const char *output, const char *line, const 
 static void run_step(parity *t, int64_t step, const char *expected) {
     const tensor_source *inputs;
     batch b;
-    take_rows(t, step, &b);
-    train_inputs_begin(t->inputs, step + 1, number_in(expected, "\"lr\": "));
+    reference_rows_take(t->batches, step * BATCH, BATCH, &t->rows, &b);
+    train_inputs_begin(t->inputs, step + 1, reference_number(expected, "\"lr\": "));
     want(t, train_inputs_add(t->inputs, &b, &t->sink), "batch");
     want(t, train_inputs_select(t->inputs, 0, &t->sink, &inputs), "inputs");
     want(t, training_run(t->step, inputs, &t->sink), "step");
