@@ -9,10 +9,13 @@
  *
  * The graph "teacher" of the module, made for evaluation, is copied into every graph with an output "loss" and is no graph of its own
  * any more. Inputs of one name are one input; a parameter NAME becomes the frozen state teacher.NAME, which no gradient reaches; scopes
- * begin with "teacher."; what is computed for none of the losses goes, and so do all outputs but losses. Where the module has no teacher,
- * its logits are inputs teacher_logits.OUTPUT; with top_k those over a vocabulary [B,S,top_k], of the classes in the input teacher_ids.OUTPUT, and
- * their term is linear_soft_cross_entropy of the linear that makes the student's. Logits are those of table `results` that the student's graph has: of tokens, those that
- * the attention mask keeps; of places in a sequence, those that the task's own loss keeps. A factor of 0 leaves a term out of the loss.
+ * begin with "teacher."; what is computed for none of the losses goes, and so do all outputs but losses.
+ *
+ * Where the module has no teacher, its logits are inputs teacher_logits.OUTPUT; with top_k those over a vocabulary are [B,S,top_k], of the
+ * classes in the input teacher_ids.OUTPUT, and their term is linear_soft_cross_entropy of the linear that makes the student's. Logits are
+ * those of table `results` that the student's graph has: of tokens, those that the attention mask keeps, and with token_share below 1 of
+ * these the ones with labels and a share of the others, drawn anew in each step; of places in a sequence, those that the task's own loss
+ * keeps. A factor of 0 leaves a term out of the loss.
  */
 #include <stdarg.h>
 #include <string.h>
@@ -161,8 +164,8 @@ static void copy_teacher(distill_graph *d, distill_hidden *hidden) {
 /* ---- the loss ---- */
 
 typedef struct distill_settings {
-    double task_alpha, teacher_alpha, temperature;
-    int64_t top_k; /* 0: logits that are inputs are whole */
+    double task_alpha, teacher_alpha, temperature, token_share;
+    int64_t top_k;
     distill_hidden hidden;
 } distill_settings;
 
@@ -175,51 +178,82 @@ static ir_value kept_places(distill_graph *d, ir_value logits) {
     return IR_NO_VALUE;
 }
 
-/* The input PREFIX.NAME of a type, as rows of another. */
-static ir_value given_rows(distill_graph *d, const char *prefix, const char *name, const ir_type *type, const ir_type *rows) {
+/* An input of the name, which the graph may have already. */
+static ir_value input_named(ir_graph *g, const char *name, const ir_type *type) {
+    const ir_value found = find_input(g, name);
+    return found != IR_NO_VALUE ? found : build_leaf(g, OP_input, name, type);
+}
+
+/* The input PREFIX.OUTPUT of the type `like`, as the type `rows`. */
+static ir_value given_rows(distill_graph *d, const char *prefix, const char *output, const ir_type *like, const ir_type *rows) {
     ir_graph *g = d->student.to;
-    const char *input = arena_printf(&d->memory, "%s.%s", prefix, name);
-    const ir_value given = input ? build_leaf(g, OP_input, input, type) : IR_NO_VALUE;
-    if (!input && g->module->status == POFAC_OK) g->module->status = diag_out_of_memory(d->in->sink);
-    return given != IR_NO_VALUE && type != rows ? build_declared(g, OP_reshape, given, rows) : given;
+    const char *name = arena_printf(&d->memory, "%s.%s", prefix, output);
+    const ir_value given = name ? build_leaf(g, OP_input, name, like) : IR_NO_VALUE;
+    if (!name && g->module->status == POFAC_OK) g->module->status = diag_out_of_memory(d->in->sink);
+    return given != IR_NO_VALUE && like != rows ? build_declared(g, OP_reshape, given, rows) : given;
 }
 
 /* The teacher's logits, like the student's, `name`, which has the type `like` and the rows `rows`. */
 static ir_value teacher_logits(distill_graph *d, const char *name, const ir_type *like, const ir_type *rows) {
-    if (d->teacher.from) {
-        const ir_value found = distill_rows(&d->teacher, name);
-        if (found == IR_NO_VALUE)
-            distill_error(d, IR_NO_VALUE, "the teacher has no output \"%s\", wanted what the student has", name);
-        return found;
-    }
-    return given_rows(d, "teacher_logits", name, like, rows);
+    if (!d->teacher.from) return given_rows(d, "teacher_logits", name, like, rows);
+    const ir_value found = distill_rows(&d->teacher, name);
+    if (found == IR_NO_VALUE) distill_error(d, IR_NO_VALUE, "the teacher has no output \"%s\", wanted what the student has", name);
+    return found;
 }
 
-/* [B,S,C] or [B*S,C] with k in place of C, and of another dtype. */
-static const ir_type *with_classes(const distill_graph *d, const ir_type *t, ir_dtype dtype, int64_t k) {
-    ir_dim dims[IR_MAX_RANK];
-    memcpy(dims, t->dims, sizeof dims);
-    dims[t->rank - 1] = dim_const(k);
-    return type_tensor(d->student.to->module->context, dtype, t->rank, dims);
-}
-
-/* The divergence from the likeliest top_k classes of a teacher that is not there. */
-static ir_value divergence_of_largest(distill_graph *d, const distill_settings *s, const char *name, const ir_type *like,
-                                      ir_value student) {
+/* Rows [D] of the padded batch: those with labels and a share of the others; IR_NO_VALUE: all. */
+static ir_value drawn_rows(distill_graph *d, const distill_settings *s, ir_value keep) {
     ir_graph *g = d->student.to;
-    const ir_node *linear = graph_node_of(g, student);
-    const ir_type *rows = graph_type(g, student);
-    if (linear->op != OP_linear || node_input(linear, 3) != IR_NO_VALUE) {
-        distill_error(d, student, "%s is no result of a dense linear, wanted one for a teacher of which %lld classes are known",
-                      name, (long long)s->top_k);
+    const ir_value mask = find_input(g, "attention_mask"), labels = find_input(g, "labels");
+    const ir_dim two = dim_const(2);
+    if (s->token_share == 1 || keep == IR_NO_VALUE) return IR_NO_VALUE;
+    if (labels == IR_NO_VALUE || graph_type(g, labels)->rank != 2) {
+        distill_error(d, labels, "found no input labels [B,S], wanted one for a share of the tokens");
         return IR_NO_VALUE;
     }
-    const ir_value x = linear->inputs[0], weight = linear->inputs[1], bias = node_input(linear, 2); /* the node moves */
-    const ir_value ids =
-        given_rows(d, "teacher_ids", name, with_classes(d, like, IR_I32, s->top_k), with_classes(d, rows, IR_I32, s->top_k));
-    const ir_value logits =
-        given_rows(d, "teacher_logits", name, with_classes(d, like, IR_F32, s->top_k), with_classes(d, rows, IR_F32, s->top_k));
-    const ir_value inputs[] = {x, weight, ids, logits, bias, distill_keep(d), distill_scale(d, name)};
+    ir_context *c = g->module->context;
+    const ir_dim *sizes = graph_type(g, mask)->dims;
+    int64_t bound;
+    if (__builtin_mul_overflow(graph_symbol_bound(g, sizes[0].symbol[0]), graph_symbol_bound(g, sizes[1].symbol[0]), &bound))
+        bound = INT64_MAX;
+    graph_declare_symbol(g, "D", bound);
+    const ir_value first = input_named(g, "first_example", type_tensor(c, IR_I64, 0, NULL)),
+                   random = input_named(g, "random", type_tensor(c, IR_I64, 1, &two)),
+                   of[] = {build_unary(g, OP_padded_offsets, mask), keep, first},
+                   keys = node_add(g, OP_row_keys, of, 3, NULL, 0, NULL),
+                   rows = build_declared(g, OP_reshape, labels,
+                                         type_tensor(c, graph_type(g, labels)->dtype, 1, graph_type(g, keep)->dims)),
+                   inputs[] = {rows, keys, random};
+    const ir_attr attrs[] = {attr_string("rows", "D"), attr_float("share", s->token_share)};
+    return node_add(g, OP_sampled_rows, inputs, 3, attrs, 2, NULL);
+}
+
+static ir_value take_rows(ir_graph *g, ir_value x, ir_value rows) {
+    return rows == IR_NO_VALUE || x == IR_NO_VALUE ? x : build_binary(g, OP_gather_rows, x, rows);
+}
+
+/* The divergence of the student's logits `logits` of tokens from the classes that a teacher finds likeliest, inputs teacher_ids.OUTPUT, teacher_logits.OUTPUT. */
+static ir_value divergence_from_likeliest(distill_graph *d, const distill_settings *s, const char *name, ir_value logits,
+                                          const ir_type *whole, ir_value rows, ir_value keep) {
+    ir_graph *g = d->student.to;
+    const ir_node linear = *graph_node_of(g, logits);
+    if (linear.op != OP_linear || node_input(&linear, 3) != IR_NO_VALUE) {
+        distill_error(d, logits, "%s is made by %s, wanted a linear with a dense weight for a teacher's likeliest classes", name,
+                      op_info(linear.op)->name);
+        return IR_NO_VALUE;
+    }
+    ir_context *c = g->module->context;
+    const ir_dim like[3] = {whole->dims[0], whole->dims[1], dim_const(s->top_k)},
+                 flat[2] = {graph_type(g, logits)->dims[0], like[2]};
+    const ir_value ids = given_rows(d, "teacher_ids", name, type_tensor(c, IR_I32, 3, like), type_tensor(c, IR_I32, 2, flat)),
+                   given = given_rows(d, "teacher_logits", name, type_tensor(c, IR_F32, 3, like), type_tensor(c, IR_F32, 2, flat)),
+                   inputs[] = {take_rows(g, linear.inputs[0], rows),
+                               linear.inputs[1],
+                               take_rows(g, ids, rows),
+                               take_rows(g, given, rows),
+                               node_input(&linear, 2),
+                               keep,
+                               distill_scale(d, name)};
     const ir_attr temperature = attr_float("temperature", s->temperature);
     return node_add(g, OP_linear_soft_cross_entropy, inputs, 7, &temperature, 1, NULL);
 }
@@ -230,17 +264,19 @@ static ir_value divergence(distill_graph *d, const distill_settings *s, const ch
     const ir_value whole = distill_output(&d->student, name), student = distill_rows(&d->student, name);
     int64_t n_classes;
     if (student == IR_NO_VALUE) return IR_NO_VALUE;
-    const ir_type *like = graph_type(g, whole), *rows = graph_type(g, student);
-    const bool has_classes = dim_is_const(rows->dims[rows->rank - 1], &n_classes);
+    const ir_type *like = graph_type(g, whole), *type = graph_type(g, student);
+    const bool has_classes = dim_is_const(type->dims[type->rank - 1], &n_classes), of_tokens = like->rank == 3;
     if (has_classes && n_classes < 2) {
         distill_error(d, student, "%s has %lld class, wanted two or more to learn their distribution", name, (long long)n_classes);
         return IR_NO_VALUE;
     }
-    if (s->top_k > 0 && !d->teacher.from && like->rank == 3 && has_classes && s->top_k < n_classes)
-        return divergence_of_largest(d, s, name, like, student);
-    const ir_value teacher = teacher_logits(d, name, like, rows);
-    const ir_value keep = like->rank == 3 ? distill_keep(d) : has_classes ? IR_NO_VALUE : kept_places(d, student);
-    const ir_value inputs[] = {student, teacher, keep, distill_scale(d, name)};
+    ir_value keep = of_tokens ? distill_keep(d) : has_classes ? IR_NO_VALUE : kept_places(d, student);
+    const ir_value rows = of_tokens ? drawn_rows(d, s, keep) : IR_NO_VALUE;
+    keep = take_rows(g, keep, rows);
+    if (!d->teacher.from && of_tokens && s->top_k > 0 && n_classes > s->top_k)
+        return divergence_from_likeliest(d, s, name, student, like, rows, keep);
+    const ir_value teacher = teacher_logits(d, name, like, type);
+    const ir_value inputs[] = {take_rows(g, student, rows), take_rows(g, teacher, rows), keep, distill_scale(d, name)};
     const ir_attr temperature = attr_float("temperature", s->temperature);
     return node_add(g, OP_kl_divergence, inputs, 4, &temperature, 1, NULL);
 }
@@ -291,6 +327,7 @@ static pofac_status read_settings(const pass_input *in, distill_settings *s) {
     TRY(pass_real_option(in, "task_alpha", &s->task_alpha));
     TRY(pass_real_option(in, "teacher_alpha", &s->teacher_alpha));
     TRY(pass_real_option(in, "temperature", &s->temperature));
+    TRY(pass_real_option(in, "token_share", &s->token_share));
     TRY(pass_int_option(in, "top_k", &s->top_k));
     return distill_hidden_read(in, s->task_alpha, s->teacher_alpha, &s->hidden);
 }

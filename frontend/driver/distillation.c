@@ -27,6 +27,9 @@ static pofac_status check_numbers(const distillation *d, const diag_sink *sink) 
         if (!numbers[i].fits || !isfinite(numbers[i].value))
             return diag_error(sink, POFAC_ERR_USAGE, NULL, "%s of distillation is %g, wanted %s", numbers[i].name, numbers[i].value,
                               numbers[i].wanted);
+    if (d->top_k < 0)
+        return diag_error(sink, POFAC_ERR_USAGE, NULL,
+                          "top_k of distillation is %lld, wanted 0 for whole logits, or how many are kept", (long long)d->top_k);
     if (d->task_alpha == 0 && d->teacher_alpha == 0 && d->hidden == DISTILL_NO_HIDDEN)
         return diag_error(sink, POFAC_ERR_USAGE, NULL,
                           "cross_entropy_alpha and knowledge_distillation_alpha are both 0, wanted something to learn from");
@@ -178,6 +181,7 @@ void distillation_put_pass(const distillation *d, const model_graph_options *gra
     static const char *const hidden[] = {"none", "distilbert", "tinybert"}; /* ORDER: distillation_hidden */
     strbuf_printf(out, "distill{task_alpha=%.17g,teacher_alpha=%.17g,temperature=%.17g", d->task_alpha, d->teacher_alpha,
                   d->temperature);
+    if (d->token_share != 1) strbuf_printf(out, ",token_share=%.17g", d->token_share);
     if (!d->teacher && d->top_k > 0) strbuf_printf(out, ",top_k=%lld", (long long)d->top_k);
     if (d->hidden != DISTILL_NO_HIDDEN) strbuf_printf(out, ",hidden=%s", hidden[d->hidden]);
     if (d->hidden == DISTILL_TINYBERT && !graph->mask_padded_logits) strbuf_puts(out, ",padded_queries=counted");

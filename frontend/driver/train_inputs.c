@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "frontend/data/example_source.h"
+#include "ir/support/rng.h"
 #include "ir/support/vector.h"
 
 /* Memory of one tensor. */
@@ -41,6 +42,8 @@ struct train_inputs {
     teacher_logits *teacher;   /* NULL: none */
     VEC(kept_batch *) batches; /* all that ever were; the step has the first `size` */
     size_t size, selected;
+    double token_share;
+    int64_t drawn; /* tokens that distillation learns from, where it does so from a share */
     int64_t tokens, examples, counted[TRAIN_MAX_LOSSES];
     int64_t pairs, padded_pairs; /* of tokens within a sequence: kept ones; of all places */
     float between_layers[N_BETWEEN_LAYERS];
@@ -61,6 +64,7 @@ pofac_status train_inputs_create(const model_spec *spec, uint64_t seed, const di
     t->logits = model_graph_logits(spec, &t->n_logits);
     t->is_regression = spec->head == HEAD_SEQUENCE_CLASSIFICATION && spec->regression;
     t->seed = seed;
+    t->token_share = 1;
     for (size_t i = 0; i < t->n_losses; i++) snprintf(t->scales[i].name, sizeof t->scales[i].name, "scale.%s", t->losses[i].labels);
     for (size_t i = 0; i < t->n_logits; i++)
         snprintf(t->distill_scales[i].name, sizeof t->distill_scales[i].name, "scale.distill.%s", t->logits[i].output);
@@ -84,9 +88,11 @@ void train_inputs_destroy(train_inputs *t) {
 
 void train_inputs_set_teacher(train_inputs *t, teacher_logits *teacher) { t->teacher = teacher; }
 
+void train_inputs_set_token_share(train_inputs *t, double share) { t->token_share = share; }
+
 void train_inputs_begin(train_inputs *t, int64_t step, double learning_rate) {
     t->size = t->selected = 0;
-    t->tokens = t->examples = t->pairs = t->padded_pairs = 0;
+    t->drawn = t->tokens = t->examples = t->pairs = t->padded_pairs = 0;
     memset(t->counted, 0, sizeof t->counted);
     t->step = step;
     t->random[0] = (int64_t)t->seed;
@@ -151,6 +157,19 @@ static pofac_status count_batch(train_inputs *t, kept_batch *k, const diag_sink 
     return POFAC_OK;
 }
 
+/* Tokens that distillation draws, as op sampled_rows does with keys of op row_keys: number of the sequence in the step, place in it. */
+static void count_drawn(train_inputs *t, const kept_batch *k) {
+    const ir_tensor *mask = find_tensor(&k->batch, "attention_mask"), *labels = find_tensor(&k->batch, "labels");
+    if (t->token_share == 1 || !mask || mask->rank != 2 || mask->dtype != IR_I64) return;
+    const bool has_labels = labels && labels->rank == 2 && labels->dtype == IR_I64;
+    const int64_t length = mask->dims[1], *kept = mask->data, *label = has_labels ? labels->data : NULL;
+    for (int64_t i = 0; i < mask->dims[0] * length; i++) {
+        const uint64_t key = ((uint64_t)(k->first_example + i / length) << 32) + (uint64_t)(i % length);
+        const bool is_labelled = label && label[i] != EXAMPLE_NO_LABEL;
+        t->drawn += kept[i] != 0 && (is_labelled || rng_draws(t->seed, (uint64_t)t->step, key, t->token_share));
+    }
+}
+
 static void count_pairs(train_inputs *t, const kept_batch *k) {
     const ir_tensor *mask = find_tensor(&k->batch, "attention_mask");
     if (!mask || mask->rank != 2 || mask->dtype != IR_I64) return;
@@ -175,8 +194,9 @@ pofac_status train_inputs_add(train_inputs *t, const batch *b, const diag_sink *
     TRY(keep_batch(k, b, sink));
     if (t->teacher) TRY(teacher_logits_read(t->teacher, b, sink, &k->teacher));
     TRY(count_batch(t, k, sink));
-    count_pairs(t, k);
     k->first_example = t->examples;
+    count_pairs(t, k);
+    count_drawn(t, k);
     for (size_t i = 0; i < t->n_losses; i++) t->counted[i] += k->counted[i];
     t->tokens += b->n_tokens;
     t->examples += b->n_sequences;
@@ -215,7 +235,7 @@ pofac_status train_inputs_select(train_inputs *t, size_t i, const diag_sink *sin
         else t->scales[l].value = (float)(t->is_regression ? own / all : 1.0 / all);
     }
     for (size_t l = 0; l < t->n_logits; l++) {
-        const int64_t rows = t->logits[l].per_token ? t->tokens : t->examples;
+        const int64_t tokens = t->token_share == 1 ? t->tokens : t->drawn, rows = t->logits[l].per_token ? tokens : t->examples;
         t->distill_scales[l].value = rows == 0 ? 0.0f : (float)(1.0 / (double)rows);
     }
     const int64_t between[N_BETWEEN_LAYERS] = {t->tokens, t->pairs, t->padded_pairs};

@@ -6,7 +6,8 @@
  * are made here:
  *
  *   scale.LABELS f32 []      1 / rows of LABELS that count in the step, 0 where none does; of a regression this batch's share of the step's elements
- *   scale.distill.OUTPUT f32 []  of a head's logits: 1 / the step's tokens without padding, or its sequences
+ *   scale.distill.OUTPUT f32 []  of a head's logits: 1 / the step's tokens without padding, or its sequences; of a share of the tokens, those with
+ *                         labels and those that are drawn (op sampled_rows)
  *   scale.distill.hidden_states, .attentions, .padded_attentions f32 []  1 / the step's tokens without padding, their pairs within sequences, B S^2
  *   prediction_rows i64 [M]  rows (sequence * S + token) with a label, the first row where there is none
  *   random i64 [2]           seed, step; first_example i64 []: sequences of the step before this batch
@@ -29,6 +30,9 @@ void train_inputs_destroy(train_inputs *t); /* NULL is fine */
 
 /* Batches that are added from now on have a teacher's kept logits beside them (teacher_logits.h), which outlive the inputs. */
 void train_inputs_set_teacher(train_inputs *t, teacher_logits *teacher);
+
+/* Of tokens without a label, the share that distillation draws (distillation.token_share): scales count those that are drawn. 1, as at first: all. */
+void train_inputs_set_token_share(train_inputs *t, double share);
 
 /* Another step begins, number `step` from 1, at this rate: its batches follow. */
 void train_inputs_begin(train_inputs *t, int64_t step, double learning_rate);

@@ -191,6 +191,7 @@ pofac_status train_open_training(train_parts *p) {
         TRY(step_memory_of_training(p->training, p->shape, p->sink, &p->memory));
     TRY(train_inputs_create(loaded_model_spec(p->model), p->recipe->train.seed, p->sink, &p->inputs));
     train_inputs_set_teacher(p->inputs, p->teacher_logits);
+    if (p->step_options.distillation) train_inputs_set_token_share(p->inputs, p->distillation.token_share);
     return POFAC_OK;
 }
 

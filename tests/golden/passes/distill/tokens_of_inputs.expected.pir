@@ -11,11 +11,11 @@ graph @step (B <= 64, S <= 32) {
   %8 = reshape %3                                                        : i64[B*S]
   %9 = cross_entropy %7, %8 {reduction = "sum"}                          : f32[]
   %10 = mul %9, %4                                                       : f32[]
-  %11 = input {name = "teacher_logits.logits"}                           : f32[B,S,3]
-  %12 = reshape %11                                                      : f32[B*S,3]
-  %13 = reshape %1                                                       : i64[B*S]
+  %11 = reshape %1                                                       : i64[B*S]
+  %12 = input {name = "teacher_logits.logits"}                           : f32[B,S,3]
+  %13 = reshape %12                                                      : f32[B*S,3]
   %14 = input {name = "scale.distill.logits"}                            : f32[]
-  %15 = kl_divergence %7, %12, %13, %14 {temperature = 4}                : f32[]
+  %15 = kl_divergence %7, %13, %11, %14 {temperature = 4}                : f32[]
   return "loss" = %15,
          "loss.task" = %10,
          "loss.distill" = %15,
