@@ -382,7 +382,7 @@ static void allocations_may_fail(void **unused) {
     static const hidden_case test = {
         MODEL_BERT, HEAD_SEQUENCE_CLASSIFICATION, DISTILL_TINYBERT, 1, 2, NULL, 0.5, 0.5, false, true, false, 0};
     bool failed = true;
-    for (size_t n = 1; failed; n += n / 6 + 1) {
+    for (size_t n = 1; failed; n += n / 3 + 1) {
         hidden_run r;
         training *t;
         begin(&r, &test);
