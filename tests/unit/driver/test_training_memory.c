@@ -88,12 +88,14 @@ static void open_base(fixture *f) {
     open_model(f, path, HEAD_PRETRAINING);
 }
 
-/* The head's products are never run again: they are as much work as two layers. */
-static void expect_one_head(const ir_graph *g, const char *mode) {
-    size_t heads = 0;
-    for (size_t i = 0; i < g->nodes.size; i++) heads += g->nodes.data[i].op == OP_linear_cross_entropy;
-    if (heads != 1) fail_msg("%s: the graph has %zu linear_cross_entropy, wanted one", mode, heads);
+static void expect_nodes(const ir_graph *g, const char *mode, ir_op op, size_t wanted) {
+    size_t found = 0;
+    for (size_t i = 0; i < g->nodes.size; i++) found += g->nodes.data[i].op == op;
+    if (found != wanted) fail_msg("%s: the graph has %zu %s, wanted %zu", mode, found, op_info(op)->name, wanted);
 }
+
+/* The head's products are never run again: they are as much work as two layers. */
+static void expect_one_head(const ir_graph *g, const char *mode) { expect_nodes(g, mode, OP_linear_cross_entropy, 1); }
 
 static step_memory count_base(fixture *f, const char *recompute, bool bf16) {
     const training_options o = usual(recompute, bf16);
@@ -128,6 +130,36 @@ static void test_base_keeps(void **unused) {
         assert_int_equal(m.moments, 2 * m.parameters);
         assert_int_equal(m.parameters / 4, 110106428);
     }
+    close_model(&f);
+}
+
+/* With a teacher all tokens go through its head and the student's, and no logits of a vocabulary, 250 MB each, are in memory. */
+static void test_base_with_teacher(void **unused) {
+    (void)unused;
+    fixture f, t;
+    open_base(&f);
+    open_base(&t);
+    for (int shares = 0; shares < 2; shares++) {
+        const distillation d = {
+            .teacher = t.model, .task_alpha = 0.5, .teacher_alpha = 0.5, .temperature = 2, .token_share = shares ? 0.1 : 1};
+        training_options o = usual("cheap", false);
+        o.distillation = &d;
+        ir_module *m;
+        step_memory with;
+        want(&f, training_build(f.model, &o, &f.sink, &m), "build");
+        expect_one_head(m->graphs.data[0], "with a teacher");
+        expect_nodes(m->graphs.data[0], "with a teacher", OP_linear_kl_divergence, 1);
+        expect_nodes(m->graphs.data[0], "with a teacher", OP_kl_divergence, 1); /* of next sentences */
+        expect_nodes(m->graphs.data[0], "with a teacher", OP_sampled_rows, (size_t)shares);
+        want(&f, step_memory_of_module(m, base_batch, NULL, &f.sink, &with), "count");
+        const step_memory alone = count_base(&f, "cheap", false);
+        const double more =
+            1e-6 * (double)(with.kept + with.gradients + with.working - alone.kept - alone.gradients - alone.working);
+        print_message("with a teacher: %.1f MB more of an arena\n", more);
+        if (more > 190) fail_msg("%.1f MB more with a teacher, wanted at most 190", more);
+        module_destroy(m);
+    }
+    close_model(&t);
     close_model(&f);
 }
 
@@ -316,9 +348,8 @@ static void test_curves(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_base_keeps),
-        cmocka_unit_test(test_fitting),
-        cmocka_unit_test(test_print),
+        cmocka_unit_test(test_base_keeps), cmocka_unit_test(test_base_with_teacher),
+        cmocka_unit_test(test_fitting),    cmocka_unit_test(test_print),
         cmocka_unit_test(test_curves),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -11,6 +11,7 @@
 
 #include "ir/binding.h"
 #include "ir/support/rng.h"
+#include "tests/unit/fail_alloc.h"
 #include "tests/unit/text_case.h"
 
 /* Binds a graph of the given nodes; returns the numbers, to be freed, or NULL with the message in c->messages. */
@@ -195,6 +196,19 @@ static void labels_are_counted(void **unused) {
     "%5 = row_keys %3, %2, %4 : i64[B*S]\n"                                                                                        \
     "%6 = input {name = \"random\"} : i64[2]\n"
 
+/* Each allocation fails once, and is told. */
+static void count_without_memory(text_case *c, int64_t *values, named_tensors *inputs) {
+    tensor_source source = named_tensors_source(inputs);
+    size_t n = 1;
+    for (;; n++) {
+        fail_alloc_after(n);
+        const pofac_status status = binding_from_inputs(c->graph, &source, &c->sink, values, context_n_symbols(c->context) + 1);
+        if (!fail_alloc_stop()) break;
+        assert_int_equal(status, POFAC_ERR_RUNTIME);
+    }
+    assert_true(n > 3); /* operands were worked out */
+}
+
 /* Rows with labels and drawn ones, of all rows and of those that a mask keeps: keys name places of the padded batch. */
 static void drawn_rows_are_counted(void **unused) {
     (void)unused;
@@ -231,9 +245,31 @@ static void drawn_rows_are_counted(void **unused) {
                                &inputs);
         if (!values) fail_msg("%s", strbuf_str(&c.messages));
         assert_int_equal(number_of(&c, values, "M"), only_kept ? kept : all);
+        count_without_memory(&c, values, &inputs);
         free(values);
         text_case_end(&c);
     }
+    named_tensors_free(&inputs);
+}
+
+/* Labels that more than inputs go into are left to whoever runs the graph. */
+static void what_is_computed_is_not_counted(void **unused) {
+    (void)unused;
+    named_tensors inputs = {.what = "input"};
+    text_case c;
+    add(&inputs, "labels", IR_I64, 1, 5, 0);
+    int64_t *values = bind(&c,
+                           "%1 = input {name = \"labels\"} : i64[T]\n"
+                           "%2 = scatter_rows %1, %1, %1 : i64[T]\n"
+                           "%3 = labelled_rows %2 {rows = \"M\"} : i32[M]\n"
+                           "%4 = labelled_rows %1 {rows = \"N\"} : i32[N]\n"
+                           "return\n",
+                           &inputs);
+    if (!values) fail_msg("%s", strbuf_str(&c.messages));
+    assert_int_equal(number_of(&c, values, "M"), -1);
+    assert_int_equal(number_of(&c, values, "N"), 5);
+    free(values);
+    text_case_end(&c);
     named_tensors_free(&inputs);
 }
 
@@ -242,7 +278,7 @@ int main(void) {
         cmocka_unit_test(solves_for_one_unknown),  cmocka_unit_test(solves_products_in_any_order),
         cmocka_unit_test(leaves_what_is_not_told), cmocka_unit_test(errors_name_input_found_and_wanted),
         cmocka_unit_test(masks_and_inputs_agree),  cmocka_unit_test(labels_are_counted),
-        cmocka_unit_test(drawn_rows_are_counted),
+        cmocka_unit_test(drawn_rows_are_counted),  cmocka_unit_test(what_is_computed_is_not_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
