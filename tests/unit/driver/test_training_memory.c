@@ -139,26 +139,21 @@ static void test_base_with_teacher(void **unused) {
     fixture f, t;
     open_base(&f);
     open_base(&t);
-    for (int shares = 0; shares < 2; shares++) {
-        const distillation d = {
-            .teacher = t.model, .task_alpha = 0.5, .teacher_alpha = 0.5, .temperature = 2, .token_share = shares ? 0.1 : 1};
-        training_options o = usual("cheap", false);
-        o.distillation = &d;
-        ir_module *m;
-        step_memory with;
-        want(&f, training_build(f.model, &o, &f.sink, &m), "build");
-        expect_one_head(m->graphs.data[0], "with a teacher");
-        expect_nodes(m->graphs.data[0], "with a teacher", OP_linear_kl_divergence, 1);
-        expect_nodes(m->graphs.data[0], "with a teacher", OP_kl_divergence, 1); /* of next sentences */
-        expect_nodes(m->graphs.data[0], "with a teacher", OP_sampled_rows, (size_t)shares);
-        want(&f, step_memory_of_module(m, base_batch, NULL, &f.sink, &with), "count");
-        const step_memory alone = count_base(&f, "cheap", false);
-        const double more =
-            1e-6 * (double)(with.kept + with.gradients + with.working - alone.kept - alone.gradients - alone.working);
-        print_message("with a teacher: %.1f MB more of an arena\n", more);
-        if (more > 190) fail_msg("%.1f MB more with a teacher, wanted at most 190", more);
-        module_destroy(m);
-    }
+    const distillation d = {.teacher = t.model, .task_alpha = 0.5, .teacher_alpha = 0.5, .temperature = 2, .token_share = 1};
+    training_options o = usual("cheap", false);
+    o.distillation = &d;
+    ir_module *m;
+    step_memory with;
+    want(&f, training_build(f.model, &o, &f.sink, &m), "build");
+    expect_one_head(m->graphs.data[0], "with a teacher");
+    expect_nodes(m->graphs.data[0], "with a teacher", OP_linear_kl_divergence, 1);
+    expect_nodes(m->graphs.data[0], "with a teacher", OP_kl_divergence, 1); /* of next sentences */
+    want(&f, step_memory_of_module(m, base_batch, NULL, &f.sink, &with), "count");
+    const step_memory alone = count_base(&f, "cheap", false);
+    const double more = 1e-6 * (double)(with.kept + with.gradients + with.working - alone.kept - alone.gradients - alone.working);
+    print_message("with a teacher: %.1f MB more of an arena\n", more);
+    if (more > 190) fail_msg("%.1f MB more with a teacher, wanted at most 190", more);
+    module_destroy(m);
     close_model(&t);
     close_model(&f);
 }
