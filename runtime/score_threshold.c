@@ -85,7 +85,7 @@ static int32_t select_by_digits(score_span s, int64_t k) {
 #define FEW 64
 
 static int32_t select_of_few(score_span s, int64_t k) {
-    int32_t sorted[FEW];
+    int32_t sorted[FEW] = {0};
     for (int64_t i = 0; i < s.n; i++) {
         const int32_t key = key_of(s.data[i], s.magnitude);
         int64_t at = i;
