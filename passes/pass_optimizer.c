@@ -66,8 +66,11 @@ static pofac_status read_options(const pass_input *in, update_options *o) {
 static bool is_gradient(const char *output) { return strncmp(output, GRADIENT, strlen(GRADIENT)) == 0; }
 static bool is_no_gradient(const char *output) { return !is_gradient(output); }
 
+/* "" where memory is short, which the module knows then. */
 static const char *join(update_state *s, const char *a, const char *b) {
     const char *text = arena_printf(&s->memory, "%s%s", a, b);
+    ir_module *m = s->rw.to->module;
+    if (!text && m->status == POFAC_OK) m->status = diag_out_of_memory(s->in->sink);
     return text ? text : "";
 }
 

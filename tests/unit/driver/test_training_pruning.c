@@ -537,17 +537,18 @@ static void updates_may_lack_memory(void **unused) {
     int failed = 0;
     begin(&r, &test);
     open_training(&r, EXECUTOR_COMPILED, 1, NULL);
-    for (size_t n = 1; n < 100000; n += n < 20 ? 1 : 97) {
+    for (size_t n = 1; n < 100000; n += n < 20 ? 1 : 331) {
         want(&r, training_update_masks(r.training, 0.9, &r.sink, &done), "an update behind one that failed");
         fail_alloc_after(n);
         const pofac_status status = training_update_masks(r.training, n % 2, &r.sink, &done);
         const bool has_failed = fail_alloc_stop();
         failed += status != POFAC_OK;
-        if (status != POFAC_OK) assert_int_equal(status, POFAC_ERR_RUNTIME);
+        if (status != POFAC_OK && status != POFAC_ERR_RUNTIME)
+            fail_msg("allocation %d: status %d: %s", (int)n, (int)status, strbuf_str(&r.said));
         strbuf_clear(&r.said);
         if (!has_failed) break;
     }
-    assert_true(failed > 20);
+    assert_true(failed > 25);
     want(&r, training_update_masks(r.training, 0.9, &r.sink, &done), "the last update");
     step_once(&r, 0);
     end(&r);
