@@ -95,6 +95,8 @@ bool mask_schedule_has(void *schedule, const char *weight) {
 int64_t mask_schedule_updates(const mask_schedule *s, int64_t begin, int64_t end, double *progress) {
     const pruning_config *c = s->config;
     const int64_t from = c->begin_pruning_step, every = c->pruning_frequency;
+    begin += c->initial_step;
+    end += c->initial_step;
     *progress = c->scheduler == PRUNING_SCHEDULE_ONE_SHOT ? 1 : 0;
     if (c->scheduler == PRUNING_SCHEDULE_ONE_SHOT) return 0;
     if (c->end_pruning_step >= 0 && end > c->end_pruning_step + 1) end = c->end_pruning_step + 1;
@@ -113,6 +115,10 @@ static double wanted_of(const mask_schedule *s, size_t i, double progress) {
     if (!given) return p->initial_sparsity + (p->target_sparsity - p->initial_sparsity) * progress;
     for (int64_t k = 0; k < s->entries[i]; k++) zeros += given[k] == 0;
     return (double)zeros / (double)s->entries[i];
+}
+
+double mask_schedule_progress(const mask_schedule *s, int64_t step) {
+    return pruning_config_progress(s->config, step + s->config->initial_step);
 }
 
 double mask_schedule_wanted(const mask_schedule *s, double progress) {
@@ -172,7 +178,7 @@ pofac_status mask_schedule_begin(const mask_schedule *s, const mask_step *at, co
 
 pofac_status mask_schedule_after_step(const mask_schedule *s, int64_t step, const mask_step *at, const diag_sink *sink,
                                       bool *updated, mask_update *out) {
-    *updated = s->recipe->prunes && pruning_config_is_due(s->config, step);
+    *updated = s->recipe->prunes && pruning_config_is_due(s->config, step + s->config->initial_step);
     if (!*updated) return POFAC_OK;
-    return update(s, step + 1, pruning_config_progress(s->config, step), at, sink, out);
+    return update(s, step + 1, mask_schedule_progress(s, step), at, sink, out);
 }

@@ -2,7 +2,7 @@
  * Pruning along a run: which weights a recipe prunes or locks, when their masks change, and what is told of them.
  *
  * The schedule is a function of the step, so it needs no state of its own; masks are state of the step (training_pruning.h). New masks come after
- * the optimizer's step `step`, from 0, when pruning_config_is_due; the first ones before it, at initial_sparsity, or for good with one_shot.
+ * the optimizer's step `step`, from 0, when pruning_config_is_due of that and the configuration's initial_step together; the first ones before it, at initial_sparsity, or for good with one_shot.
  */
 #ifndef POFAC_FRONTEND_MASK_SCHEDULE_H
 #define POFAC_FRONTEND_MASK_SCHEDULE_H
@@ -34,6 +34,9 @@ void mask_schedule_check_length(const mask_schedule *s, int64_t max_steps, const
 /* How many masks the steps `begin` <= step < `end` bring, but for the first ones, and where the schedule stands after the last of them (pruning_config_progress;
  * 0 without any). Of one_shot: none, 1. */
 int64_t mask_schedule_updates(const mask_schedule *s, int64_t begin, int64_t end, double *progress);
+
+/* Where the schedule stands after step `step`: 0 at initial_sparsity, 1 at target_sparsity. */
+double mask_schedule_progress(const mask_schedule *s, int64_t step);
 
 /* Share of zeros of all chosen weights together where the schedule stands at `progress`, as the configuration wants it. */
 double mask_schedule_wanted(const mask_schedule *s, double progress);

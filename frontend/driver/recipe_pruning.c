@@ -234,6 +234,7 @@ static void put_schedule(const pruning_config *c, strbuf *out) {
     recipe_put_int(out, "end_pruning_step", c->end_pruning_step);
     recipe_put_int(out, "policy_begin_step", c->policy_begin_step);
     recipe_put_int(out, "policy_end_step", c->policy_end_step);
+    recipe_put_int(out, "initial_step", c->initial_step);
     recipe_put_real(out, "pruning_exponent", c->exponent);
     put_needs(c, out);
     strbuf_puts(out, "pruning_parameters=");

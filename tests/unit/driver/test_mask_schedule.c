@@ -145,12 +145,14 @@ static void updates_are_counted_as_steps_go(void **unused) {
         c->end_pruning_step = draw(8 * i + 2, 30) - 1;
         c->policy_begin_step = draw(8 * i + 3, 8);
         c->policy_end_step = c->policy_begin_step + 1 + draw(8 * i + 4, 20);
+        c->initial_step = draw(8 * i + 7, 2) * draw(8 * i + 7, 9);
         const int64_t first = draw(8 * i + 5, 10), last = first + draw(8 * i + 6, 30);
         int64_t wanted = 0;
         double progress, stands = 0;
         for (int64_t step = first; step < last; step++) {
-            if (!pruning_config_is_due(c, step)) continue;
-            stands = pruning_config_progress(c, step);
+            if (!pruning_config_is_due(c, step + c->initial_step)) continue;
+            stands = mask_schedule_progress(&s.schedule, step);
+            assert_true(stands == pruning_config_progress(c, step + c->initial_step));
             wanted++;
         }
         const int64_t found = mask_schedule_updates(&s.schedule, first, last, &progress);
