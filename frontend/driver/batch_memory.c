@@ -8,7 +8,7 @@ int64_t batch_symbol(batch_shape shape, const char *symbol) {
     if (!symbol) return -1;
     if (strcmp(symbol, "B") == 0) return shape.sequences;
     if (strcmp(symbol, "S") == 0) return shape.length;
-    if (strcmp(symbol, "T") == 0) return shape.tokens;
+    if (strcmp(symbol, "T") == 0 || strcmp(symbol, "D") == 0) return shape.tokens;
     if (strcmp(symbol, "M") == 0) return shape.predictions > 0 ? shape.predictions : 1;
     return -1;
 }

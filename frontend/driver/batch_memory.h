@@ -7,7 +7,7 @@
 /* The shape of a batch. */
 typedef struct batch_shape {
     int64_t sequences, length; /* B, S */
-    int64_t tokens;            /* T, at most B*S */
+    int64_t tokens;            /* T, at most B*S, and D, of these drawn by distillation */
     int64_t predictions;       /* M; 0 where the graph has no such input */
 } batch_shape;
 

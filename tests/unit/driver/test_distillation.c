@@ -18,6 +18,7 @@
 
 #include "frontend/driver/train_inputs.h"
 #include "frontend/driver/training.h"
+#include "frontend/driver/training_memory.h"
 #include "ir/op.h"
 #include "ir/support/rng.h"
 #include "tests/unit/driver/tiny_model.h"
@@ -290,6 +291,14 @@ static void want_kernels(const distill_run *r, const training *t) {
     }
 }
 
+/* Memory can be told beforehand, whatever rows are drawn. */
+static void want_memory(distill_run *r, training *t) {
+    step_memory m;
+    const batch_shape shape = {.sequences = 4, .length = 12, .tokens = 48, .predictions = 48};
+    want(r, step_memory_of_training(t, shape, &r->sink, &m), "memory");
+    assert_true(step_memory_bytes(&m) > 0);
+}
+
 static const distill_case cases[] = {
     {"pre-training", .head = HEAD_PRETRAINING, .dropout = true},
     {"pre-training, logits in chunks", .head = HEAD_PRETRAINING, .tiled = true, .wide_teacher = true},
@@ -313,6 +322,7 @@ static void steps_equal_the_interpreters(void **unused) {
         training *t[] = {create(&r, EXECUTOR_INTERPRETER, 1, NULL), create(&r, EXECUTOR_COMPILED, 1, NULL),
                          create(&r, EXECUTOR_COMPILED, 2, NULL)};
         want_kernels(&r, t[1]);
+        want_memory(&r, t[1]);
         for (int64_t step = 0; step < 2; step++) run_step(&r, t, 3, step);
         assert_true(compare_state(&r, t[0], t[1], BOUND) > 5000);
         (void)compare_state(&r, t[1], t[2], 0);
