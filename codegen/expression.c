@@ -126,6 +126,7 @@ void expression_emit_vector(emitter *e, const expression_tile *t, const expressi
     const unsigned align = 4 * t->lanes;
     for (unsigned i = 0; i < x->n_inputs; i++) {
         if (x->inputs[i].source == SOURCE_FULL) {
+            if (t->bytes_ahead) em_prefetch(e, em_at_int(e, em_at(e, t->operand[x->inputs[i].operand], at), t->bytes_ahead));
             value[i] = em_load(e, t->lanes, em_at(e, t->operand[x->inputs[i].operand], at), align);
         } else if (x->inputs[i].source == SOURCE_COMPUTED) {
             value[i] = em_load(e, t->lanes, em_at(e, em_index(e, t->computed, index, 4 * t->width), part), align);
@@ -138,8 +139,11 @@ void expression_emit_vector(emitter *e, const expression_tile *t, const expressi
         }
     }
     expression_emit(e, x, value);
-    for (unsigned i = 0; i < x->n_stores; i++)
-        em_store(e, value[x->stores[i].value], em_at(e, t->operand[x->stores[i].operand], at), align);
+    for (unsigned i = 0; i < x->n_stores; i++) {
+        cg_val to = em_at(e, t->operand[x->stores[i].operand], at);
+        if (t->bytes_ahead) em_prefetch(e, em_at_int(e, to, t->bytes_ahead));
+        em_store(e, value[x->stores[i].value], to, align);
+    }
 }
 
 /* Rows [begin, end) of the part. */

@@ -77,6 +77,7 @@ typedef struct expression_tile {
     cg_val bias;                     /* [E], added to the computed input, or NULL */
     const expression_random *random; /* where the expression has dropout; and then: */
     cg_val token, n_tokens;          /* the row of its first lane, all rows */
+    int64_t bytes_ahead; /* so far ahead full inputs and results are fetched into L2, where they come from memory; 0: not at all */
 } expression_tile;
 
 /* Once per function, outside of loops: what expressions with dropout need; nothing for others. */

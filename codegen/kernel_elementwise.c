@@ -8,6 +8,7 @@
 
 #define BLOCK_ELEMENTS 4096
 #define BLOCK_ROWS 16
+#define BYTES_AHEAD 4096 /* a page, past whose end processors do not look themselves */
 
 static bool has_feature_input(const cg_expression *x) {
     for (unsigned i = 0; i < x->n_inputs; i++)
@@ -87,6 +88,7 @@ void emit_elementwise(emitter *e, const cg_kernel *k) {
         return;
     }
     expression_tile t = {.expression = &k->expression, .operand = operand, .width = W, .lanes = tile_lanes(e->lanes, W)};
+    t.bytes_ahead = BYTES_AHEAD;
     expression_random random;
     expression_begin(e, &k->expression, operand, W, t.lanes, &random);
     em_loop tiles;

@@ -13,6 +13,7 @@
 #include "codegen/part_sums.h"
 
 #define GROUP LANE_SUMS
+#define BYTES_AHEAD 4096 /* of x and dy, that are fetched into L2: a page, past whose end processors do not look themselves */
 #define BLOCK 16
 #define MAX_VECTORS 4
 
@@ -72,6 +73,18 @@ static norm_vector load_vector(emitter *e, const norm_gradient *c, cg_val featur
     return (norm_vector){em_select(e, inside, z, zero), em_select(e, inside, dy, zero)};
 }
 
+/* While a feature is read for the first time: what comes behind it, and its rows of the results, which are written when all has been read. */
+static void fetch_feature(emitter *e, const norm_gradient *c, cg_val lane, cg_val feature) {
+    const cg_expression *x = &c->kernel->expression;
+    cg_val at = em_mul_int(e, em_add(e, em_mul_int(e, feature, c->W), lane), 4), tile = em_mul_int(e, c->tile, 4 * c->E * c->W);
+    for (int64_t line = 0; line < 4 * (int64_t)(c->vectors * c->lanes); line += 64) {
+        em_prefetch(e, em_at_int(e, em_at(e, c->x, at), line + BYTES_AHEAD));
+        em_prefetch(e, em_at_int(e, em_at(e, c->dy, at), line + BYTES_AHEAD));
+        for (unsigned i = 0; i < x->n_stores; i++)
+            em_prefetch(e, em_at_int(e, em_at(e, em_at(e, c->operand[x->stores[i].operand], tile), at), line));
+    }
+}
+
 /* Features [feature, feature + count) of the lanes from `lane` on: adds to the tokens' sums, sum[v] of g and sum[vectors + v] of g z,
  * and to those of the features. */
 static void sum_group(emitter *e, const norm_gradient *c, cg_val lane, cg_val feature, unsigned count, cg_val *sum) {
@@ -79,6 +92,7 @@ static void sum_group(emitter *e, const norm_gradient *c, cg_val lane, cg_val fe
     for (unsigned i = 0; i < count; i++) {
         cg_val f = em_add_int(e, feature, i);
         cg_val gamma = em_load_splat(e, c->lanes, em_index(e, c->operand[2], f, 4));
+        fetch_feature(e, c, lane, f);
         for (unsigned v = 0; v < c->vectors; v++) {
             const norm_vector n = load_vector(e, c, f, em_add_int(e, lane, (int64_t)(v * c->lanes)));
             cg_val g = em_fmul(e, n.dy, gamma);

@@ -5,7 +5,8 @@
 
 #define MAX_SUMS 8 /* partial sums: vectors side by side times features */
 #define MAX_VECTORS 4
-#define MAX_BLOCKS 32 /* of features: 24 of 768, 3 KB at 32 lanes, which stay in L1 */
+#define BYTES_AHEAD 4096 /* of x, that are fetched into L2: a page, past whose end processors do not look themselves */
+#define MAX_BLOCKS 32    /* of features: 24 of 768, 3 KB at 32 lanes, which stay in L1 */
 
 static const char *const stores[] = {"y", "mean", "deviation"};
 
@@ -27,7 +28,7 @@ typedef struct norm_code {
     unsigned lanes, vectors, unroll;
     const expression_tile *sum; /* makes x, or NULL */
     cg_val gamma, beta, n_rows;
-    cg_val x, y;    /* of the tile, at the lanes at hand */
+    cg_val x, y;    /* of the tile, at the lanes at hand; y: NULL: nobody wants it */
     cg_val at;      /* bytes of the tile in full operands */
     cg_val part;    /* bytes of the lanes at hand in a row of the tile */
     cg_val offsets; /* [MAX_BLOCKS][vectors][lanes]: the blocks' means */
@@ -59,6 +60,14 @@ static void emit_feature(emitter *e, const norm_code *c, cg_val feature, bool ma
     }
 }
 
+/* While x is read for the first time: what comes behind, and the rows of y, which are written when all of x has been read. */
+static void fetch_feature(emitter *e, const norm_code *c, cg_val feature) {
+    for (unsigned v = 0; v < c->vectors; v++) {
+        em_prefetch(e, em_at_int(e, at_vector(e, c, c->x, feature, v), BYTES_AHEAD));
+        if (c->y) em_prefetch(e, at_vector(e, c, c->y, feature, v));
+    }
+}
+
 /* Adds x, or the square of x - mean where mean is not NULL, to the sums of features [begin, end). */
 static void add_up(emitter *e, const norm_code *c, const cg_val *mean, cg_val begin, cg_val end, unsigned unroll,
                    cg_val sum[MAX_SUMS]) {
@@ -69,6 +78,7 @@ static void add_up(emitter *e, const norm_code *c, const cg_val *mean, cg_val be
     for (unsigned u = 0; u < unroll; u++) {
         cg_val x[MAX_SUMS];
         emit_feature(e, c, em_add_int(e, loop.index, u), mean != NULL, x);
+        if (!mean && !c->sum) fetch_feature(e, c, em_add_int(e, loop.index, u));
         for (unsigned v = 0; v < c->vectors; v++) {
             cg_val *s = &sum[u * c->vectors + v], d = mean ? em_fsub(e, x[v], mean[v]) : x[v];
             *s = mean ? em_fma(e, d, d, *s) : em_fadd(e, *s, d);
@@ -179,14 +189,12 @@ static void emit_parts(emitter *e, const cg_kernel *k, const norm_code *tile, cg
     em_loop_begin(e, &parts, em_int(e, 0), end, (int64_t)(c.lanes * vectors), NULL, 0);
     c.part = em_mul_int(e, parts.index, 4);
     c.x = em_at(e, em_at(e, x, c.at), c.part);
+    c.y = y ? em_at(e, em_at(e, y, c.at), c.part) : NULL;
     cg_val mean[MAX_SUMS], factor[MAX_SUMS], row = em_add(e, em_mul_int(e, t, c.W), parts.index);
     emit_moments(e, &c, mean, factor);
     for (unsigned v = 0; v < vectors; v++)
         factor[v] = math_reciprocal_sqrt(e, em_fadd(e, factor[v], em_const(e, c.lanes, kernel_get_real(k, "eps"))));
-    if (y) {
-        c.y = em_at(e, em_at(e, y, c.at), c.part);
-        emit_result(e, &c, mean, factor);
-    }
+    if (y) emit_result(e, &c, mean, factor);
     store_rows(e, &c, k, "mean", mean, row);
     store_rows(e, &c, k, "deviation", factor, row);
     em_loop_end(e, &parts, NULL);
