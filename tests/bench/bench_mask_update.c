@@ -1,11 +1,11 @@
 /*
  * An update of all masks of a model in training: selection of thresholds, masks, and packing of the weights anew.
  *
- *   bench_mask_update MODEL [--sparsity S] [--threads N] [--updates N] [--method METHOD] [--batch B] [--tune]
+ *   bench_mask_update MODEL [--sparsity S] [--threads N] [--updates N] [--method METHOD] [--batch B] [--tune] [--from S]
  *
  * MODEL is a directory or an XML description of a BERT; pruned are the matrices of its encoder's layers and the pooler. Weights move a little between two
  * updates, as in training. Prints the least and the median time of an update in processor time and by the clock, that of selection
- * and masks alone, and how many entries are kept. Kernels are chosen by the rule, with --tune by measurement for batches of B (16) x 128 tokens.
+ * and masks alone, and how many entries are kept; with --from, the time of an update from that share of zeros, for which the step is built again. Kernels are chosen by the rule, with --tune by measurement for batches of B (16) x 128 tokens.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ typedef struct bench {
     diag_sink sink;
     training_options options;
     const char *model, *method;
-    double sparsity;
+    double sparsity, from; /* from: below 0 where it is not given */
     int64_t updates, batch;
     char names[MOST_WEIGHTS][128];
     pruned_parameter weights[MOST_WEIGHTS];
@@ -52,13 +52,14 @@ static void read_arguments(bench *b, int argc, char **argv) {
         }
         i++;
         if (value && strcmp(name, "--sparsity") == 0) b->sparsity = atof(value);
+        else if (value && strcmp(name, "--from") == 0) b->from = atof(value);
         else if (value && strcmp(name, "--threads") == 0) b->options.road.threads = (size_t)atoll(value);
         else if (value && strcmp(name, "--updates") == 0) b->updates = atoll(value);
         else if (value && strcmp(name, "--batch") == 0) b->batch = atoll(value);
         else if (value && strcmp(name, "--method") == 0) b->method = value;
         else
-            give_up(
-                "usage: bench_mask_update MODEL [--sparsity S] [--threads N] [--updates N] [--method METHOD] [--batch B] [--tune]");
+            give_up("usage: bench_mask_update MODEL [--sparsity S] [--threads N] [--updates N] [--method METHOD] [--batch B] "
+                    "[--tune] [--from S]");
     }
     if (!b->model || b->updates < 1 || b->updates > MOST_UPDATES || b->batch < 1) give_up("a number is out of range");
     if (!pruning_method_find(b->method)) give_up("there is no such method");
@@ -70,7 +71,8 @@ static void add_weight(bench *b, const char *layer, int64_t number) {
     if (number >= 0) snprintf(b->names[i], sizeof b->names[i], "bert.encoder.layer.%d.%s.weight", (int)number, layer);
     else snprintf(b->names[i], sizeof b->names[i], "bert.%s.weight", layer);
     b->weights[i] = (pruned_parameter){.name = b->names[i], .parameters = pruning_parameters_default()};
-    b->weights[i].parameters.initial_sparsity = b->weights[i].parameters.target_sparsity = b->sparsity;
+    b->weights[i].parameters.target_sparsity = b->sparsity;
+    b->weights[i].parameters.initial_sparsity = b->from < 0 ? b->sparsity : b->from;
     b->weights[i].parameters.block_size = 16;
     b->weights[i].parameters.block_rows = b->weights[i].parameters.block_columns = 4;
 }
@@ -143,6 +145,20 @@ static void put(const char *what, double *times, int64_t n) {
     printf("%-32s %8.1f ms, median %8.1f ms\n", what, 1e3 * times[0], 1e3 * times[n / 2]);
 }
 
+/* There and back, so that kernels come out of the cache. */
+static void rebuild(const bench *b, training *t) {
+    mask_update done;
+    for (int i = 0; i < 2; i++) {
+        if (training_update_masks(t, 0, &b->sink, &done) != POFAC_OK) give_up("an update to fewer zeros failed");
+        const double start = seconds(CLOCK_PROCESS_CPUTIME_ID);
+        if (training_update_masks(t, 1, &b->sink, &done) != POFAC_OK) give_up("an update to more zeros failed");
+        const double end = seconds(CLOCK_PROCESS_CPUTIME_ID);
+        if (i == 1)
+            printf("from %g, %s: processor %.1f ms, clock %.1f ms\n", b->from, done.rebuilt ? "built again" : "the same step",
+                   1e3 * (end - start), 1e3 * done.seconds);
+    }
+}
+
 static void run_updates(const bench *b, training *t) {
     static double processor[MOST_UPDATES], clock[MOST_UPDATES], masks[MOST_UPDATES];
     thread_pool *pool;
@@ -163,11 +179,12 @@ static void run_updates(const bench *b, training *t) {
     put("update, processor", processor, b->updates);
     put("update, clock", clock, b->updates);
     put("selection and masks, processor", masks, b->updates);
+    if (b->from >= 0) rebuild(b, t);
     thread_pool_destroy(pool);
 }
 
 int main(int argc, char **argv) {
-    bench b = {.sink = {.emit = say}, .method = "unstructured_magnitude", .sparsity = 0.9, .updates = 5, .batch = 16};
+    bench b = {.sink = {.emit = say}, .method = "unstructured_magnitude", .sparsity = 0.9, .from = -1, .updates = 5, .batch = 16};
     b.options = (training_options){.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.01, .max_grad_norm = 1};
     b.options.road.tune = ROAD_TUNE_OFF;
     b.options.road.threads = 1;
