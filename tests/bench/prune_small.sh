@@ -9,7 +9,7 @@
 #   --build=DIR          where pofac is, default build/release
 #   --out=DIR            where everything goes, default build/prune_small; what is there is written anew, but for a teacher that is finished
 #   --teacher_steps=1600 of 64 pairs of up to 128 tokens
-#   --steps=300          of 32 pairs, of each pruned model; a multiple of 20
+#   --steps=400          of 32 pairs, of each pruned model; a multiple of 20
 #   --sparsity=0.9
 #   --gradients=64       batches of 16 pairs that a mask of second order looks at
 #   --token_share=1      of tokens without labels that a teacher's words are learned from
@@ -23,7 +23,7 @@ export LC_ALL=C.UTF-8
 build=build/release
 out=build/prune_small
 teacher_steps=1600
-steps=300
+steps=400
 sparsity=0.9
 gradients=64
 token_share=1
