@@ -103,7 +103,7 @@ static void passes_of_pruning_and_distillation(void **unused) {
     r.sink = diag_sink_to_strbuf(&r.messages);
     r.model = open_model(&r, "student");
     r.teacher = open_model(&r, "teacher");
-    pruned_parameter weights[N_PRUNED] = {{NULL}};
+    pruned_parameter weights[N_PRUNED];
     for (size_t i = 0; i < N_PRUNED; i++)
         weights[i] = (pruned_parameter){.name = pruned[i], .parameters = {.target_sparsity = 0.9, .block_size = 1}};
     const training_pruning pruning = {pruning_method_find("unstructured_magnitude"), weights, N_PRUNED};
