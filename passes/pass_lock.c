@@ -8,7 +8,8 @@
  * The pattern is that of the weight's non-zeros, so the weight, its gradient and its moments have no other elements, and no update can
  * make a zero anything else. Below `min_sparsity` percent of zeros products are not worth a sparse kernel: linear then reads
  * sparse_to_dense(%v, %p), and the gradient is taken from the dense one. A weight without zeros is left as it is, and so is one that
- * others than linears read (a tied embedding), that the environment's `locks` refuses, or that the environment lacks.
+ * others than linears read (a tied embedding), that the environment's `locks` refuses, or that the environment lacks. With of_teacher the weights
+ * are those of a frozen teacher, which stay as they are where they have fewer zeros.
  */
 #include <string.h>
 
@@ -29,7 +30,7 @@ typedef struct lock_state {
     const ir_graph *g;
     rewriter rw;
     arena memory;
-    int64_t min_sparsity;
+    int64_t min_sparsity, of_teacher;
     strmap index; /* name -> number of `weights` */
     locked *weights;
     bool *other_readers; /* [values] somebody but a linear reads it as its weight */
@@ -41,7 +42,7 @@ static pofac_status look_at(lock_state *s, const char *name, const ir_type *type
     ir_tensor t;
     int64_t N = 0, K = 0;
     if (!e->state || strmap_get(&s->index, name, strlen(name)) || has_other_readers(s->g, s->other_readers, name)) return POFAC_OK;
-    if (e->locks && !e->locks(e->locks_user, name)) return POFAC_OK;
+    if (!s->of_teacher && e->locks && !e->locks(e->locks_user, name)) return POFAC_OK;
     const pofac_status status = e->state->get(e->state->user, name, NULL, &t);
     if (status == POFAC_ERR_INPUT) return POFAC_OK; /* there is none of that name */
     if (status != POFAC_OK) return diag_out_of_memory(s->in->sink);
@@ -49,10 +50,11 @@ static pofac_status look_at(lock_state *s, const char *name, const ir_type *type
                       t.dims[0] == N && t.dims[1] == K && dtype_class(t.dtype) == DTYPE_FLOAT; /* whoever binds another says so */
     const int64_t zeros = fits ? tensor_count_zeros(&t) : 0;
     tensor_source_release(e->state, name);
-    if (zeros == 0) return POFAC_OK;
+    const bool is_sparse = 100.0 * (double)zeros >= (double)s->min_sparsity * (double)(N * K);
+    if (zeros == 0 || (s->of_teacher && !is_sparse)) return POFAC_OK;
     const size_t at = s->index.size;
     if (!strmap_put(&s->index, name, strlen(name), at, NULL)) return diag_out_of_memory(s->in->sink);
-    s->weights[at] = (locked){.sparse = 100.0 * (double)zeros >= (double)s->min_sparsity * (double)(N * K)};
+    s->weights[at] = (locked){.sparse = is_sparse};
     return POFAC_OK;
 }
 
@@ -72,7 +74,8 @@ static void place_leaf(lock_state *s, const ir_node *n, locked *w) {
     if (w->pattern == IR_NO_VALUE) {
         w->pattern = build_leaf(to, OP_pattern, name, type_pattern(c, t->dims[0], t->dims[1]));
         const ir_dim nnz = dim_symbol(symbol_nnz(c, w->pattern));
-        w->value = build_leaf(to, OP_state, name, type_tensor(c, t->dtype, 1, &nnz));
+        const ir_attr attrs[] = {attr_string("name", name), attr_bool("frozen", true)};
+        w->value = node_add(to, OP_state, NULL, 0, attrs, s->of_teacher ? 2 : 1, type_tensor(c, t->dtype, 1, &nnz));
         if (!w->sparse) w->value = build_binary(to, OP_sparse_to_dense, w->value, w->pattern);
     }
     if (!w->sparse) rewrite_map(&s->rw, n->first_result, w->value);
@@ -103,10 +106,12 @@ static pofac_status lock_graph(void *user, const ir_graph *from, ir_module *to) 
     s.other_readers = ARENA_ARRAY(&s.memory, bool, from->values.size + 1);
     pofac_status status =
         s.weights && s.other_readers ? pass_int_option(in, "min_sparsity", &s.min_sparsity) : diag_out_of_memory(in->sink);
+    if (status == POFAC_OK) status = pass_int_option(in, "of_teacher", &s.of_teacher);
     if (status == POFAC_OK) find_other_readers(from, s.other_readers);
     for (size_t i = 0; i < from->nodes.size && status == POFAC_OK; i++) {
         const ir_node *n = &from->nodes.data[i];
-        if (n->op != OP_linear || node_input(n, 3) != IR_NO_VALUE || !is_product_weight(from, n)) continue;
+        if (n->op != OP_linear || node_input(n, 3) != IR_NO_VALUE) continue;
+        if (!(s.of_teacher ? is_teacher_weight(from, n) : is_product_weight(from, n))) continue;
         status = look_at(&s, node_string(graph_node_of(from, n->inputs[1]), "name"), graph_type(from, n->inputs[1]));
     }
     if (status == POFAC_OK) status = rewrite_graph(&s, to);

@@ -5,10 +5,19 @@
 
 #include "ir/op.h"
 
-bool is_product_weight(const ir_graph *g, const ir_node *linear) {
-    const ir_node *leaf = graph_node_of(g, linear->inputs[1]);
+static bool is_matrix(const ir_graph *g, const ir_node *linear) {
     const ir_type *t = graph_type(g, linear->inputs[1]);
-    return leaf->op == OP_state && node_int(leaf, "frozen") == 0 && t->rank == 2 && t->dtype == IR_F32 && t->layout == LAYOUT_ROWS;
+    return graph_node_of(g, linear->inputs[1])->op == OP_state && t->rank == 2 && t->dtype == IR_F32 && t->layout == LAYOUT_ROWS;
+}
+
+bool is_product_weight(const ir_graph *g, const ir_node *linear) {
+    return is_matrix(g, linear) && node_int(graph_node_of(g, linear->inputs[1]), "frozen") == 0;
+}
+
+bool is_teacher_weight(const ir_graph *g, const ir_node *linear) {
+    const ir_node *leaf = graph_node_of(g, linear->inputs[1]);
+    return is_matrix(g, linear) && node_int(leaf, "frozen") != 0 &&
+           strncmp(node_string(leaf, "name"), IR_FROZEN, sizeof IR_FROZEN - 1) == 0;
 }
 
 void find_other_readers(const ir_graph *g, bool *others) {

@@ -192,6 +192,8 @@ void distillation_put_pass(const distillation *d, const model_graph_options *gra
 
 /* ---- weights ---- */
 
+const tensor_source *distillation_stored(const distillation *d) { return d && d->teacher ? loaded_model_stored(d->teacher) : NULL; }
+
 /* The source that has `name`, and its name there. */
 static const tensor_source *owner_of(const joined_weights *w, const char **name) {
     const size_t n = sizeof IR_FROZEN - 1;

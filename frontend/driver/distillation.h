@@ -41,6 +41,9 @@ POFAC_MUST_USE pofac_status distillation_add_teacher(const distillation *d, cons
 /* The pass `distill` with its options, as an item of a pipeline; `graph` as above: with mask_padded_logits, padding's attention does not count. */
 void distillation_put_pass(const distillation *d, const model_graph_options *graph, strbuf *out);
 
+/* The weights that the checkpoint of the teacher has; NULL: there is no teacher, or `d` is NULL. */
+const tensor_source *distillation_stored(const distillation *d);
+
 /* Parameters of a student, and of its teacher as teacher.NAME. */
 typedef struct joined_weights {
     const tensor_source *student, *teacher;

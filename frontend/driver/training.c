@@ -52,7 +52,7 @@ static const char *mask_gradient(const pruning_method *method) {
 static void put_pipeline(const training_options *o, strbuf *out) {
     if (o->distillation) {
         distillation_put_pass(o->distillation, &o->road.graph, out);
-        strbuf_putc(out, ',');
+        strbuf_puts(out, o->distillation->teacher ? ",lock{min_sparsity=50,of_teacher=1}," : ",");
     }
     if (o->lock) strbuf_puts(out, "lock{min_sparsity=0},"); /* train-products chooses */
     if (o->pruning) strbuf_printf(out, "prune{gradient=%s},", mask_gradient(o->pruning->method));
@@ -89,10 +89,6 @@ static pofac_status read_module(loaded_model *model, const training_options *o, 
 
 static const loaded_model *teacher_of(const training_options *o) { return o->distillation ? o->distillation->teacher : NULL; }
 
-static const tensor_source *teacher_stored(const training_options *o) {
-    return teacher_of(o) ? loaded_model_stored(teacher_of(o)) : NULL;
-}
-
 static bool is_pruned(void *user, const char *weight) {
     const training_pruning *p = user;
     for (size_t i = 0; i < p->n_weights; i++)
@@ -106,7 +102,7 @@ static pofac_status optimize(loaded_model *model, const training_options *o, con
     road_options r = *road;
     joined_weights stored;
     mask_counts *own = NULL;
-    joined_weights_init(&stored, loaded_model_stored(model), teacher_stored(o));
+    joined_weights_init(&stored, loaded_model_stored(model), distillation_stored(o->distillation));
     r.state = &stored.source;
     if (!o->pruning) return road_optimize(model, m, &r, sink, out);
     if (!counts) {
@@ -283,7 +279,7 @@ pofac_status training_create(loaded_model *model, const training_options *o, con
     t->kind = o->kind;
     t->model = model;
     joined_weights_init(&t->weights, loaded_model_state(model), teacher_of(o) ? loaded_model_state(teacher_of(o)) : NULL);
-    joined_weights_init(&t->stored, loaded_model_stored(model), teacher_stored(o));
+    joined_weights_init(&t->stored, loaded_model_stored(model), distillation_stored(o->distillation));
     const pofac_status status = make_training(t, o, sink);
     if (status == POFAC_OK) *out = t;
     else training_destroy(t);

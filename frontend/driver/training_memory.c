@@ -261,9 +261,11 @@ static pofac_status need_of_mode(loaded_model *model, const training_options *o,
     tried.recompute = mode;
     TRY(training_build(model, &tried, sink, &m));
     mask_counts *counts = NULL; /* of the masks that a run begins with, which keep most */
-    pofac_status status = o->pruning ? mask_counts_create(o->pruning, m, loaded_model_stored(model), sink, &counts) : POFAC_OK;
+    joined_weights stored;
+    joined_weights_init(&stored, loaded_model_stored(model), distillation_stored(o->distillation));
+    pofac_status status = o->pruning ? mask_counts_create(o->pruning, m, &stored.source, sink, &counts) : POFAC_OK;
     if (status == POFAC_OK)
-        status = step_memory_of_module(m, shape, counts ? mask_counts_source(counts) : loaded_model_stored(model), sink, out);
+        status = step_memory_of_module(m, shape, counts ? mask_counts_source(counts) : &stored.source, sink, out);
     mask_counts_destroy(counts);
     module_destroy(m);
     return status;

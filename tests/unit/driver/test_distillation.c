@@ -57,6 +57,7 @@ static double number(const char *name, int64_t row, int64_t column, uint64_t see
 
 static double student_number(const char *name, int64_t row, int64_t column) { return number(name, row, column, 5, 0); }
 static double sparse_number(const char *name, int64_t row, int64_t column) { return number(name, row, column, 5, 0.8); }
+static double sparse_teacher_number(const char *name, int64_t row, int64_t column) { return number(name, row, column, 77, 0.8); }
 static double teacher_number(const char *name, int64_t row, int64_t column) { return number(name, row, column, 77, 0); }
 
 typedef struct distill_case {
@@ -65,7 +66,7 @@ typedef struct distill_case {
     model_head head;
     double token_share; /* 0: all */
     int64_t top_k;
-    bool given, tiled, wide_teacher, lock, accumulate, padded_logits, dropout;
+    bool given, tiled, wide_teacher, sparse_teacher, lock, accumulate, padded_logits, dropout;
 } distill_case;
 
 typedef struct distill_run {
@@ -98,7 +99,8 @@ static void begin(distill_run *r, const distill_case *test) {
     *r = (distill_run){.test = test, .messages = STRBUF_INIT, .rows.what = "input", .given.what = "input"};
     r->sink = diag_sink_to_strbuf(&r->messages);
     tiny_model student = {.spec = tiny_spec(test->arch, test->head), .value = test->lock ? sparse_number : student_number};
-    tiny_model teacher = {.spec = tiny_spec(test->teacher_arch, test->head), .value = teacher_number};
+    tiny_model teacher = {.spec = tiny_spec(test->teacher_arch, test->head),
+                          .value = test->sparse_teacher ? sparse_teacher_number : teacher_number};
     student.spec.num_labels = teacher.spec.num_labels = LABELS;
     if (test->wide_teacher) teacher.spec.hidden_size = 48, teacher.spec.num_hidden_layers = 2;
     r->student = open_model(r, "student", &student);
@@ -291,6 +293,15 @@ static void want_kernels(const distill_run *r, const training *t) {
     }
 }
 
+/* A teacher's weights with many zeros are read by their non-zeros. */
+static void want_sparse_teacher(const distill_run *r, const training *t) {
+    const ir_graph *g = training_graph(t);
+    size_t n = 0;
+    for (size_t i = 0; i < g->nodes.size; i++)
+        n += g->nodes.data[i].op == OP_pattern && strncmp(node_string(&g->nodes.data[i], "name"), "teacher.", 8) == 0;
+    if (n != (r->test->sparse_teacher ? 7 : 0)) fail_msg("%s: %zu of the teacher's weights are sparse", r->test->what, n);
+}
+
 /* Memory can be told beforehand, whatever rows are drawn. */
 static void want_memory(distill_run *r, training *t) {
     step_memory m;
@@ -311,6 +322,7 @@ static const distill_case cases[] = {
     {"tokens", .head = HEAD_TOKEN_CLASSIFICATION, .teacher_arch = MODEL_DISTILBERT, .dropout = true},
     {"tokens, a share of them, given", .head = HEAD_TOKEN_CLASSIFICATION, .given = true, .token_share = 0.5},
     {"answers", .head = HEAD_QUESTION_ANSWERING},
+    {"answers of a teacher with zeros", .head = HEAD_QUESTION_ANSWERING, .sparse_teacher = true},
     {"answers, padding too, given", .head = HEAD_QUESTION_ANSWERING, .given = true, .padded_logits = true},
 };
 
@@ -323,6 +335,7 @@ static void steps_equal_the_interpreters(void **unused) {
                          create(&r, EXECUTOR_COMPILED, 2, NULL)};
         want_kernels(&r, t[1]);
         want_memory(&r, t[1]);
+        want_sparse_teacher(&r, t[1]);
         for (int64_t step = 0; step < 2; step++) run_step(&r, t, 3, step);
         assert_true(compare_state(&r, t[0], t[1], BOUND) > 5000);
         (void)compare_state(&r, t[1], t[2], 0);
