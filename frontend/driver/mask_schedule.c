@@ -137,9 +137,10 @@ void mask_schedule_check_length(const mask_schedule *s, int64_t max_steps, const
     if (progress >= 1) return;
     diag_warning(sink, &s->config->place,
                  "the run has %" PRId64 " steps and changes its masks %" PRId64
-                 " times, the last time for a share of %.4g zeros; wanted %.4g, for which masks change at policy_end_step %" PRId64
+                 " time%s, the last time for a share of %.4g zeros; wanted %.4g, for which masks change at policy_end_step %" PRId64
                  " or later",
-                 max_steps, updates, mask_schedule_wanted(s, progress), mask_schedule_wanted(s, 1), s->config->policy_end_step);
+                 max_steps, updates, updates == 1 ? "" : "s", mask_schedule_wanted(s, progress), mask_schedule_wanted(s, 1),
+                 s->config->policy_end_step);
 }
 
 /* ---- masks ---- */

@@ -85,7 +85,7 @@ static void put_masks(const train_parts *p, strbuf *out) {
                   entries);
     if (p->recipe->prunes) {
         const int64_t updates = mask_schedule_updates(s, 0, p->max_steps, &progress);
-        if (updates > 0) strbuf_printf(out, ", changed %" PRId64 " times", updates);
+        if (updates > 0) strbuf_printf(out, ", changed %" PRId64 " time%s", updates, updates == 1 ? "" : "s");
         strbuf_printf(out, ", %.4g %% zeros at the end", 100 * mask_schedule_wanted(s, progress));
     }
     strbuf_putc(out, '\n');
