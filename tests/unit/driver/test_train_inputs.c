@@ -75,6 +75,35 @@ static void masked_tokens_count_over_the_whole_step(void **unused) {
     train_inputs_destroy(t);
 }
 
+/* Tokens with labels, and drawn ones: almost none and almost all of the others; padding is no token. */
+static void drawn_tokens_count_over_the_whole_step(void **unused) {
+    (void)unused;
+    static const int64_t labels[2 * S] = {-100, 5, -100, -100, 6, -100, -100, -100}, mask[2 * S] = {1, 1, 1, 1, 1, 1, 1, 0};
+    static const double shares[] = {1e-12, 1 - 1e-12, 1}, wanted[] = {1.0 / 4, 1.0 / 14, 1.0 / 14};
+    const int64_t dims[2] = {2, S};
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
+        batch b = make_batch(2, "labels", IR_I64, true, labels);
+        b.names[b.n_tensors] = "attention_mask";
+        b.tensors[b.n_tensors++] = tensor_view(IR_I64, 2, dims, mask);
+        b.n_tokens = 7;
+        train_inputs *t = make(HEAD_MASKED_LM, false);
+        train_inputs_set_token_share(t, shares[i]);
+        train_inputs_begin(t, 1, 0.5);
+        add(t, &b);
+        add(t, &b);
+        for (size_t k = 0; k < 2; k++) {
+            const double found = number(select_run(t, k), "scale.distill.prediction_logits", 0);
+            if (found != (double)(float)wanted[i]) fail_msg("share %g: found %.9g, wanted %.9g", shares[i], found, wanted[i]);
+        }
+        train_inputs_begin(t, 2, 0.5); /* nothing of the step before is left */
+        add(t, &b);
+        if (number(select_run(t, 0), "scale.distill.prediction_logits", 0) != (double)(float)(2 * wanted[i]))
+            fail_msg("share %g: another step begins with %.9g", shares[i],
+                     number(select_run(t, 0), "scale.distill.prediction_logits", 0));
+        train_inputs_destroy(t);
+    }
+}
+
 static void no_row_that_counts_gives_a_scale_of_0(void **unused) {
     (void)unused;
     const int64_t labels[S] = {-100, -100, -100, -100};
@@ -132,9 +161,9 @@ static void labels_that_are_missing_are_an_error(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(masked_tokens_count_over_the_whole_step),   cmocka_unit_test(no_row_that_counts_gives_a_scale_of_0),
-        cmocka_unit_test(a_regression_weighs_batches_by_their_size), cmocka_unit_test(positions_behind_the_sequence_do_not_count),
-        cmocka_unit_test(labels_that_are_missing_are_an_error),
+        cmocka_unit_test(drawn_tokens_count_over_the_whole_step),     cmocka_unit_test(masked_tokens_count_over_the_whole_step),
+        cmocka_unit_test(no_row_that_counts_gives_a_scale_of_0),      cmocka_unit_test(a_regression_weighs_batches_by_their_size),
+        cmocka_unit_test(positions_behind_the_sequence_do_not_count), cmocka_unit_test(labels_that_are_missing_are_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
