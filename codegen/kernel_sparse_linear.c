@@ -369,11 +369,11 @@ static void emit_visits(emitter *e, const sparse_pass *p, const sparse_place *at
                         cg_val rounds, unsigned rest) {
     em_loop visits;
     const cg_val state[] = {rows, at->offsets, at->values, fetched};
-    em_loop_begin(e, &visits, em_int(e, 0), n_visits, 1, state, 4);
+    em_loop_begin(e, &visits, em_int(e, 0), n_visits, 1, state, p->fetch->n ? 4 : 3);
     sparse_place here = {visits.carried[1], visits.carried[2], at->x};
-    fetch_ahead(e, p, visits.carried[3]);
+    if (p->fetch->n) fetch_ahead(e, p, visits.carried[3]);
     emit_visit(e, p, &here, visits.carried[0], rounds, rest);
-    cg_val later = em_add_int(e, visits.carried[3], VISIT_FETCHES);
+    cg_val later = p->fetch->n ? em_add_int(e, visits.carried[3], VISIT_FETCHES) : fetched;
     em_loop_end(e, &visits, (cg_val[]){em_at_int(e, visits.carried[0], 2), here.offsets, here.values, later});
 }
 
