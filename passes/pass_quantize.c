@@ -7,7 +7,8 @@
  *   linear %x, %w, %b        ->    linear fake_quantize(%x, %s), fake_quantize(%w, ...), %b          returns "M.input_range" = %s
  *
  * M is the linear's module. The weight's range, M.weight_range, is that of all steps, symmetric; inputs and outputs have moving averages. Linears that
- * read one value share what is known of it, under the first one's name. The result goes through M.output_range where the environment says so.
+ * read one value share what is known of it, under the first one's name; a module that stands twice in a graph learns of both, one after the other. Linears
+ * of values in 8 bits are left as they are. The result goes through M.output_range where the environment says so.
  * Non-zeros of a pattern are quantized as such: 0 stays 0. With `ranges` known (trained=0), nothing is observed: the graph of inference as training sees it.
  * Which linears, the environment's `quantizes` says; without it the graph is copied. Weights that others read as well are quantized for the linear alone.
  */
@@ -15,6 +16,7 @@
 
 #include "ir/op.h"
 #include "ir/rewrite.h"
+#include "ir/support/strmap.h"
 #include "passes/pass.h"
 
 #define AVERAGING 0.01
@@ -24,11 +26,10 @@ typedef struct quantize_state {
     rewriter rw;
     arena memory;
     int64_t begin, trained;
-    ir_value forward;      /* the input, in the new graph; IR_NO_VALUE: not made */
-    ir_value *quantized;   /* [old values] as 8 bits hold it; IR_NO_VALUE: not yet */
-    const char **observed; /* names of new outputs */
-    ir_value *ranges;      /* and their values */
-    size_t n_observed;
+    ir_value forward;    /* the input, in the new graph; IR_NO_VALUE: not made */
+    ir_value *quantized; /* [old values] as 8 bits hold it; IR_NO_VALUE: not yet */
+    strmap observed;     /* name of a range -> number of `ranges` */
+    ir_value *ranges;    /* as the forward pass leaves them */
 } quantize_state;
 
 /* ---- names ---- */
@@ -55,26 +56,32 @@ static ir_value forward_of(quantize_state *s) {
     return s->forward;
 }
 
+/* The range of that name as the forward pass has left it so far: the state, or what a linear before has made of it. NULL: memory is short. */
+static ir_value *range_of(quantize_state *s, const char *name) {
+    const ir_dim two = dim_const(2);
+    const ir_type *type = type_tensor(s->rw.to->module->context, IR_F32, 1, &two);
+    bool is_new = false;
+    const strmap_entry *e = type ? strmap_put(&s->observed, name, strlen(name), s->observed.size, &is_new) : NULL;
+    if (!e) return NULL;
+    ir_value *range = &s->ranges[e->value];
+    const ir_attr leaf[] = {attr_string("name", name), attr_bool("frozen", true)};
+    if (is_new) *range = node_add(s->rw.to, OP_state, NULL, 0, leaf, 2, type);
+    return range;
+}
+
 /* x as 8 bits hold it, by the range of the state MODULE.ENDING. */
 static ir_value quantize_value(quantize_state *s, ir_value x, const char *module, const char *ending, const char *scheme) {
     ir_graph *g = s->rw.to;
-    const ir_dim two = dim_const(2);
-    const bool is_weight = strcmp(scheme, "symmetric") == 0;
     const char *name = arena_printf(&s->memory, "%s%s", module, ending);
-    const ir_type *type = type_tensor(g->module->context, IR_F32, 1, &two);
-    if (!name || !type) return IR_NO_VALUE;
-    const ir_attr leaf[] = {attr_string("name", name), attr_bool("frozen", true)}, begin = attr_int("begin", s->begin);
+    ir_value *range = name ? range_of(s, name) : NULL;
+    if (!range) return IR_NO_VALUE;
+    const bool is_weight = strcmp(scheme, "symmetric") == 0;
     const ir_value forward = forward_of(s);
-    ir_value inputs[] = {x, node_add(g, OP_state, NULL, 0, leaf, 2, type), forward};
     const uint32_t n = forward == IR_NO_VALUE ? 2 : 3;
-    if (s->trained) {
-        const ir_attr attrs[] = {attr_float("averaging", is_weight ? 0 : AVERAGING), begin};
-        inputs[1] = node_add(g, OP_observe_range, inputs, n, attrs, 2, NULL);
-        s->observed[s->n_observed] = name;
-        s->ranges[s->n_observed++] = inputs[1];
-    }
-    const ir_attr attrs[] = {attr_enum("scheme", scheme), begin};
-    return node_add(g, OP_fake_quantize, inputs, n, attrs, 2, NULL);
+    const ir_attr observing[] = {attr_float("averaging", is_weight ? 0 : AVERAGING), attr_int("begin", s->begin)},
+                  holding[] = {attr_enum("scheme", scheme), observing[1]};
+    if (s->trained) *range = node_add(g, OP_observe_range, (ir_value[]){x, *range, forward}, n, observing, 2, NULL);
+    return node_add(g, OP_fake_quantize, (ir_value[]){x, *range, forward}, n, holding, 2, NULL);
 }
 
 /* The value of the old graph in 8 bits, made once. */
@@ -100,7 +107,7 @@ static pofac_status place_node(quantize_state *s, const ir_node *n) {
     const pass_environment *e = s->in->environment;
     pass_quantized what = PASS_QUANTIZED_NOT;
     const char *module = NULL;
-    if (n->op == OP_linear && e->quantizes) {
+    if (n->op == OP_linear && e->quantizes && graph_node_of(s->rw.from, n->inputs[0])->op != OP_fake_quantize) {
         module = module_of(s, n);
         if (!module) return diag_out_of_memory(s->in->sink);
         what = e->quantizes(e->quantizes_user, module);
@@ -120,25 +127,26 @@ static pofac_status rewrite_graph(quantize_state *s, const ir_graph *from, ir_mo
     TRY(rewrite_begin(&s->rw, from, to));
     pofac_status status = POFAC_OK;
     for (size_t i = 0; i < from->nodes.size && status == POFAC_OK; i++) status = place_node(s, &from->nodes.data[i]);
-    for (size_t i = 0; i < s->n_observed; i++) graph_add_output(s->rw.to, s->observed[i], s->ranges[i]);
+    for (size_t i = 0; i < s->observed.size && s->trained; i++)
+        graph_add_output(s->rw.to, s->observed.entries[i].key, s->ranges[s->observed.entries[i].value]);
     const pofac_status finished = rewrite_finish(&s->rw);
     return status == POFAC_OK ? finished : status;
 }
 
 static pofac_status quantize_graph(void *user, const ir_graph *from, ir_module *to) {
     const pass_input *in = user;
-    quantize_state s = {.in = in, .memory = ARENA_INIT, .forward = IR_NO_VALUE};
+    quantize_state s = {.in = in, .memory = ARENA_INIT, .forward = IR_NO_VALUE, .observed = STRMAP_INIT};
     const size_t most = 3 * count_linears(from) + 1;
     s.quantized = ARENA_ARRAY(&s.memory, ir_value, from->values.size + 1);
-    s.observed = ARENA_ARRAY(&s.memory, const char *, most);
     s.ranges = ARENA_ARRAY(&s.memory, ir_value, most);
-    pofac_status status = s.quantized && s.observed && s.ranges ? POFAC_OK : diag_out_of_memory(in->sink);
+    pofac_status status = s.quantized && s.ranges ? POFAC_OK : diag_out_of_memory(in->sink);
     if (status == POFAC_OK) status = pass_int_option(in, "begin", &s.begin);
     if (status == POFAC_OK) status = pass_int_option(in, "trained", &s.trained);
     if (status == POFAC_OK) {
         for (size_t i = 0; i <= from->values.size; i++) s.quantized[i] = IR_NO_VALUE;
         status = rewrite_graph(&s, from, to);
     }
+    strmap_free(&s.observed);
     arena_free(&s.memory);
     return status;
 }

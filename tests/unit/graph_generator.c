@@ -515,6 +515,19 @@ static void step_updates(maker *m, ir_value x) {
     keep_value(m, node_add(m->g, OP_descend, (ir_value[]){x, g, rate, one}, 4, NULL, 0, NULL));
 }
 
+/* Ranges of values, and values in 8 bits in a run before that begins: a staircase would make much of the last bit that passes may change. */
+static void step_quantize(maker *m, ir_value x) {
+    static const double ends[] = {-1e6, 1e6}, number = 3;
+    const ir_dim two = dim_const(2);
+    const ir_attr value = attr_floats("value", ends, 2);
+    const ir_value range = node_add(m->g, OP_constant, NULL, 0, &value, 1, type_tensor(m->out->context, IR_F32, 1, &two)),
+                   forward = i64_constant(m, 0, 1, &number);
+    const ir_attr averaging = attr_float("averaging", chance(m, 2) ? 0.25 : 0), begin = attr_int("begin", 4);
+    const ir_value seen = node_add(m->g, OP_observe_range, (ir_value[]){x, range, forward}, 3, &averaging, 1, NULL);
+    keep_value(m, node_add(m->g, OP_fake_quantize, (ir_value[]){x, seen, forward}, 3, &begin, 1, NULL));
+    keep_value(m, node_add(m->g, OP_fake_quantize_gradient, (ir_value[]){x, x, seen}, 3, NULL, 0, NULL));
+}
+
 static void (*const steps[])(maker *m, ir_value x) = {
     step_unary,           step_binary,
     step_vector,          step_scalar,
@@ -534,7 +547,7 @@ static void (*const steps[])(maker *m, ir_value x) = {
     step_norm_gradient,   step_dense_and_sparse,
     step_dropout,         step_loss_gradients,
     step_divergence,      step_distances,
-    step_updates,
+    step_updates,         step_quantize,
 };
 
 /* ---- beginning and end ---- */

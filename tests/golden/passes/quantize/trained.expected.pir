@@ -3,22 +3,22 @@ graph @step (T <= 512) {
   %2 = state {name = "whole.query.weight"}                               : f32[4,8]
   %3 = state {name = "b"}                                                : f32[4]
   scope "query"
-  %4 = input {name = "forward"}                                          : i64[]
-  %5 = state {frozen = true, name = "whole.query.input_range"}           : f32[2]
-  %6 = observe_range %1, %5, %4 {begin = 5}                              : f32[2]
-  %7 = fake_quantize %1, %6, %4 {begin = 5}                              : f32[T,8]
+  %4 = state {frozen = true, name = "whole.query.input_range"}           : f32[2]
+  %5 = input {name = "forward"}                                          : i64[]
+  %6 = observe_range %1, %4, %5 {begin = 5}                              : f32[2]
+  %7 = fake_quantize %1, %6, %5 {begin = 5}                              : f32[T,8]
   %8 = state {frozen = true, name = "whole.query.weight_range"}          : f32[2]
-  %9 = observe_range %2, %8, %4 {averaging = 0, begin = 5}               : f32[2]
-  %10 = fake_quantize %2, %9, %4 {begin = 5, scheme = "symmetric"}       : f32[4,8]
+  %9 = observe_range %2, %8, %5 {averaging = 0, begin = 5}               : f32[2]
+  %10 = fake_quantize %2, %9, %5 {begin = 5, scheme = "symmetric"}       : f32[4,8]
   %11 = linear %7, %10, %3                                               : f32[T,4]
   %12 = state {frozen = true, name = "whole.query.output_range"}         : f32[2]
-  %13 = observe_range %11, %12, %4 {begin = 5}                           : f32[2]
-  %14 = fake_quantize %11, %13, %4 {begin = 5}                           : f32[T,4]
+  %13 = observe_range %11, %12, %5 {begin = 5}                           : f32[2]
+  %14 = fake_quantize %11, %13, %5 {begin = 5}                           : f32[T,4]
   scope "value"
   %15 = state {name = "value.weight"}                                    : f32[4,8]
   %16 = state {frozen = true, name = "value.weight_range"}               : f32[2]
-  %17 = observe_range %15, %16, %4 {averaging = 0, begin = 5}            : f32[2]
-  %18 = fake_quantize %15, %17, %4 {begin = 5, scheme = "symmetric"}     : f32[4,8]
+  %17 = observe_range %15, %16, %5 {averaging = 0, begin = 5}            : f32[2]
+  %18 = fake_quantize %15, %17, %5 {begin = 5, scheme = "symmetric"}     : f32[4,8]
   %19 = linear %7, %18                                                   : f32[T,4]
   scope "classifier"
   %20 = state {name = "float.classifier.weight"}                         : f32[4,4]
@@ -32,11 +32,11 @@ graph @step (T <= 512) {
   %28 = linear_input_gradient %26, %20                                   : f32[T,4]
   scope "value"
   %29:2 = linear_weight_gradient %7, %28                                 : f32[4,8], f32[4]
-  %30 = fake_quantize_gradient %29, %15, %17, %4 {begin = 5, scheme = "symmetric"} : f32[4,8]
+  %30 = fake_quantize_gradient %29, %15, %17, %5 {begin = 5, scheme = "symmetric"} : f32[4,8]
   scope "query"
-  %31 = fake_quantize_gradient %28, %11, %13, %4 {begin = 5}             : f32[T,4]
+  %31 = fake_quantize_gradient %28, %11, %13, %5 {begin = 5}             : f32[T,4]
   %32:2 = linear_weight_gradient %7, %31                                 : f32[4,8], f32[4]
-  %33 = fake_quantize_gradient %32, %2, %9, %4 {begin = 5, scheme = "symmetric"} : f32[4,8]
+  %33 = fake_quantize_gradient %32, %2, %9, %5 {begin = 5, scheme = "symmetric"} : f32[4,8]
   return "gradient.whole.query.weight" = %33,
          "gradient.b" = %32#1,
          "gradient.value.weight" = %30,
