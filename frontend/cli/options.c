@@ -157,6 +157,22 @@ bool option_given(const option_values *o, const char *name) {
     return row < o->n_rows && o->values[row];
 }
 
+enum { HELP_INDENT = 29, HELP_COLUMNS = 200 };
+
+/* " (a|b|c)" behind `column` columns; goes on in the next line, under the help, before it would be too long. */
+static void put_choices(const char *choices, size_t column, FILE *out) {
+    fputs(" (", out);
+    column += 2;
+    while (*choices) {
+        const size_t n = strcspn(choices, "|"), with_bar = n + (choices[n] == '|');
+        if (column + with_bar + 1 > HELP_COLUMNS) column = (size_t)fprintf(out, "\n%*s", HELP_INDENT, "") - 1;
+        fprintf(out, "%.*s", (int)with_bar, choices);
+        column += with_bar;
+        choices += with_bar;
+    }
+    fputc(')', out);
+}
+
 void options_help(const option_row *rows, size_t n_rows, FILE *out) {
     for (size_t i = 0; i < n_rows; i++) {
         char left[64];
@@ -169,8 +185,8 @@ void options_help(const option_row *rows, size_t n_rows, FILE *out) {
                  : choice                      ? "CHOICE"
                  : rows[i].kind == OPTION_FLAG ? ""
                                                : rows[i].value);
-        fprintf(out, "  %-26s %s", left, rows[i].help);
-        if (choice) fprintf(out, " (%s)", rows[i].value);
+        const int column = fprintf(out, "  %-26s %s", left, rows[i].help);
+        if (choice) put_choices(rows[i].value, column > 0 ? (size_t)column : 0, out);
         if (rows[i].fallback) fprintf(out, " [%s]", rows[i].fallback);
         fputc('\n', out);
     }
