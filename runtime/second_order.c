@@ -120,7 +120,7 @@ void second_order_destroy(second_order *s) {
 /* ---- gradients ---- */
 
 /* Rows i to i + 3 of A, of elements before the diagonal block: their products with g, and g's of those rows with the columns. Four sums go side by side. */
-static inline __attribute__((always_inline)) void multiply_four(const lanes *const row[4], const lanes *g, int64_t i, lanes *y) {
+static inline void multiply_four(const lanes *const row[4], const lanes *g, int64_t i, lanes *y) {
     const lanes g0 = g[i], g1 = g[i + 1], g2 = g[i + 2], g3 = g[i + 3];
     lanes sum0 = {0}, sum1 = {0}, sum2 = {0}, sum3 = {0};
     for (int64_t j = 0; j < i; j++) {
@@ -138,8 +138,7 @@ static inline __attribute__((always_inline)) void multiply_four(const lanes *con
 }
 
 /* Rows [first, end), columns from `first` on. */
-static inline __attribute__((always_inline)) void multiply_corner(const lanes *a, const lanes *g, int64_t first, int64_t end,
-                                                                  lanes *y) {
+static inline void multiply_corner(const lanes *a, const lanes *g, int64_t first, int64_t end, lanes *y) {
     for (int64_t i = first; i < end; i++) {
         const lanes *row = a + i * (i + 1) / 2;
         for (int64_t j = first; j < i; j++) {
@@ -151,8 +150,7 @@ static inline __attribute__((always_inline)) void multiply_corner(const lanes *a
 }
 
 /* A g of a group into y, and m + g^T A g into *sum. One pass over the triangle: an element below the diagonal counts for its row and its column. */
-static inline __attribute__((always_inline)) void multiply(const lanes *a, const lanes *g, int64_t block, double m, lanes *y,
-                                                           lanes *sum) {
+static inline void multiply(const lanes *a, const lanes *g, int64_t block, double m, lanes *y, lanes *sum) {
     int64_t i = 0;
     for (; i + 4 <= block; i += 4) {
         const lanes *const rows[4] = {a + i * (i + 1) / 2, a + (i + 1) * (i + 2) / 2, a + (i + 2) * (i + 3) / 2,
@@ -173,7 +171,7 @@ static inline __attribute__((always_inline)) void multiply(const lanes *a, const
 }
 
 /* A -= y y^T / sum, two rows at a time. */
-static inline __attribute__((always_inline)) void subtract(lanes *a, const lanes *y, int64_t block, const lanes *sum) {
+static inline void subtract(lanes *a, const lanes *y, int64_t block, const lanes *sum) {
     const lanes inverse = 1 / *sum;
     int64_t i = 0;
     for (; i + 2 <= block; i += 2) {
@@ -190,7 +188,7 @@ static inline __attribute__((always_inline)) void subtract(lanes *a, const lanes
 }
 
 /* One gradient g of a group, with room for A g behind it. Where the sum is not finite, nothing changes. */
-static inline __attribute__((always_inline)) void add_rank_1(lanes *a, lanes *g, int64_t block, double m) {
+static void add_rank_1(lanes *a, lanes *g, int64_t block, double m) {
     lanes *y = g + block, sum;
     multiply(a, g, block, m, y, &sum);
     for (int l = 0; l < LANES; l++) {
@@ -200,17 +198,6 @@ static inline __attribute__((always_inline)) void add_rank_1(lanes *a, lanes *g,
     }
     subtract(a, y, block, &sum);
 }
-
-typedef void (*rank_1_fn)(lanes *a, lanes *g, int64_t block, double m);
-
-static void rank_1_plain(lanes *a, lanes *g, int64_t block, double m) { add_rank_1(a, g, block, m); }
-
-#ifdef __x86_64__
-__attribute__((target("avx2"))) static void rank_1_avx2(lanes *a, lanes *g, int64_t block, double m) { add_rank_1(a, g, block, m); }
-static rank_1_fn rank_1(void) { return __builtin_cpu_supports("avx2") ? rank_1_avx2 : rank_1_plain; }
-#else
-static rank_1_fn rank_1(void) { return rank_1_plain; }
-#endif
 
 /* The group's part of a gradient: element i of all blocks. */
 static void spread(const second_order *s, const float *gradient, int64_t group, lanes *out) {
@@ -230,11 +217,10 @@ static void add_waiting(void *user, size_t worker, size_t chunk) {
     second_order *s = user;
     const int64_t block = s->options.block_size, first = (int64_t)chunk * GROUPS_PER_CHUNK;
     lanes *g = s->products + (int64_t)worker * 2 * block;
-    const rank_1_fn add = rank_1();
     for (int64_t group = first; group < first + GROUPS_PER_CHUNK && group < s->n_groups; group++)
         for (int64_t w = 0; w < s->n_waiting; w++) {
             spread(s, s->waiting + w * s->n_entries, group, g);
-            add(s->inverse + group * s->triangle, g, block, (double)s->options.n_gradients);
+            add_rank_1(s->inverse + group * s->triangle, g, block, (double)s->options.n_gradients);
         }
 }
 

@@ -27,8 +27,7 @@ pofac_status recipe_options(const command_input *in, const recipe_option **out, 
     *n = 0;
     if (!given) return diag_out_of_memory(in->sink);
     for (size_t i = 0; i < N_NAMES; i++)
-        if (option_given(in->options, names[i]))
-            given[(*n)++] = (recipe_option){names[i], option_text(in->options, names[i])};
+        if (option_given(in->options, names[i])) given[(*n)++] = (recipe_option){names[i], option_text(in->options, names[i])};
     *out = given;
     return POFAC_OK;
 }

@@ -518,6 +518,7 @@ static void step_updates(maker *m, ir_value x) {
 /* Ranges of values, and values in 8 bits in a run before that begins: a staircase would make much of the last bit that passes may change. */
 static void step_quantize(maker *m, ir_value x) {
     static const double ends[] = {-1e6, 1e6}, number = 3;
+    if (graph_type(m->g, x)->layout != LAYOUT_ROWS) return;
     const ir_dim two = dim_const(2);
     const ir_attr value = attr_floats("value", ends, 2);
     const ir_value range = node_add(m->g, OP_constant, NULL, 0, &value, 1, type_tensor(m->out->context, IR_F32, 1, &two)),

@@ -275,9 +275,8 @@ static void damage_is_found_where_it_is_read(void **state) {
     assert_int_equal(fseek(f, -1, SEEK_END), 0);
     assert_int_equal(fputc(1, f), 1);
     assert_int_equal(fclose(f), 0);
-    expect_unreadable(
-        state, &w.spec, 1,
-        "logits/epoch-001-00002.logits: error: bytes 256 to 448 are damaged: their checksum is another\n");
+    expect_unreadable(state, &w.spec, 1,
+                      "logits/epoch-001-00002.logits: error: bytes 256 to 448 are damaged: their checksum is another\n");
     other.top_k = 5;
     write_file(file_path(state, "logits"), &other, 1, 2);
     expect_unreadable(state, &w.spec, 1,
