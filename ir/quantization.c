@@ -11,7 +11,7 @@ quantization quantization_of(value_range range, quantization_scheme scheme) {
         return (quantization){.scale = fmaxf(fmaxf(-below, above) / 127.5f, LEAST_SCALE), .least = -128, .greatest = 127};
     quantization q = {.scale = fmaxf((above - below) / 255.0f, LEAST_SCALE), .least = 0, .greatest = 255};
     const float zero = -rintf(below / q.scale);
-    q.zero_point = zero < 0 ? 0 : zero > 255 ? 255 : (int32_t)zero;
+    q.zero_point = !(zero > 0) ? 0 : zero > 255 ? 255 : (int32_t)zero;
     return q;
 }
 

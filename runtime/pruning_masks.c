@@ -156,7 +156,7 @@ static pofac_status mask_movement(const pruning_masks_job *job, pruned_weight *w
     pruned_weight plain = *w;
     plain.scores = NULL;
     TRY(mask_unstructured(job, &plain));
-    w->threshold = plain.threshold;
+    w->threshold = 0; /* of magnitudes, which says nothing of scores to come */
     return POFAC_OK;
 }
 
@@ -314,7 +314,7 @@ bool pruning_target_fits(const pruning_method *method, const pruning_parameters 
         *nearest = share_of_blocks(p->target_sparsity, p->block_size);
         return *nearest == p->target_sparsity;
     }
-    if (method->masks != masks_blocks || p->block_rows * p->block_columns <= 1) return true;
+    if (method->masks != masks_blocks || (p->block_rows <= 1 && p->block_columns <= 1)) return true;
     *nearest = share_of_blocks(p->target_sparsity, n_rows / p->block_rows * (n_columns / p->block_columns));
     return p->target_sparsity - *nearest <= 0.005;
 }

@@ -231,7 +231,8 @@ int64_t mask_ones(const uint8_t *mask, int64_t n) {
 static float largest(const score_span *spans, size_t n) {
     float most = 0;
     for (size_t i = 0; i < n; i++)
-        for (int64_t k = 0; k < spans[i].n; k++) most = fmaxf(most, fabsf(spans[i].data[k]));
+        for (int64_t k = 0; k < spans[i].n; k++)
+            if (isfinite(spans[i].data[k])) most = fmaxf(most, fabsf(spans[i].data[k]));
     return most;
 }
 
@@ -244,8 +245,8 @@ static void cumulate(const score_span *spans, size_t n, float most, float *cumul
         for (int64_t k = 0; k < spans[i].n && most > 0; k++) {
             const float x = fabsf(spans[i].data[k]);
             if (!(x <= most)) continue;
-            const int bin = (int)(x * BINS / most);
-            of_span[bin < BINS ? bin : BINS - 1]++;
+            const float at = x * BINS / most; /* too large for a float, or no number: the last bin */
+            of_span[at < BINS ? (int)at : BINS - 1]++;
         }
         for (int b = 0; b < BINS; b++) count[b] += (float)of_span[b];
     }

@@ -36,9 +36,10 @@ static pofac_status check_weight(const checkpoint *result, const loaded_model *m
     const tensor_source *stored = loaded_model_stored(model);
     const checkpoint_tensor *found = checkpoint_get(result, name);
     ir_tensor before, after;
-    if (stored->get(stored->user, name, NULL, &before) == POFAC_ERR_INPUT)
-        return POFAC_OK; /* of the seed: there was nothing to lock */
-    pofac_status status =
+    pofac_status status = stored->get(stored->user, name, NULL, &before);
+    if (status == POFAC_ERR_INPUT) return POFAC_OK; /* of the seed: there was nothing to lock */
+    if (status != POFAC_OK) return diag_out_of_memory(sink);
+    status =
         found ? checkpoint_load(found, IR_F32, sink, &after)
               : diag_error(sink, POFAC_ERR_RUNTIME, &(diag_place){.file = dir}, "found no tensor %s, wanted the locked one", name);
     if (status == POFAC_OK) {

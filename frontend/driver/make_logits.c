@@ -231,7 +231,13 @@ static pofac_status take_output(logits_maker *m, const logits_output *o, const i
 static pofac_status halve(logits_maker *m) {
     if (!m->info.is_half) return POFAC_OK;
     if (!VEC_RESERVE(&m->halves, m->halves.size + m->tokens.size)) return diag_out_of_memory(m->sink);
-    for (size_t i = 0; i < m->tokens.size; i++) m->halves.data[m->halves.size++] = float_to_f16(m->tokens.data[i]);
+    for (size_t i = 0; i < m->tokens.size; i++) {
+        const uint16_t half = float_to_f16(m->tokens.data[i]);
+        if ((half & 0x7c00u) == 0x7c00u)
+            return diag_error(m->sink, POFAC_ERR_NUMERIC, &(diag_place){.file = m->parts.recipe->teacher},
+                              "found a logit of %g, wanted one that f16 can hold, or --dtype f32", (double)m->tokens.data[i]);
+        m->halves.data[m->halves.size++] = half;
+    }
     m->tokens.size = 0;
     return POFAC_OK;
 }
@@ -393,6 +399,7 @@ pofac_status make_logits(const recipe *r, const make_logits_options *o, const di
     const double begin = seconds();
     recipe running = *r; /* the teacher itself */
     running.teacher_logits = NULL;
+    running.prunes = running.lock = false; /* masks play no part here */
     logits_maker m = {.options = o,
                       .sink = sink,
                       .parts = {.recipe = &running, .options = &run, .sink = sink, .directory = RUN_DIRECTORY_INIT},

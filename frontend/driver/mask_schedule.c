@@ -165,6 +165,7 @@ static pofac_status update(const mask_schedule *s, int64_t step, double progress
                                    .weights = s->weights,
                                    .n_weights = s->n,
                                    .options = s->config->second_order,
+                                   .max_bytes = s->recipe->train.max_memory,
                                    .source = at->source,
                                    .inputs = at->inputs,
                                    .step = step};

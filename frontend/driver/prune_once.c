@@ -40,6 +40,9 @@ static pofac_status begin(pruning *p, const prune_once_options *options, const d
     if (p->method->needs == PRUNING_MOVEMENT || p->method->needs == PRUNING_CURVATURE)
         return diag_error(sink, wrong_config(p), &c->place,
                           "pruning_fn: %s needs gradients, which pofac train makes, wanted a method without them", c->method);
+    if (c->masks && p->method->needs != PRUNING_MASKS)
+        return diag_error(sink, wrong_config(p), &c->place,
+                          "pruning_fn: found %s with a file of masks, wanted custom_mask, which takes them", c->method);
     if (p->method->needs == PRUNING_MASKS) TRY(given_masks_open(c, p->options->of_options, sink, &p->masks));
     return POFAC_OK;
 }

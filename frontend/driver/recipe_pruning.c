@@ -123,6 +123,18 @@ static pofac_status check_method(const recipe_reader *r, const pruning_config *c
                       c->method, iterates ? "iterative" : "one_shot", iterates ? "one_shot" : "iterative");
 }
 
+/* What is written and would be ignored. */
+static pofac_status check_use(const recipe_reader *r, const pruning_config *c, const pruning_method *m) {
+    const bool has_scores = m->needs == PRUNING_MOVEMENT || m->needs == PRUNING_CURVATURE;
+    if (c->masks && m->needs != PRUNING_MASKS)
+        return diag_error(r->sink, wrong_at(r, &c->place), &c->place,
+                          "pruning_fn: found %s with a file of masks, wanted custom_mask, which takes them", c->method);
+    if (has_scores && c->defaults.set & PRUNING_FAST && c->defaults.values.fast_threshold)
+        return diag_error(r->sink, wrong_at(r, &c->place), &c->place,
+                          "fast_threshold: found with %s, wanted a method of magnitudes, whose histogram it is", c->method);
+    return POFAC_OK;
+}
+
 static pofac_status check_policy(const recipe_reader *r, const pruning_config *c) {
     if (c->scheduler != PRUNING_SCHEDULE_ITERATIVE || c->policy_end_step > c->policy_begin_step) return POFAC_OK;
     return diag_error(r->sink, wrong_at(r, &c->place), &c->place,
@@ -141,6 +153,7 @@ pofac_status recipe_read_pruning(recipe_reader *r, recipe *out) {
         out->prune.place = place_of_option(r, "pruning_fn");
     }
     TRY(check_method(r, &out->prune, &method));
+    TRY(check_use(r, &out->prune, method));
     out->lock = (method->schedules & PRUNING_LOCK) != 0;
     out->prunes = !out->lock;
     return out->prunes ? check_policy(r, &out->prune) : POFAC_OK;

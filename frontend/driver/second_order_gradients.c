@@ -85,6 +85,17 @@ static batch_position within_epoch(batch_position at) {
     return at;
 }
 
+/* `keep` is a factor, which leaves a sum that is no number as it is. */
+static void clear_sums(training *t) {
+    static const char begin[] = "gradient.";
+    state_store *s = training_state(t);
+    for (size_t i = 0; i < state_store_size(s); i++) {
+        const state_entry *e = state_store_at(s, i);
+        if (strncmp(e->name, begin, sizeof begin - 1) == 0 && tensor_bytes(&e->tensor))
+            memset(e->tensor.data, 0, tensor_bytes(&e->tensor));
+    }
+}
+
 /* Gradient number `number` into the sums of the state, which it starts anew. Behind the epoch's last batch comes its first one. */
 static pofac_status make_gradient(const update_work *w, int64_t number) {
     const second_order_update *u = w->u;
@@ -96,6 +107,7 @@ static pofac_status make_gradient(const update_work *w, int64_t number) {
     TRY(train_inputs_add(u->inputs, b, w->sink));
     if (b->ends_epoch) TRY(go_to(w, &(batch_position){.fingerprint = w->begin.fingerprint, .epoch = b->epoch}));
     TRY(train_inputs_select(u->inputs, 0, w->sink, &inputs));
+    clear_sums(u->training);
     return training_run(u->training, inputs, w->sink);
 }
 
@@ -180,6 +192,7 @@ static pofac_status work_on_groups(update_work *w, const int64_t *entries) {
         const pofac_status back = u->source->set_position(u->source->user, &w->begin, status == POFAC_OK ? w->sink : NULL);
         if (status != POFAC_OK || back != POFAC_OK) return status != POFAC_OK ? status : back;
     }
+    clear_sums(u->training); /* the next step's are its own, whatever the last gradient was */
     return POFAC_OK;
 }
 
@@ -236,7 +249,10 @@ static bool keeps_all(const update_work *w) {
 static pofac_status keep_all(const update_work *w, mask_update *out) {
     for (size_t i = 0; i < w->u->n_weights; i++) w->u->weights[i].scores = w->weights[i].weight->tensor.data;
     const pofac_status status = training_update_masks(w->u->training, w->progress, w->sink, out);
-    for (size_t i = 0; i < w->u->n_weights; i++) w->u->weights[i].scores = NULL;
+    for (size_t i = 0; i < w->u->n_weights; i++) {
+        w->u->weights[i].scores = NULL;
+        *(float *)w->weights[i].threshold->tensor.data = 0; /* says nothing of saliencies to come */
+    }
     return status;
 }
 

@@ -97,7 +97,7 @@ static pofac_status put_curvature(const train_parts *p, strbuf *out) {
     const second_order_options *o = &p->recipe->prune.second_order;
     second_order_need need;
     if (!mask_schedule_needs_gradients(s)) return POFAC_OK;
-    TRY(second_order_needs(s->entries, s->n, o, 0, p->sink, &need));
+    TRY(second_order_needs(s->entries, s->n, o, p->recipe->train.max_memory, p->sink, &need));
     strbuf_printf(out, "curvature       %" PRId64 " gradients for each mask", o->n_gradients);
     if (need.n_groups > 1) strbuf_printf(out, ", %zu times, of some weights at a time", need.n_groups);
     strbuf_puts(out, "; ");

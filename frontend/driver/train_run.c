@@ -66,7 +66,8 @@ static pofac_status log_masks(train_loop *l, const mask_update *update) {
     size_t n = 0;
     if (values) {
         values[n++] = (result_value){"sparsity", l->result->sparsity, false};
-        values[n++] = (result_value){"pruning/target_sparsity", mask_schedule_progress(s, p->position.step - 1), false};
+        values[n++] = (result_value){"pruning/target_sparsity",
+                                     mask_schedule_wanted(s, mask_schedule_progress(s, p->position.step - 1)), false};
     }
     for (size_t i = 0; i < s->n && status == POFAC_OK; i++) {
         const char *name = arena_printf(&memory, "sparsity_per_layer/%s", s->layers[i]);

@@ -4,7 +4,7 @@
  *
  * `forward` counts the forward passes of training from 0. Before number `begin` nothing is observed and nothing quantized; the range of number
  * `begin` is that of its tensor. So quantization has no state but the ranges, and an interrupted run goes on exactly.
- * Elements that are NaN do not enter ranges, and stay NaN.
+ * Elements that are no finite numbers do not enter ranges; NaN stays NaN.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -40,8 +40,10 @@ pofac_status infer_observe_range(ir_infer *in) {
 static value_range range_of_elements(const ir_tensor *x) {
     value_range r = VALUE_RANGE_NONE;
     for (int64_t i = 0; i < tensor_elements(x); i++) {
-        r.min = fminf(r.min, (float)tensor_get(x, i)); /* of a number and NaN they take the number */
-        r.max = fmaxf(r.max, (float)tensor_get(x, i));
+        const float v = (float)tensor_get(x, i);
+        if (!isfinite(v)) continue;
+        r.min = fminf(r.min, v);
+        r.max = fmaxf(r.max, v);
     }
     return r;
 }
@@ -49,11 +51,11 @@ static value_range range_of_elements(const ir_tensor *x) {
 pofac_status eval_observe_range(const ir_eval *e) {
     const ir_tensor *forward = eval_input(e, 2);
     const float share = (float)node_float(e->node, "averaging");
-    const int64_t begin = node_int(e->node, "begin"), number = forward ? tensor_get_int(forward, 0) : begin + 1;
+    const int64_t begin = node_int(e->node, "begin"), number = forward ? tensor_get_int(forward, 0) : begin;
     const value_range now = range_of_elements(e->input[0]);
     value_range r = range_of(e->input[1]);
     if (number >= begin && !value_range_is_none(now)) {
-        if (value_range_is_none(r) || number == begin) r = now;
+        if (value_range_is_none(r) || (forward && number == begin)) r = now;
         else if (share == 0) r = (value_range){fminf(r.min, now.min), fmaxf(r.max, now.max)};
         else r = (value_range){r.min + share * (now.min - r.min), r.max + share * (now.max - r.max)};
     }

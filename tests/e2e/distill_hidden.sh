@@ -52,13 +52,14 @@ for terms in 'distilbert --cross_entropy_alpha 0.1 --knowledge_distillation_alph
         wants_status 0
         train "$kind-part" --teacher teacher.xml --cross_model_distillation $terms --save_steps 11 --threads 1
         wants_status 0
-        rm -rf "$kind-part/checkpoint-22" "$kind-part/checkpoint-30"
-        train "$kind-part" --teacher teacher.xml --cross_model_distillation $terms --save_steps 11 --threads 1 --resume_from_checkpoint last
+        rm -rf "$kind-part/checkpoint-22" "$kind-part/checkpoint-30" "$kind-part/model.safetensors"
+        train "$kind-part" --teacher teacher.xml --cross_model_distillation $terms --save_steps 11 --threads 1 --resume_from_checkpoint "$kind-part/checkpoint-11"
         wants_status 0
     }
     cmp -s "$kind/model.safetensors" "$kind-2/model.safetensors" || fail "$kind: other weights on two threads"
     cmp -s "$kind/model.safetensors" "$kind-part/model.safetensors" || fail "$kind: other weights after an interruption"
     diff <(curve "$kind") <(curve "$kind-2") || fail "$kind: another curve on two threads"
+    diff <(curve "$kind") <(curve "$kind-part") || fail "$kind: another curve after an interruption"
     run inspect "$kind"
     wants_status 0
     grep -q teacher out && fail "$kind: the result has tensors of the teacher"

@@ -83,6 +83,17 @@ goes_on() {
         cmp "$whole/$file" "$part/$file" || fail "$name: $file differs"
     done
     diff <(position "$whole") <(position "$part") >difference || fail "$name: the positions differ: $(cat difference)"
+    # without the luck of a signal
+    local late=$place/$name-late
+    cp -r "$whole" "$late"
+    rm -r "$late/checkpoint-18" "$late/checkpoint-21" "$late/model.safetensors"
+    run train "$@" --output_dir "$late" --resume_from_checkpoint "$late/checkpoint-15"
+    wants_status 0
+    diff <(curve "$whole") <(curve "$late") >difference || fail "$name: from step 15 the curves differ: $(head -c 2000 difference)"
+    for file in model.safetensors "checkpoint-$steps/state.safetensors"; do
+        cmp "$whole/$file" "$late/$file" || fail "$name: from step 15 $file differs"
+    done
+    rm -r "$late"
     [ -z "$(find "$part" -name '.*')" ] || fail "$name: hidden files are left: $(find "$part" -name '.*')"
 }
 

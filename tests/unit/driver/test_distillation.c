@@ -167,7 +167,7 @@ static ir_tensor *add_integers(distill_run *r, batch *b, const char *name, uint3
     return t;
 }
 
-/* Ids, types, and a mask that keeps all but the ends of some sequences, and nothing of the last one. */
+/* Ids, types, and a mask that keeps all but the ends of some sequences. */
 static void add_tokens(distill_run *r, batch *b, const int64_t dims[2], int64_t step) {
     ir_tensor *ids = add_integers(r, b, "input_ids", 2, dims), *mask = add_integers(r, b, "attention_mask", 2, dims),
               *types = add_integers(r, b, "token_type_ids", 2, dims);

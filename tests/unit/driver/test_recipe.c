@@ -298,18 +298,28 @@ static void settings_tell_runs_apart(void **unused) {
                                         "target_sparsity=0.5 not_to_prune=x",
                                         "pruning_fn=pattern_lock",
                                         "pruning_fn=pattern_lock not_to_prune=x"};
-    strbuf plain = STRBUF_INIT, text = STRBUF_INIT;
+    enum { N_OTHER = sizeof other / sizeof *other };
+    strbuf plain = STRBUF_INIT, text = STRBUF_INIT, texts[N_OTHER];
     reading *r = good(MODEL DATA, "");
     recipe_put_settings(&r->recipe, &plain);
     done(r);
-    for (size_t i = 0; i < sizeof same / sizeof *same + sizeof other / sizeof *other; i++) {
-        const bool is_same = i < sizeof same / sizeof *same;
-        r = good(MODEL DATA, is_same ? same[i] : other[i - sizeof same / sizeof *same]);
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        r = good(MODEL DATA, same[i]);
         strbuf_clear(&text);
         recipe_put_settings(&r->recipe, &text);
-        assert_int_equal(strcmp(strbuf_str(&plain), strbuf_str(&text)) == 0, is_same);
+        assert_string_equal(strbuf_str(&text), strbuf_str(&plain));
         done(r);
     }
+    for (size_t i = 0; i < N_OTHER; i++) { /* from the plain one, and from each other */
+        texts[i] = (strbuf)STRBUF_INIT;
+        r = good(MODEL DATA, other[i]);
+        recipe_put_settings(&r->recipe, &texts[i]);
+        done(r);
+        assert_string_not_equal(strbuf_str(&texts[i]), strbuf_str(&plain));
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(strbuf_str(&texts[i]), strbuf_str(&texts[k])) == 0) fail_msg("%s is told as %s", other[i], other[k]);
+    }
+    for (size_t i = 0; i < N_OTHER; i++) strbuf_free(&texts[i]);
     strbuf_free(&plain);
     strbuf_free(&text);
 }
