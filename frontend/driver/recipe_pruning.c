@@ -15,8 +15,10 @@
 
 /* ---- <prune> and its options as one element ---- */
 
-static diag_place place_of_option(const recipe_reader *r, const char *option) {
+/* Short memory goes into r->status. */
+static diag_place place_of_option(recipe_reader *r, const char *option) {
     const char *file = arena_printf(r->a, "--%s", option);
+    if (!file && r->status == POFAC_OK) r->status = diag_out_of_memory(r->sink);
     return (diag_place){.file = file ? file : option};
 }
 
@@ -68,7 +70,7 @@ static pofac_status add_spared(recipe_reader *r, const char *lines, const xml_el
         }
         at += n + (at[n] == '\n');
     }
-    return POFAC_OK;
+    return r->status;
 }
 
 static pofac_status merge_children(recipe_reader *r, const xml_element *from, xml_element *to) {
@@ -151,6 +153,7 @@ pofac_status recipe_read_pruning(recipe_reader *r, recipe *out) {
     if (!out->prune.method) {
         out->prune.method = STANDARD_METHOD;
         out->prune.place = place_of_option(r, "pruning_fn");
+        if (r->status != POFAC_OK) return r->status;
     }
     TRY(check_method(r, &out->prune, &method));
     TRY(check_use(r, &out->prune, method));

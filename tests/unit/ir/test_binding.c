@@ -197,16 +197,20 @@ static void labels_are_counted(void **unused) {
     "%6 = input {name = \"random\"} : i64[2]\n"
 
 /* Each allocation fails once, and is told. */
-static void count_without_memory(text_case *c, int64_t *values, named_tensors *inputs) {
+static void count_without_memory(text_case *c, named_tensors *inputs) {
+    const size_t n_values = context_n_symbols(c->context) + 1;
+    int64_t *values = calloc(n_values, sizeof *values);
     tensor_source source = named_tensors_source(inputs);
     size_t n = 1;
+    assert_non_null(values);
     for (;; n++) {
         fail_alloc_after(n);
-        const pofac_status status = binding_from_inputs(c->graph, &source, &c->sink, values, context_n_symbols(c->context) + 1);
+        const pofac_status status = binding_from_inputs(c->graph, &source, &c->sink, values, n_values);
         if (!fail_alloc_stop()) break;
         assert_int_equal(status, POFAC_ERR_RUNTIME);
     }
     assert_true(n > 3); /* operands were worked out */
+    free(values);
 }
 
 /* Rows with labels and drawn ones, of all rows and of those that a mask keeps: keys name places of the padded batch. */
@@ -245,7 +249,7 @@ static void drawn_rows_are_counted(void **unused) {
                                &inputs);
         if (!values) fail_msg("%s", strbuf_str(&c.messages));
         assert_int_equal(number_of(&c, values, "M"), only_kept ? kept : all);
-        count_without_memory(&c, values, &inputs);
+        count_without_memory(&c, &inputs);
         free(values);
         text_case_end(&c);
     }
