@@ -15,23 +15,33 @@
 #include "ir/gradient.h"
 #include "ir/ops/operands.h"
 
-pofac_status infer_linear_cross_entropy(ir_infer *in) {
-    const ir_type *x = in->input[0], *weight = in->input[1], *labels = in->input[2], *bias = infer_input(in, 3),
-                  *scale = infer_input(in, 4);
+/* x [M,K], weight [V,K] and bias [V], which may be absent. */
+static pofac_status want_classes(const ir_infer *in, const ir_type *x, const ir_type *weight, const ir_type *bias) {
     TRY(want_rank(in, x, "x", 2, "[M,K]"));
     TRY(want_float(in, x, "x"));
     TRY(want_rank(in, weight, "weight", 2, "[V,K]"));
     const ir_dim dims[2] = {weight->dims[0], x->dims[1]};
-    const ir_type *classes = type_tensor(in->context, x->dtype, 1, dims), *scalar = type_tensor(in->context, x->dtype, 0, NULL);
     TRY(want_type(in, weight, "weight", type_tensor(in->context, x->dtype, 2, dims)));
-    if (bias) TRY(want_type(in, bias, "bias", classes));
-    TRY(want_integer(in, labels, "labels"));
-    TRY(want_type(in, labels, "labels", type_tensor(in->context, labels->dtype, 1, x->dims)));
+    return bias ? want_type(in, bias, "bias", type_tensor(in->context, x->dtype, 1, dims)) : POFAC_OK;
+}
+
+/* The loss, and what it changes by with x, weight and bias; scale may be absent. */
+static pofac_status infer_loss(ir_infer *in, const ir_type *x, const ir_type *weight, const ir_type *scale) {
+    const ir_type *scalar = type_tensor(in->context, x->dtype, 0, NULL);
     if (scale) TRY(want_type(in, scale, "scale", scalar));
     TRY(infer_result(in, 0, scalar));
     TRY(infer_result(in, 1, x));
     TRY(infer_result(in, 2, weight));
-    return infer_result(in, 3, classes);
+    return infer_result(in, 3, type_tensor(in->context, x->dtype, 1, weight->dims));
+}
+
+pofac_status infer_linear_cross_entropy(ir_infer *in) {
+    const ir_type *x = in->input[0], *weight = in->input[1], *labels = in->input[2], *bias = infer_input(in, 3),
+                  *scale = infer_input(in, 4);
+    TRY(want_classes(in, x, weight, bias));
+    TRY(want_integer(in, labels, "labels"));
+    TRY(want_type(in, labels, "labels", type_tensor(in->context, labels->dtype, 1, x->dims)));
+    return infer_loss(in, x, weight, scale);
 }
 
 /* A linear over V classes, one row at a time. Everything in double. */
@@ -198,22 +208,12 @@ static pofac_status infer_student(ir_infer *in, const student_inputs *s) {
     const double temperature = node_float(in->node, "temperature");
     if (!(temperature > 0 && temperature < INFINITY))
         return infer_error(in, "temperature is %g, wanted a number above 0", temperature);
-    TRY(want_rank(in, x, "x", 2, "[M,K]"));
-    TRY(want_float(in, x, "x"));
-    TRY(want_rank(in, weight, "weight", 2, "[V,K]"));
-    const ir_dim dims[2] = {weight->dims[0], x->dims[1]};
-    const ir_type *classes = type_tensor(in->context, x->dtype, 1, dims), *scalar = type_tensor(in->context, x->dtype, 0, NULL);
-    TRY(want_type(in, weight, "weight", type_tensor(in->context, x->dtype, 2, dims)));
-    if (bias) TRY(want_type(in, bias, "bias", classes));
+    TRY(want_classes(in, x, weight, bias));
     if (keep) {
         TRY(want_integer_or_bool(in, keep, "keep"));
         TRY(want_type(in, keep, "keep", type_tensor(in->context, keep->dtype, 1, x->dims)));
     }
-    if (scale) TRY(want_type(in, scale, "scale", scalar));
-    TRY(infer_result(in, 0, scalar));
-    TRY(infer_result(in, 1, x));
-    TRY(infer_result(in, 2, weight));
-    return infer_result(in, 3, classes);
+    return infer_loss(in, x, weight, scale);
 }
 
 pofac_status infer_linear_kl_divergence(ir_infer *in) {
