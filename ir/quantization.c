@@ -28,3 +28,24 @@ int32_t quantization_encode(quantization q, float x) {
     const float place = clamped(q, quantization_place(q, x));
     return isnan(place) ? q.zero_point : (int32_t)place;
 }
+
+int32_t quantization_bias(float bias, float scale) {
+    const float most = 0x1p30f, place = rintf(bias * (1 / scale));
+    return isnan(place) ? 0 : (int32_t)fmaxf(-most, fminf(place, most));
+}
+
+float quantization_factor(float scale, float to) {
+    const float s = scale / to;
+    int exponent;
+    if (!isfinite(s) || s <= 0) return s;
+    const float mantissa = frexpf(s, &exponent); /* s = mantissa 2^exponent, log2 s in [exponent - 1, exponent) */
+    const int n = mantissa > 0.5f ? 15 - exponent : 16 - exponent;
+    return ldexpf(rintf(ldexpf(s, n)), -n);
+}
+
+float quantization_of_sum(int32_t sum, float scale) { return (float)sum * scale; }
+
+float quantization_of_requantized_sum(int32_t sum, float factor, quantization output) {
+    const float zero = (float)output.zero_point;
+    return (clamped(output, rintf((float)sum * factor) + zero) - zero) * output.scale;
+}

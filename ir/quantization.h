@@ -41,4 +41,22 @@ float quantization_apply(quantization q, float x);
 /* x in 8 bits; NaN counts as 0. */
 int32_t quantization_encode(quantization q, float x);
 
+/*
+ * Products of 8 bits: sums of (u8 - zero point) * s8 over K columns and a bias, in 32 bits. With at most QUANTIZATION_MAX_COLUMNS columns and a bias
+ * of at most 2^30 no sum overflows, in whatever order it is made.
+ */
+#define QUANTIZATION_MAX_COLUMNS 32768
+
+/* A bias in units of `scale`, that of input times that of weight: round(bias / scale), at most 2^30 from 0; 0 for NaN. */
+int32_t quantization_bias(float bias, float scale);
+
+/* By what a sum in units of `scale` is multiplied to become one in units of `to`: a / 2^n with a = round(s 2^n), n = floor(15 - log2 s), s = scale / to;
+ * a has at most 16 bits. */
+float quantization_factor(float scale, float to);
+
+/* The value of a sum in units of `scale`: of a product whose result is not quantized, and of one that is, by `output`:
+ * clamp(round(sum * factor) + zero_point) in 8 bits and back, in single precision. */
+float quantization_of_sum(int32_t sum, float scale);
+float quantization_of_requantized_sum(int32_t sum, float factor, quantization output);
+
 #endif

@@ -9,7 +9,7 @@
  *   value     = "%" N [ "#" result ]                  result number from 0, left out for 0
  *   attributes= [ name "=" attribute { "," name "=" attribute } ]
  *   attribute = number | string | "true" | "false" | "[" [ number { "," number } ] "]"        what the op's schema asks for
- *   type      = ( dtype | "pattern" ) "[" [ dim { "," dim } ] "]" [ "tiles" "<" rows ">" ]
+ *   type      = ( dtype | "pattern" ) "[" [ dim { "," dim } ] "]" [ ( "tiles" | "quads" ) "<" rows ">" ]
  *   dim       = factor { "*" factor } [ ( "+" | "-" ) number ]
  *   factor    = number | symbol | "nnz" "(" value ")"
  *   location  = "loc" "(" string ":" line ":" column ")"

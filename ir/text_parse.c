@@ -229,15 +229,18 @@ static pofac_status take_dims(parser *p, ir_type *type) {
     }
 }
 
-/* "tiles" "<" W ">" */
+/* ( "tiles" | "quads" ) "<" W ">" */
 static pofac_status take_tiles(parser *p, ir_type *type) {
+    const ir_layout layout = at(p, "quads") ? LAYOUT_QUADS : LAYOUT_TILES;
     int64_t width;
     text_token start = p->lx.token;
-    if (type->rank != 2) return text_lex_error(&p->lx, &start, message_TILES_RANK, type->rank);
+    if (type->rank != 2) return text_lex_error(&p->lx, &start, message_TILES_RANK, (int)start.n, start.text, type->rank);
+    if (layout == LAYOUT_QUADS && dtype_bits(type->dtype) != 8)
+        return text_lex_error(&p->lx, &start, message_QUADS_BITS, dtype_bits(type->dtype));
     TRY(next(p));
-    TRY(take(p, "<", wanted_TILES));
+    TRY(take(p, "<", layout == LAYOUT_QUADS ? wanted_QUADS : wanted_TILES));
     TRY(take_integer(p, 1, UINT32_MAX, wanted_TILE_WIDTH, &width));
-    type->layout = LAYOUT_TILES;
+    type->layout = layout;
     type->tile = (uint32_t)width;
     return take(p, ">", wanted_TILES_END);
 }
@@ -251,7 +254,7 @@ static pofac_status take_type(parser *p, const ir_type **out) {
     TRY(next(p));
     TRY(take_dims(p, &type));
     if (type.kind == TYPE_PATTERN && type.rank != 2) return text_lex_error(&p->lx, &start, message_PATTERN_RANK, type.rank);
-    if (type.kind == TYPE_TENSOR && at(p, "tiles")) TRY(take_tiles(p, &type));
+    if (type.kind == TYPE_TENSOR && (at(p, "tiles") || at(p, "quads"))) TRY(take_tiles(p, &type));
     *out = type_intern(p->context, &type);
     return *out ? POFAC_OK : out_of_memory(p);
 }

@@ -211,7 +211,7 @@ static void canonical_type(const ir_type *t, ir_type *out) {
     if (t->kind == TYPE_PATTERN) return;
     out->dtype = t->dtype;
     out->layout = t->layout;
-    out->tile = t->layout == LAYOUT_TILES ? t->tile : 0;
+    out->tile = type_is_tiled(t) ? t->tile : 0;
 }
 
 const ir_type *type_intern(ir_context *c, const ir_type *type) {
@@ -263,10 +263,11 @@ int64_t type_bytes(const ir_type *t, ir_binding binding) {
     for (uint32_t i = 0; i < t->rank; i++) {
         int64_t size = dim_eval(t->dims[i], binding);
         if (size < 0) return -1;
-        if (i == 0 && t->layout == LAYOUT_TILES) {
-            int64_t past = t->tile > 0 ? size % t->tile : 0;
-            if (past > 0 && __builtin_add_overflow(size, t->tile - past, &size)) return -1;
-        }
+        const int64_t whole = i == 0 && type_is_tiled(t)            ? (int64_t)t->tile
+                              : i == 1 && t->layout == LAYOUT_QUADS ? 4
+                                                                    : 1,
+                      past = whole > 0 ? size % whole : 0;
+        if (past > 0 && __builtin_add_overflow(size, whole - past, &size)) return -1;
         if (__builtin_mul_overflow(n, size, &n)) return -1;
     }
     int64_t bits;
@@ -321,5 +322,5 @@ void type_print(const ir_context *c, const ir_type *t, ir_value_printer print_va
         dim_print(c, t->dims[i], print_value, user, out);
     }
     strbuf_putc(out, ']');
-    if (t->layout == LAYOUT_TILES) strbuf_printf(out, " tiles<%u>", t->tile);
+    if (type_is_tiled(t)) strbuf_printf(out, t->layout == LAYOUT_QUADS ? " quads<%u>" : " tiles<%u>", t->tile);
 }

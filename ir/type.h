@@ -67,7 +67,10 @@ int64_t dim_eval(ir_dim d, ir_binding binding);
 typedef enum ir_layout {
     LAYOUT_ROWS, /* row-major, the last dimension contiguous */
     /* tiles<W>, rank 2 [R,E]: W rows side by side for each feature, [ceil(R/W)][E][W]; lanes past R hold anything finite */
-    LAYOUT_TILES
+    LAYOUT_TILES,
+    /* quads<W>, rank 2 [R,E] of 8 bits: four neighbouring features of a row in 32 bits, [ceil(R/W)][ceil(E/4)][W][4]; lanes past R and places past E hold
+       anything */
+    LAYOUT_QUADS
 } ir_layout;
 
 typedef enum ir_type_kind {
@@ -79,10 +82,13 @@ typedef struct ir_type {
     ir_type_kind kind;
     ir_dtype dtype; /* of tensors */
     ir_layout layout;
-    uint32_t tile; /* W of LAYOUT_TILES, else 0 */
+    uint32_t tile; /* W of tiles and quads, else 0 */
     uint32_t rank;
     ir_dim dims[IR_MAX_RANK];
 } ir_type;
+
+/* Are rows side by side, W in a tile? */
+static inline bool type_is_tiled(const ir_type *t) { return t->layout != LAYOUT_ROWS; }
 
 typedef struct ir_context ir_context;
 
@@ -112,10 +118,10 @@ const ir_type *type_with_dtype(ir_context *c, const ir_type *t, ir_dtype dtype);
 
 /* Number of elements as a dimension; *ok as in dim_mul. */
 ir_dim type_elements(const ir_type *t, bool *ok);
-/* Bytes of a tensor under a binding, in its layout (tiles: rows rounded up to W); -1 when a symbol is unbound or it overflows. */
+/* Bytes of a tensor under a binding, in its layout (tiles: rows rounded up to W; quads: features to 4 as well); -1 when a symbol is unbound or it overflows. */
 int64_t type_bytes(const ir_type *t, ir_binding binding);
 
-/* Text forms: "B*S", "f32[T,768]", "f32[T,768] tiles<32>", "pattern[3072,768]". nnz prints as nnz(VALUE), where `print_value`
+/* Text forms: "B*S", "f32[T,768]", "f32[T,768] tiles<32>", "u8[T,768] quads<32>", "pattern[3072,768]". nnz prints as nnz(VALUE), where `print_value`
  * writes the value; NULL writes % and the value's id. */
 typedef void (*ir_value_printer)(const void *user, ir_value v, strbuf *out);
 void dim_print(const ir_context *c, ir_dim d, ir_value_printer print_value, const void *user, strbuf *out);

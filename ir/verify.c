@@ -232,7 +232,8 @@ static pofac_status check_symbol(const checker *k, const ir_node *n, const ir_ty
 static bool is_well_formed(const ir_type *t) {
     int64_t size;
     if (t->kind == TYPE_PATTERN && t->rank != 2) return false;
-    if (t->layout == LAYOUT_TILES && (t->rank != 2 || t->tile == 0)) return false;
+    if (type_is_tiled(t) && (t->rank != 2 || t->tile == 0)) return false;
+    if (t->layout == LAYOUT_QUADS && dtype_bits(t->dtype) != 8) return false;
     for (uint32_t i = 0; i < t->rank; i++) {
         if (dim_is_const(t->dims[i], &size) && size < 0) return false;
     }
@@ -246,8 +247,9 @@ static pofac_status check_forms(const checker *k, const ir_node *n) {
         strbuf text = STRBUF_INIT;
         print_type(k, t, &text);
         pofac_status status =
-            strbuf_ok(&text) ? node_error(k->g, n, k->sink, "result %u is %s, wanted dimensions from 0, and tiles of rank 2 only",
-                                          r, strbuf_str(&text))
+            strbuf_ok(&text) ? node_error(k->g, n, k->sink,
+                                          "result %u is %s, wanted dimensions from 0, tiles of rank 2 only, and quads of 8 bits", r,
+                                          strbuf_str(&text))
                              : diag_out_of_memory(k->sink);
         strbuf_free(&text);
         return status;

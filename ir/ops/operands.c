@@ -76,8 +76,8 @@ pofac_status want_offsets_type(const ir_infer *in, const ir_type *t) {
 pofac_status want_declared(const ir_infer *in) {
     const ir_type *t = in->declared;
     TRY(want_tensor(in, t, "the declared type"));
-    if (t->layout == LAYOUT_TILES && (t->rank != 2 || t->tile == 0))
-        return unwanted(in, t, "the declared type", "rank 2 for tiles");
+    if (type_is_tiled(t) && (t->rank != 2 || t->tile == 0)) return unwanted(in, t, "the declared type", "rank 2 for tiles");
+    if (t->layout == LAYOUT_QUADS && dtype_bits(t->dtype) != 8) return unwanted(in, t, "the declared type", "8 bits for quads");
     return POFAC_OK;
 }
 

@@ -169,6 +169,20 @@ static const good_case good_cases[] = {
     {OP_fake_quantize,
      X_TILES "%3 = input {name = \"r\"} : f32[2]\n %4 = fake_quantize %2, %3 {scheme = \"symmetric\"} : f32[T,8] tiles<16>\n"},
     {OP_fake_quantize_gradient, X "%2 = input {name = \"r\"} : f32[2]\n %3 = fake_quantize_gradient %1, %1, %2 : f32[T,8]\n"},
+#define QUANTIZED                                                                                                                  \
+    X_TILES "%3 = input {name = \"r\"} : f32[2]\n %4 = quantize %2, %3 : u8[T,8] quads<16>\n"                                      \
+            "%5 = state {name = \"w\"} : f32[5,8]\n %6 = state {name = \"b\"} : f32[5]\n"
+    {OP_row_range, X_TILES "%3 = row_range %1 : f32[T,2]\n %4 = row_range %2 : f32[T,2] tiles<16>\n"},
+    {OP_quantize, X_TILES "%3 = row_range %1 : f32[T,2]\n %4 = row_range %2 : f32[T,2] tiles<16>\n %5 = quantize %1, %3 : u8[T,8]\n"
+                          "%6 = quantize %2, %3 : u8[T,8] tiles<16>\n %7 = quantize %2, %4 : u8[T,8] quads<16>\n"
+                          "%8 = quantize %1, %3 : u8[T,8] quads<32>\n %9 = quantize %2, %4 : u8[T,8]\n"},
+    {OP_linear_int8, QUANTIZED "%7 = linear_int8 %4, %3, %5, %3, %6, %3 : f32[T,5] tiles<16>\n"
+                               "%8 = linear_int8 %4, %3, %5, %3 {variant = \"v\"} : f32[T,5] tiles<16>\n"
+                               "%9 = state {name = \"v\"} : f32[5,2]\n %10 = row_range %2 : f32[T,2] tiles<16>\n"
+                               "%11 = linear_int8 %4, %10, %5, %9, %6 : f32[T,5] tiles<16>\n"
+                               "%12 = quantize %1, %3 : u8[T,8]\n %13 = linear_int8 %12, %3, %5, %9, %6, %3 : f32[T,5]\n"},
+    {OP_linear_int8, X SPARSE "%4 = input {name = \"r\"} : f32[2]\n %5 = quantize %1, %4 : u8[T,8] tiles<32>\n"
+                              "%6 = linear_int8 %5, %4, %3, %4, _, _, %2 : f32[T,5] tiles<32>\n"},
     {OP_squared_distance, X "%2:2 = squared_distance %1, %1 : f32[], f32[T,8]\n"},
     {OP_squared_distance, X_TILES "%3 = input {name = \"k\"} : i64[T]\n %4 = input {name = \"s\"} : f32[]\n"
                                   "%5:2 = squared_distance %2, %2, %3, %4 : f32[], f32[T,8] tiles<16>\n"},
@@ -399,6 +413,34 @@ static const bad_case bad_cases[] = {
      "fake_quantize: begin is -1, wanted at least 0"},
     {OP_fake_quantize_gradient, X "%2 = input {name = \"r\"} : f32[2]\n %3 = fake_quantize_gradient %2, %1, %2 : f32[T,8]\n",
      "fake_quantize_gradient: dy is f32[2], wanted f32[T,8]"},
+    {OP_row_range, "%1 = input {name = \"x\"} : f64[T,8]\n %2 = row_range %1 : f64[T,2]\n", "row_range: x is f64[T,8], wanted f32"},
+    {OP_row_range, "%1 = input {name = \"x\"} : f32[8]\n %2 = row_range %1 : f32[2]\n", "row_range: x is f32[8], wanted [R,K]"},
+    {OP_quantize, X "%2 = input {name = \"r\"} : f32[8,2]\n %3 = quantize %1, %2 : u8[T,8]\n",
+     "quantize: range is f32[8,2], wanted f32[2] or f32[T,2]"},
+    {OP_quantize, X "%2 = input {name = \"r\"} : f32[2]\n %3 = quantize %1, %2 : i8[T,8]\n",
+     "quantize: x is f32[T,8] and the declared type i8[T,8], wanted u8 of the same dimensions, and of the same tiles"},
+    {OP_quantize, X_TILES "%3 = input {name = \"r\"} : f32[2]\n %4 = quantize %2, %3 : u8[T,8] quads<32>\n",
+     "quantize: x is f32[T,8] tiles<16> and the declared type u8[T,8] quads<32>, wanted u8 of the same dimensions, and of the same "
+     "tiles"},
+    {OP_quantize, "%1 = input {name = \"x\"} : i32[T,8]\n %2 = quantize %1, %1 : u8[T,8]\n", "quantize: x is i32[T,8], wanted f32"},
+    {OP_linear_int8, X "%2 = linear_int8 %1, %1, %1, %1 : f32[T,8]\n", "linear_int8: x is f32[T,8], wanted u8"},
+    {OP_linear_int8, "%1 = input {name = \"x\"} : u8[T,32769]\n %2 = linear_int8 %1, %1, %1, %1 : f32[T,8]\n",
+     "linear_int8: x is u8[T,32769], wanted at most 32768 features, whose sums fit into 32 bits"},
+    {OP_linear_int8, QUANTIZED "%7 = linear_int8 %4, %1, %5, %3 : f32[T,5] tiles<16>\n",
+     "linear_int8: x_range is f32[T,8], wanted f32[2] or f32[T,2] tiles<16>"},
+    {OP_linear_int8, QUANTIZED "%7 = linear_int8 %4, %3, %6, %3 : f32[T,5] tiles<16>\n",
+     "linear_int8: weight is f32[5], wanted [N,K], or the non-zeros of a pattern"},
+    {OP_linear_int8, QUANTIZED "%7 = linear_int8 %4, %3, %5, %6 : f32[T,5] tiles<16>\n",
+     "linear_int8: w_range is f32[5], wanted f32[2] or f32[5,2]"},
+    {OP_linear_int8, QUANTIZED "%7 = linear_int8 %4, %3, %5, %3, %3 : f32[T,5] tiles<16>\n",
+     "linear_int8: bias is f32[2], wanted f32[5]"},
+    {OP_linear_int8, QUANTIZED "%7 = linear_int8 %4, %3, %5, %3, _, %6 : f32[T,5] tiles<16>\n",
+     "linear_int8: out_range is f32[5], wanted f32[2]"},
+    {OP_linear_int8,
+     QUANTIZED "%7 = row_range %2 : f32[T,2] tiles<16>\n %8 = linear_int8 %4, %7, %5, %3, _, %3 : f32[T,5] tiles<16>\n",
+     "linear_int8: out_range is given, wanted none with ranges of rows"},
+    {OP_linear_int8, QUANTIZED "%7 = linear_int8 %4, %3, %5, %3, _, _, %5 : f32[T,5] tiles<16>\n",
+     "linear_int8: pattern is f32[5,8], wanted pattern[N,8]"},
     {OP_kl_divergence, "%1 = input {name = \"o\"} : i32[B+1]\n %2 = kl_divergence %1, %1 : f32[]\n",
      "kl_divergence: student is i32[B+1], wanted [R,C]"},
     {OP_kl_divergence, "%1 = input {name = \"o\"} : i32[B,2]\n %2 = kl_divergence %1, %1 : f32[]\n",
@@ -636,6 +678,11 @@ static void tiles_have_rank_2(void **unused) {
     const ir_type *t = type_with_layout(c.context, type_tensor(c.context, IR_F32, 3, dims), LAYOUT_TILES, 4);
     assert_true(build_declared(c.graph, OP_reshape, 1, t) == IR_NO_VALUE);
     assert_string_equal(strbuf_str(&c.messages), "reshape: the declared type is f32[T,2,4] tiles<4>, wanted rank 2 for tiles");
+    text_case_end(&c);
+    begin_case(&c, X);
+    t = type_with_layout(c.context, graph_type(c.graph, 1), LAYOUT_QUADS, 4);
+    assert_true(build_declared(c.graph, OP_relayout, 1, t) == IR_NO_VALUE);
+    assert_string_equal(strbuf_str(&c.messages), "relayout: the declared type is f32[T,8] quads<4>, wanted 8 bits for quads");
     text_case_end(&c);
 }
 

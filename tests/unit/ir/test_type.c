@@ -194,6 +194,7 @@ static void types_are_printed(void **state) {
         {{TYPE_TENSOR, IR_F32, LAYOUT_ROWS, 0, 0, {{0}}}, "f32[]"},
         {{TYPE_TENSOR, IR_I64, LAYOUT_ROWS, 0, 2, {DIM(1, 0, t, 0), DIM(0, 768, 0, 0)}}, "i64[T,768]"},
         {{TYPE_TENSOR, IR_F32, LAYOUT_TILES, 32, 2, {DIM(1, 0, t, 0), DIM(0, 768, 0, 0)}}, "f32[T,768] tiles<32>"},
+        {{TYPE_TENSOR, IR_U8, LAYOUT_QUADS, 16, 2, {DIM(1, 0, t, 0), DIM(0, 768, 0, 0)}}, "u8[T,768] quads<16>"},
         {{TYPE_PATTERN, IR_F32, LAYOUT_ROWS, 0, 2, {DIM(0, 3072, 0, 0), DIM(0, 768, 0, 0)}}, "pattern[3072,768]"},
         {{TYPE_TENSOR, IR_F16, LAYOUT_ROWS, 0, 1, {DIM(1, 1, b, 0)}}, "f16[B+1]"},
         {{TYPE_TENSOR, IR_F16, LAYOUT_ROWS, 0, 1, {DIM(3, -2, b, 0)}}, "f16[3*B-2]"},
@@ -228,6 +229,11 @@ static void sizes_of_types(void **state) {
     assert_int_equal(type_bytes(type, binding), 33 * 5 * 4);
     assert_int_equal(type_bytes(type_with_layout(c, type, LAYOUT_TILES, 32), binding), 64 * 5 * 4);
     assert_int_equal(type_bytes(type_with_layout(c, type, LAYOUT_TILES, 11), binding), 33 * 5 * 4);
+    const ir_type *bytes = type_with_dtype(c, type, IR_U8), *quads = type_with_layout(c, bytes, LAYOUT_QUADS, 32);
+    assert_int_equal(type_bytes(quads, binding), 64 * 8);
+    assert_ptr_not_equal(quads, type_with_layout(c, bytes, LAYOUT_TILES, 32));
+    assert_ptr_not_equal(quads, type_with_layout(c, bytes, LAYOUT_QUADS, 16));
+    assert_ptr_equal(bytes, type_with_layout(c, quads, LAYOUT_ROWS, 32));
     assert_int_equal(type_bytes(type_with_dtype(c, type, IR_I4), binding), (33 * 5 + 1) / 2);
     assert_int_equal(type_bytes(type, (ir_binding){NULL, 0}), -1);
     assert_int_equal(type_bytes(type_tensor(c, IR_F64, 0, NULL), binding), 8);

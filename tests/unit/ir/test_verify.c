@@ -139,6 +139,7 @@ static void size_negative(fixture *f) {
     f->g->values.data[f->gamma].type = type_tensor(f->c, IR_F32, 1, &d);
 }
 static void tiles_of_rank_1(fixture *f) { f->g->values.data[f->gamma].type = type_with_layout(f->c, f->row, LAYOUT_TILES, 16); }
+static void quads_of_floats(fixture *f) { f->g->values.data[f->x].type = type_with_layout(f->c, f->rows, LAYOUT_QUADS, 16); }
 static void tiles_without_rows(fixture *f) { f->g->values.data[f->x].type = type_with_layout(f->c, f->rows, LAYOUT_TILES, 0); }
 static void symbol_undeclared(fixture *f) {
     ir_dim d = dim_symbol(symbol_named(f->c, "U"));
@@ -253,9 +254,13 @@ static const broken rules[] = {
     {second_type_wrong, AT "%7 = layer_norm: result 1 is f32[T,4], wanted f32[T] by the op's shape rule"},
     {declared_type_wrong, AT "%2 = pattern: the declared type is f32[4], wanted pattern[N,K] of numbers"},
     {shape_rule_refuses, AT "%7 = layer_norm: gamma is f32[T,4], wanted f32[4]"},
-    {size_negative, AT "%6 = state: result 0 is f32[-4], wanted dimensions from 0, and tiles of rank 2 only"},
-    {tiles_of_rank_1, AT "%6 = state: result 0 is f32[4] tiles<16>, wanted dimensions from 0, and tiles of rank 2 only"},
-    {tiles_without_rows, AT "%1 = input: result 0 is f32[T,4] tiles<0>, wanted dimensions from 0, and tiles of rank 2 only"},
+    {size_negative, AT "%6 = state: result 0 is f32[-4], wanted dimensions from 0, tiles of rank 2 only, and quads of 8 bits"},
+    {tiles_of_rank_1,
+     AT "%6 = state: result 0 is f32[4] tiles<16>, wanted dimensions from 0, tiles of rank 2 only, and quads of 8 bits"},
+    {quads_of_floats,
+     AT "%1 = input: result 0 is f32[T,4] quads<16>, wanted dimensions from 0, tiles of rank 2 only, and quads of 8 bits"},
+    {tiles_without_rows,
+     AT "%1 = input: result 0 is f32[T,4] tiles<0>, wanted dimensions from 0, tiles of rank 2 only, and quads of 8 bits"},
     {symbol_undeclared, AT "%6 = state: symbol U is not declared, wanted it with a bound in the head of graph @g"},
     {nnz_of_later, AT "%3 = state: type f32[nnz(%4)] counts the non-zeros of value 4, wanted an earlier pattern"},
     {nnz_of_tensor, AT "%3 = state: type f32[nnz(%1)] counts the non-zeros of value 1, wanted an earlier pattern"},
