@@ -81,6 +81,15 @@ unsigned kernel_sparse_operand(cg_kernel *k, ir_value value, plan_packing packin
     return i;
 }
 
+unsigned kernel_quantized_operand(cg_kernel *k, ir_value weight, ir_value range, plan_packing packing, uint32_t parameter,
+                                  const sparse_layout *layout) {
+    unsigned i = kernel_packed_operand(k, weight, packing, parameter);
+    if (k->failed) return i;
+    k->operands[i].sparse = *layout;
+    k->operands[i].range = range;
+    return i;
+}
+
 unsigned kernel_workspace(cg_kernel *k, const cg_group *g, uint32_t number, int64_t elements) {
     const ir_dim n = dim_const(elements);
     const ir_type *type = type_tensor(g->graph->module->context, IR_F32, 1, &n);

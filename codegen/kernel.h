@@ -33,7 +33,8 @@ typedef struct cg_operand {
     plan_packing packing;
     uint32_t packing_parameter;
     sparse_layout sparse;
-    bool aside; /* of the next content of a state: not in the state's memory, but in a slot from which a step copies it there */
+    ir_value range; /* as in plan_buffer */
+    bool aside;     /* of the next content of a state: not in the state's memory, but in a slot from which a step copies it there */
     const ir_type *workspace; /* of PACKING_WORKSPACE: what it holds; else NULL */
 } cg_operand;
 
@@ -107,6 +108,9 @@ unsigned kernel_operand(cg_kernel *k, ir_value value);
 unsigned kernel_packed_operand(cg_kernel *k, ir_value value, plan_packing packing, uint32_t parameter);
 /* PACKING_SPARSE_INDEX of a pattern, or PACKING_SPARSE_VALUES of its non-zeros. */
 unsigned kernel_sparse_operand(cg_kernel *k, ir_value value, plan_packing packing, const sparse_layout *layout);
+/* A weight in 8 bits by its range, which like the weight is state that stays, or a constant; a layout of kind SPARSE_NONE: it is dense. */
+unsigned kernel_quantized_operand(cg_kernel *k, ir_value weight, ir_value range, plan_packing packing, uint32_t parameter,
+                                  const sparse_layout *layout);
 /* Memory of so many f32 that the steps of this group share by its number; operands of all of them name the same. */
 unsigned kernel_workspace(cg_kernel *k, const cg_group *g, uint32_t number, int64_t elements);
 /* Is the value state that no graph of the module replaces? Its packed forms are made once, as those of constants; other values' by a

@@ -109,7 +109,7 @@ static uint32_t find_buffer(const lowering *l, const cg_operand *operand) {
     for (size_t i = is_packed_by_step(l, operand) ? l->packed_from : 0; i < l->buffers.size; i++) {
         const plan_buffer *b = &l->buffers.data[i];
         if (b->value == v && b->packing == operand->packing && b->packing_parameter == operand->packing_parameter &&
-            sparse_layout_equal(&b->sparse, &operand->sparse))
+            b->range == operand->range && sparse_layout_equal(&b->sparse, &operand->sparse))
             return (uint32_t)i;
     }
     return UINT32_MAX;
@@ -126,6 +126,7 @@ uint32_t lower_buffer(lowering *l, const cg_operand *operand) {
                      .type = graph_type(l->graph, v),
                      .packing = operand->packing,
                      .packing_parameter = operand->packing_parameter,
+                     .range = operand->range,
                      .sparse = operand->sparse};
     if (operand->packing == PACKING_PART_SUMS || operand->packing == PACKING_WORKSPACE || is_packed_by_step(l, operand)) {
         b.kind = PLAN_SLOT;

@@ -55,6 +55,8 @@ typedef struct plan_buffer {
     plan_packing packing;
     uint32_t packing_parameter;
     sparse_layout sparse; /* of the two sparse packings, else all zero */
+    ir_value
+        range; /* of packings that quantize: the leaf with the weight's range, f32 [2] or, of each row, [N,2]; else IR_NO_VALUE */
     bool written; /* of PLAN_STATE in rows: a graph of the module replaces it; it is bound where it lies, and runs write it there */
     uint32_t slot;            /* of PLAN_SLOT: buffers of one slot share memory at different times */
     int64_t series_row_bytes; /* bytes of a row, of a value that only one series makes and reads, as all others of its slot that

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ir/op.h"
+#include "runtime/int8_packing.h"
 #include "runtime/packing.h"
 #include "runtime/sparse_packing.h"
 #include "runtime/weight_memory.h"
@@ -175,6 +176,26 @@ static pofac_status convert(const binder *b, const ir_tensor *from, ir_dtype dty
     return POFAC_OK;
 }
 
+/* The range of the buffer's weight, f32 [2] or [N,2], which *out owns or its source holds until *name is released; *name: of state. */
+static pofac_status get_range(const binder *b, const plan_buffer *buffer, ir_tensor *out, const char **name) {
+    const ir_graph *g = b->plan->graph;
+    const ir_node *leaf = graph_node_of(g, buffer->range);
+    const plan_buffer range = {.kind = leaf->op == OP_state ? PLAN_STATE : PLAN_CONSTANT,
+                               .name = leaf->op == OP_state ? node_string(leaf, "name") : NULL,
+                               .value = buffer->range,
+                               .type = graph_type(g, buffer->range)};
+    *name = range.name;
+    if (range.kind == PLAN_CONSTANT) return get_constant(b, &range, out);
+    ir_tensor found, wanted = declared_tensor(b, &range);
+    TRY(b->state->get(b->state->user, range.name, b->sink, &found));
+    pofac_status status = POFAC_OK;
+    if (found.dtype != IR_F32 || !same_dims(&found, &wanted)) status = state_unfit(b, &range, &found, &wanted);
+    else if (tensor_is_aligned(&found)) *out = found, out->owned = false;
+    else if (tensor_clone(&found, out) != POFAC_OK) status = diag_out_of_memory(b->sink);
+    if (status != POFAC_OK) tensor_source_release(b->state, range.name);
+    return status;
+}
+
 /* ---- buffers ---- */
 
 /* The first buffer with the same content and packing: often the buffer itself. */
@@ -183,7 +204,7 @@ static size_t find_twin(const plan *p, size_t index) {
     for (size_t i = 0; b->name && i < index; i++) {
         const plan_buffer *o = &p->buffers[i];
         if (o->kind == b->kind && o->type == b->type && o->packing == b->packing && o->packing_parameter == b->packing_parameter &&
-            sparse_layout_equal(&o->sparse, &b->sparse) && o->name && strcmp(o->name, b->name) == 0)
+            o->range == b->range && sparse_layout_equal(&o->sparse, &b->sparse) && o->name && strcmp(o->name, b->name) == 0)
             return i;
     }
     return index;
@@ -289,10 +310,42 @@ static pofac_status keep_packed(const binder *b, size_t index, ir_tensor *conten
     return status;
 }
 
+static pofac_status pack_quantized(const binder *b, size_t index, const ir_tensor *content, const ir_tensor *range) {
+    const plan_buffer *buffer = &b->plan->buffers[index];
+    const char *name = buffer->name ? buffer->name : "a constant";
+    const bool is_matrix = content->rank == 2 && dtype_class(content->dtype) == DTYPE_FLOAT;
+    const int64_t bytes = is_matrix ? int8_panels_bytes(buffer->packing_parameter, content->dims[0], content->dims[1]) : -1;
+    const size_t room = bytes > 0 ? (size_t)bytes : WEIGHT_MEMORY_ALIGNMENT;
+    if (bytes < 0) return diag_error(b->sink, POFAC_ERR_INPUT, NULL, "%s: wanted a matrix of floats below 2^63 bytes", name);
+    if (int8_range_is_none(range))
+        return diag_error(b->sink, POFAC_ERR_INPUT, NULL,
+                          "%s: its range is empty, wanted the least and the greatest of its numbers", name);
+    void *memory = weight_memory_take(room);
+    if (!memory) return diag_out_of_memory(b->sink);
+    own_memory(b, index, memory, room);
+    int8_panels_make(buffer->packing_parameter, content, range, b->pool, memory);
+    return POFAC_OK;
+}
+
+/* Takes over `content`. */
+static pofac_status keep_quantized(const binder *b, size_t index, ir_tensor *content) {
+    ir_tensor range = {0};
+    const char *range_name;
+    pofac_status status = get_range(b, &b->plan->buffers[index], &range, &range_name);
+    if (status == POFAC_OK) {
+        status = pack_quantized(b, index, content, &range);
+        tensor_free(&range);
+        if (range_name) tensor_source_release(b->state, range_name);
+    }
+    tensor_free(content);
+    return status;
+}
+
 /* Takes over `content`. */
 static pofac_status keep(const binder *b, size_t index, ir_tensor *content) {
     switch (b->plan->buffers[index].packing) {
     case PACKING_NONE: return keep_rows(b, index, content);
+    case PACKING_INT8_PANELS: return keep_quantized(b, index, content);
     case PACKING_SPARSE_VALUES: return keep_non_zeros(b, index, content);
     default: return keep_packed(b, index, content);
     }
