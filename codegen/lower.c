@@ -392,9 +392,11 @@ static pofac_status add_kernel_steps(lowering *l, const cg_group *g, const cg_ke
     return POFAC_OK;
 }
 
+/* Sessions copy what is in tiles for an evaluator, but for leaves, which lie elsewhere, and parts of bytes. */
 static pofac_status want_rows(const lowering *l, const ir_node *n, ir_value v) {
     const ir_type *t = graph_type(l->graph, v);
-    if (t->layout == LAYOUT_ROWS) return POFAC_OK;
+    if (!type_is_tiled(t) || (dtype_bits(t->dtype) % 8 == 0 && !op_has(graph_node_of(l->graph, v)->op, TRAIT_LEAF)))
+        return POFAC_OK;
     const diag_place place = place_of(n);
     strbuf text = STRBUF_INIT;
     type_print(l->graph->module->context, t, NULL, NULL, &text);

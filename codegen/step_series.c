@@ -51,7 +51,7 @@ static bool is_slot(const series_search *s, uint32_t buffer) {
 /* Is the buffer a value in tiles, with the rows that the step goes through block by block? */
 static bool goes_by_block(const series_search *s, uint32_t buffer, const plan_step *step) {
     const ir_type *t = s->l->buffers.data[buffer].type;
-    return t->layout == LAYOUT_TILES && t->rank == 2 && dim_equal(t->dims[0], step->rows) && step->block_rows % t->tile == 0 &&
+    return type_is_tiled(t) && t->rank == 2 && dim_equal(t->dims[0], step->rows) && step->block_rows % t->tile == 0 &&
            type_features(t) > 0 && s->l->buffers.data[buffer].packing == PACKING_NONE;
 }
 
@@ -60,7 +60,7 @@ static bool agree(const series_search *s, uint32_t a, uint32_t b, size_t first) 
     const plan_buffer *x = &s->l->buffers.data[a], *y = &s->l->buffers.data[b];
     if (a == b || x->slot != y->slot) return true;
     if (s->lives[a].first < first && s->lives[b].first < first) return true; /* nobody writes there */
-    return x->type == y->type && x->type->layout == LAYOUT_TILES;
+    return x->type == y->type && type_is_tiled(x->type);
 }
 
 /* Can `step`, the last of steps [first, step], run block by block with the others? */
@@ -94,6 +94,12 @@ static bool is_own_slot(const series_search *s, uint32_t slot, size_t first, siz
     return true;
 }
 
+/* Of a value in tiles. */
+static int64_t row_bytes(const ir_type *t) {
+    const int64_t features = type_features(t);
+    return dtype_bits(t->dtype) / 8 * (t->layout == LAYOUT_QUADS ? (features + 3) / 4 * 4 : features);
+}
+
 static void mark_series(series_search *s, size_t first, size_t end) {
     s->l->steps.data[first].series = (uint32_t)(end - first);
     for (size_t i = first; i < end && end - first > 1; i++) {
@@ -101,7 +107,7 @@ static void mark_series(series_search *s, size_t first, size_t end) {
         for (uint32_t j = 0; j < step->n_buffers; j++) {
             if (!is_slot(s, step->buffers[j])) continue;
             plan_buffer *b = &s->l->buffers.data[step->buffers[j]];
-            if (is_own_slot(s, b->slot, first, end)) b->series_row_bytes = dtype_bits(b->type->dtype) / 8 * type_features(b->type);
+            if (is_own_slot(s, b->slot, first, end)) b->series_row_bytes = row_bytes(b->type);
         }
     }
 }

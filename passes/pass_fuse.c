@@ -6,6 +6,7 @@
  *   embedding sum   embedding { + embedding } [relayout] [layer_norm]
  *   tail            linear, its input gradient, or a layer norm's gradient; elementwise work on the result: bias and residual sums,
  *                   activations and their gradients, one dropout, sums of gradients
+ *   tail in 8 bits  linear_int8, elementwise work on the result, and quantize of that by the range of a tensor
  *   norm            x + residual, layer_norm, where the sum is no such tail
  *
  * All but the embeddings and their sums are in tiles. Groups and slots that the graph had are dropped. Groups are numbered from 1
@@ -31,7 +32,7 @@ static const ir_node *inner_node(const fusion *f, ir_value v) {
 }
 
 static const ir_type *type_of(const fusion *f, ir_value v) { return graph_type(f->g, v); }
-static bool is_tiled(const fusion *f, ir_value v) { return type_of(f, v)->layout == LAYOUT_TILES; }
+static bool is_tiled(const fusion *f, ir_value v) { return type_is_tiled(type_of(f, v)); }
 
 static void mark(fusion *f, const ir_node *n) { f->group[n - f->g->nodes.data] = f->n_groups; }
 
@@ -80,7 +81,22 @@ typedef struct tail {
 
 static bool is_tail_op(ir_op op) { return op == OP_dropout || (op_has(op, TRAIT_ELEMENTWISE) && op != OP_cast); }
 
-static bool is_root_op(ir_op op) { return op == OP_linear || op == OP_linear_input_gradient || op == OP_layer_norm_gradient; }
+static bool is_root_op(ir_op op) {
+    return op == OP_linear || op == OP_linear_int8 || op == OP_linear_input_gradient || op == OP_layer_norm_gradient;
+}
+
+/* A quantize may end a tail of a linear in 8 bits, if it needs no whole rows for its ranges. */
+static bool is_last_op(const fusion *f, const ir_node *n) {
+    return is_tail_op(n->op) || (n->op == OP_quantize && type_of(f, n->inputs[1])->rank == 1);
+}
+
+/* May a tail that ends in the node begin with the op? */
+static bool begins_tail(const ir_node *last, ir_op op) { return last->op == OP_quantize ? op == OP_linear_int8 : is_root_op(op); }
+
+/* Of the values within it. */
+static const ir_type *type_of_tail(const fusion *f, const ir_node *last) {
+    return type_of(f, last->op == OP_quantize ? last->inputs[0] : last->first_result);
+}
 
 static bool has_op(const tail *t, ir_op op) {
     for (size_t i = 0; i < t->n; i++)
@@ -103,7 +119,7 @@ static bool reads_result(const ir_node *reader, const ir_node *maker) {
 /* May the maker of `v` join the tail: is there nobody outside who reads its results before the tail's end? */
 static bool can_join(const fusion *f, const tail *t, ir_value v) {
     const ir_node *maker = graph_node_of(f->g, v);
-    if (t->n == MAX_TAIL_NODES || type_of(f, v) != type_of(f, t->nodes[0]->first_result) || v != maker->first_result) return false;
+    if (t->n == MAX_TAIL_NODES || type_of(f, v) != type_of_tail(f, t->nodes[0]) || v != maker->first_result) return false;
     if (f->group[maker - f->g->nodes.data] != 0 || (maker->op == OP_dropout && has_op(t, OP_dropout))) return false;
     for (const ir_node *n = maker + 1; n < t->nodes[0]; n++)
         if (!has_node(t, n) && reads_result(n, maker)) return false;
@@ -112,11 +128,11 @@ static bool can_join(const fusion *f, const tail *t, ir_value v) {
 
 /* Lengthens the tail from its node `n` down to a root; false, and the tail as it was, when there is none. */
 static bool reach_root(const fusion *f, tail *t, const ir_node *n) {
-    const uint32_t n_values = n->op == OP_dropout ? 1 : n->n_inputs;
+    const uint32_t n_values = n->op == OP_dropout || n->op == OP_quantize ? 1 : n->n_inputs;
     for (int through = 0; through < 2; through++) /* roots themselves first */
         for (uint32_t i = n_values; i-- > 0;) {
             const ir_node *maker = graph_node_of(f->g, n->inputs[i]);
-            if (!(through ? is_tail_op(maker->op) : is_root_op(maker->op)) || !can_join(f, t, n->inputs[i])) continue;
+            if (!(through ? is_tail_op(maker->op) : begins_tail(t->nodes[0], maker->op)) || !can_join(f, t, n->inputs[i])) continue;
             t->nodes[t->n++] = maker;
             if (!through || reach_root(f, t, maker)) return true;
             t->n--;
@@ -126,7 +142,7 @@ static bool reach_root(const fusion *f, tail *t, const ir_node *n) {
 
 static bool find_tail(const fusion *f, const ir_node *last, tail *t) {
     *t = (tail){.nodes = {last}, .n = 1};
-    return is_tail_op(last->op) && is_tiled(f, last->first_result) && reach_root(f, t, last);
+    return is_last_op(f, last) && is_tiled(f, last->first_result) && reach_root(f, t, last);
 }
 
 static void fuse_tail(fusion *f, const ir_node *last) {

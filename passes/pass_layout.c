@@ -6,24 +6,31 @@
  * runs in rows, and so do the graph's outputs. Where maker and reader differ, a relayout node converts, once per value and layout,
  * where it is first needed. Relayouts that the graph had are dropped: whoever reads them asks again, so running the pass twice is
  * running it once. Leaves keep the layout that they are declared in.
+ *
+ * Activations in 8 bits are read in quads<W>, or in tiles<W> by linears whose variant says "bytes=tiles"; `quantize` writes them so: there is one for
+ * each layout that somebody reads.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "ir/op.h"
 #include "ir/rewrite.h"
 #include "passes/pass.h"
 
 #define DEFAULT_TILE 32
+enum { N_LAYOUTS = LAYOUT_QUADS + 1 };
 
 typedef struct layout_state {
     rewriter rw;
-    uint32_t tile;          /* W */
-    ir_value *source;       /* [values of the old graph] the value itself; of a relayout, that of its input */
-    ir_value *converted[2]; /* [values of the old graph] the value in rows, in tiles, where a relayout was made */
+    uint32_t tile;                  /* W */
+    ir_value *source;               /* [values of the old graph] the value itself; of a relayout, that of its input */
+    ir_value *converted[N_LAYOUTS]; /* [values of the old graph] the value in that layout, where a node was made for it */
+    uint8_t *read;                  /* [values of the old graph] of bytes: 1 << layout of those that somebody reads */
 } layout_state;
 
-/* Matrices that no op reads in tiles: weights, a teacher's too, and logits of a few classes. */
+/* Matrices that no op reads in tiles: weights and their ranges, a teacher's too, and logits of a few classes. */
 static bool stays_in_rows(const ir_node *n, uint32_t i) {
+    if (n->op == OP_linear_int8) return i >= 2;
     const bool distils = n->op == OP_linear_kl_divergence || n->op == OP_linear_soft_cross_entropy;
     return (i == 1 && op_has(n->op, TRAIT_WEIGHTED)) || (i == 3 && distils);
 }
@@ -32,26 +39,33 @@ static bool stays_in_rows(const ir_node *n, uint32_t i) {
 static bool is_activation(const ir_graph *g, const ir_node *n, uint32_t i) {
     if (node_input(n, i) == IR_NO_VALUE || stays_in_rows(n, i)) return false;
     const ir_type *t = graph_type(g, n->inputs[i]);
-    return t->kind == TYPE_TENSOR && t->rank == 2 && t->dtype == IR_F32;
+    return t->kind == TYPE_TENSOR && t->rank == 2 && (t->dtype == IR_F32 || (t->dtype == IR_U8 && n->op == OP_linear_int8));
 }
 
-/* The new value of `old`, in tiles<W> or rows if it is a tensor. */
-static ir_value in_layout(layout_state *s, ir_value old, bool tiled) {
+/* In what an op that runs in tiles reads its input i. */
+static ir_layout tiled_layout(const ir_graph *g, const ir_node *n, uint32_t i) {
+    if (!is_activation(g, n, i)) return LAYOUT_ROWS;
+    return graph_type(g, n->inputs[i])->dtype == IR_U8 && !strstr(node_string(n, "variant"), "bytes=tiles") ? LAYOUT_QUADS
+                                                                                                            : LAYOUT_TILES;
+}
+
+/* The new value of `old`, in the layout if it is a tensor. */
+static ir_value in_layout(layout_state *s, ir_value old, ir_layout layout) {
     old = s->source[old];
     ir_value v = rewrite_value(&s->rw, old);
     if (v == IR_NO_VALUE) return v;
     const ir_type *t = graph_type(s->rw.to, v), *wanted;
     if (t->kind != TYPE_TENSOR) return v;
-    wanted = type_with_layout(s->rw.to->module->context, t, tiled ? LAYOUT_TILES : LAYOUT_ROWS, tiled ? s->tile : 0);
+    wanted = type_with_layout(s->rw.to->module->context, t, layout, layout == LAYOUT_ROWS ? 0 : s->tile);
     if (t == wanted) return v;
-    ir_value *converted = &s->converted[tiled][old];
+    ir_value *converted = &s->converted[layout][old];
     if (*converted == IR_NO_VALUE) *converted = build_declared(s->rw.to, OP_relayout, v, wanted);
     return *converted;
 }
 
 static bool is_tiled(const layout_state *s, ir_value old) {
     ir_value v = s->rw.map[s->source[old]];
-    return v != IR_NO_VALUE && graph_type(s->rw.to, v)->layout == LAYOUT_TILES;
+    return v != IR_NO_VALUE && type_is_tiled(graph_type(s->rw.to, v));
 }
 
 static bool runs_tiled(const layout_state *s, const ir_node *n) {
@@ -73,17 +87,34 @@ static const ir_type *declared_in_rows(layout_state *s, const ir_node *n) {
     return t ? type_with_layout(s->rw.to->module->context, t, LAYOUT_ROWS, 0) : NULL;
 }
 
+/* One for each layout that is read; what nobody reads is in rows. */
+static void place_quantize(layout_state *s, const ir_node *n) {
+    ir_context *c = s->rw.to->module->context;
+    const ir_type *t = rewrite_type(&s->rw, graph_type(s->rw.from, n->first_result));
+    const uint8_t rows = 1 << LAYOUT_ROWS, read = s->read[n->first_result] ? s->read[n->first_result] : rows;
+    const bool tiled = read != rows;
+    const ir_value x = in_layout(s, n->inputs[0], tiled ? LAYOUT_TILES : LAYOUT_ROWS),
+                   range = in_layout(s, n->inputs[1], tiled ? tiled_layout(s->rw.from, n, 1) : LAYOUT_ROWS);
+    for (int layout = 0; layout < N_LAYOUTS; layout++) {
+        if (!t || !(read >> layout & 1)) continue;
+        const ir_value q =
+            node_add(s->rw.to, OP_quantize, (ir_value[]){x, range}, 2, NULL, 0, type_with_layout(c, t, (ir_layout)layout, s->tile));
+        s->converted[layout][n->first_result] = q;
+        rewrite_map(&s->rw, n->first_result, q);
+    }
+}
+
 static void place_node(layout_state *s, const ir_node *n) {
     ir_value inputs[UINT8_MAX];
-    for (uint32_t r = 0; r < n->n_results; r++) s->source[node_result(n, r)] = node_result(n, r);
-    if (n->op == OP_relayout) {
-        s->source[n->first_result] = s->source[n->inputs[0]];
+    if (n->op == OP_relayout) return;
+    rewrite_visit(&s->rw, n);
+    if (n->op == OP_quantize) {
+        place_quantize(s, n);
         return;
     }
-    rewrite_visit(&s->rw, n);
     bool tiled = runs_tiled(s, n);
     for (uint32_t i = 0; i < n->n_inputs; i++)
-        inputs[i] = n->inputs[i] ? in_layout(s, n->inputs[i], tiled && is_activation(s->rw.from, n, i)) : IR_NO_VALUE;
+        inputs[i] = n->inputs[i] ? in_layout(s, n->inputs[i], tiled ? tiled_layout(s->rw.from, n, i) : LAYOUT_ROWS) : IR_NO_VALUE;
     if (op_has(n->op, TRAIT_LEAF)) rewrite_copy_unmarked(&s->rw, n, NULL, NULL);
     else rewrite_copy_unmarked(&s->rw, n, inputs, declared_in_rows(s, n));
 }
@@ -91,11 +122,26 @@ static void place_node(layout_state *s, const ir_node *n) {
 /* Outputs in rows; the relayout stands in the scope of the node that makes the value. */
 static void place_output(layout_state *s, ir_value old) {
     rewrite_visit(&s->rw, graph_node_of(s->rw.from, s->source[old]));
-    rewrite_map(&s->rw, old, in_layout(s, old, false));
+    rewrite_map(&s->rw, old, in_layout(s, old, LAYOUT_ROWS));
+}
+
+/* In which layouts each value of bytes is read. */
+static void find_reads(layout_state *s, const ir_graph *g) {
+    for (size_t i = 0; i < g->nodes.size; i++) {
+        const ir_node *n = &g->nodes.data[i];
+        for (uint32_t r = 0; r < n->n_results; r++) s->source[node_result(n, r)] = node_result(n, r);
+        if (n->op == OP_relayout) s->source[n->first_result] = s->source[n->inputs[0]];
+        else
+            for (uint32_t k = 0; k < n->n_inputs; k++)
+                if (n->inputs[k])
+                    s->read[s->source[n->inputs[k]]] |=
+                        (uint8_t)(1 << (n->op == OP_linear_int8 ? tiled_layout(g, n, k) : LAYOUT_ROWS));
+    }
+    for (size_t i = 0; i < g->outputs.size; i++) s->read[s->source[g->outputs.data[i].value]] |= 1 << LAYOUT_ROWS;
 }
 
 static bool has_variant(const ir_node *n) {
-    return n->op == OP_linear || n->op == OP_linear_input_gradient || n->op == OP_linear_weight_gradient;
+    return n->op == OP_linear || n->op == OP_linear_int8 || n->op == OP_linear_input_gradient || n->op == OP_linear_weight_gradient;
 }
 
 /* The width that the option and the variants of linears agree on; DEFAULT_TILE where neither names one. */
@@ -125,13 +171,18 @@ static pofac_status layout_graph(void *user, const ir_graph *from, ir_module *to
     const pass_input *in = user;
     arena memory = ARENA_INIT;
     int64_t tile = 0;
-    layout_state s = {.source = ARENA_ARRAY(&memory, ir_value, from->values.size)};
-    for (int i = 0; i < 2; i++) s.converted[i] = ARENA_ARRAY(&memory, ir_value, from->values.size);
-    pofac_status status = s.source && s.converted[0] && s.converted[1] ? POFAC_OK : diag_out_of_memory(in->sink);
+    layout_state s = {.source = ARENA_ARRAY(&memory, ir_value, from->values.size),
+                      .read = ARENA_ARRAY(&memory, uint8_t, from->values.size)};
+    pofac_status status = s.source && s.read ? POFAC_OK : diag_out_of_memory(in->sink);
+    for (int i = 0; i < N_LAYOUTS && status == POFAC_OK; i++) {
+        s.converted[i] = ARENA_ARRAY(&memory, ir_value, from->values.size);
+        if (!s.converted[i]) status = diag_out_of_memory(in->sink);
+    }
     if (status == POFAC_OK) status = find_tile(in, from, &tile);
     if (status == POFAC_OK) status = rewrite_begin(&s.rw, from, to);
     if (status == POFAC_OK) {
         s.tile = (uint32_t)tile;
+        find_reads(&s, from);
         for (size_t i = 0; i < from->nodes.size; i++) place_node(&s, &from->nodes.data[i]);
         for (size_t i = 0; i < from->outputs.size; i++) place_output(&s, from->outputs.data[i].value);
         status = rewrite_finish(&s.rw);

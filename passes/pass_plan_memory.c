@@ -289,7 +289,7 @@ static int compare_placed(const void *left, const void *right) {
 
 static const ir_type *tiled_type(const memory_plan *p, ir_value v) {
     const ir_type *t = graph_type(p->g, v);
-    return t->layout == LAYOUT_TILES ? t : NULL;
+    return type_is_tiled(t) ? t : NULL;
 }
 
 /* Steps from the end of one life to the beginning of the other; 0: they overlap. A step's results and inputs do. */

@@ -18,6 +18,7 @@
 #include "runtime/blas.h"
 #include "runtime/bound_weights.h"
 #include "runtime/step_runner.h"
+#include "runtime/tiled_tensor.h"
 
 #define ALIGNMENT 64
 #define HUGE_PAGE ((int64_t)1 << 21) /* of activations, which kernels reach in an order that misses in the table of small pages */
@@ -355,7 +356,7 @@ static long preemptions(void) {
     return getrusage(RUSAGE_THREAD, &use) == 0 ? use.ru_nivcsw : -1;
 }
 
-/* The tensor that a buffer holds, in rows. */
+/* The tensor whose memory a buffer is. */
 static ir_tensor buffer_tensor(const session *s, uint32_t index) {
     const plan_buffer *b = &s->plan->buffers[index];
     ir_tensor t = s->tensors[index];
@@ -367,12 +368,23 @@ static ir_tensor buffer_tensor(const session *s, uint32_t index) {
     return t;
 }
 
-/* Zeroed memory for result number r of a step: its buffer's; memory of its own when nobody reads it, or when an input
- * lies there. */
+/* The tensor that a buffer holds, in rows: a copy of its own of what is in tiles. */
+static pofac_status buffer_rows(const session *s, uint32_t index, const diag_sink *sink, ir_tensor *out) {
+    const ir_type *type = s->plan->buffers[index].type;
+    const ir_tensor t = buffer_tensor(s, index);
+    *out = t;
+    if (!type_is_tiled(type)) return POFAC_OK;
+    if (tensor_alloc(t.dtype, t.rank, t.dims, out) != POFAC_OK) return diag_out_of_memory(sink);
+    tensor_from_tiles(type, t.data, out);
+    return POFAC_OK;
+}
+
+/* Zeroed memory for result number r of a step: its buffer's; memory of its own when nobody reads it, when an input
+ * lies there, or when it is wanted in tiles. */
 static pofac_status make_result(const session *s, const plan_step *step, const ir_node *node, uint32_t r, const diag_sink *sink,
                                 ir_tensor *out) {
     uint32_t buffer = step->buffers[node->n_inputs + r];
-    bool aside = buffer == UINT32_MAX;
+    bool aside = buffer == UINT32_MAX || type_is_tiled(s->plan->buffers[buffer].type);
     for (uint32_t i = 0; i < node->n_inputs && !aside; i++)
         aside = step->buffers[i] != UINT32_MAX && s->pointers[step->buffers[i]] == s->pointers[buffer];
     if (!aside) {
@@ -386,14 +398,22 @@ static pofac_status make_result(const session *s, const plan_step *step, const i
     return tensor_alloc(type->dtype, type->rank, dims, out) == POFAC_OK ? POFAC_OK : diag_out_of_memory(sink);
 }
 
+/* What was made aside, to its place. */
+static void write_result(const session *s, uint32_t buffer, const ir_tensor *t) {
+    const ir_type *type = s->plan->buffers[buffer].type;
+    if (type_is_tiled(type)) tensor_to_tiles(type, t, s->pointers[buffer]);
+    else if (t->data) memcpy(s->pointers[buffer], t->data, tensor_bytes(t));
+}
+
 static pofac_status run_evaluator(session *s, const plan_step *step, const diag_sink *sink) {
     const ir_node *node = &s->plan->graph->nodes.data[step->node];
     ir_tensor *results = s->values + node->n_inputs;
     pofac_status status = POFAC_OK;
     for (uint32_t i = 0; i < node->n_inputs; i++) {
         s->evaluator_inputs[i] = NULL;
+        s->values[i] = (ir_tensor){0};
         if (step->buffers[i] == UINT32_MAX) continue;
-        s->values[i] = buffer_tensor(s, step->buffers[i]);
+        if (status == POFAC_OK) status = buffer_rows(s, step->buffers[i], sink, &s->values[i]);
         s->evaluator_inputs[i] = &s->values[i];
     }
     for (uint32_t r = 0; r < node->n_results; r++) {
@@ -410,10 +430,10 @@ static pofac_status run_evaluator(session *s, const plan_step *step, const diag_
     if (status == POFAC_OK) status = op_info(node->op)->eval(&e);
     for (uint32_t r = 0; r < node->n_results; r++) {
         uint32_t buffer = step->buffers[node->n_inputs + r];
-        if (status == POFAC_OK && results[r].owned && buffer != UINT32_MAX)
-            memcpy(s->pointers[buffer], results[r].data, tensor_bytes(&results[r]));
+        if (status == POFAC_OK && results[r].owned && buffer != UINT32_MAX) write_result(s, buffer, &results[r]);
         tensor_free(&results[r]);
     }
+    for (uint32_t i = 0; i < node->n_inputs; i++) tensor_free(&s->values[i]);
     return status;
 }
 

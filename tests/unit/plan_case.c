@@ -48,7 +48,8 @@ void plan_of_graph(ir_graph *g, arena *a, plan *out) {
     for (ir_value v = 1; v < g->values.size; v++) {
         const ir_node *n = graph_node_of(g, v);
         plan_buffer *b = &out->buffers[out->n_buffers++];
-        *b = (plan_buffer){.kind = kind_of(n->op), .value = v, .type = graph_type(g, v)};
+        *b = (plan_buffer){
+            .kind = kind_of(n->op), .value = v, .type = type_with_layout(g->module->context, graph_type(g, v), LAYOUT_ROWS, 0)};
         if (n->op == OP_constant) b->name = node_string(n, "data")[0] ? node_string(n, "data") : NULL;
         else if (b->kind == PLAN_SLOT) b->slot = out->n_slots++;
         else b->name = node_string(n, "name");

@@ -1,5 +1,5 @@
 /*
- * Plans without code for tests: every value has a buffer of its own, every node runs through its evaluator. A test changes what it
+ * Plans without code for tests: every value has a buffer of its own, in rows, every node runs through its evaluator. A test changes what it
  * wants to be otherwise: steps get kernels written in C, buffers a packing, two buffers one slot.
  */
 #ifndef POFAC_TESTS_UNIT_PLAN_CASE_H
