@@ -84,6 +84,8 @@ for engine in $engines; do
     else present="$present $engine"; fi
     engine_missing=
 done
+[ "$shapes" = none ] && shapes=
+[ "$texts" = none ] && texts=
 if [ -n "$texts" ] && [ ! -f "$texts" ]; then
     echo "SKIP: texts: there is no $texts; --texts=FILE names others" >&2
     texts=
