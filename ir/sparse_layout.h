@@ -28,6 +28,19 @@
  *
  * The values, another: f32 [n_entries][C][R], SPARSE_VALUES_BEHIND zeros behind them.
  *
+ * Weights in 8 bits (QUADS, SPLIT_QUADS, PAIRS; runtime/int8_sparse_packing.h) have their values in the same allocation, since which entries there are depends
+ * on them; every row has a visit in the first block, also one without entries. Non-zeros that are 0 in 8 bits are left out.
+ *
+ *   uint16         offsets                         QUADS, SPLIT_QUADS: one, bytes / 8 from the block's first column in quads<tile>:
+ *                                                  (column / 4 - first / 4) * tile / 2. PAIRS: four, bytes / 4 in tiles<tile> of bytes
+ *   int8           values                          QUADS, SPLIT_QUADS: four, of the group's columns. PAIRS: a b a b c d c d for the
+ *                                                  four offsets, where a, b and c, d are the pairs; 64 zeros behind them
+ *   int32          sums [N]                        of each row
+ *
+ * In SPLIT_QUADS the first two and the last two values of an entry, and in PAIRS both pairs, have positive values that add up to 128 at most
+ * and negative ones to -128 at least: times bytes of 0 to 255 their sum is within 16 bits (vpmaddubsw does not saturate). A positive and a
+ * negative value always go together (Jacob et al. 2018 give up a value of the weight's range instead).
+ *
  * Limits: (k_block - 1) * tile / 2 < 2^16 (N_M: (M - 1) * tile / 2 < 2^8), tile even, k_block a multiple of C and M, row_group of R;
  * fewer than 2^32 non-zeros and bytes of index.
  */
@@ -62,7 +75,8 @@ typedef struct sparse_header {
     uint32_t segments, buckets, rows, firsts, offsets; /* bytes from the header */
     uint32_t n_buckets, bytes;
     uint32_t k_block, row_group; /* of the layout */
-    uint32_t reserved[3];
+    uint32_t values, sums;       /* bytes from the header, of weights in 8 bits, else 0 */
+    uint32_t reserved;
 } sparse_header;
 
 typedef struct sparse_segment {
@@ -72,6 +86,11 @@ typedef struct sparse_segment {
 typedef struct sparse_bucket {
     uint16_t entries, visits; /* of each visit; how many */
 } sparse_bucket;
+
+/* Is it one of weights in 8 bits? */
+static inline bool sparse_layout_is_int8(const sparse_layout *l) {
+    return l->kind == SPARSE_QUADS || l->kind == SPARSE_SPLIT_QUADS || l->kind == SPARSE_PAIRS;
+}
 
 const char *sparse_layout_name(sparse_layout_kind kind);    /* "stream" */
 const char *sparse_layout_meaning(sparse_layout_kind kind); /* for `pofac list` */

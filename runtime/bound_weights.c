@@ -6,6 +6,7 @@
 
 #include "ir/op.h"
 #include "runtime/int8_packing.h"
+#include "runtime/int8_sparse_packing.h"
 #include "runtime/packing.h"
 #include "runtime/sparse_packing.h"
 #include "runtime/weight_memory.h"
@@ -310,21 +311,39 @@ static pofac_status keep_packed(const binder *b, size_t index, ir_tensor *conten
     return status;
 }
 
-static pofac_status pack_quantized(const binder *b, size_t index, const ir_tensor *content, const ir_tensor *range) {
+static pofac_status pack_int8_panels(const binder *b, size_t index, const char *name, const ir_tensor *content, const ir_tensor *range) {
     const plan_buffer *buffer = &b->plan->buffers[index];
-    const char *name = buffer->name ? buffer->name : "a constant";
     const bool is_matrix = content->rank == 2 && dtype_class(content->dtype) == DTYPE_FLOAT;
     const int64_t bytes = is_matrix ? int8_panels_bytes(buffer->packing_parameter, content->dims[0], content->dims[1]) : -1;
     const size_t room = bytes > 0 ? (size_t)bytes : WEIGHT_MEMORY_ALIGNMENT;
     if (bytes < 0) return diag_error(b->sink, POFAC_ERR_INPUT, NULL, "%s: wanted a matrix of floats below 2^63 bytes", name);
-    if (int8_range_is_none(range))
-        return diag_error(b->sink, POFAC_ERR_INPUT, NULL,
-                          "%s: its range is empty, wanted the least and the greatest of its numbers", name);
     void *memory = weight_memory_take(room);
     if (!memory) return diag_out_of_memory(b->sink);
     own_memory(b, index, memory, room);
     int8_panels_make(buffer->packing_parameter, content, range, b->pool, memory);
     return POFAC_OK;
+}
+
+/* content: the non-zeros. */
+static pofac_status pack_int8_sparse(const binder *b, size_t index, const char *name, const ir_tensor *content, const ir_tensor *range) {
+    const plan_buffer *buffer = &b->plan->buffers[index];
+    const ir_pattern *pattern;
+    sparse_header *packed;
+    TRY(pattern_of_type(b, buffer->type, &pattern));
+    if (!pattern) return diag_error(b->sink, POFAC_ERR_INPUT, NULL, "%s: wanted the non-zeros of a pattern", name);
+    TRY(int8_sparse_make(&buffer->sparse, pattern, content, range, name, b->pool, b->sink, &packed));
+    own_memory(b, index, packed, packed->bytes);
+    return POFAC_OK;
+}
+
+static pofac_status pack_quantized(const binder *b, size_t index, const ir_tensor *content, const ir_tensor *range) {
+    const plan_buffer *buffer = &b->plan->buffers[index];
+    const char *name = buffer->name ? buffer->name : "a constant";
+    if (int8_range_is_none(range))
+        return diag_error(b->sink, POFAC_ERR_INPUT, NULL,
+                          "%s: its range is empty, wanted the least and the greatest of its numbers", name);
+    return buffer->packing == PACKING_INT8_SPARSE ? pack_int8_sparse(b, index, name, content, range)
+                                                  : pack_int8_panels(b, index, name, content, range);
 }
 
 /* Takes over `content`. */
@@ -345,7 +364,8 @@ static pofac_status keep_quantized(const binder *b, size_t index, ir_tensor *con
 static pofac_status keep(const binder *b, size_t index, ir_tensor *content) {
     switch (b->plan->buffers[index].packing) {
     case PACKING_NONE: return keep_rows(b, index, content);
-    case PACKING_INT8_PANELS: return keep_quantized(b, index, content);
+    case PACKING_INT8_PANELS:
+    case PACKING_INT8_SPARSE: return keep_quantized(b, index, content);
     case PACKING_SPARSE_VALUES: return keep_non_zeros(b, index, content);
     default: return keep_packed(b, index, content);
     }

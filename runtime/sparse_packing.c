@@ -283,7 +283,7 @@ static void walk_group(void *user, size_t worker, size_t group) {
 
 static const char *layout_fault(const sparse_layout *l) {
     const bool is_n_m = l->kind == SPARSE_N_M, is_blocks = l->kind == SPARSE_BLOCKS;
-    if (l->kind == SPARSE_NONE || l->kind >= N_SPARSE_LAYOUTS) return "is of no known kind";
+    if (l->kind == SPARSE_NONE || l->kind >= N_SPARSE_LAYOUTS || sparse_layout_is_int8(l)) return "is of no known kind";
     if (l->tile == 0 || l->tile % 2 != 0) return "wants an even tile";
     if (l->k_block == 0 || l->row_group == 0) return "wants blocks of at least one column and groups of at least one row";
     if (l->block_rows == 0 || l->block_columns == 0 || (!is_blocks && l->block_rows * l->block_columns != 1))

@@ -173,6 +173,8 @@ static void packings_have_names(void **unused) {
     static const plan_packing tested[] = {PACKING_NONE, PACKING_PANELS, PACKING_TRANSPOSED_PANELS,
                                           /* in test_int8_packing.c */
                                           PACKING_INT8_PANELS,
+                                          /* in test_int8_sparse_packing.c */
+                                          PACKING_INT8_SPARSE,
                                           /* in test_sparse_packing.c */
                                           PACKING_SPARSE_INDEX, PACKING_SPARSE_VALUES, PACKING_SPARSE_ORDER,
                                           /* made by steps: test_gradient_norm_kernels.c */
