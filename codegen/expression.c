@@ -42,12 +42,20 @@ static const struct elementwise_op {
     {OP_tanh_gradient, tanh_gradient, NULL, NULL, NULL},
     {OP_gelu_gradient, gelu_gradient, NULL, NULL, gelu_tanh_gradient},
     {OP_dropout, NULL, NULL, NULL, NULL},
+    {OP_fake_quantize, NULL, NULL, NULL, NULL},
+    {OP_fake_quantize_gradient, NULL, NULL, NULL, NULL},
 };
 
 static const struct elementwise_op *find_op(ir_op op) {
     for (size_t i = 0; i < sizeof elementwise_ops / sizeof elementwise_ops[0]; i++)
         if (elementwise_ops[i].op == op) return &elementwise_ops[i];
     return NULL;
+}
+
+bool expression_has_setup(const cg_expression *x) {
+    for (unsigned i = 0; i < x->n_inputs; i++)
+        if (x->inputs[i].source == SOURCE_RANGE) return true;
+    return x->dropout.used;
 }
 
 bool expression_takes(ir_op op) { return find_op(op) != NULL; }
@@ -60,15 +68,23 @@ int expression_find(const cg_expression *x, ir_value v) {
     return -1;
 }
 
-static const char *const source_names[] = {"computed", "full", "feature", "scalar", "random"};
+static const char *const source_names[] = {"computed", "full", "feature", "scalar", "random", "range"};
+
+static void print_input(const cg_expression *x, unsigned i, strbuf *out) {
+    strbuf_printf(out, " v%u=%s:%u", i, source_names[x->inputs[i].source], x->inputs[i].operand);
+    if (x->inputs[i].source != SOURCE_RANGE) return;
+    if (x->inputs[i].range.symmetric) strbuf_puts(out, ".symmetric");
+    if (x->inputs[i].range.counted)
+        strbuf_printf(out, ".from%lld:%u", (long long)x->inputs[i].range.begin, x->inputs[i].range.forward);
+}
 
 void expression_print(const cg_expression *x, strbuf *out) {
-    for (unsigned i = 0; i < x->n_inputs; i++)
-        strbuf_printf(out, " v%u=%s:%u", i, source_names[x->inputs[i].source], x->inputs[i].operand);
+    for (unsigned i = 0; i < x->n_inputs; i++) print_input(x, i, out);
     for (unsigned i = 0; i < x->n_ops; i++) {
         strbuf_printf(out, " v%u=%s%s(v%u", x->n_inputs + i, op_info(x->ops[i].op)->name, x->ops[i].tanh_form ? ".tanh" : "",
                       x->ops[i].a);
         if (op_info(x->ops[i].op)->max_inputs > 1) strbuf_printf(out, ",v%u", x->ops[i].b);
+        if (x->ops[i].op == OP_fake_quantize_gradient) strbuf_printf(out, ",v%u", x->ops[i].c);
         strbuf_putc(out, ')');
     }
     if (x->dropout.used)
@@ -76,20 +92,39 @@ void expression_print(const cg_expression *x, strbuf *out) {
     for (unsigned i = 0; i < x->n_stores; i++) strbuf_printf(out, " store:%u=v%u", x->stores[i].operand, x->stores[i].value);
 }
 
+static cg_val emit_op(emitter *e, const cg_expression *x, unsigned i, const cg_val *value) {
+    const struct elementwise_op *op = find_op(x->ops[i].op);
+    const emit_binary binary = x->ops[i].tanh_form && op->binary_tanh_form ? op->binary_tanh_form : op->binary;
+    cg_val a = value[x->ops[i].a];
+    switch (x->ops[i].op) {
+    case OP_dropout: return dropout(e, x, a, value[x->ops[i].b]);
+    case OP_fake_quantize: return fake_quantize_emit(e, value[x->ops[i].b], a);
+    case OP_fake_quantize_gradient: return fake_quantize_gradient_emit(e, value[x->ops[i].c], a, value[x->ops[i].b]);
+    default: break;
+    }
+    if (binary) return binary(e, a, value[x->ops[i].b]);
+    return x->ops[i].tanh_form ? op->tanh_form(e, a) : op->unary(e, a);
+}
+
 void expression_emit(emitter *e, const cg_expression *x, cg_val value[EXPRESSION_MAX_VALUES]) {
-    for (unsigned i = 0; i < x->n_ops; i++) {
-        const struct elementwise_op *op = find_op(x->ops[i].op);
-        cg_val a = value[x->ops[i].a];
-        const emit_binary binary = x->ops[i].tanh_form && op->binary_tanh_form ? op->binary_tanh_form : op->binary;
-        value[x->n_inputs + i] = x->ops[i].op == OP_dropout ? dropout(e, x, a, value[x->ops[i].b])
-                                 : binary                   ? binary(e, a, value[x->ops[i].b])
-                                 : x->ops[i].tanh_form      ? op->tanh_form(e, a)
-                                                            : op->unary(e, a);
+    for (unsigned i = 0; i < x->n_ops; i++) value[x->n_inputs + i] = emit_op(e, x, i, value);
+}
+
+static void begin_ranges(emitter *e, const cg_expression *x, const cg_val *operand, expression_random *random) {
+    for (unsigned i = 0; i < x->n_inputs; i++) {
+        if (x->inputs[i].source != SOURCE_RANGE) continue;
+        const fake_quantize_range range = {.range = operand[x->inputs[i].operand],
+                                           .forward = x->inputs[i].range.counted ? operand[x->inputs[i].range.forward] : NULL,
+                                           .begin = x->inputs[i].range.begin,
+                                           .symmetric = x->inputs[i].range.symmetric};
+        random->ranges[i] = em_stack(e, fake_quantize_bytes(e), 64);
+        fake_quantize_prepare(e, &range, random->ranges[i]);
     }
 }
 
 void expression_begin(emitter *e, const cg_expression *x, const cg_val *operand, int64_t width, unsigned lanes,
                       expression_random *random) {
+    begin_ranges(e, x, operand, random);
     if (!x->dropout.used) return;
     random->numbers = philox_begin(e, operand[x->dropout.random], em_dim(e, x->dropout.stream));
     random->rows = em_stack(e, width / lanes * PHILOX_ROOM(lanes), 64);
@@ -134,6 +169,8 @@ void expression_emit_vector(emitter *e, const expression_tile *t, const expressi
         } else if (x->inputs[i].source == SOURCE_RANDOM) {
             cg_val word = em_load(e, t->lanes, em_at(e, row->words, part), align);
             value[i] = philox_keeps(e, LLVMBuildBitCast(e->builder, word, LLVMVectorType(e->i32, t->lanes), ""), x->dropout.rate);
+        } else if (x->inputs[i].source == SOURCE_RANGE) {
+            value[i] = t->random->ranges[i];
         } else {
             value[i] = row->feature[i];
         }

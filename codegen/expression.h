@@ -6,6 +6,7 @@
 #ifndef POFAC_CODEGEN_EXPRESSION_H
 #define POFAC_CODEGEN_EXPRESSION_H
 
+#include "codegen/fake_quantize.h"
 #include "codegen/philox.h"
 
 #define EXPRESSION_MAX_INPUTS 12
@@ -17,7 +18,8 @@ typedef enum cg_source {
     SOURCE_FULL,     /* a tensor of the result's shape */
     SOURCE_FEATURE,  /* [E]: one number for each feature */
     SOURCE_SCALAR,   /* [] */
-    SOURCE_RANDOM    /* which elements a dropout keeps, in tiles; operands: keys [R], and of the expression `random` [2] */
+    SOURCE_RANDOM,   /* which elements a dropout keeps, in tiles; operands: keys [R], and of the expression `random` [2] */
+    SOURCE_RANGE     /* what fake_quantize and its gradient quantize by: [2] */
 } cg_source;
 
 /* Values are numbered: inputs first, then the results of ops. */
@@ -34,17 +36,25 @@ typedef struct cg_expression {
         cg_source source;
         unsigned operand; /* of the kernel; SOURCE_COMPUTED: which one */
         ir_value value;   /* not part of the key */
+        struct {
+            bool symmetric, counted; /* counted: by the number of the run, */
+            unsigned forward;        /* an operand, */
+            int64_t begin;           /* from this number on */
+        } range;                     /* of SOURCE_RANGE */
     } inputs[EXPRESSION_MAX_INPUTS];
     struct {
         ir_op op;
         bool tanh_form; /* of gelu */
-        unsigned a, b;
+        unsigned a, b, c;
         ir_value value; /* not part of the key */
     } ops[EXPRESSION_MAX_OPS];
     struct {
         unsigned value, operand;
     } stores[EXPRESSION_MAX_STORES];
 } cg_expression;
+
+/* Does it need what expression_begin makes? Kernels that do not call that take none of these. */
+bool expression_has_setup(const cg_expression *x);
 
 /* Can the op stand in an expression? */
 bool expression_takes(ir_op op);
@@ -55,15 +65,16 @@ int expression_find(const cg_expression *x, ir_value v);
 /* "v0=computed v1=full:2 v2=add(v0,v1) store:4=v2" */
 void expression_print(const cg_expression *x, strbuf *out);
 
-/* value[n_inputs ..] from value[0 .. n_inputs): vectors of one size. value has room for all. */
+/* value[n_inputs ..] from value[0 .. n_inputs): vectors of one size; of SOURCE_RANGE, what expression_begin has made. value has room for all. */
 #define EXPRESSION_MAX_VALUES (EXPRESSION_MAX_INPUTS + EXPRESSION_MAX_OPS)
 void expression_emit(emitter *e, const cg_expression *x, cg_val value[EXPRESSION_MAX_VALUES]);
 
-/* Random numbers of a function's expression. */
+/* What a function's expression makes once: random numbers, and what ranges give. */
 typedef struct expression_random {
     philox numbers;
-    cg_val rows;  /* [W / lanes] of what philox_rows_at prepares of the tile at hand */
-    cg_val words; /* u32 [PHILOX_WORDS][W], of as many features */
+    cg_val rows;                          /* [W / lanes] of what philox_rows_at prepares of the tile at hand */
+    cg_val words;                         /* u32 [PHILOX_WORDS][W], of as many features */
+    cg_val ranges[EXPRESSION_MAX_INPUTS]; /* of inputs of SOURCE_RANGE (fake_quantize.h) */
 } expression_random;
 
 /* Part of a tile: features [row0, row0 + n_rows) of its live lanes (tile_live_lanes in kernel.h), vectors of `lanes`. */
@@ -75,12 +86,12 @@ typedef struct expression_tile {
     cg_val live;                     /* lanes to compute, a multiple of `lanes`; NULL: all W */
     cg_val computed;                 /* [n_rows][W] f32: the one computed input, or NULL */
     cg_val bias;                     /* [E], added to the computed input, or NULL */
-    const expression_random *random; /* where the expression has dropout; and then: */
+    const expression_random *random; /* where the expression has something to set up; and with dropout: */
     cg_val token, n_tokens;          /* the row of its first lane, all rows */
     int64_t bytes_ahead; /* so far ahead full inputs and results are fetched into L2, where they come from memory; 0: not at all */
 } expression_tile;
 
-/* Once per function, outside of loops: what expressions with dropout need; nothing for others. */
+/* Once per function, outside of loops: what expressions with dropout or ranges need; nothing for others. */
 void expression_begin(emitter *e, const cg_expression *x, const cg_val *operand, int64_t width, unsigned lanes,
                       expression_random *random);
 /* Once per tile, before parts of it are computed. */

@@ -90,9 +90,8 @@ unsigned kernel_quantized_operand(cg_kernel *k, ir_value weight, ir_value range,
     return i;
 }
 
-unsigned kernel_workspace(cg_kernel *k, const cg_group *g, uint32_t number, int64_t elements) {
-    const ir_dim n = dim_const(elements);
-    const ir_type *type = type_tensor(g->graph->module->context, IR_F32, 1, &n);
+unsigned kernel_workspace(cg_kernel *k, const cg_group *g, uint32_t number, ir_dim elements) {
+    const ir_type *type = type_tensor(g->graph->module->context, IR_F32, 1, &elements);
     unsigned i = kernel_packed_operand(k, group_last(g)->first_result, PACKING_WORKSPACE, number);
     if (!type) k->failed = true;
     if (!k->failed) k->operands[i].workspace = type;
@@ -170,12 +169,69 @@ static bool add_random(cg_kernel *k, const ir_node *n, const ir_type *full) {
     return true;
 }
 
+/* What fake_quantize or its gradient quantizes by. */
+typedef struct node_range {
+    ir_value range, forward; /* forward: IR_NO_VALUE where there is none */
+    bool symmetric;
+    int64_t begin;
+} node_range;
+
+/* False: the node has none. */
+static bool range_of_node(const ir_node *n, node_range *out) {
+    const uint32_t at = n->op == OP_fake_quantize ? 1 : 2;
+    if (n->op != OP_fake_quantize && n->op != OP_fake_quantize_gradient) return false;
+    *out = (node_range){.range = n->inputs[at],
+                        .forward = node_input(n, at + 1),
+                        .symmetric = strcmp(node_string(n, "scheme"), "symmetric") == 0,
+                        .begin = node_int(n, "begin")};
+    return true;
+}
+
+/* The input of the expression that has the node's range; -1: none. */
+static int find_range(const cg_kernel *k, const node_range *r) {
+    const cg_expression *x = &k->expression;
+    for (unsigned i = 0; i < x->n_inputs; i++) {
+        if (x->inputs[i].source != SOURCE_RANGE || x->inputs[i].range.counted != (r->forward != IR_NO_VALUE)) continue;
+        const ir_value forward = x->inputs[i].range.counted ? k->operands[x->inputs[i].range.forward].value : IR_NO_VALUE;
+        if (k->operands[x->inputs[i].operand].value == r->range && forward == r->forward && x->inputs[i].range.begin == r->begin &&
+            x->inputs[i].range.symmetric == r->symmetric)
+            return (int)i;
+    }
+    return -1;
+}
+
+static bool add_range(cg_kernel *k, const cg_group *g, const node_range *r) {
+    cg_expression *x = &k->expression;
+    if (find_range(k, r) >= 0) return true;
+    if (x->n_inputs == EXPRESSION_MAX_INPUTS || graph_type(g->graph, r->range)->rank != 1) return false;
+    x->inputs[x->n_inputs].source = SOURCE_RANGE;
+    x->inputs[x->n_inputs].operand = kernel_operand(k, r->range);
+    x->inputs[x->n_inputs].value = IR_NO_VALUE;
+    x->inputs[x->n_inputs].range.symmetric = r->symmetric;
+    x->inputs[x->n_inputs].range.counted = r->forward != IR_NO_VALUE;
+    x->inputs[x->n_inputs].range.forward = r->forward == IR_NO_VALUE ? 0 : kernel_operand(k, r->forward);
+    x->inputs[x->n_inputs++].range.begin = r->begin;
+    return true;
+}
+
+/* How many of the node's inputs are elements of its expression; the others say how it computes. */
+static uint32_t element_inputs(const ir_node *n) {
+    switch (n->op) {
+    case OP_dropout:
+    case OP_fake_quantize: return 1;
+    case OP_fake_quantize_gradient: return 2;
+    default: return n->n_inputs;
+    }
+}
+
 static bool add_inputs(cg_kernel *k, const cg_group *g, size_t first, const ir_type *full) {
     for (size_t i = first; i < g->n_nodes; i++) {
         const ir_node *n = group_node(g, i);
         if (!expression_takes(n->op) || graph_type(g->graph, n->first_result) != full) return false;
-        const uint32_t n_values = n->op == OP_dropout ? 1 : n->n_inputs;
+        const uint32_t n_values = element_inputs(n);
+        node_range range;
         if (n->op == OP_dropout && !add_random(k, n, full)) return false;
+        if (range_of_node(n, &range) && !add_range(k, g, &range)) return false;
         for (uint32_t j = 0; j < n_values; j++) {
             bool inside = false;
             for (size_t m = first; m < i; m++) inside |= group_node(g, m)->first_result == n->inputs[j];
@@ -200,11 +256,15 @@ bool kernel_express(cg_kernel *k, const cg_group *g, size_t first, const ir_type
     for (size_t i = first; i < g->n_nodes; i++) {
         const ir_node *n = group_node(g, i);
         int a = expression_find(x, n->inputs[0]), b = n->n_inputs > 1 ? expression_find(x, n->inputs[1]) : 0;
+        node_range range;
+        const int c = range_of_node(n, &range) ? find_range(k, &range) : 0;
         if (n->op == OP_dropout) b = (int)x->dropout.input;
+        if (n->op == OP_fake_quantize) b = c;
         x->ops[x->n_ops].op = n->op;
         x->ops[x->n_ops].tanh_form = (n->op == OP_gelu || n->op == OP_gelu_gradient) && strcmp(node_string(n, "form"), "tanh") == 0;
         x->ops[x->n_ops].a = (unsigned)a;
         x->ops[x->n_ops].b = (unsigned)b;
+        x->ops[x->n_ops].c = (unsigned)c;
         x->ops[x->n_ops++].value = n->first_result;
     }
     for (unsigned i = 0; i < x->n_inputs; i++)

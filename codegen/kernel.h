@@ -112,7 +112,7 @@ unsigned kernel_sparse_operand(cg_kernel *k, ir_value value, plan_packing packin
 unsigned kernel_quantized_operand(cg_kernel *k, ir_value weight, ir_value range, plan_packing packing, uint32_t parameter,
                                   const sparse_layout *layout);
 /* Memory of so many f32 that the steps of this group share by its number; operands of all of them name the same. */
-unsigned kernel_workspace(cg_kernel *k, const cg_group *g, uint32_t number, int64_t elements);
+unsigned kernel_workspace(cg_kernel *k, const cg_group *g, uint32_t number, ir_dim elements);
 /* Is the value state that no graph of the module replaces? Its packed forms are made once, as those of constants; other values' by a
  * step before their reader. */
 bool kernel_keeps_state(const ir_graph *g, ir_value v);

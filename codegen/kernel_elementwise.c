@@ -42,40 +42,48 @@ bool describe_elementwise(const cg_group *g, const cg_target *target, cg_kernel 
     return ok;
 }
 
+typedef struct row_operands {
+    const cg_val *operand;
+    expression_random random; /* has ranges alone */
+} row_operands;
+
 /* Elements [first + begin, first + end) of full operands, features from `begin`; vectors of `lanes`. */
-static void emit_span(emitter *e, const cg_kernel *k, const cg_val *operand, cg_val first, cg_val begin, cg_val end,
+static void emit_span(emitter *e, const cg_kernel *k, const row_operands *o, cg_val first, cg_val begin, cg_val end,
                       unsigned lanes) {
     const cg_expression *x = &k->expression;
     em_loop loop;
     em_loop_begin(e, &loop, begin, end, lanes, NULL, 0);
     cg_val value[EXPRESSION_MAX_VALUES], at = em_mul_int(e, em_add(e, first, loop.index), 4);
     for (unsigned i = 0; i < x->n_inputs; i++) {
-        cg_val pointer = operand[x->inputs[i].operand];
-        if (x->inputs[i].source == SOURCE_SCALAR) value[i] = em_load_splat(e, lanes, pointer);
+        cg_val pointer = o->operand[x->inputs[i].operand];
+        if (x->inputs[i].source == SOURCE_RANGE) value[i] = o->random.ranges[i];
+        else if (x->inputs[i].source == SOURCE_SCALAR) value[i] = em_load_splat(e, lanes, pointer);
         else if (x->inputs[i].source == SOURCE_FEATURE) value[i] = em_load(e, lanes, em_index(e, pointer, loop.index, 4), 4);
         else value[i] = em_load(e, lanes, em_at(e, pointer, at), 4);
     }
     expression_emit(e, x, value);
     for (unsigned i = 0; i < x->n_stores; i++)
-        em_store(e, value[x->stores[i].value], em_at(e, operand[x->stores[i].operand], at), 4);
+        em_store(e, value[x->stores[i].value], em_at(e, o->operand[x->stores[i].operand], at), 4);
     em_loop_end(e, &loop, NULL);
 }
 
 static void emit_in_rows(emitter *e, const cg_kernel *k, const cg_val *operand) {
     int64_t E = kernel_get(k, "E"), block = E ? BLOCK_ROWS : kernel_get(k, "block");
     em_loop rows;
+    row_operands o = {.operand = operand};
+    expression_begin(e, &k->expression, operand, 0, e->lanes, &o.random);
     cg_val begin = em_mul_int(e, em_begin_unit(e), block), end = em_min(e, em_mul_int(e, em_end_unit(e), block), em_dim(e, 0));
     if (!E) { /* one span */
         cg_val count = em_sub(e, end, begin), whole = em_sub(e, count, em_rem_int(e, count, e->lanes));
-        emit_span(e, k, operand, begin, em_int(e, 0), whole, e->lanes);
-        emit_span(e, k, operand, begin, whole, count, 1);
+        emit_span(e, k, &o, begin, em_int(e, 0), whole, e->lanes);
+        emit_span(e, k, &o, begin, whole, count, 1);
         return;
     }
     em_loop_begin(e, &rows, begin, end, 1, NULL, 0);
     cg_val first = em_mul_int(e, rows.index, E);
     int64_t whole = E - E % e->lanes;
-    emit_span(e, k, operand, first, em_int(e, 0), em_int(e, whole), e->lanes);
-    if (whole < E) emit_span(e, k, operand, first, em_int(e, whole), em_int(e, E), 1);
+    emit_span(e, k, &o, first, em_int(e, 0), em_int(e, whole), e->lanes);
+    if (whole < E) emit_span(e, k, &o, first, em_int(e, whole), em_int(e, E), 1);
     em_loop_end(e, &rows, NULL);
 }
 

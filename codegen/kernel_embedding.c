@@ -125,7 +125,8 @@ static void emit_row(emitter *e, const embedding_code *c, cg_val i, cg_val featu
             value[v] = em_load(e, c->size, em_at(e, pointer, offset), 4);
             break;
         case SOURCE_FEATURE: value[v] = em_load(e, c->size, em_at(e, c->operand[operand], offset), 4); break;
-        case SOURCE_RANDOM: value[v] = NULL; break; /* in tiles alone */
+        case SOURCE_RANDOM:
+        case SOURCE_RANGE: value[v] = NULL; break; /* refused */
         case SOURCE_SCALAR: value[v] = em_load_splat(e, c->size, c->operand[operand]); break;
         }
     }

@@ -19,7 +19,7 @@ bool describe_layer_norm(const cg_group *g, const cg_target *target, cg_kernel *
     if (sum.n_nodes == 0) {
         kernel_set(k, "x", (int64_t)kernel_operand(k, n->inputs[0]));
     } else {
-        if (!g->stored[n->first_result] || !kernel_express(k, &sum, 0, x) || k->expression.dropout.used) return false;
+        if (!g->stored[n->first_result] || !kernel_express(k, &sum, 0, x) || expression_has_setup(&k->expression)) return false;
         int number = expression_find(&k->expression, n->inputs[0]);
         cg_expression *e = &k->expression;
         if (number < (int)e->n_inputs || e->n_stores == EXPRESSION_MAX_STORES) return false;

@@ -166,11 +166,11 @@ linear_loss linear_loss_read(const cg_kernel *k) {
 unsigned linear_loss_workspace(cg_kernel *k, const cg_group *g, const linear_loss *s, uint32_t number) {
     switch (number) {
     case LOSS_EXPS:
-    case LOSS_TEACHER_EXPS: return kernel_workspace(k, g, number, s->blocks * s->block * s->chunk);
-    case LOSS_TOKENS: return kernel_workspace(k, g, number, (2 + s->targets) * s->chunk + 2);
-    case LOSS_COLUMNS: return kernel_workspace(k, g, number, s->strips * s->strip * s->chunk);
-    case LOSS_SHARES: return kernel_workspace(k, g, number, s->segments * s->chunk * s->K);
-    default: return kernel_workspace(k, g, number, s->blocks * s->chunk); /* tops, sums, cross */
+    case LOSS_TEACHER_EXPS: return kernel_workspace(k, g, number, dim_const(s->blocks * s->block * s->chunk));
+    case LOSS_TOKENS: return kernel_workspace(k, g, number, dim_const((2 + s->targets) * s->chunk + 2));
+    case LOSS_COLUMNS: return kernel_workspace(k, g, number, dim_const(s->strips * s->strip * s->chunk));
+    case LOSS_SHARES: return kernel_workspace(k, g, number, dim_const(s->segments * s->chunk * s->K));
+    default: return kernel_workspace(k, g, number, dim_const(s->blocks * s->chunk)); /* tops, sums, cross */
     }
 }
 

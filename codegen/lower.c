@@ -355,19 +355,20 @@ static pofac_status add_kernel_step(lowering *l, const cg_group *g, cg_kernel *k
                                   kernel_rows[k->row].name);
             TRY(add_described_step(l, g, &other));
         }
-        if (is_made_by(g, v)) mark_written(l, v);
+        if (is_made_by(g, v) && k->operands[i].packing != PACKING_WORKSPACE) mark_written(l, v);
     }
     return POFAC_OK;
 }
 
-/* No result of a group of several steps may be the next content of a state: a later step may still read that. */
-static pofac_status want_no_next(const lowering *l, const cg_group *g) {
-    for (size_t i = 0; i < g->n_nodes; i++)
-        for (uint32_t r = 0; r < group_node(g, i)->n_results; r++) {
-            if (!is_next(l, node_result(group_node(g, i), r))) continue;
-            return node_error(g->graph, group_node(g, i), l->sink,
-                              "its result %u is an output named like a state, which it cannot write in place", r);
-        }
+/* No result of a step that others of its group follow may be the next content of a state: a later step may still read that. */
+static pofac_status want_no_next(const lowering *l, const cg_group *g, const cg_kernel *k) {
+    for (unsigned i = 0; i < k->n_operands && k->next; i++) {
+        const ir_value v = k->operands[i].value;
+        if (k->operands[i].packing == PACKING_WORKSPACE || !is_made_by(g, v) || !is_next(l, v)) continue;
+        const ir_node *maker = graph_node_of(g->graph, v);
+        return node_error(g->graph, maker, l->sink, "its result %u is an output named like a state, which it cannot write in place",
+                          (unsigned)(v - maker->first_result));
+    }
     return POFAC_OK;
 }
 
@@ -375,13 +376,14 @@ static pofac_status want_no_next(const lowering *l, const cg_group *g) {
 static pofac_status add_kernel_steps(lowering *l, const cg_group *g, const cg_kernel *k) {
     const size_t first = l->steps.size;
     cg_kernel step = *k;
-    if (k->next) TRY(want_no_next(l, g));
+    TRY(want_no_next(l, g, k));
     TRY(add_kernel_step(l, g, &step));
     while (step.next) {
         const cg_kernel before = step;
         if (!kernel_next(g, l->target, &before, &step))
             return diag_error(l->sink, POFAC_ERR_RUNTIME, NULL, "%s: its next step, %s, does not take the group",
                               kernel_rows[before.row].name, before.next);
+        TRY(want_no_next(l, g, &step));
         TRY(add_kernel_step(l, g, &step));
     }
     if (k->loop_work_per_round == 0) return POFAC_OK;

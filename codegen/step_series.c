@@ -5,7 +5,8 @@
  *
  * A step joins the series before it when
  *   - it goes through the same rows, and one's blocks divide the other's;
- *   - what a step of the series makes and another one reads is in tiles with these rows, so that a block reads its own rows of it;
+ *   - what a step of the series makes and another one reads is in tiles with these rows, so that a block reads its own rows of it; memory that a group's
+ *     first step leaves for the next one may be anything, if that stands behind the series;
  *   - values that share a slot, one of them made in the series, are of one type: then rows of a block lie at the same place in both,
  *     and no block overwrites what another one reads (plan-memory gives values in tiles slots by type).
  * Steps join greedily, in their order.
@@ -55,6 +56,11 @@ static bool goes_by_block(const series_search *s, uint32_t buffer, const plan_st
            type_features(t) > 0 && s->l->buffers.data[buffer].packing == PACKING_NONE;
 }
 
+/* Is it memory that the step leaves for others of its group? */
+static bool is_left_for_others(const series_search *s, uint32_t buffer, size_t step) {
+    return s->l->buffers.data[buffer].packing == PACKING_WORKSPACE && s->lives[buffer].first == step;
+}
+
 /* May two buffers that steps of a series use be what they are? first: the series' first step. */
 static bool agree(const series_search *s, uint32_t a, uint32_t b, size_t first) {
     const plan_buffer *x = &s->l->buffers.data[a], *y = &s->l->buffers.data[b];
@@ -68,7 +74,8 @@ static bool joins(const series_search *s, size_t first, size_t step) {
     const plan_step *steps = s->l->steps.data, *last = &steps[step];
     if (last->block_rows == 0 || !dim_equal(last->rows, steps[first].rows)) return false;
     for (uint32_t i = 0; i < last->n_buffers; i++)
-        if (is_slot(s, last->buffers[i]) && s->lives[last->buffers[i]].first >= first && !goes_by_block(s, last->buffers[i], last))
+        if (is_slot(s, last->buffers[i]) && s->lives[last->buffers[i]].first >= first &&
+            !goes_by_block(s, last->buffers[i], last) && !is_left_for_others(s, last->buffers[i], step))
             return false;
     for (size_t other = first; other <= step; other++) {
         const plan_step *o = &steps[other];

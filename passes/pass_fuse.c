@@ -5,7 +5,7 @@
  *
  *   embedding sum   embedding { + embedding } [relayout] [layer_norm]
  *   tail            linear, its input gradient, or a layer norm's gradient; elementwise work on the result: bias and residual sums,
- *                   activations and their gradients, one dropout, sums of gradients
+ *                   activations and their gradients, one dropout, sums of gradients, values as 8 bits hold them and their gradients
  *   tail in 8 bits  linear_int8, elementwise work on the result, and quantize of that by the range of a tensor
  *   norm            x + residual, layer_norm, where the sum is no such tail
  *
@@ -79,7 +79,10 @@ typedef struct tail {
     size_t n;
 } tail;
 
-static bool is_tail_op(ir_op op) { return op == OP_dropout || (op_has(op, TRAIT_ELEMENTWISE) && op != OP_cast); }
+static bool is_tail_op(ir_op op) {
+    const bool quantizes = op == OP_fake_quantize || op == OP_fake_quantize_gradient;
+    return op == OP_dropout || quantizes || (op_has(op, TRAIT_ELEMENTWISE) && op != OP_cast);
+}
 
 static bool is_root_op(ir_op op) {
     return op == OP_linear || op == OP_linear_int8 || op == OP_linear_input_gradient || op == OP_layer_norm_gradient;
@@ -128,7 +131,8 @@ static bool can_join(const fusion *f, const tail *t, ir_value v) {
 
 /* Lengthens the tail from its node `n` down to a root; false, and the tail as it was, when there is none. */
 static bool reach_root(const fusion *f, tail *t, const ir_node *n) {
-    const uint32_t n_values = n->op == OP_dropout || n->op == OP_quantize ? 1 : n->n_inputs;
+    const bool is_one = n->op == OP_dropout || n->op == OP_quantize || n->op == OP_fake_quantize; /* of values */
+    const uint32_t n_values = is_one ? 1 : n->n_inputs;
     for (int through = 0; through < 2; through++) /* roots themselves first */
         for (uint32_t i = n_values; i-- > 0;) {
             const ir_node *maker = graph_node_of(f->g, n->inputs[i]);

@@ -2,7 +2,7 @@
  * Layout: puts activations into tiles<W>, the layout in which W tokens stand side by side for each feature, so that sparse
  * products, layer norm, softmax and attention all run on full vectors without transposes.
  *
- * Ops with the trait TILED run in tiles when they are f32; elementwise ops, gather_rows and its gradient follow their inputs; everything else
+ * Ops with the trait TILED run in tiles when they are f32; elementwise ops, those of quantization, gather_rows and its gradient follow their inputs; everything else
  * runs in rows, and so do the graph's outputs. Where maker and reader differ, a relayout node converts, once per value and layout,
  * where it is first needed. Relayouts that the graph had are dropped: whoever reads them asks again, so running the pass twice is
  * running it once. Leaves keep the layout that they are declared in.
@@ -28,11 +28,16 @@ typedef struct layout_state {
     uint8_t *read;                  /* [values of the old graph] of bytes: 1 << layout of those that somebody reads */
 } layout_state;
 
-/* Matrices that no op reads in tiles: weights and their ranges, a teacher's too, and logits of a few classes. */
+static bool is_quantization(ir_op op) {
+    return op == OP_observe_range || op == OP_fake_quantize || op == OP_fake_quantize_gradient;
+}
+
+/* Matrices that no op reads in tiles: weights and their ranges, a teacher's too, logits of a few classes, and ranges of rows. */
 static bool stays_in_rows(const ir_node *n, uint32_t i) {
     if (n->op == OP_linear_int8) return i >= 2;
     const bool distils = n->op == OP_linear_kl_divergence || n->op == OP_linear_soft_cross_entropy;
-    return (i == 1 && op_has(n->op, TRAIT_WEIGHTED)) || (i == 3 && distils);
+    const bool is_range = i == (n->op == OP_fake_quantize_gradient ? 2 : 1) && is_quantization(n->op);
+    return (i == 1 && op_has(n->op, TRAIT_WEIGHTED)) || (i == 3 && distils) || is_range;
 }
 
 /* Is input i of the node an activation, i.e. a matrix that has a row per token? */
@@ -74,7 +79,7 @@ static bool runs_tiled(const layout_state *s, const ir_node *n) {
     if (op_has(n->op, TRAIT_TILED)) return true;
     if (n->op == OP_scatter_rows) /* gradients of gather_rows; others put rows back into what is an output */
         return is_tiled(s, n->inputs[0]) && graph_node_of(g, n->inputs[1])->op != OP_kept_rows;
-    if (n->op == OP_cast || !(op_has(n->op, TRAIT_ELEMENTWISE) || n->op == OP_gather_rows)) return false;
+    if (n->op == OP_cast || !(op_has(n->op, TRAIT_ELEMENTWISE) || n->op == OP_gather_rows || is_quantization(n->op))) return false;
     for (uint32_t i = 0; i < n->n_inputs; i++)
         if (is_activation(g, n, i) && is_tiled(s, n->inputs[i])) return true;
     return false;

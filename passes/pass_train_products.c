@@ -12,7 +12,8 @@
  * non-zeros are counted in the environment's state, and a weight that it lacks is left alone. So is one of which a product has a variant
  * already: the text of a graph repeats its choices without asking.
  *
- * A weight under a mask (pass `prune`) is dense_to_sparse of its original; it is treated in the same way, its non-zeros being the mask's.
+ * A weight under a mask (pass `prune`) is dense_to_sparse of its original; it is treated in the same way, its non-zeros being the mask's. So is either
+ * behind a fake_quantize (pass `quantize`).
  *
  * A weight gradient belongs to the weight whose input gradient is made from the same dy, or whose forward product reads the same x.
  */
@@ -56,9 +57,11 @@ static bool is_product(const ir_node *n, linear_product *product) {
 
 static ir_value pattern_of(const ir_node *n) { return node_input(n, n->op == OP_linear ? 3 : 2); }
 
-/* The state that the weight of a forward product or an input gradient is: the weight itself, or the original of which a mask takes elements. */
+/* The state that the weight of a forward product or an input gradient is: the weight itself, or the original of which a mask takes elements; of either
+ * what 8 bits hold. */
 static const ir_node *weight_state(const ir_graph *g, const ir_node *n) {
     const ir_node *read = graph_node_of(g, n->inputs[1]);
+    if (read->op == OP_fake_quantize) read = graph_node_of(g, read->inputs[0]);
     const bool is_masked = read->op == OP_dense_to_sparse && read->inputs[1] == pattern_of(n);
     return is_masked ? graph_node_of(g, read->inputs[0]) : read;
 }
@@ -81,6 +84,11 @@ static void add_product(products_state *s, size_t node, linear_product product, 
     if (node_string(n, "variant")[0]) w->closed = true;
 }
 
+/* Does one of the values go through 8 bits? */
+static bool is_quantized(const ir_graph *g, ir_value a, ir_value b) {
+    return graph_node_of(g, a)->op == OP_fake_quantize || graph_node_of(g, b)->op == OP_fake_quantize;
+}
+
 /* The weight that a forward product or an input gradient reads, entered where missing. */
 static pofac_status enter_reader(products_state *s, size_t node, linear_product product) {
     const ir_node *n = &s->g->nodes.data[node];
@@ -96,6 +104,7 @@ static pofac_status enter_reader(products_state *s, size_t node, linear_product 
         *w = (weight){
             .problem = {.name = name, .N = N, .K = K, .n_rows = 1, .nnz = N * K}, .values = n->inputs[1], .pattern = pattern_of(n)};
     if ((w->pattern == IR_NO_VALUE) != (pattern_of(n) == IR_NO_VALUE)) w->closed = true; /* one state in two forms */
+    if (w->values != n->inputs[1] && is_quantized(s->g, w->values, n->inputs[1])) w->closed = true;
     add_product(s, node, product, e->value);
     return POFAC_OK;
 }

@@ -667,7 +667,9 @@ static const char *const tested[] = {
     "clip_factor" /* test_gradient_norm_kernels.c */,
     "adamw" /* test_update_kernels.c */,
     "sgd" /* test_update_kernels.c */,
-    "descend" /* test_update_kernels.c */};
+    "descend" /* test_update_kernels.c */,
+    "observe_extremes" /* test_quantization_kernels.c */,
+    "observe_range" /* test_quantization_kernels.c */};
 
 static void every_row_has_a_test(void **state) {
     (void)state;
