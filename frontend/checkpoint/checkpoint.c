@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "frontend/checkpoint/checkpoint_build.h"
+#include "frontend/checkpoint/scaled_tensors.h"
 #include "ir/support/vector.h"
 
 typedef struct metadata {
@@ -96,7 +97,7 @@ static int by_name(const void *a, const void *b) {
     return strcmp(((const checkpoint_tensor *)a)->name, ((const checkpoint_tensor *)b)->name);
 }
 
-/* Sorts, and refuses names that stand twice. */
+/* Sorts, refuses names that stand twice, and joins whole numbers with their scales. */
 static pofac_status finish(checkpoint *c, const char *path, const diag_sink *sink) {
     if (c->tensors.size) qsort(c->tensors.data, c->tensors.size, sizeof *c->tensors.data, by_name);
     for (size_t i = 1; i < c->tensors.size; i++) {
@@ -108,7 +109,7 @@ static pofac_status finish(checkpoint *c, const char *path, const diag_sink *sin
         strbuf_free(&name);
         return status;
     }
-    return POFAC_OK;
+    return scaled_tensors_join(c->tensors.data, c->tensors.size, &c->memory, sink, &c->tensors.size);
 }
 
 static pofac_status read_with(size_t row, const char *path, const diag_sink *sink, checkpoint **out) {
@@ -183,8 +184,13 @@ int64_t checkpoint_elements(const checkpoint_tensor *t) {
     return n;
 }
 
+int64_t checkpoint_bytes(const checkpoint_tensor *t) {
+    return t->scales ? scaled_tensor_bytes(t) : checkpoint_elements(t) * (int64_t)(dtype_bits(t->dtype) / 8);
+}
+
 bool checkpoint_is_packed(const checkpoint_tensor *t) {
     int64_t wanted = 1;
+    if (t->scales) return false;
     if (checkpoint_elements(t) == 0) return true;
     for (uint32_t i = t->rank; i-- > 0;) {
         if (t->dims[i] != 1 && t->strides[i] != wanted) return false;
@@ -254,6 +260,6 @@ void checkpoint_release(const checkpoint *c, const checkpoint_tensor *t) {
     int64_t last = 0;
     if (checkpoint_elements(t) == 0) return;
     for (uint32_t i = 0; i < t->rank; i++) last += (t->dims[i] - 1) * t->strides[i];
-    for (size_t i = 0; i < c->maps.size; i++)
-        file_map_release(&c->maps.data[i], t->data, (size_t)(last + 1) * (dtype_bits(t->dtype) / 8));
+    const int64_t bytes = t->scales ? scaled_tensor_bytes(t) : (last + 1) * (int64_t)(dtype_bits(t->dtype) / 8);
+    for (size_t i = 0; i < c->maps.size; i++) file_map_release(&c->maps.data[i], t->data, (size_t)bytes);
 }

@@ -27,6 +27,7 @@ typedef struct checkpoint_tensor {
     int64_t dims[CHECKPOINT_MAX_RANK];
     int64_t strides[CHECKPOINT_MAX_RANK]; /* elements; may be 0 (a view that repeats) */
     const unsigned char *data;            /* element (0, 0, ...); NULL when there is none */
+    const struct checkpoint_scales *scales; /* f32 [N,K] that stands in the file as whole numbers of few bits, at `data` (scaled_tensors.h); NULL: it does not */
 } checkpoint_tensor;
 
 typedef struct checkpoint checkpoint;
@@ -60,7 +61,8 @@ const checkpoint_tensor *checkpoint_get(const checkpoint *c, const char *name);
 const char *checkpoint_metadata(const checkpoint *c, const char *key);
 
 int64_t checkpoint_elements(const checkpoint_tensor *t);
-bool checkpoint_is_packed(const checkpoint_tensor *t); /* row-major, nothing between the elements */
+int64_t checkpoint_bytes(const checkpoint_tensor *t);  /* in the file */
+bool checkpoint_is_packed(const checkpoint_tensor *t); /* row-major, nothing between the elements, which are of its dtype */
 
 /* Appends the shape: `[3,64]`. */
 void checkpoint_print_shape(uint32_t rank, const int64_t *dims, strbuf *out);
@@ -68,7 +70,7 @@ void checkpoint_print_shape(uint32_t rank, const int64_t *dims, strbuf *out);
 /*
  * All elements, row-major and packed, into a buffer for checkpoint_elements(t) of them (tensor_convert.c). As floats: any dtype;
  * exact or rounded to nearest even, NaN stays NaN. As 64-bit integers: whole-number dtypes (a bool is 0 or 1), else
- * POFAC_ERR_INPUT. As they are: no conversion.
+ * POFAC_ERR_INPUT. As they are: no conversion; of whole numbers with scales, the floats that they stand for.
  */
 void checkpoint_read_f32(const checkpoint_tensor *t, float *out);
 POFAC_MUST_USE pofac_status checkpoint_read_i64(const checkpoint_tensor *t, const diag_sink *sink, int64_t *out);

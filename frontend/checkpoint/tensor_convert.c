@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "frontend/checkpoint/checkpoint.h"
+#include "frontend/checkpoint/scaled_tensors.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files hold little-endian numbers");
 
@@ -75,6 +75,10 @@ static void convert(const checkpoint_tensor *t, row_function *row, size_t out_by
     const int64_t n = checkpoint_elements(t);
     const ptrdiff_t size = (ptrdiff_t)element_bytes(t->dtype);
     if (n == 0) return;
+    if (t->scales) { /* what is wanted of a tensor of floats is floats */
+        scaled_tensor_read(t, out);
+        return;
+    }
     if (checkpoint_is_packed(t)) {
         row(t->data, size, n, out);
         return;
