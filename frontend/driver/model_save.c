@@ -230,12 +230,30 @@ typedef struct item_list {
     arena memory;
 } item_list;
 
-static pofac_status add_parameters(const model_spec *spec, state_store *state, ir_dtype dtype, const diag_sink *sink,
-                                   item_list *items) {
+/* As whole numbers and scales. *stored: it is. */
+static pofac_status add_stored(const model_spec *spec, const state_entry *e, const model_storage *storage, const diag_sink *sink,
+                               item_list *items, bool *stored) {
+    const ir_tensor *t = &e->tensor;
+    weight_storage how;
+    safetensors_item pair[2];
+    *stored = storage && t->rank == 2 && !t->pattern && t->dtype == IR_F32 && storage->find(storage->user, e->name, &how);
+    if (!*stored) return POFAC_OK;
+    TRY(stored_weight_make(name_in_class(spec, e->name), t->data, t->dims[0], t->dims[1], &how, storage->pool, &items->memory, sink,
+                           pair));
+    for (int i = 0; i < 2; i++)
+        if (!VEC_PUSH(&items->list, pair[i])) return diag_out_of_memory(sink);
+    return POFAC_OK;
+}
+
+static pofac_status add_parameters(const model_spec *spec, state_store *state, ir_dtype dtype, const model_storage *storage,
+                                   const diag_sink *sink, item_list *items) {
     for (size_t i = 0; i < state_store_size(state); i++) {
         const state_entry *e = state_store_at(state, i);
         const ir_tensor *t = &e->tensor;
+        bool stored;
         if (!run_state_is_parameter(e)) continue;
+        TRY(add_stored(spec, e, storage, sink, items, &stored));
+        if (stored) continue;
         saved_parameter *p = ARENA_NEW(&items->memory, saved_parameter);
         if (!p) return diag_out_of_memory(sink);
         *p = (saved_parameter){t, dtype, state_store_mask(state, e->name)};
@@ -287,12 +305,13 @@ static pofac_status add_buffers(const loaded_model *model, const diag_sink *sink
     return POFAC_OK;
 }
 
-static pofac_status save_weights(const char *dir, loaded_model *model, state_store *state, ir_dtype dtype, const diag_sink *sink) {
+static pofac_status save_weights(const char *dir, loaded_model *model, state_store *state, ir_dtype dtype,
+                                 const model_storage *storage, const diag_sink *sink) {
     item_list items = {.memory = ARENA_INIT};
     strbuf path = STRBUF_INIT;
     strbuf_printf(&path, "%s/model.safetensors", dir);
     pofac_status status = strbuf_ok(&path) ? POFAC_OK : diag_out_of_memory(sink);
-    if (status == POFAC_OK) status = add_parameters(loaded_model_spec(model), state, dtype, sink, &items);
+    if (status == POFAC_OK) status = add_parameters(loaded_model_spec(model), state, dtype, storage, sink, &items);
     if (status == POFAC_OK) status = add_buffers(model, sink, &items);
     if (status == POFAC_OK) status = safetensors_write(strbuf_str(&path), items.list.data, items.list.size, NULL, 0, sink);
     VEC_FREE(&items.list);
@@ -302,10 +321,15 @@ static pofac_status save_weights(const char *dir, loaded_model *model, state_sto
 }
 
 pofac_status run_model_save(const char *dir, loaded_model *model, state_store *state, ir_dtype dtype, const diag_sink *sink) {
+    return run_model_save_stored(dir, model, state, dtype, NULL, sink);
+}
+
+pofac_status run_model_save_stored(const char *dir, loaded_model *model, state_store *state, ir_dtype dtype,
+                                   const model_storage *storage, const diag_sink *sink) {
     strbuf config = STRBUF_INIT;
     pofac_status status = put_config(model, dtype, sink, &config);
     if (status == POFAC_OK) status = write_in(dir, "config.json", config.data, config.size, sink);
     strbuf_free(&config);
     if (status == POFAC_OK) status = save_tokenizer(dir, model, sink);
-    return status == POFAC_OK ? save_weights(dir, model, state, dtype, sink) : status;
+    return status == POFAC_OK ? save_weights(dir, model, state, dtype, storage, sink) : status;
 }

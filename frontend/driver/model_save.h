@@ -10,6 +10,7 @@
 #define POFAC_FRONTEND_MODEL_SAVE_H
 
 #include "frontend/driver/loaded_model.h"
+#include "frontend/driver/stored_weights.h"
 #include "runtime/state_store.h"
 
 /*
@@ -19,6 +20,16 @@
  */
 POFAC_MUST_USE pofac_status run_model_save(const char *dir, loaded_model *model, state_store *state, ir_dtype dtype,
                                            const diag_sink *sink);
+
+/* What of the parameters stands in the file as whole numbers and scales, which loads here alone. */
+typedef struct model_storage {
+    /* Of the weight of that name, which is dense, f32 [N,K]; false: as floats. */
+    bool (*find)(void *user, const char *weight, weight_storage *out);
+    void *user;
+    thread_pool *pool;
+} model_storage;
+POFAC_MUST_USE pofac_status run_model_save_stored(const char *dir, loaded_model *model, state_store *state, ir_dtype dtype,
+                                                  const model_storage *storage, const diag_sink *sink);
 
 /* Whether the entry is a parameter, not a moment, a sum of gradients, or no floats (a mask, say): what model.safetensors has. */
 bool run_state_is_parameter(const state_entry *e);
