@@ -45,7 +45,8 @@ static void want(const step_case *c, pofac_status status, const char *what) {
     if (status != POFAC_OK) fail_msg("%s: %s", what, strbuf_str(&c->text));
 }
 
-static void compile(step_case *c, const model_spec *spec, const model_graph_options *options, const char *pipeline) {
+static void compile_in(step_case *c, const model_spec *spec, const model_graph_options *options, const char *pipeline,
+                       const pass_environment *environment) {
     arena memory = ARENA_INIT;
     pass_pipeline p;
     cg_options code = {.cache_dir = folder, .threads = 2};
@@ -55,10 +56,14 @@ static void compile(step_case *c, const model_spec *spec, const model_graph_opti
     assert_non_null(m);
     want(c, model_graph_build(m, "step", spec, options), "graph");
     want(c, pipeline_parse(pipeline, &memory, &c->sink, &p), "pipeline");
-    want(c, pipeline_run(&p, m, NULL, NULL, &c->sink, &m), "passes");
+    want(c, pipeline_run(&p, m, environment, NULL, &c->sink, &m), "passes");
     want(c, cg_target_host(NULL, &memory, &c->sink, &code.target), "target");
     want(c, cg_compile(m, "step", &code, &c->sink, &c->plan), "compile");
     arena_free(&memory);
+}
+
+static void compile(step_case *c, const model_spec *spec, const model_graph_options *options, const char *pipeline) {
+    compile_in(c, spec, options, pipeline, NULL);
 }
 
 static void end(step_case *c) {
@@ -141,11 +146,36 @@ static void passes_over_memory_are_few(void **unused) {
     end(&c);
 }
 
+static pass_quantized quantize_all(void *user, const char *module) {
+    (void)user;
+    return strstr(module, "output.dense") ? PASS_QUANTIZED_OPERANDS : PASS_QUANTIZED_WHOLE;
+}
+
+/* Quantization-aware: ranges, values in 8 bits and their gradients are kernels too, in whatever memory activations are kept. */
+static void steps_in_8_bits_are_kernels(void **unused) {
+    (void)unused;
+    static const char *const pipelines[] = {"quantize{begin=2},train",
+                                            "quantize,train-step,optimizer,train-kernels,recompute{mode=partial},fuse,plan-memory"};
+    const pass_environment environment = {.quantizes = quantize_all};
+    static const model_head heads[] = {HEAD_PRETRAINING, HEAD_SEQUENCE_CLASSIFICATION};
+    for (size_t i = 0; i < 2; i++) {
+        const model_spec s = spec_of(MODEL_BERT, heads[i]);
+        step_case c;
+        compile_in(&c, &s, &usual, pipelines[i], &environment);
+        check_steps(&c, pipelines[i]);
+        size_t n = 0;
+        for (size_t k = 0; k < c.plan->n_steps; k++) n += strcmp(c.plan->steps[k].kernel, "observe_range") == 0;
+        assert_true(n > 15); /* of a layer: 4 inputs, 6 weights, 4 outputs; heads */
+        end(&c);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(steps_of_every_head_are_kernels),
         cmocka_unit_test(steps_of_other_settings_are_kernels),
         cmocka_unit_test(passes_over_memory_are_few),
+        cmocka_unit_test(steps_in_8_bits_are_kernels),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
