@@ -7,6 +7,7 @@
  *   tail            linear, its input gradient, or a layer norm's gradient; elementwise work on the result: bias and residual sums,
  *                   activations and their gradients, one dropout, sums of gradients, values as 8 bits hold them and their gradients
  *   tail in 8 bits  linear_int8, elementwise work on the result, and quantize of that by the range of a tensor
+ *   chain           elementwise work on elementwise work, of which none belongs to a tail
  *   norm            x + residual, layer_norm, where the sum is no such tail
  *
  * All but the embeddings and their sums are in tiles. Groups and slots that the graph had are dropped. Groups are numbered from 1
@@ -129,10 +130,14 @@ static bool can_join(const fusion *f, const tail *t, ir_value v) {
     return true;
 }
 
+/* The values that a node of a tail computes with; the others say how. */
+static uint32_t n_operands(const ir_node *n) {
+    return n->op == OP_dropout || n->op == OP_quantize || n->op == OP_fake_quantize ? 1 : n->n_inputs;
+}
+
 /* Lengthens the tail from its node `n` down to a root; false, and the tail as it was, when there is none. */
 static bool reach_root(const fusion *f, tail *t, const ir_node *n) {
-    const bool is_one = n->op == OP_dropout || n->op == OP_quantize || n->op == OP_fake_quantize; /* of values */
-    const uint32_t n_values = is_one ? 1 : n->n_inputs;
+    const uint32_t n_values = n_operands(n);
     for (int through = 0; through < 2; through++) /* roots themselves first */
         for (uint32_t i = n_values; i-- > 0;) {
             const ir_node *maker = graph_node_of(f->g, n->inputs[i]);
@@ -149,9 +154,26 @@ static bool find_tail(const fusion *f, const ir_node *last, tail *t) {
     return is_last_op(f, last) && is_tiled(f, last->first_result) && reach_root(f, t, last);
 }
 
+/* The node before `n` in a chain; NULL: it is the first. */
+static const ir_node *before_in_chain(const fusion *f, const tail *t, const ir_node *n) {
+    tail other;
+    for (uint32_t i = 0; i < n_operands(n); i++) {
+        const ir_node *maker = graph_node_of(f->g, n->inputs[i]);
+        if (is_tail_op(maker->op) && can_join(f, t, n->inputs[i]) && !find_tail(f, maker, &other)) return maker;
+    }
+    return NULL;
+}
+
+static bool find_chain(const fusion *f, const ir_node *last, tail *t) {
+    *t = (tail){.nodes = {last}, .n = 1};
+    if (!is_tail_op(last->op) || !is_tiled(f, last->first_result)) return false;
+    for (const ir_node *n = last; (n = before_in_chain(f, t, n)) != NULL;) t->nodes[t->n++] = n;
+    return t->n > 1;
+}
+
 static void fuse_tail(fusion *f, const ir_node *last) {
     tail t;
-    if (!find_tail(f, last, &t)) return;
+    if (!find_tail(f, last, &t) && !find_chain(f, last, &t)) return;
     f->n_groups++;
     for (size_t i = 0; i < t.n; i++) mark(f, t.nodes[i]);
 }
