@@ -79,6 +79,31 @@ static const char dense[] = HEAD "  %3 = state {name = \"w\"} : f32[4,6]\n"
                                  "  %6:2 = linear_weight_gradient %1, %2 : f32[4,6], f32[4]\n"
                                  "  return \"y\" = %4,\n         \"dx\" = %5,\n         \"gradient.w\" = %6\n}\n";
 
+/* Weights in 8 bits; one state by two ranges. */
+#define IN_8_BITS                                                                                                                  \
+    "  %3 = pattern {name = \"w\"} : pattern[4,6]\n"                                                                               \
+    "  %4 = state {name = \"w\"} : f32[nnz(%3)]\n"                                                                                 \
+    "  %5 = constant {value = [-1, 1]} : f32[2]\n"                                                                                 \
+    "  %6 = fake_quantize %4, %5 {scheme = \"symmetric\"} : f32[nnz(%3)]\n"
+
+static const char quantized[] = HEAD IN_8_BITS "  %7 = linear %1, %6, _, %3 : f32[T,4]\n"
+                                               "  %8 = linear_input_gradient %2, %6, %3 : f32[T,6]\n"
+                                               "  %9:2 = linear_weight_gradient %1, %2, %3 : f32[nnz(%3)], f32[4]\n"
+                                               "  return \"y\" = %7,\n         \"dx\" = %8,\n         \"gradient.w\" = %9\n}\n";
+
+static const char quantized_dense[] =
+    HEAD IN_8_BITS "  %7 = sparse_to_dense %6, %3 : f32[4,6]\n"
+                   "  %8 = linear %1, %7 : f32[T,4]\n"
+                   "  %9 = linear_input_gradient %2, %7 : f32[T,6]\n"
+                   "  %10:2 = linear_weight_gradient %1, %2 : f32[4,6], f32[4]\n"
+                   "  %11 = dense_to_sparse %10, %3 : f32[nnz(%3)]\n"
+                   "  return \"y\" = %8,\n         \"dx\" = %9,\n         \"gradient.w\" = %11\n}\n";
+
+static const char quantized_twice[] = HEAD IN_8_BITS "  %7 = fake_quantize %4, %5 : f32[nnz(%3)]\n"
+                                                     "  %8 = linear %1, %6, _, %3 : f32[T,4]\n"
+                                                     "  %9 = linear_input_gradient %2, %7, %3 : f32[T,6]\n"
+                                                     "  return \"y\" = %8,\n         \"dx\" = %9\n}\n";
+
 static void begin(products_case *c, const char *text, int64_t zeros) {
     const int64_t x[] = {9, 6}, dy[] = {9, 4}, w[] = {4, 6};
     *c = (products_case){.state.what = "state", .inputs.what = "input", .context = context_create(), .asked = STRBUF_INIT};
@@ -129,6 +154,20 @@ static void expect(products_case *c, const char *wanted) {
 }
 
 /* ---- tests ---- */
+
+static void weights_in_8_bits(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *wanted;
+        int64_t zeros;
+    } cases[] = {{quantized, quantized, 12}, {quantized, quantized_dense, 11}, {quantized_twice, quantized_twice, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        products_case c;
+        begin(&c, cases[i].text, cases[i].zeros);
+        expect(&c, cases[i].wanted);
+        end(&c);
+    }
+}
 
 /* Half of the elements; the number of each form is exact. */
 static void the_rule_wants_half_zeros(void **state) {
@@ -300,10 +339,15 @@ static void memory_may_end(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_rule_wants_half_zeros),        cmocka_unit_test(weights_under_masks),
-        cmocka_unit_test(both_forms_mean_the_same),         cmocka_unit_test(choices_are_recorded_and_repeated),
-        cmocka_unit_test(dense_weights_get_variants_alone), cmocka_unit_test(what_is_not_known_stays),
-        cmocka_unit_test(costs_that_fail_are_reported),     cmocka_unit_test(memory_may_end),
+        cmocka_unit_test(weights_in_8_bits),
+        cmocka_unit_test(the_rule_wants_half_zeros),
+        cmocka_unit_test(weights_under_masks),
+        cmocka_unit_test(both_forms_mean_the_same),
+        cmocka_unit_test(choices_are_recorded_and_repeated),
+        cmocka_unit_test(dense_weights_get_variants_alone),
+        cmocka_unit_test(what_is_not_known_stays),
+        cmocka_unit_test(costs_that_fail_are_reported),
+        cmocka_unit_test(memory_may_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
