@@ -5,11 +5,11 @@
  * linear_int8 reads x, u8 [R,K] of scale X and zero point Z, and a weight, s8 of scale C; out has a scale O and a zero point P.
  *
  *   sum = the product of the bytes + round(bias / (X C)) - Z (sum of the weight's row)       in 32 bits
- *   y   = sum * (X C)                                                                         without a range of the output, or
- *   y   = (clamp(round(sum * a / 2^n) + P, 0, 255) - P) * O                                   a / 2^n: X C / O in 15 bits
+ *   y   = sum * (X C)                                              without a range of the output, or
+ *   y   = (clamp(round(sum * a / 2^n) + P, 0, 255) - P) * O        a / 2^n: X C / O in 15 bits
  *
- * X and Z are those of the tensor or of each row of x, C that of the weight or of each of its rows. round: to nearest even. sum * a takes
- * 47 bits and is exact, in double precision.
+ * X and Z are those of the tensor or of each row of x, C that of the weight or of each of its rows. round: to nearest even. All of it is
+ * the arithmetic of ir/quantization.h, in single precision, bit by bit.
  *
  * Describing kernels call int8_find_product for the group's first node, add their own operands and parameters and then
  * int8_describe. Emitters call int8_begin at the head of the function, and int8_emit for each part of a tile whose sums lie in memory.
@@ -47,7 +47,6 @@ typedef struct int8_epilogue {
     cg_val N;         /* rows of the weight */
     cg_val constants; /* memory of the function: scales and zero points that are the same for all elements */
     cg_val tokens;    /* likewise: of each token of the tile at hand, where rows of x have ranges of their own */
-    cg_val bytes;     /* likewise: what each of 256 bytes becomes, where that is all there is to do; or NULL */
 } int8_epilogue;
 
 /* Once per function, outside of loops. operand: as kernel_operands gives them. n_tokens, n_rows: R and N. */
@@ -67,11 +66,18 @@ void int8_emit(emitter *e, const int8_epilogue *f, const int8_part *p);
 
 /* ---- for kernels that quantize ---- */
 
-/* Scale and zero point (as f32) of a range in vectors: min, max -> *scale, *zero. symmetric: *zero may be NULL. */
-void int8_range(emitter *e, cg_val min, cg_val max, bool symmetric, cg_val *scale, cg_val *zero);
+/* What vectors of activations are quantized by. */
+typedef struct int8_scale {
+    cg_val inverse;   /* 1 / scale */
+    cg_val low, high; /* -zero point, 255 - zero point */
+    cg_val shift;     /* i32: the zero point, less the bits of the number that rounds */
+} int8_scale;
 
-/* x by 1 / scale, vectors, to i32 in 0..255. low, high: -zero and 255 - zero as f32, of which the zero point is made. */
-cg_val int8_encode(emitter *e, cg_val x, cg_val inverse, cg_val low, cg_val high);
+/* Of ranges, vectors of their ends. */
+int8_scale int8_scale_of(emitter *e, cg_val min, cg_val max);
+
+/* x in 8 bits: i32 in 0..255. */
+cg_val int8_encode(emitter *e, cg_val x, const int8_scale *s);
 
 /* The bytes of four features, i32 in 0..255 each, side by side in each lane: a vector of quads. */
 cg_val int8_quad(emitter *e, const cg_val feature[4]);

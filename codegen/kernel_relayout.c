@@ -4,10 +4,17 @@
  * Lanes past the last row, in its vector, get a copy of the last row, so that they hold numbers that occur anyway. Back, rows that
  * are not there are not written.
  *
+ * Bytes, in tiles or quads, come back to rows one by one: that is for those who look at them.
+ *
  * operands: x, y. dims: R. One unit is one tile.
  */
 #include "codegen/kernel.h"
 #include "codegen/transpose.h"
+
+/* u8 in tiles or quads, to rows. */
+static bool is_bytes_to_rows(const ir_type *x, const ir_type *y) {
+    return x->dtype == IR_U8 && type_is_tiled(x) && y->layout == LAYOUT_ROWS && type_features(x) > 0;
+}
 
 bool describe_relayout(const cg_group *g, const cg_target *target, cg_kernel *k) {
     (void)target;
@@ -15,12 +22,15 @@ bool describe_relayout(const cg_group *g, const cg_target *target, cg_kernel *k)
     if (!n) return false;
     const ir_type *x = graph_type(g->graph, n->inputs[0]), *y = graph_type(g->graph, n->first_result);
     bool to_tiles = is_f32_rows(x) && is_f32_tiles(y), to_rows = is_f32_tiles(x) && is_f32_rows(y);
-    if (!to_tiles && !to_rows) return false;
+    const bool bytes = is_bytes_to_rows(x, y);
+    if (!to_tiles && !to_rows && !bytes) return false;
     int64_t W = to_tiles ? y->tile : x->tile, E = type_features(x);
     kernel_operand(k, n->inputs[0]);
     kernel_operand(k, n->first_result);
     kernel_dim(k, x->dims[0]);
     kernel_set(k, "to_tiles", to_tiles);
+    kernel_set(k, "bytes", bytes);
+    kernel_set(k, "quads", x->layout == LAYOUT_QUADS);
     kernel_set(k, "E", E);
     kernel_set(k, "W", W);
     k->work = x->dims[0];
@@ -66,9 +76,27 @@ static void emit_to_rows(emitter *e, const relayout_code *c, cg_val t, cg_val la
     em_loop_end(e, &blocks, NULL);
 }
 
+static void emit_bytes(emitter *e, const relayout_code *c, bool quads) {
+    const int64_t step = quads ? 4 : 1; /* features side by side */
+    em_loop rows, features;
+    em_loop_begin(e, &rows, em_mul_int(e, em_begin_unit(e), c->W), em_min(e, em_mul_int(e, em_end_unit(e), c->W), c->n_rows), 1,
+                  NULL, 0);
+    cg_val tile = em_index(e, c->x, em_div_int(e, rows.index, c->W), (c->E + step - 1) / step * step * c->W);
+    cg_val from = em_index(e, tile, em_rem_int(e, rows.index, c->W), step), to = em_index(e, c->y, rows.index, c->E);
+    em_loop_begin(e, &features, em_int(e, 0), em_int(e, c->E), 1, NULL, 0);
+    cg_val at = em_add(e, em_mul_int(e, em_div_int(e, features.index, step), step * c->W), em_rem_int(e, features.index, step));
+    em_store_int(e, IR_U8, em_load_int(e, IR_U8, em_at(e, from, at)), em_at(e, to, features.index));
+    em_loop_end(e, &features, NULL);
+    em_loop_end(e, &rows, NULL);
+}
+
 void emit_relayout(emitter *e, const cg_kernel *k) {
     relayout_code c = {
         .E = kernel_get(k, "E"), .W = kernel_get(k, "W"), .x = em_buffer(e, 0), .y = em_buffer(e, 1), .n_rows = em_dim(e, 0)};
+    if (kernel_get(k, "bytes")) {
+        emit_bytes(e, &c, kernel_get(k, "quads"));
+        return;
+    }
     c.size = transpose_size(tile_lanes(e->lanes, c.W), c.E);
     em_loop tiles, lanes;
     em_loop_begin(e, &tiles, em_begin_unit(e), em_end_unit(e), 1, NULL, 0);

@@ -617,6 +617,9 @@ static void labelled_and_scattered_rows(void **state) {
 
 static const char *const tested[] = {
     "linear",
+    "int8_linear" /* test_int8_kernels.c, and the next two */,
+    "quantize",
+    "row_range",
     "blas_linear",
     "sparse_linear" /* test_kernel_sparse_linear.c */,
     "sparse_weight_gradient" /* test_gradient_kernels.c */,

@@ -1,0 +1,227 @@
+/*
+ * Kernels of 8 bits against the interpreter: bit by bit but behind functions of real numbers, on every instruction set of the machine, with
+ * and without its instructions for products of bytes. pitfall 9: the numbers that saturate 16 bits, too.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/unit/codegen/kernel_case.h"
+
+#define N_OF(list) (sizeof list / sizeof list[0])
+#define DIMS(...) ((int64_t[]){__VA_ARGS__})
+
+static void add_range(named_tensors *to, const char *name, double min, double max) {
+    named_tensors_add_doubles(to, name, IR_F32, 1, DIMS(2), (const double[]){min, max});
+}
+
+/* x f32[T,K] as %1, its range as %2. */
+static kernel_fixture begin(int64_t T, int64_t K) {
+    kernel_fixture f = kernel_fixture_begin();
+    kernel_case_reals(&f.inputs, "x", 2, DIMS(T, K));
+    add_range(&f.state, "x.range", -0.875, 0.95);
+    strbuf_printf(&f.text,
+                  "graph @g (T <= 4096) {\n"
+                  "  %%1 = input {name = \"x\"} : f32[T,%lld]\n"
+                  "  %%2 = state {name = \"x.range\"} : f32[2]\n",
+                  (long long)K);
+    return f;
+}
+
+/* Runs it on all instruction sets, `plain`: without their extensions, too; and frees it. */
+static int64_t run(kernel_fixture *f, const char *kernel, bool plain, double absolute) {
+    const kernel_case c = {.text = strbuf_str(&f->text),
+                           .kernel = kernel,
+                           .inputs = &f->inputs,
+                           .state = &f->state,
+                           .plain = plain,
+                           .absolute = absolute};
+    const int64_t compared = kernel_case_run(&c);
+    named_tensors_free(&f->inputs);
+    named_tensors_free(&f->state);
+    strbuf_free(&f->text);
+    return compared;
+}
+
+/* ---- quantize, row_range ---- */
+
+static void check_quantize(int64_t T, int64_t K, const char *from, const char *to, bool by_row) {
+    kernel_fixture f = begin(T, K);
+    ir_tensor *x = named_tensors_find(&f.inputs, "x");
+    const double odd[] = {NAN, INFINITY, -INFINITY, -0.0, 2, -2, 0.95, -0.875};
+    for (int64_t i = 0; i < T * K && i < 160; i += 20) tensor_set(x, i, odd[i / 20]);
+    strbuf_printf(&f.text, "  %%3 = %s %%1 : f32[T,%lld] %s\n", from[0] ? "relayout" : "reshape", (long long)K, from);
+    strbuf_printf(&f.text, "  %%4 = row_range %%3 : f32[T,2] %s\n", from);
+    strbuf_printf(&f.text, "  %%5 = quantize %%3, %%%d : u8[T,%lld] %s\n", by_row ? 4 : 2, (long long)K, to);
+    strbuf_printf(&f.text, to[0] ? "  %%6 = relayout %%5 : u8[T,%lld]\n" : "  %%6 = reshape %%5 : u8[T,%lld]\n", (long long)K);
+    if (from[0]) strbuf_printf(&f.text, "  %%7 = relayout %%4 : f32[T,2]\n  return \"y\" = %%6, \"r\" = %%7\n}\n");
+    else strbuf_printf(&f.text, "  return \"y\" = %%6, \"r\" = %%4\n}\n");
+    assert_int_equal(run(&f, "quantize", false, 0), T * (K + 2));
+}
+
+static void activations_in_8_bits(void **unused) {
+    (void)unused;
+    static const int64_t sizes[][2] = {{1, 1}, {33, 31}, {70, 20}};
+    static const char *const layouts[][2] = {
+        {"tiles<16>", "quads<16>"}, {"tiles<32>", "tiles<32>"}, {"", "quads<32>"}, {"", "tiles<16>"}, {"", ""},
+        {"tiles<4>", "quads<4>"}};
+    for (size_t i = 0; i < N_OF(sizes); i++)
+        for (size_t l = 0; l < N_OF(layouts); l++)
+            check_quantize(sizes[i][0], sizes[i][1], layouts[l][0], layouts[l][1], (i + l) % 2);
+}
+
+/* ---- products ---- */
+
+typedef struct product {
+    int64_t T, N, K;
+    int W;
+    bool bias, requantize, by_row, by_channel;
+    const char *tail;  /* elementwise op behind it: "", "gelu", "relu", "add" */
+    const char *bytes; /* and its layout in 8 bits, or NULL */
+} product;
+
+/* Bytes may differ by one where a function of real numbers stands before them. */
+static double bound(const product *p) {
+    const bool exact = strcmp(p->tail, "gelu") != 0 && strcmp(p->tail, "tanh") != 0;
+    return exact ? 0 : p->bytes ? 1 : 2e-5;
+}
+
+static kernel_fixture describe(const product *p) {
+    kernel_fixture f = begin(p->T, p->K);
+    kernel_case_reals(&f.state, "w", 2, DIMS(p->N, p->K));
+    ir_tensor *b = kernel_case_reals(&f.state, "b", 1, DIMS(p->N));
+    for (int64_t i = 0; i < p->N; i += 3) tensor_set(b, i, 1e4 * tensor_get(b, i)); /* beyond 2^23 units */
+    kernel_case_reals(&f.inputs, "r", 2, DIMS(p->T, p->N));
+    if (p->by_channel) {
+        ir_tensor *ranges = kernel_case_reals(&f.state, "w.range", 2, DIMS(p->N, 2));
+        for (int64_t i = 0; i < 2 * p->N; i++) tensor_set(ranges, i, (i % 2 ? 1 : -1) * fabs(tensor_get(ranges, i)));
+    }
+    if (!p->by_channel) add_range(&f.state, "w.range", -1, 0.5);
+    add_range(&f.state, "out.range", -3, 5);
+    add_range(&f.state, "next.range", -0.5, 4);
+    const long long N = p->N, K = p->K;
+    strbuf_printf(&f.text, "  %%3 = relayout %%1 : f32[T,%lld] tiles<%d>\n", K, p->W);
+    strbuf_printf(&f.text, "  %%4 = row_range %%3 : f32[T,2] tiles<%d>\n", p->W);
+    strbuf_printf(&f.text, "  %%5 = quantize %%3, %%%d : u8[T,%lld] quads<%d>\n", p->by_row ? 4 : 2, K, p->W);
+    strbuf_printf(&f.text, "  %%6 = state {name = \"w\"} : f32[%lld,%lld]\n", N, K);
+    if (p->by_channel) strbuf_printf(&f.text, "  %%7 = state {name = \"w.range\"} : f32[%lld,2]\n", N);
+    else strbuf_printf(&f.text, "  %%7 = state {name = \"w.range\"} : f32[2]\n");
+    strbuf_printf(&f.text, "  %%8 = state {name = \"b\"} : f32[%lld]\n", N);
+    strbuf_printf(&f.text, "  %%9 = state {name = \"out.range\"} : f32[2]\n  %%10 = state {name = \"next.range\"} : f32[2]\n");
+    strbuf_printf(&f.text, "  %%11 = input {name = \"r\"} : f32[T,%lld]\n  %%12 = relayout %%11 : f32[T,%lld] tiles<%d>\n", N, N,
+                  p->W);
+    strbuf_printf(&f.text, "  %%13 = linear_int8 %%5, %%%d, %%6, %%7, %s, %s%s : f32[T,%lld] tiles<%d>\n", p->by_row ? 4 : 2,
+                  p->bias ? "%8" : "_", p->requantize ? "%9" : "_", p->tail[0] || p->bytes ? " {group = 1}" : "", N, p->W);
+    return f;
+}
+
+static void check_product(const product *p) {
+    kernel_fixture f = describe(p);
+    const long long N = p->N;
+    int last = 13;
+    if (p->tail[0]) {
+        strbuf_printf(&f.text, "  %%14 = %s %%13%s {group = 1} : f32[T,%lld] tiles<%d>\n", p->tail,
+                      strcmp(p->tail, "add") == 0 ? ", %12" : "", N, p->W);
+        last = 14;
+    }
+    if (p->bytes) {
+        strbuf_printf(&f.text, "  %%%d = quantize %%%d, %%10 {group = 1} : u8[T,%lld] %s<%d>\n", last + 1, last, N, p->bytes, p->W);
+        last++;
+    }
+    strbuf_printf(&f.text, "  %%%d = relayout %%%d : %s[T,%lld]\n  return \"y\" = %%%d\n}\n", last + 1, last,
+                  p->bytes ? "u8" : "f32", N, last + 1);
+    assert_int_equal(run(&f, "int8_linear", !p->tail[0] && !p->bytes, bound(p)), p->T * p->N);
+}
+
+static void products_of_odd_sizes(void **unused) {
+    (void)unused;
+    static const int64_t sizes[][3] = {{1, 1, 1}, {33, 25, 31}, {129, 7, 11}, {200, 193, 65}};
+    for (size_t i = 0; i < N_OF(sizes); i++)
+        for (int form = 0; form < 3; form++) {
+            const int kind = (int)(i + 5 * (size_t)form);
+            check_product(&(product){.T = sizes[i][0],
+                                     .N = sizes[i][1],
+                                     .K = sizes[i][2],
+                                     .W = i % 2 ? 32 : 16,
+                                     .bias = kind % 4 != 0,
+                                     .requantize = form == 1,
+                                     .by_row = form == 2,
+                                     .by_channel = kind % 3 == 0,
+                                     .tail = "",
+                                     .bytes = kind % 5 == 0   ? "quads"
+                                              : kind % 5 == 1 ? "tiles"
+                                                              : NULL});
+        }
+}
+
+static void products_of_bert_sizes(void **unused) {
+    (void)unused;
+    check_product(&(product){130, 768, 64, 64, true, true, false, false, "", NULL});
+    check_product(&(product){40, 100, 768, 32, true, false, false, false, "", NULL});
+    check_product(&(product){17, 96, 3072, 32, true, true, false, true, "", "quads"});
+}
+
+/* Tiles of which few vectors hold tokens, alone and behind whole tiles. */
+static void products_of_few_tokens(void **unused) {
+    (void)unused;
+    static const int64_t tokens[] = {1, 17, 49, 65};
+    for (size_t i = 0; i < N_OF(tokens); i++)
+        check_product(&(product){tokens[i], 50, 40, 64, true, i % 2, false, false, "", i % 3 ? "quads" : NULL});
+}
+
+static void products_with_elementwise_work(void **unused) {
+    (void)unused;
+    static const char *const tails[] = {"gelu", "relu", "tanh", "add"};
+    for (size_t i = 0; i < N_OF(tails); i++) {
+        check_product(&(product){40, 30, 24, 32, true, true, false, true, tails[i], i % 2 ? NULL : "quads"});
+        check_product(&(product){19, 33, 24, 16, true, false, i % 2, false, tails[i], i % 2 ? "tiles" : NULL});
+    }
+}
+
+/* A result in the middle that is needed outside: f32 of what becomes 8 bits. */
+static void numbers_and_bytes_of_one_result(void **unused) {
+    (void)unused;
+    const product p = {45, 21, 17, 32, true, false, false, false, "relu", "quads"};
+    kernel_fixture f = describe(&p);
+    strbuf_puts(&f.text, "  %14 = relu %13 {group = 1} : f32[T,21] tiles<32>\n"
+                         "  %15 = quantize %14, %10 {group = 1} : u8[T,21] quads<32>\n"
+                         "  %16 = relayout %15 : u8[T,21]\n"
+                         "  %17 = relayout %14 : f32[T,21]\n"
+                         "  %18 = relayout %13 : f32[T,21]\n"
+                         "  return \"y\" = %16, \"z\" = %17, \"u\" = %18\n}\n");
+    assert_int_equal(run(&f, "int8_linear", false, 0), 3 * 45 * 21);
+}
+
+/* 255 * 127 and 255 * -128 everywhere, and next to each other. */
+static void products_that_would_saturate(void **unused) {
+    (void)unused;
+    for (int kind = 0; kind < 3; kind++) {
+        const product p = {35, 24, 768, 32, false, false, false, false, "", NULL};
+        kernel_fixture f = describe(&p);
+        ir_tensor *x = named_tensors_find(&f.inputs, "x"), *w = named_tensors_find(&f.state, "w"),
+                  *r = named_tensors_find(&f.state, "x.range");
+        tensor_set(r, 0, 0);
+        tensor_set(r, 1, 1);
+        for (int64_t i = 0; i < tensor_elements(x); i++) tensor_set(x, i, 1);
+        for (int64_t i = 0; i < tensor_elements(w); i++) tensor_set(w, i, kind == 0 || (kind == 2 && i / 2 % 2) ? 1 : -1);
+        strbuf_puts(&f.text, "  %14 = relayout %13 : f32[T,24]\n  return \"y\" = %14\n}\n");
+        assert_int_equal(run(&f, "int8_linear", true, 0), 35 * 24);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(activations_in_8_bits),          cmocka_unit_test(products_of_odd_sizes),
+        cmocka_unit_test(products_of_bert_sizes),         cmocka_unit_test(products_of_few_tokens),
+        cmocka_unit_test(products_with_elementwise_work), cmocka_unit_test(numbers_and_bytes_of_one_result),
+        cmocka_unit_test(products_that_would_saturate),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
