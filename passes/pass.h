@@ -25,8 +25,15 @@ typedef struct pass_option {
     const char *name, *value;
 } pass_option;
 
-/* What of a linear is held in 8 bits: nothing; input and weight; its result too. */
-typedef enum pass_quantized { PASS_QUANTIZED_NOT, PASS_QUANTIZED_OPERANDS, PASS_QUANTIZED_WHOLE } pass_quantized;
+/* What of a linear is held in 8 bits: nothing; input and weight; its result too; input, by the range of each row at the time, and weight. With
+ * PASS_QUANTIZED_CHANNELS added, each row of the weight has a range of its own. */
+typedef enum pass_quantized {
+    PASS_QUANTIZED_NOT,
+    PASS_QUANTIZED_OPERANDS,
+    PASS_QUANTIZED_WHOLE,
+    PASS_QUANTIZED_ROWS,
+    PASS_QUANTIZED_CHANNELS = 4
+} pass_quantized;
 
 /* What is known besides the module; members may be NULL. */
 typedef struct pass_environment {

@@ -8,7 +8,8 @@
  *
  * M is the linear's module. The weight's range, M.weight_range, is that of all steps, symmetric; inputs and outputs have moving averages. Linears that
  * read one value share what is known of it, under the first one's name; a module that stands twice in a graph learns of both, one after the other. Linears
- * of values in 8 bits are left as they are. The result goes through M.output_range where the environment says so.
+ * of values in 8 bits are left as they are. The result goes through M.output_range where the environment says so. Where it wants ranges of rows, an input
+ * has no state: it is quantized by its row_range; ranges of channels are M.weight_range, f32 [N,2].
  * Non-zeros of a pattern are quantized as such: 0 stays 0. With `ranges` known (trained=0), nothing is observed: the graph of inference as training sees it.
  * Which linears, the environment's `quantizes` says; without it the graph is copied. Weights that others read as well are quantized for the linear alone.
  */
@@ -56,10 +57,11 @@ static ir_value forward_of(quantize_state *s) {
     return s->forward;
 }
 
-/* The range of that name as the forward pass has left it so far: the state, or what a linear before has made of it. NULL: memory is short. */
-static ir_value *range_of(quantize_state *s, const char *name) {
-    const ir_dim two = dim_const(2);
-    const ir_type *type = type_tensor(s->rw.to->module->context, IR_F32, 1, &two);
+/* The range of that name, of n rows or, with NULL, of all, as the forward pass has left it so far: the state, or what a linear before has made of it. NULL:
+ * memory is short. */
+static ir_value *range_of(quantize_state *s, const char *name, const ir_dim *n) {
+    const ir_dim dims[2] = {n ? *n : dim_const(2), dim_const(2)};
+    const ir_type *type = type_tensor(s->rw.to->module->context, IR_F32, n ? 2 : 1, dims);
     bool is_new = false;
     const strmap_entry *e = type ? strmap_put(&s->observed, name, strlen(name), s->observed.size, &is_new) : NULL;
     if (!e) return NULL;
@@ -69,11 +71,12 @@ static ir_value *range_of(quantize_state *s, const char *name) {
     return range;
 }
 
-/* x as 8 bits hold it, by the range of the state MODULE.ENDING. */
-static ir_value quantize_value(quantize_state *s, ir_value x, const char *module, const char *ending, const char *scheme) {
+/* x as 8 bits hold it, by the range of the state MODULE.ENDING, of each of n rows or, with NULL, of all. */
+static ir_value quantize_value(quantize_state *s, ir_value x, const char *module, const char *ending, const char *scheme,
+                               const ir_dim *n_rows) {
     ir_graph *g = s->rw.to;
     const char *name = arena_printf(&s->memory, "%s%s", module, ending);
-    ir_value *range = name ? range_of(s, name) : NULL;
+    ir_value *range = name ? range_of(s, name, n_rows) : NULL;
     if (!range) return IR_NO_VALUE;
     const bool is_weight = strcmp(scheme, "symmetric") == 0;
     const ir_value forward = forward_of(s);
@@ -85,20 +88,33 @@ static ir_value quantize_value(quantize_state *s, ir_value x, const char *module
 }
 
 /* The value of the old graph in 8 bits, made once. */
-static ir_value quantize_operand(quantize_state *s, ir_value old, const char *module, const char *ending, const char *scheme) {
-    if (s->quantized[old] == IR_NO_VALUE) s->quantized[old] = quantize_value(s, rewrite_value(&s->rw, old), module, ending, scheme);
-    return s->quantized[old];
+static ir_value quantize_input(quantize_state *s, ir_value old, const char *module, pass_quantized what) {
+    const ir_value x = rewrite_value(&s->rw, old);
+    ir_value *made = &s->quantized[old];
+    if (*made != IR_NO_VALUE) return *made;
+    if (what == PASS_QUANTIZED_ROWS) *made = build_binary(s->rw.to, OP_fake_quantize, x, build_unary(s->rw.to, OP_row_range, x));
+    else *made = quantize_value(s, x, module, IR_INPUT_RANGE, "affine", NULL);
+    return *made;
+}
+
+/* Rows of a dense weight, where they have ranges of their own; NULL: one range for all. */
+static const ir_dim *channels_of(const quantize_state *s, const ir_node *linear, pass_quantized what) {
+    const ir_type *weight = graph_type(s->rw.from, linear->inputs[1]),
+                  *pattern = linear->n_inputs > 3 && linear->inputs[3] ? graph_type(s->rw.from, linear->inputs[3]) : NULL;
+    if (!(what & PASS_QUANTIZED_CHANNELS)) return NULL;
+    return pattern ? &pattern->dims[0] : &weight->dims[0];
 }
 
 static pofac_status place_linear(quantize_state *s, const ir_node *n, const char *module, pass_quantized what) {
     rewrite_visit(&s->rw, n);
     ir_value inputs[4];
     for (uint32_t i = 0; i < 4; i++) inputs[i] = rewrite_value(&s->rw, node_input(n, i));
-    inputs[0] = quantize_operand(s, n->inputs[0], module, IR_INPUT_RANGE, "affine");
-    inputs[1] = quantize_value(s, inputs[1], module, IR_WEIGHT_RANGE, "symmetric");
+    const pass_quantized activations = what & ~PASS_QUANTIZED_CHANNELS;
+    inputs[0] = quantize_input(s, n->inputs[0], module, activations);
+    inputs[1] = quantize_value(s, inputs[1], module, IR_WEIGHT_RANGE, "symmetric", channels_of(s, n, what));
     const ir_attr variant = attr_string("variant", node_string(n, "variant"));
     ir_value y = node_add(s->rw.to, OP_linear, inputs, n->n_inputs, &variant, 1, NULL);
-    if (what == PASS_QUANTIZED_WHOLE) y = quantize_value(s, y, module, IR_OUTPUT_RANGE, "affine");
+    if (activations == PASS_QUANTIZED_WHOLE) y = quantize_value(s, y, module, IR_OUTPUT_RANGE, "affine", NULL);
     rewrite_map(&s->rw, n->first_result, y);
     return POFAC_OK;
 }

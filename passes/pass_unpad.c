@@ -116,8 +116,8 @@ static bool is_row_by_row(const unpadding *u, const ir_node *n) {
     for (uint32_t i = 0; i < n->n_inputs; i++) {
         if (!is_rows(u, n->inputs[i])) continue;
         if (elementwise && graph_type(g, n->inputs[i])->rank != graph_type(g, n->inputs[0])->rank) return false; /* repeated */
-        const bool keys = n->op == OP_dropout && i == 1;
-        if (!elementwise && !keys && i != (n->op == OP_embedding ? 1u : 0u)) return false;
+        const bool beside = (n->op == OP_dropout || n->op == OP_fake_quantize) && i == 1;                        /* keys, ranges */
+        if (!elementwise && !beside && i != (n->op == OP_embedding ? 1u : 0u)) return false;
     }
     return true;
 }

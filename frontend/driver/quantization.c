@@ -274,7 +274,8 @@ pass_quantized model_quantization_of(void *q, const char *module) {
     const model_quantization *file = q;
     const quantized_module *m = model_quantization_find(file, module);
     if (!m || file->plan.activations == QUANTIZE_WEIGHTS_ONLY) return PASS_QUANTIZED_NOT;
-    return m->output ? PASS_QUANTIZED_WHOLE : PASS_QUANTIZED_OPERANDS;
+    const pass_quantized activations = !m->input ? PASS_QUANTIZED_ROWS : m->output ? PASS_QUANTIZED_WHOLE : PASS_QUANTIZED_OPERANDS;
+    return m->by_channel ? activations | PASS_QUANTIZED_CHANNELS : activations;
 }
 
 const tensor_source *model_quantization_ranges(const model_quantization *q) { return &q->source; }

@@ -26,7 +26,10 @@ pass_quantized quantization_plan_of(void *plan, const char *module) {
     if (p->activations == QUANTIZE_WEIGHTS_ONLY || strncmp(module, IR_FROZEN, sizeof IR_FROZEN - 1) == 0) return PASS_QUANTIZED_NOT;
     if (has_part(module, p->not_to_quantize, p->n_not_to_quantize)) return PASS_QUANTIZED_NOT;
     const bool keeps_output = has_part(module, p->not_to_requantize_output, p->n_not_to_requantize_output);
-    return keeps_output || p->activations == QUANTIZE_DYNAMIC ? PASS_QUANTIZED_OPERANDS : PASS_QUANTIZED_WHOLE;
+    const pass_quantized activations = p->activations == QUANTIZE_DYNAMIC ? PASS_QUANTIZED_ROWS
+                                       : keeps_output                     ? PASS_QUANTIZED_OPERANDS
+                                                                          : PASS_QUANTIZED_WHOLE;
+    return p->per_channel ? activations | PASS_QUANTIZED_CHANNELS : activations;
 }
 
 /* ---- reading ---- */

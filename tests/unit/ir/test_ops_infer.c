@@ -169,6 +169,9 @@ static const good_case good_cases[] = {
     {OP_fake_quantize,
      X_TILES "%3 = input {name = \"r\"} : f32[2]\n %4 = fake_quantize %2, %3 {scheme = \"symmetric\"} : f32[T,8] tiles<16>\n"},
     {OP_fake_quantize_gradient, X "%2 = input {name = \"r\"} : f32[2]\n %3 = fake_quantize_gradient %1, %1, %2 : f32[T,8]\n"},
+    {OP_fake_quantize, X_TILES "%3 = row_range %1 : f32[T,2]\n %4 = row_range %2 : f32[T,2] tiles<16>\n"
+                               "%5 = fake_quantize %2, %3 : f32[T,8] tiles<16>\n %6 = fake_quantize %2, %4 : f32[T,8] tiles<16>\n"
+                               "%7 = observe_range %1, %3 : f32[T,2]\n"},
 #define QUANTIZED                                                                                                                  \
     X_TILES "%3 = input {name = \"r\"} : f32[2]\n %4 = quantize %2, %3 : u8[T,8] quads<16>\n"                                      \
             "%5 = state {name = \"w\"} : f32[5,8]\n %6 = state {name = \"b\"} : f32[5]\n"

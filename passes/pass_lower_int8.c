@@ -1,0 +1,161 @@
+/*
+ * Lower-int8: linears that compute on what 8 bits hold of their operands compute in integers (spec of the method: prune once for all, section 7; Jacob
+ * et al. 2018).
+ *
+ *   %a = fake_quantize %x, %r                                        %q = quantize %x, %r : u8
+ *   %v = fake_quantize %w, %s {scheme = "symmetric"}          ->     %y = linear_int8 %q, %r, %w, %s, %b, %t
+ *   %l = linear %a, %v, %b
+ *   %y = fake_quantize %l, %t
+ *
+ * The last one joins where nobody else reads the linear's result, which is then requantized to 8 bits within the product; else, and where rows have
+ * ranges of their own, it stays behind it. A value that several linears read is quantized once.
+ *
+ * Numbers change by what the simulation does not round: the bias to units of both scales, half such a unit at most; and where the result is requantized,
+ * to places a step away from the simulation's, where its value lies between two.
+ *
+ * A linear is left as it is while its training has not begun (`forward` or `begin` are given), its weight is no matrix of f32 or non-zeros of a pattern,
+ * its sums might not fit into 32 bits, or where the environment has one of its ranges and nothing is known by it: simulation and integers then differ.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "ir/op.h"
+#include "ir/quantization.h"
+#include "ir/rewrite.h"
+#include "passes/pass.h"
+
+typedef struct lowering_state {
+    const pass_input *in;
+    rewriter rw;
+    const uint32_t *uses;
+    ir_value *bytes; /* [old values] the quantize of what the fake_quantize of that result reads; IR_NO_VALUE: not made */
+    const ir_node **
+        last; /* [old values] of the result of a linear that is lowered: the fake_quantize that joins it, or the linear itself; NULL: is not lowered */
+} lowering_state;
+
+/* ---- which ---- */
+
+/* Is the range known to say nothing? Its elements are of no use then, which the simulation passes by. */
+static pofac_status is_unknown(const lowering_state *s, ir_value range, bool *out) {
+    const tensor_source *state = s->in->environment->state;
+    const ir_node *leaf = graph_node_of(s->rw.from, range);
+    ir_tensor t;
+    *out = false;
+    if (leaf->op != OP_state || !state) return POFAC_OK;
+    const char *name = node_string(leaf, "name");
+    const pofac_status status = state->get(state->user, name, NULL, &t);
+    if (status == POFAC_ERR_INPUT) return POFAC_OK; /* there is none of that name: whoever binds it will say so */
+    if (status != POFAC_OK) return diag_out_of_memory(s->in->sink);
+    for (int64_t i = 0; i + 1 < tensor_elements(&t); i += 2)
+        *out = *out || !(tensor_get(&t, i) <= tensor_get(&t, i + 1)) || isinf(tensor_get(&t, i)) || isinf(tensor_get(&t, i + 1));
+    tensor_source_release(state, name);
+    return POFAC_OK;
+}
+
+/* The fake_quantize that makes `v`, if it holds in every run; else NULL. */
+static const ir_node *quantizer_of(const lowering_state *s, ir_value v, const char *scheme) {
+    const ir_node *n = graph_node_of(s->rw.from, v);
+    const bool holds =
+        n->op == OP_fake_quantize && node_input(n, 2) == IR_NO_VALUE && strcmp(node_string(n, "scheme"), scheme) == 0;
+    return holds ? n : NULL;
+}
+
+/* Has linear_int8 a form for these operands? */
+static bool has_form(const ir_graph *g, const ir_node *linear, const ir_node *x, const ir_node *w) {
+    const ir_type *x_type = graph_type(g, x->inputs[0]), *w_type = graph_type(g, w->inputs[0]),
+                  *w_range = graph_type(g, w->inputs[1]);
+    int64_t K;
+    if (x_type->rank != 2 || x_type->dtype != IR_F32 || w_type->dtype != IR_F32 || w_type->layout != LAYOUT_ROWS) return false;
+    if (w_range->rank == 2 && node_input(linear, 3) != IR_NO_VALUE) return false;
+    return dim_is_const(x_type->dims[1], &K) && K <= QUANTIZATION_MAX_COLUMNS;
+}
+
+/* The node that reads the linear's result alone and puts it into 8 bits, by a range of the tensor that is known; else the linear. */
+static pofac_status find_last(const lowering_state *s, const ir_node *linear, const ir_node *x, const ir_node **out) {
+    const ir_graph *g = s->rw.from;
+    *out = linear;
+    if (s->uses[linear->first_result] != 1 || graph_type(g, x->inputs[1])->rank != 1) return POFAC_OK;
+    for (const ir_node *n = linear + 1; n < g->nodes.data + g->nodes.size; n++) {
+        bool unknown;
+        if (n->n_inputs == 0 || n->inputs[0] != linear->first_result || !quantizer_of(s, n->first_result, "affine")) continue;
+        if (graph_type(g, n->inputs[1])->rank != 1) return POFAC_OK;
+        TRY(is_unknown(s, n->inputs[1], &unknown));
+        if (!unknown) *out = n;
+        return POFAC_OK;
+    }
+    return POFAC_OK;
+}
+
+static pofac_status find_linear(lowering_state *s, const ir_node *n) {
+    const ir_node *x = quantizer_of(s, n->inputs[0], "affine"), *w = quantizer_of(s, n->inputs[1], "symmetric");
+    bool unknown[2];
+    if (!x || !w || !has_form(s->rw.from, n, x, w)) return POFAC_OK;
+    TRY(is_unknown(s, x->inputs[1], &unknown[0]));
+    TRY(is_unknown(s, w->inputs[1], &unknown[1]));
+    if (unknown[0] || unknown[1]) return POFAC_OK;
+    const ir_node *last;
+    TRY(find_last(s, n, x, &last));
+    s->last[n->first_result] = last;
+    return POFAC_OK;
+}
+
+/* ---- the new graph ---- */
+
+static ir_value bytes_of(lowering_state *s, ir_value quantized) {
+    const ir_node *n = graph_node_of(s->rw.from, quantized);
+    ir_value *made = &s->bytes[quantized];
+    if (*made != IR_NO_VALUE) return *made;
+    const ir_value inputs[] = {rewrite_value(&s->rw, n->inputs[0]), rewrite_value(&s->rw, n->inputs[1])};
+    if (inputs[0] == IR_NO_VALUE) return IR_NO_VALUE;
+    const ir_type *type = type_with_dtype(s->rw.to->module->context, graph_type(s->rw.to, inputs[0]), IR_U8);
+    *made = node_add(s->rw.to, OP_quantize, inputs, 2, NULL, 0, type);
+    return *made;
+}
+
+/* The linear, at the place of `last`, whose result it gives. */
+static void place_linear(lowering_state *s, const ir_node *linear, const ir_node *last) {
+    const ir_node *x = graph_node_of(s->rw.from, linear->inputs[0]), *w = graph_node_of(s->rw.from, linear->inputs[1]);
+    rewrite_visit(&s->rw, linear);
+    const ir_value inputs[7] = {bytes_of(s, linear->inputs[0]),
+                                rewrite_value(&s->rw, x->inputs[1]),
+                                rewrite_value(&s->rw, w->inputs[0]),
+                                rewrite_value(&s->rw, w->inputs[1]),
+                                rewrite_value(&s->rw, node_input(linear, 2)),
+                                last != linear ? rewrite_value(&s->rw, last->inputs[1]) : IR_NO_VALUE,
+                                rewrite_value(&s->rw, node_input(linear, 3))};
+    rewrite_map(&s->rw, last->first_result, node_add(s->rw.to, OP_linear_int8, inputs, 7, NULL, 0, NULL));
+}
+
+static void place_node(lowering_state *s, const ir_node *n) {
+    const ir_node *linear = n->op == OP_fake_quantize ? graph_node_of(s->rw.from, n->inputs[0]) : n;
+    const ir_node *last = linear->op == OP_linear ? s->last[linear->first_result] : NULL;
+    if (last == n) place_linear(s, linear, last);
+    else if (!last || linear != n)
+        rewrite_copy_unmarked(&s->rw, n, NULL, NULL); /* a linear that is lowered comes with its last node */
+}
+
+static pofac_status rewrite_graph(lowering_state *s, const ir_graph *from, ir_module *to) {
+    TRY(rewrite_begin(&s->rw, from, to));
+    pofac_status status = POFAC_OK;
+    for (size_t i = 0; i < from->nodes.size && status == POFAC_OK; i++)
+        if (from->nodes.data[i].op == OP_linear) status = find_linear(s, &from->nodes.data[i]);
+    for (size_t i = 0; i < from->nodes.size && status == POFAC_OK; i++) place_node(s, &from->nodes.data[i]);
+    const pofac_status finished = rewrite_finish(&s->rw);
+    return status == POFAC_OK ? finished : status;
+}
+
+static pofac_status lower_graph(void *user, const ir_graph *from, ir_module *to) {
+    const pass_input *in = user;
+    arena memory = ARENA_INIT;
+    lowering_state s = {.in = in, .uses = graph_count_uses(from, &memory)};
+    s.bytes = ARENA_ARRAY(&memory, ir_value, from->values.size + 1);
+    s.last = ARENA_ARRAY(&memory, const ir_node *, from->values.size + 1);
+    const pofac_status status = s.uses && s.bytes && s.last ? rewrite_graph(&s, from, to) : diag_out_of_memory(in->sink);
+    arena_free(&memory);
+    return status;
+}
+
+pofac_status pass_lower_int8(const pass_input *in, ir_module **out) {
+    pass_input copy = *in;
+    return rewrite_module(in->module, lower_graph, &copy, in->sink, out);
+}
