@@ -60,17 +60,37 @@ typedef enum cg_jit_debug { CG_JIT_PERF = 1, CG_JIT_GDB = 2 } cg_jit_debug;
 /* "perf", "gdb", "perf,gdb"; NULL and "": nobody. POFAC_ERR_USAGE for other words. */
 POFAC_MUST_USE pofac_status cg_jit_debug_parse(const char *text, const diag_sink *sink, unsigned *out);
 
+/* Objects that somebody else keeps by their keys, which say everything that the code depends on: those of a compiled model. */
+typedef struct cg_objects {
+    bool (*get)(void *user, const char *key, strbuf *out); /* appends the object; false: there is none. May be NULL */
+    /* Every object of a graph, those of the cache too; not POFAC_OK ends the compilation. May be NULL */
+    pofac_status (*put)(void *user, const char *key, const void *object, size_t n);
+    void *user;
+} cg_objects;
+
 typedef struct cg_options {
     cg_target target;
-    const char *cache_dir; /* NULL: no cache. Created (mode 0700) where missing */
-    size_t threads;        /* cg_compile: that compile kernels side by side; 0 and 1: the calling one alone */
-    unsigned jit_debug;    /* cg_compile: bits of cg_jit_debug */
-    bool isolated;         /* cg_emit: LLVM works in a child process, where what it cannot select ends nothing but that */
+    const cg_objects *objects; /* asked before the cache; NULL: none */
+    const char *cache_dir;     /* NULL: no cache. Created (mode 0700) where missing */
+    size_t threads;            /* cg_compile: that compile kernels side by side; 0 and 1: the calling one alone */
+    unsigned jit_debug;        /* cg_compile: bits of cg_jit_debug */
+    bool isolated;             /* cg_emit: LLVM works in a child process, where what it cannot select ends nothing but that */
 } cg_options;
 
 /* Compiles graph `graph` of `module`. The plan takes over the module, on error too. */
 POFAC_MUST_USE pofac_status cg_compile(ir_module *module, const char *graph, const cg_options *options, const diag_sink *sink,
                                        plan **out);
+
+/* Makes the objects of the graph's kernels and gives them to options->objects, without a plan: for machines of this one's architecture too
+ * that have what this one lacks. */
+POFAC_MUST_USE pofac_status cg_make_objects(const ir_module *module, const char *graph, const cg_options *options,
+                                            const diag_sink *sink);
+
+/* The least machine of a row of targets.def. POFAC_ERR_USAGE when there is no such row. */
+POFAC_MUST_USE pofac_status cg_target_named(const char *isa, const diag_sink *sink, cg_target *out);
+
+/* Can this machine run code that was made for `target`? */
+POFAC_MUST_USE pofac_status cg_host_runs(const cg_target *target, arena *a, const diag_sink *sink, bool *out);
 
 /* Text or object code of all distinct kernels of a graph, in order, in one LLVM module: for --emit. */
 typedef enum cg_emit_kind { CG_EMIT_LLVM, CG_EMIT_ASM, CG_EMIT_OBJ } cg_emit_kind;

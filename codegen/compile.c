@@ -90,6 +90,14 @@ static void *compile_some(void *user) {
     return NULL;
 }
 
+/* Appends an object that was made before. */
+static bool find_object(const compilation *c, const char *key, strbuf *out) {
+    const cg_objects *kept = c->options->objects;
+    if (kept && kept->get && kept->get(kept->user, key, out)) return true;
+    strbuf_clear(out);
+    return c->cache && object_cache_get(c->cache, key, out);
+}
+
 /* Fills objects; kernels that failed have a status. The calling thread works too, so that none that starts besides is needed. */
 static void make_objects(compilation *c, kernel_object *objects) {
     compilers all = {.c = c, .objects = objects, .speaks = PTHREAD_MUTEX_INITIALIZER};
@@ -99,7 +107,7 @@ static void make_objects(compilation *c, kernel_object *objects) {
     all.sink = c->sink ? &all.alone : NULL;
     for (size_t i = 0; i < c->low.kernels.size; i++) {
         objects[i] = (kernel_object){.bytes = STRBUF_INIT};
-        objects[i].cached = c->cache && object_cache_get(c->cache, c->low.kernels.data[i].key, &objects[i].bytes);
+        objects[i].cached = find_object(c, c->low.kernels.data[i].key, &objects[i].bytes);
         if (!objects[i].cached) strbuf_clear(&objects[i].bytes), missing++;
     }
     size_t wanted = c->options->threads < missing ? c->options->threads : missing;
@@ -110,10 +118,17 @@ static void make_objects(compilation *c, kernel_object *objects) {
 
 /* ---- functions ---- */
 
-static pofac_status link_kernel(compilation *c, const lowered_kernel *k, const kernel_object *o, plan_code *code,
-                                plan_kernel *out) {
+/* Gives an object to those who keep such. */
+static pofac_status keep_object(const compilation *c, const lowered_kernel *k, const kernel_object *o) {
+    const cg_objects *kept = c->options->objects;
     TRY(o->status);
     if (!o->cached && c->cache) object_cache_put(c->cache, k->key, o->bytes.data, o->bytes.size);
+    return kept && kept->put ? kept->put(kept->user, k->key, o->bytes.data, o->bytes.size) : POFAC_OK;
+}
+
+static pofac_status link_kernel(compilation *c, const lowered_kernel *k, const kernel_object *o, plan_code *code,
+                                plan_kernel *out) {
+    TRY(keep_object(c, k, o));
     *code = (plan_code){.variant = k->variant, .symbol = k->symbol, .cached = o->cached, .compile_seconds = o->seconds};
     code->bytes = code_bytes_of(o->bytes.data, o->bytes.size, k->symbol);
     code_check_bounds(code, c->sink);
@@ -200,6 +215,35 @@ pofac_status cg_compile(ir_module *module, const char *graph, const cg_options *
     p->compile_seconds = seconds_of(CLOCK_MONOTONIC) - start;
     *out = p;
     return POFAC_OK;
+}
+
+/* ---- objects alone ---- */
+
+static pofac_status make_and_keep(compilation *c, const ir_graph *g, arena *memory) {
+    lowering *l = &c->low;
+    TRY(lower_graph(l, g, &c->options->target, memory, c->sink));
+    kernel_object *objects = ARENA_ARRAY(memory, kernel_object, l->kernels.size + 1);
+    if (!objects) return diag_out_of_memory(c->sink);
+    if (c->options->cache_dir) TRY(object_cache_open(c->options->cache_dir, c->sink, &c->cache));
+    make_objects(c, objects);
+    pofac_status status = POFAC_OK;
+    for (size_t i = 0; i < l->kernels.size; i++) {
+        if (status == POFAC_OK) status = keep_object(c, &l->kernels.data[i], &objects[i]);
+        strbuf_free(&objects[i].bytes);
+    }
+    return status;
+}
+
+pofac_status cg_make_objects(const ir_module *module, const char *graph, const cg_options *options, const diag_sink *sink) {
+    const ir_graph *g;
+    arena memory = ARENA_INIT;
+    compilation c = {.options = options, .sink = sink};
+    TRY(find_graph(module, graph, sink, &g));
+    pofac_status status = make_and_keep(&c, g, &memory);
+    lowering_free(&c.low);
+    object_cache_close(c.cache);
+    arena_free(&memory);
+    return status;
 }
 
 /* ---- text and object code ---- */

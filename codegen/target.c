@@ -344,6 +344,41 @@ pofac_status cg_host_lacks_extension(size_t i, arena *a, const diag_sink *sink, 
     return missing ? POFAC_OK : diag_out_of_memory(sink);
 }
 
+/* The first part of both triples is one architecture. */
+static bool same_arch(const char *a, const char *b) {
+    const size_t n = strcspn(a, "-");
+    return n == strcspn(b, "-") && strncmp(a, b, n) == 0;
+}
+
+/* The features that `wanted` adds, as list_features takes them: "+a,-b,+c" is "a,c". */
+static char *added_features(const char *wanted, arena *a) {
+    char *list = arena_strdup(a, wanted), *to = list;
+    for (const char *at = wanted; list && *at;) {
+        const size_t n = strcspn(at, ",");
+        if (*at == '+') {
+            if (to != list) *to++ = ',';
+            memcpy(to, at + 1, n - 1);
+            to += n - 1;
+        }
+        at += n + (at[n] == ',');
+    }
+    if (list) *to = 0;
+    return list;
+}
+
+pofac_status cg_host_runs(const cg_target *target, arena *a, const diag_sink *sink, bool *out) {
+    target_machine m;
+    *out = false;
+    TRY(detect(&m, a, sink));
+    const target_row *row = find_row(target->isa);
+    if (!row || !same_arch(m.triple, target->triple) || !is_of_arch(row, m.triple)) return POFAC_OK;
+    const char *wanted = added_features(target->features, a), *of_row = missing_features(row, m.features, a);
+    const char *missing = wanted ? list_features(wanted, "", m.features, false, a) : NULL;
+    if (!of_row || !missing) return diag_out_of_memory(sink);
+    *out = *of_row == 0 && *missing == 0 && (!(target->extensions & CG_TILES_U8S8) || may_use_tiles());
+    return POFAC_OK;
+}
+
 /* ---- rows ---- */
 
 pofac_status target_of_row(const char *isa, const diag_sink *sink, cg_target *out) {
@@ -354,6 +389,8 @@ pofac_status target_of_row(const char *isa, const diag_sink *sink, cg_target *ou
     *out = make_target(row, arm ? "aarch64-unknown-linux-gnu" : "x86_64-pc-linux-gnu", row->cpu, arm ? "+neon" : "");
     return POFAC_OK;
 }
+
+pofac_status cg_target_named(const char *isa, const diag_sink *sink, cg_target *out) { return target_of_row(isa, sink, out); }
 
 bool target_fit_row(cg_target *t, unsigned vector_bytes) {
     const target_row *best = NULL;
