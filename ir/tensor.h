@@ -66,8 +66,20 @@ typedef struct tensor_source {
     /* Ends one get of `name`: its view is read no more. What the source can read or make again may leave memory by that, and comes
      * back at the next get; views of other gets stay readable. NULL: there is nothing to gain. */
     void (*release)(void *user, const char *name);
-    bool writable; /* views lie in memory that may be written: state that runs replace */
+    bool writable;                      /* views lie in memory that may be written: state that runs replace */
+    const struct packed_source *packed; /* weights that are packed already; NULL: none */
 } tensor_source;
+
+struct plan_buffer;
+
+/* Weights as kernels read them, made before: those of a compiled model. What they lack is packed from what tensor_source.get gives. */
+typedef struct packed_source {
+    /* The content of a state buffer of a plan, 64-byte aligned, which lives as long as the source; NULL: it is not there. */
+    const void *(*find)(void *user, const struct plan_buffer *buffer, size_t *n_bytes);
+    /* The numbers of rows, columns and non-zeros of a weight's pattern, into shape[3]; false: they are not known. */
+    bool (*count)(void *user, const char *name, int64_t *shape);
+    void *user;
+} packed_source;
 
 /* Calls release where there is one. */
 void tensor_source_release(const tensor_source *s, const char *name);

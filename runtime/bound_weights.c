@@ -33,9 +33,20 @@ static const char *counted_pattern(const binder *b, ir_symbol symbol) {
     return symbol_kind(c, symbol) == SYMBOL_NNZ ? pattern_name(b->plan->graph, symbol_value(c, symbol)) : NULL;
 }
 
+/* What a source of packed weights says of a pattern: rows, columns, non-zeros. */
+static bool count_packed(const binder *b, const char *name, int64_t shape[3]) {
+    const packed_source *packed = b->state->packed;
+    return packed && packed->count(packed->user, name, shape);
+}
+
 static pofac_status count_pattern(const binder *b, ir_symbol symbol) {
     const char *name = counted_pattern(b, symbol);
+    int64_t shape[3];
     ir_tensor pattern;
+    if (count_packed(b, name, shape)) {
+        b->out->counts[symbol] = shape[2];
+        return POFAC_OK;
+    }
     TRY(pattern_state_pattern(b->out->patterns, name, b->state, b->sink, &pattern));
     b->out->counts[symbol] = pattern.pattern->nnz;
     return POFAC_OK;
@@ -391,8 +402,22 @@ static pofac_status bind_constant(const binder *b, size_t index) {
     return keep(b, index, &content);
 }
 
+/* Takes what is packed already; false: it is not. */
+static bool bind_packed(const binder *b, size_t index) {
+    const plan_buffer *buffer = &b->plan->buffers[index];
+    const packed_source *packed = b->state->packed;
+    size_t n_bytes = 0;
+    if (!packed || buffer->kind != PLAN_STATE || buffer->packing == PACKING_NONE || buffer->written) return false;
+    const void *content = packed->find(packed->user, buffer, &n_bytes);
+    if (!content) return false;
+    b->out->pointers[index] = (void *)content; /* kernels only read it */
+    b->out->mapped_bytes += (int64_t)n_bytes;
+    return true;
+}
+
 static pofac_status bind_buffer(const binder *b, size_t index) {
     const plan_buffer *buffer = &b->plan->buffers[index];
+    if (bind_packed(b, index)) return POFAC_OK;
     if (buffer->type->kind == TYPE_PATTERN) return bind_pattern(b, index);
     return buffer->kind == PLAN_STATE ? bind_state(b, index) : bind_constant(b, index);
 }

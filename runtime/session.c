@@ -233,6 +233,11 @@ void session_destroy(session *s) {
     free(s);
 }
 
+const void *session_packed_weight(const session *s, size_t buffer, size_t *n_bytes) {
+    *n_bytes = s->weights.own[buffer];
+    return *n_bytes && s->plan->buffers[buffer].packing != PACKING_NONE ? s->weights.pointers[buffer] : NULL;
+}
+
 pofac_status session_renew_patterns(session *s, const char *ending, const diag_sink *sink) {
     s->ran = false;
     TRY(bound_weights_renew(s->plan, ending, s->pool, sink, &s->weights));

@@ -16,6 +16,10 @@ POFAC_MUST_USE pofac_status session_create(const plan *p, const tensor_source *s
                                            session **out);
 void session_destroy(session *s);
 
+/* What steps read of state buffer `buffer`, packed by this session, with its bytes; NULL where it is not packed, is that of a buffer before, or is the
+ * source's. Lives as long as the session. */
+const void *session_packed_weight(const session *s, size_t buffer, size_t *n_bytes);
+
 /* State has changed: patterns whose names end in `ending` are read anew, with what was packed by them. After an error, which is short memory, the session
  * is only to be destroyed. */
 POFAC_MUST_USE pofac_status session_renew_patterns(session *s, const char *ending, const diag_sink *sink);
