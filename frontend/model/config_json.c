@@ -297,11 +297,15 @@ static void read_all(reader *r) {
 pofac_status config_json_read(const char *path, arena *a, const diag_sink *sink, model_spec *out) {
     file_map map;
     TRY(file_map_open(path, sink, &map));
-    json_t *root;
-    pofac_status status = json_parse(path, NULL, map.data, map.size_bytes, sink, &root);
+    pofac_status status = config_json_parse(path, map.data, map.size_bytes, a, sink, out);
     file_map_close(&map);
-    TRY(status);
-    reader r = {.file = path, .root = root, .memory = a, .sink = sink, .status = POFAC_OK, .text = STRBUF_INIT, .spec = out};
+    return status;
+}
+
+pofac_status config_json_parse(const char *file, const void *bytes, size_t n, arena *a, const diag_sink *sink, model_spec *out) {
+    json_t *root;
+    TRY(json_parse(file, NULL, bytes, n, sink, &root));
+    reader r = {.file = file, .root = root, .memory = a, .sink = sink, .status = POFAC_OK, .text = STRBUF_INIT, .spec = out};
     read_all(&r);
     strbuf_free(&r.text);
     json_decref(root);

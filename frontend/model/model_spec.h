@@ -87,6 +87,10 @@ bool model_activation_parse(const char *name, model_activation *out);
  */
 POFAC_MUST_USE pofac_status config_json_read(const char *path, arena *a, const diag_sink *sink, model_spec *out);
 
+/* The same of n bytes; `file` stands for them in messages. */
+POFAC_MUST_USE pofac_status config_json_parse(const char *file, const void *bytes, size_t n, arena *a, const diag_sink *sink,
+                                              model_spec *out);
+
 /* Appends config.json with the names that Hugging Face expects for this architecture and head, keys sorted; HEAD_AUTO leaves
  * `architectures` out. */
 void config_json_write(const model_spec *spec, strbuf *out);

@@ -52,7 +52,7 @@ static pofac_status read_settings(tokenizer_reader *r, const json_t *root, token
 }
 
 pofac_status tokenizer_config_read(const char *path, const diag_sink *sink, tokenizer_options *out) {
-    tokenizer_reader r = {path, sink, STRBUF_INIT};
+    tokenizer_reader r = {.file = path, .sink = sink, .text = STRBUF_INIT};
     tokenizer_options o = *out;
     json_t *root = NULL;
     pofac_status status = reader_open(&r, &root);
@@ -158,26 +158,30 @@ static const char *const file_names[N_TOKEN_FILES] = {
     [TOKEN_FILE_CONFIG] = "tokenizer_config.json",
 };
 
+const char *tokenizer_file_name(size_t i) { return i < N_TOKEN_FILES ? file_names[i] : i == N_TOKEN_FILES ? "vocab.txt" : NULL; }
+
 typedef struct directory {
     arena memory;                            /* of the paths */
+    const tokenizer_file *files;             /* [N_TOKEN_FILES + 1] in memory, in the order of tokenizer_file_name; NULL: on disk */
     const char *vocab;                       /* vocab.txt; NULL when there is none */
     tokenizer_reader readers[N_TOKEN_FILES]; /* file: NULL when there is none */
     json_t *roots[N_TOKEN_FILES];            /* NULL when there is none, or nothing to be taken from it */
     strbuf vocab_text;                       /* the vocabulary that tokenizer.json has */
 } directory;
 
-/* The path of a file of the directory, NULL when there is none; false when memory is short. */
-static bool find_file(directory *d, const char *dir, const char *name, const char **out) {
-    const char *path = arena_printf(&d->memory, "%s/%s", dir, name);
-    *out = path && file_exists(path) ? path : NULL;
+/* The path of file number `i` of the directory, NULL when there is none; false when memory is short. */
+static bool find_file(directory *d, const char *dir, size_t i, const char **out) {
+    const char *path = arena_printf(&d->memory, "%s/%s", dir, tokenizer_file_name(i));
+    *out = path && (d->files ? d->files[i].bytes != NULL : file_exists(path)) ? path : NULL;
     return path != NULL;
 }
 
 static pofac_status find_files(directory *d, const char *dir, const diag_sink *sink) {
-    bool found = find_file(d, dir, "vocab.txt", &d->vocab);
-    for (int i = 0; i < N_TOKEN_FILES && found; i++) {
-        d->readers[i] = (tokenizer_reader){NULL, sink, STRBUF_INIT};
-        found = find_file(d, dir, file_names[i], &d->readers[i].file);
+    bool found = find_file(d, dir, N_TOKEN_FILES, &d->vocab);
+    for (size_t i = 0; i < N_TOKEN_FILES && found; i++) {
+        d->readers[i] = (tokenizer_reader){.sink = sink, .text = STRBUF_INIT};
+        if (d->files) d->readers[i].bytes = d->files[i].bytes, d->readers[i].n_bytes = d->files[i].n_bytes;
+        found = find_file(d, dir, i, &d->readers[i].file);
     }
     if (!found) return diag_out_of_memory(sink);
     if (d->vocab || d->readers[TOKEN_FILE_TOKENIZER].file) return POFAC_OK;
@@ -201,6 +205,8 @@ static pofac_status create(directory *d, const tokenizer_options *overrides, con
     if (!d->vocab) TRY(read_model(json, d->roots[TOKEN_FILE_TOKENIZER], &o, &d->vocab_text));
     if (config->file) TRY(read_settings(config, d->roots[TOKEN_FILE_CONFIG], &o));
     if (overrides) override_options(&o, overrides);
+    const tokenizer_file *vocab = d->files ? &d->files[N_TOKEN_FILES] : NULL;
+    if (d->vocab && vocab) return tokenizer_create_from_memory(d->vocab, vocab->bytes, vocab->n_bytes, &o, sink, out);
     if (d->vocab) return tokenizer_create(d->vocab, &o, sink, out);
     return tokenizer_create_from_memory(json->file, strbuf_str(&d->vocab_text), d->vocab_text.size, &o, sink, out);
 }
@@ -216,7 +222,12 @@ static pofac_status load(directory *d, const char *dir, const tokenizer_options 
 }
 
 pofac_status tokenizer_load_directory(const char *dir, const tokenizer_options *overrides, const diag_sink *sink, tokenizer **out) {
-    directory d = {.memory = ARENA_INIT, .vocab_text = STRBUF_INIT};
+    return tokenizer_load_files(dir, NULL, overrides, sink, out);
+}
+
+pofac_status tokenizer_load_files(const char *dir, const tokenizer_file *files, const tokenizer_options *overrides,
+                                  const diag_sink *sink, tokenizer **out) {
+    directory d = {.memory = ARENA_INIT, .files = files, .vocab_text = STRBUF_INIT};
     *out = NULL;
     pofac_status status = load(&d, dir, overrides, sink, out);
     if (status != POFAC_OK) {

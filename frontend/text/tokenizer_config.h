@@ -20,4 +20,16 @@ POFAC_MUST_USE pofac_status tokenizer_config_read(const char *path, const diag_s
 POFAC_MUST_USE pofac_status tokenizer_load_directory(const char *dir, const tokenizer_options *overrides, const diag_sink *sink,
                                                      tokenizer **out);
 
+/* The names of the files of a directory that it looks at; NULL past the end. */
+const char *tokenizer_file_name(size_t i);
+
+typedef struct tokenizer_file {
+    const char *name, *bytes; /* bytes: NULL where the directory lacks the file */
+    size_t n_bytes;
+} tokenizer_file;
+
+/* The same of files in memory, files[i] being tokenizer_file_name(i); `dir` stands for the directory in messages. */
+POFAC_MUST_USE pofac_status tokenizer_load_files(const char *dir, const tokenizer_file *files, const tokenizer_options *overrides,
+                                                 const diag_sink *sink, tokenizer **out);
+
 #endif

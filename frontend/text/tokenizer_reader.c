@@ -10,10 +10,11 @@
 #include "ir/support/json_text.h"
 
 pofac_status reader_open(tokenizer_reader *r, json_t **out) {
-    file_map file;
+    file_map file = {NULL, 0};
     *out = NULL;
-    TRY(file_map_open(r->file, r->sink, &file));
-    pofac_status status = json_parse_as_reals(r->file, NULL, file.data, file.size_bytes, r->sink, out);
+    if (!r->bytes) TRY(file_map_open(r->file, r->sink, &file));
+    pofac_status status = r->bytes ? json_parse_as_reals(r->file, NULL, r->bytes, r->n_bytes, r->sink, out)
+                                   : json_parse_as_reals(r->file, NULL, file.data, file.size_bytes, r->sink, out);
     file_map_close(&file);
     if (status != POFAC_OK || json_is_object(*out)) return status;
     status = diag_error(r->sink, POFAC_ERR_INPUT, &(diag_place){.file = r->file}, "found %s, wanted an object",

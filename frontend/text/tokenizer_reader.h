@@ -11,7 +11,9 @@ struct json_t; /* jansson.h */
 typedef struct tokenizer_reader {
     const char *file;
     const diag_sink *sink;
-    strbuf text; /* for messages; the owner frees it */
+    strbuf text;       /* for messages; the owner frees it */
+    const char *bytes; /* of the file, where they are at hand; NULL: they are read */
+    size_t n_bytes;
 } tokenizer_reader;
 
 /* The object that the file holds, numbers as doubles, since "no limit" is written as an integer of 31 digits. The caller ends its life
