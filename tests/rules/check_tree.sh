@@ -89,7 +89,8 @@ may_include_foreign() {
         [[ $from == ir/support/json_text.c || $from == frontend/driver/records.c ]] ||
             { [[ $from == frontend/*.c ]] && grep -q '"ir/support/json_text.h"' "$from"; } ;;
     zlib.h) [[ $from == frontend/checkpoint/* || $from == frontend/data/* ]] ;;
-    bzlib.h | zstd.h) [[ $from == frontend/data/* ]] ;;
+    bzlib.h) [[ $from == frontend/data/* ]] ;;
+    zstd.h) [[ $from == frontend/data/* || $from == frontend/driver/section_code.c ]] ;;
     pofac.h) [[ $from == examples/* ]] ;;
     sys/*.h | linux/*.h | arpa/*.h | netinet/*.h) true ;;
     assert.h | complex.h | ctype.h | dirent.h | dlfcn.h | errno.h | fcntl.h | fenv.h | float.h | fnmatch.h | ftw.h | getopt.h | glob.h) ;;

@@ -1,0 +1,46 @@
+/*
+ * Bytes of a compiled model's file in fewer bytes: what is packed for kernels has small differences (columns of non-zeros) and few values (eight bits),
+ * which Huffman codes make short.
+ *
+ * Bytes are cut into chunks of SECTION_CHUNK_BYTES, each coded by itself, so that threads decode them side by side:
+ *
+ *     u32       bytes of each coded chunk, [chunks]
+ *     chunks    one behind the other, each a frame of zstd (RFC 8878)
+ *
+ * Numbers are little-endian.
+ */
+#ifndef POFAC_FRONTEND_SECTION_CODE_H
+#define POFAC_FRONTEND_SECTION_CODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ir/support/diag.h"
+
+/* The numbers stand in files. */
+typedef enum section_coding {
+    SECTION_RAW = 0,    /* as it is */
+    SECTION_BYTES = 1,  /* the bytes */
+    SECTION_DELTAS = 2, /* differences of 16-bit numbers, all low bytes before all high ones: rising offsets become gaps */
+    N_SECTION_CODINGS
+} section_coding;
+
+#define SECTION_CHUNK_BYTES ((size_t)131072)
+
+size_t section_chunks(size_t n_bytes);
+
+/* Appends `bytes` to `out` in the coding that makes them shortest, and says which; SECTION_RAW, with nothing appended, where none saves an eighth. */
+POFAC_MUST_USE pofac_status section_encode(const void *bytes, size_t n_bytes, const diag_sink *sink, section_coding *coding,
+                                           strbuf *out);
+
+/* Memory of one thread for decoding. */
+typedef struct section_decoder section_decoder;
+section_decoder *section_decoder_create(void);    /* NULL when memory is short */
+void section_decoder_destroy(section_decoder *d); /* NULL is fine */
+
+/* Decodes chunk number `chunk` of n_bytes bytes to its place in `out`. False: the coded bytes, which may be any, are no such chunk. */
+bool section_decode(section_decoder *d, section_coding coding, const unsigned char *coded, size_t coded_bytes, size_t chunk,
+                    unsigned char *out, size_t n_bytes);
+
+#endif
