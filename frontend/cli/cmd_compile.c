@@ -4,12 +4,16 @@
 
 #include "frontend/cli/arguments.h"
 #include "frontend/driver/code_report.h"
+#include "frontend/driver/compile_model.h"
 
 static const option_row rows[] = {
     {"emit", OPTION_CHOICE, "ir|llvm|asm|obj", NULL, 0, 0, "write the optimized IR, LLVM IR, assembly or object code"},
-    {"output", OPTION_TEXT, "FILE", NULL, 0, 0, "where --emit writes; -o FILE does the same"},
+    {"output", OPTION_TEXT, "FILE", NULL, 0, 0,
+     "where --emit writes; without --emit, the compiled model: one file that runs by itself; -o FILE does the same"},
     {"target", OPTION_TEXT, "MACHINE", NULL, 0, 0,
-     "make the code of --emit for another machine: a row of `pofac list targets`, or TRIPLE[:[CPU][,+FEATURE]...]"},
+     "code of --emit for another machine (a row of `pofac list targets`, or TRIPLE[:[CPU][,+FEATURE]...]), or code in a compiled "
+     "model (rows and native, "
+     "with commas)"},
     {"with_loss", OPTION_FLAG, NULL, NULL, 0, 0, "include the head's loss in the graph"},
     {"graph_only", OPTION_FLAG, NULL, NULL, 0, 0, "stop before code generation (with --print_before and the like)"},
     OPTIONS_MODEL,
@@ -68,7 +72,21 @@ static pofac_status summarize(const command_input *in, ir_module *m, const road_
     return status;
 }
 
-static pofac_status compile_model(const command_input *in, loaded_model *model) {
+/* Writes the compiled model and says what is in it. */
+static pofac_status write_compiled(const command_input *in, loaded_model *model) {
+    const option_values *o = in->options;
+    const char *path = option_text(o, "output"), *target = option_text(o, "target");
+    road_options road = arguments_road(o);
+    compiled_report r;
+    if (target && strcmp(target, "native") != 0) road.tune = ROAD_TUNE_OFF; /* this machine's clock says nothing about another */
+    TRY(compile_model(model, &road, target, path, in->sink, &r));
+    printf("%s: %.1f MB; %zu parameters in rows, %zu packed parts; code of %zu kernels for %zu target%s, %zu bytes\n", path,
+           1e-6 * (double)r.file_bytes, r.n_parameters, r.n_packed, r.n_objects, r.n_targets, r.n_targets == 1 ? "" : "s",
+           r.object_bytes);
+    return POFAC_OK;
+}
+
+static pofac_status compile_stages(const command_input *in, loaded_model *model) {
     const option_values *o = in->options;
     const char *emit = option_text(o, "emit");
     road_options road = arguments_road(o);
@@ -92,22 +110,36 @@ static pofac_status compile_model(const command_input *in, loaded_model *model) 
     return status;
 }
 
-static pofac_status run(const command_input *in) {
+/* Is a compiled model wanted, and not a stage to look at? */
+static bool wants_compiled(const option_values *o) { return option_given(o, "output") && !option_given(o, "emit"); }
+
+static pofac_status check_options(const command_input *in) {
     const option_values *o = in->options;
     const char *emit = option_text(o, "emit");
-    if (option_given(o, "target") && (!emit || strcmp(emit, "ir") == 0))
-        return diag_error(in->sink, POFAC_ERR_USAGE, NULL,
-                          "--target needs --emit=llvm, asm or obj: code for another machine can be written, not run here");
+    if (wants_compiled(o) && (option_flag(o, "graph_only") || option_flag(o, "with_loss") || option_given(o, "stop_after")))
+        return diag_error(
+            in->sink, POFAC_ERR_USAGE, NULL,
+            "--output without --emit writes a compiled model: found --graph_only, --with_loss or --stop_after, wanted none");
+    if (wants_compiled(o) && strcmp(option_text(o, "output"), "-") == 0)
+        return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "--output is -, wanted a file: a compiled model is mapped");
+    if (option_given(o, "target") && !wants_compiled(o) && (!emit || strcmp(emit, "ir") == 0))
+        return diag_error(
+            in->sink, POFAC_ERR_USAGE, NULL,
+            "--target needs --emit=llvm, asm or obj, or --output FILE: code for another machine can be written, not run here");
     if (option_given(o, "target") && option_given(o, "isa"))
         return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "--target and --isa exclude each other: --isa is about this machine");
-    if (option_given(o, "output") && !emit)
-        return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "--output needs --emit, which says what to write (ir|llvm|asm|obj)");
     if (emit && strcmp(emit, "obj") == 0 && !option_given(o, "output") && isatty(STDOUT_FILENO))
         return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "object code is not for terminals; give --output FILE");
+    return POFAC_OK;
+}
+
+static pofac_status run(const command_input *in) {
+    const option_values *o = in->options;
     loaded_model_options model_options = arguments_model(o);
     loaded_model *model;
+    TRY(check_options(in));
     TRY(loaded_model_open(o->arguments[0], &model_options, in->sink, &model));
-    pofac_status status = compile_model(in, model);
+    pofac_status status = wants_compiled(o) ? write_compiled(in, model) : compile_stages(in, model);
     loaded_model_close(model);
     return status;
 }
@@ -120,7 +152,8 @@ const command command_compile = {
     .rows = rows,
     .n_rows = sizeof rows / sizeof *rows,
     .run = run,
-    .meaning = "compile a model; print its IR before and after passes, or write IR, LLVM IR, assembly or object code",
-    .details = "Without --emit, fills the object cache and prints a summary.\n"
+    .meaning = "compile a model into one file that runs by itself; or print its IR before and after passes, or write IR or code",
+    .details = "pofac compile MODEL -o model.pofac; pofac predict model.pofac texts.txt\n"
+               "Without --emit and --output, fills the object cache and prints a summary.\n"
                "MACHINE is for example avx2, neon, aarch64-linux-gnu, aarch64-linux-gnu:neoverse-n1, x86_64-linux-gnu:znver3 or\n"
                "riscv64-linux-gnu:+v; `pofac list architectures` shows what triples may begin with."};

@@ -21,9 +21,11 @@
  */
 typedef struct parameter {
     const char *name;              /* the map's copy */
-    const checkpoint_tensor *from; /* NULL: drawn */
-    bool waits;                    /* not made yet: the tensor has its shape alone */
-    size_t uses;                   /* gets that are not released */
+    const checkpoint_tensor *from; /* NULL: drawn, or of a compiled model: */
+    bool is_compiled;
+    size_t number; /* of it, in the compiled model */
+    bool waits;    /* not made yet: the tensor has its shape alone */
+    size_t uses;   /* gets that are not released */
     ir_tensor tensor;
 } parameter;
 
@@ -33,7 +35,8 @@ struct loaded_model {
     tokenizer_options tokenizer_options;
     ir_context *context;
     model_spec spec;
-    checkpoint *weights; /* NULL: every parameter is drawn from the seed */
+    checkpoint *weights; /* NULL, and no compiled model: every parameter is drawn from the seed */
+    compiled_model *compiled;
     uint64_t seed;
     strmap bound; /* name -> place in parameters */
     VEC(parameter) parameters;
@@ -132,7 +135,9 @@ static parameter *find_parameter(const loaded_model *m, const char *name) {
 
 static pofac_status make_parameter(loaded_model *m, parameter *p, const diag_sink *sink) {
     ir_tensor t;
-    TRY(p->from ? checkpoint_load(p->from, p->from->dtype, sink, &t) : draw_parameter(m, p, sink, &t));
+    TRY(p->from          ? checkpoint_load(p->from, p->from->dtype, sink, &t)
+        : p->is_compiled ? compiled_model_tensor(m->compiled, p->number, sink, &t)
+                         : draw_parameter(m, p, sink, &t));
     p->tensor = t;
     p->waits = false;
     return POFAC_OK;
@@ -156,7 +161,7 @@ static pofac_status get_parameter(void *user, const char *name, const diag_sink 
 static pofac_status get_stored(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
     const loaded_model *m = user;
     const parameter *p = find_parameter(m, name);
-    if (p && p->from) return get_parameter(user, name, sink, out);
+    if (p && (p->from || p->is_compiled)) return get_parameter(user, name, sink, out);
     return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path}, "the checkpoint has no parameter \"%s\"", name);
 }
 
@@ -180,14 +185,44 @@ static void release_parameter(void *user, const char *name) {
     pthread_mutex_unlock(&m->lock);
 }
 
+static pofac_status keep_parameter(loaded_model *m, const parameter *p, const diag_sink *sink);
+
+/* A compiled model is what it was compiled as. */
+static pofac_status check_compiled_options(const loaded_model *m, const loaded_model_options *o, const diag_sink *sink) {
+    const diag_place place = {.file = m->path};
+    if (o->head != HEAD_AUTO && o->head != m->spec.head)
+        return diag_error(sink, POFAC_ERR_USAGE, &place, "found head %s, wanted %s, which the model was compiled with",
+                          model_head_name(o->head), model_head_name(m->spec.head));
+    if (o->num_labels && o->num_labels != m->spec.num_labels)
+        return diag_error(sink, POFAC_ERR_USAGE, &place, "found %lld labels, wanted %lld, which the model was compiled with",
+                          (long long)o->num_labels, (long long)m->spec.num_labels);
+    return POFAC_OK;
+}
+
+static pofac_status open_compiled(loaded_model *m, const loaded_model_options *o, const diag_sink *sink) {
+    TRY(compiled_model_open(m->path, sink, &m->compiled));
+    TRY(compiled_model_spec(m->compiled, &m->memory, sink, &m->spec));
+    if (m->spec.head == HEAD_AUTO) m->spec.head = HEAD_NONE;
+    TRY(check_compiled_options(m, o, sink));
+    for (size_t i = 0; i < compiled_model_size(m->compiled); i++) {
+        parameter p = {.name = compiled_model_name(m->compiled, i), .is_compiled = true, .number = i, .waits = true};
+        compiled_model_shape(m->compiled, i, &p.tensor);
+        TRY(keep_parameter(m, &p, sink));
+    }
+    m->source.packed = compiled_model_packed(m->compiled);
+    TRY(apply_options(m, o, sink));
+    return model_spec_check(&m->spec, m->path, sink);
+}
+
 static pofac_status open_parts(loaded_model *m, const loaded_model_options *o, const diag_sink *sink) {
     const char *weights = NULL;
     m->context = context_create();
     if (!m->path || !m->context) return diag_out_of_memory(sink);
+    if (compiled_file_is_one(m->path)) return open_compiled(m, o, sink);
     if (file_is_directory(m->path)) TRY(read_directory(m, m->path, sink));
     else if (!file_exists(m->path))
         return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path},
-                          "no such file or directory, wanted a Hugging Face directory or an XML description");
+                          "no such file or directory, wanted a Hugging Face directory, an XML description or a compiled model");
     else TRY(read_description(m, m->path, &weights, sink));
     if (!weights && m->directory) weights = m->directory;
     if (weights) TRY(checkpoint_open(weights, sink, &m->weights));
@@ -220,6 +255,7 @@ void loaded_model_close(loaded_model *m) {
     strmap_free(&m->bound);
     tokenizer_destroy(m->tokenizer);
     checkpoint_close(m->weights);
+    compiled_model_close(m->compiled);
     context_destroy(m->context);
     arena_free(&m->memory);
     pthread_mutex_destroy(&m->lock);
@@ -238,7 +274,14 @@ const char *loaded_model_vocabulary(const loaded_model *m) { return m->vocab; }
 
 const checkpoint *loaded_model_checkpoint(const loaded_model *m) { return m->weights; }
 
+const compiled_model *loaded_model_compiled(const loaded_model *m) { return m->compiled; }
+
 static bool has_tensor(const loaded_model *m, const char *ending) {
+    if (m->compiled) {
+        for (size_t i = 0; i < m->parameters.size; i++)
+            if (ends_with(m->parameters.data[i].name, ending)) return true;
+        return false;
+    }
     size_t n = m->weights ? checkpoint_size(m->weights) : 0;
     for (size_t i = 0; i < n; i++)
         if (ends_with(checkpoint_at(m->weights, i)->name, ending)) return true;
@@ -383,6 +426,9 @@ static pofac_status report_unexpected(const loaded_model *m, const tensor_match 
 static pofac_status bind_wanted(loaded_model *m, const wanted_tensor *wanted, size_t n, bool first, arena *a,
                                 const diag_sink *sink) {
     tensor_match match = {0};
+    if (m->compiled)
+        return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path},
+                          "the compiled model lacks %s, which this graph wants", wanted[0].name);
     if (m->weights) {
         TRY(tensor_names_match(m->weights, wanted, n, a, sink, &match));
         TRY(report_missing(m, wanted, &match, a, sink));
@@ -423,6 +469,7 @@ const tensor_source *loaded_model_stored(const loaded_model *m) { return &m->sto
 static pofac_status find_settings(loaded_model *m, const diag_sink *sink, tokenizer_options *out) {
     const tokenizer_options *said = &m->tokenizer_options;
     *out = (tokenizer_options){0};
+    if (m->compiled) return compiled_model_tokenizer_settings(m->compiled, sink, out);
     if (m->directory) {
         const char *path = arena_printf(&m->memory, "%s/tokenizer_config.json", m->directory);
         if (!path) return diag_out_of_memory(sink);
@@ -436,6 +483,7 @@ static pofac_status find_settings(loaded_model *m, const diag_sink *sink, tokeni
 
 static pofac_status read_tokenizer(loaded_model *m, const diag_sink *sink, tokenizer **out) {
     tokenizer_options settings;
+    if (!m->vocab && m->compiled) return compiled_model_tokenizer(m->compiled, sink, out);
     if (!m->vocab && m->directory) return tokenizer_load_directory(m->directory, &m->tokenizer_options, sink, out);
     if (!m->vocab)
         return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path},

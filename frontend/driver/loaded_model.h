@@ -1,5 +1,5 @@
 /*
- * A model as the user names it - a Hugging Face directory or an XML description - with its definition, its weights and its
+ * A model as the user names it - a Hugging Face directory, an XML description or a compiled model - with its definition, its weights and its
  * tokenizer.
  *
  * Opening reads the definition and maps the checkpoint. Which parameters are needed is read off a graph (loaded_model_bind); those
@@ -10,6 +10,7 @@
 #define POFAC_FRONTEND_LOADED_MODEL_H
 
 #include "frontend/checkpoint/checkpoint.h"
+#include "frontend/driver/compiled_model.h"
 #include "frontend/model/model_graph.h"
 #include "frontend/text/tokenizer.h"
 
@@ -38,6 +39,9 @@ const char *loaded_model_path(const loaded_model *m);
 const char *loaded_model_directory(const loaded_model *m);
 const char *loaded_model_vocabulary(const loaded_model *m);
 const checkpoint *loaded_model_checkpoint(const loaded_model *m);
+
+/* The compiled model that it is; NULL: it is none. */
+const compiled_model *loaded_model_compiled(const loaded_model *m);
 
 /* False when a checkpoint is there but holds neither word nor position embeddings: such a model starts at embedding_output. */
 bool loaded_model_has_embeddings(const loaded_model *m);

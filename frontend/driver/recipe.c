@@ -8,6 +8,7 @@
 #include <locale.h>
 #include <string.h>
 
+#include "frontend/driver/compiled_file.h"
 #include "ir/support/decimal.h"
 #include "ir/support/file_map.h"
 
@@ -362,7 +363,7 @@ pofac_status recipe_read(const char *path, const recipe_option *options, size_t 
                          recipe *out) {
     recipe_reader r = {.options = options, .n_options = n, .a = a, .sink = sink};
     *out = (recipe){.path = path, .head = HEAD_AUTO};
-    if (!file_is_directory(path)) {
+    if (!file_is_directory(path) && !compiled_file_is_one(path)) {
         xml_document *document;
         TRY(xml_document_read(path, a, sink, &document));
         r.root = document->root;

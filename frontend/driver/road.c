@@ -2,6 +2,7 @@
 #include "frontend/driver/road.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "frontend/driver/kernel_choices.h"
@@ -78,12 +79,23 @@ static void road_costs_end(road_costs *c) {
     kernel_pins_destroy(c->pins);
 }
 
+/* Kernels that a compiled model has code for, unless others are asked for. */
+static void use_compiled_choices(const compiled_model *c, road_options *o) {
+    const char *pins = compiled_model_kernels(c);
+    if (o->kernel_variants || o->tune == ROAD_TUNE_AGAIN) return;
+    if (*pins) o->kernel_variants = pins;
+    o->tune = ROAD_TUNE_OFF;
+}
+
 pofac_status road_optimize(const loaded_model *model, ir_module *module, const road_options *options, const diag_sink *sink,
                            ir_module **out) {
     arena a = ARENA_INIT;
     pass_pipeline pipeline;
     road_costs costs = {0};
     *out = NULL;
+    road_options own = *options;
+    if (loaded_model_compiled(model)) use_compiled_choices(loaded_model_compiled(model), &own);
+    options = &own;
     pofac_status status = pipeline_parse(options->pipeline ? options->pipeline : "infer", &a, sink, &pipeline);
     if (status == POFAC_OK) status = road_costs_begin(options, &a, sink, &costs);
     if (status == POFAC_OK) {
@@ -109,14 +121,37 @@ static double seconds(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* Would the road end at the graph that the compiled model has? */
+static bool takes_compiled_graph(const compiled_model *c, const road_options *o) {
+    const bool asks = (o->pipeline && strcmp(o->pipeline, "infer") != 0) || o->kernel_variants || o->kernel_choices ||
+                      o->tune == ROAD_TUNE_AGAIN || o->tune_tokens || o->observer || o->state || o->prunes || o->locks;
+    return !asks && compiled_model_has_graph(c, &o->graph);
+}
+
+static pofac_status make_module(loaded_model *model, const road_options *options, const diag_sink *sink, ir_module **out) {
+    const compiled_model *c = loaded_model_compiled(model);
+    if (c && takes_compiled_graph(c, options)) return compiled_model_graph(c, loaded_model_context(model), sink, out);
+    TRY(road_build(model, options, sink, out));
+    return road_optimize(model, *out, options, sink, out);
+}
+
+/* Of a compiled model: its own code where this machine runs it. */
+static pofac_status codegen_options(const loaded_model *model, const road_options *options, arena *a, const diag_sink *sink,
+                                    cg_options *out) {
+    const compiled_model *c = loaded_model_compiled(model);
+    TRY(road_codegen_options(options, a, sink, out));
+    if (!c) return POFAC_OK;
+    out->objects = compiled_model_objects(c);
+    return compiled_model_target(c, options->isa, a, sink, &out->target);
+}
+
 static pofac_status compile_plan(loaded_model *model, const road_options *options, const diag_sink *sink, runnable *out) {
     arena a = ARENA_INIT;
     ir_module *module = NULL;
     cg_options codegen;
-    pofac_status status = road_codegen_options(options, &a, sink, &codegen);
+    pofac_status status = codegen_options(model, options, &a, sink, &codegen);
     if (status == POFAC_OK) status = thread_pool_create(options->threads, sink, &out->pool);
-    if (status == POFAC_OK) status = road_build(model, options, sink, &module);
-    if (status == POFAC_OK) status = road_optimize(model, module, options, sink, &module);
+    if (status == POFAC_OK) status = make_module(model, options, sink, &module);
     if (status == POFAC_OK) status = cg_compile(module, ROAD_GRAPH, &codegen, sink, &out->plan);
     arena_free(&a);
     return status;

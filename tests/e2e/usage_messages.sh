@@ -76,7 +76,7 @@ shows predict model.xml --batch_size=
 shows predict model.xml --interpreter=maybe
 shows predict model.xml --head=classification
 shows compile model.xml --emit=exe
-shows compile model.xml --output=x
+shows compile model.xml --output=-
 shows compile model.xml --isa=avx9
 shows compile model.xml --target=neon
 shows compile model.xml --target=neon --emit=ir

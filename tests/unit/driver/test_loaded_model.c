@@ -156,7 +156,7 @@ static void labels_of_descriptions(void **state) {
 
 static void models_that_are_not_there(void **state) {
     expect(state, "gone", no_options, POFAC_ERR_INPUT,
-           "gone: error: no such file or directory, wanted a Hugging Face directory or an XML description\n");
+           "gone: error: no such file or directory, wanted a Hugging Face directory, an XML description or a compiled model\n");
     write_model(state, "no_weights", (tiny_model){.spec = tiny_spec(MODEL_BERT, HEAD_NONE), .without_weights = true});
     opened o = open_and_bind(state, "no_weights", no_options);
     assert_int_equal(o.status, POFAC_ERR_INPUT);

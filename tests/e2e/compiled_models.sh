@@ -1,0 +1,93 @@
+#!/bin/bash
+# Compiled models: every command that takes a model takes one, with the same answers, without its original and without compiling; files that are not whole,
+# not of this version or not of this machine are refused or made anew, with a message.
+. "$(dirname "$0")/harness.bash"
+ok "$build_dir/demo_model" demo
+printf '%s\n' "A wonderful film with a great cast." "The plot is boring." "It is not good." "Héros: großartig, (great)!" >sentences.txt
+printf 'sentence\tlabel\n%s\t1\n%s\t0\n' "A wonderful film." "The plot is boring." >dev.tsv
+
+# answers NAME ARGUMENT...: what predict says about the sentences
+answers() {
+    local name=$1
+    shift
+    run predict "$@" sentences.txt --threads 2
+    wants_status 0
+    cp out "$name"
+    [ "$(wc -l <"$name")" = 4 ] || fail "$last: found $(wc -l <"$name") answers, wanted 4"
+}
+
+answers original demo
+run compile demo -o demo.pofac --tune off
+wants_status 0
+wants_quiet err
+grep -q "^demo.pofac: .* MB; .* parameters in rows, .* packed parts; code of .* kernels for 1 target, .* bytes$" out || fail "$last: said $(cat out)"
+
+# ---- alone: no original, no cache ----
+
+mv demo away
+answers compiled demo.pofac --no_cache
+wants_quiet err
+ok cmp original compiled
+answers interpreted demo.pofac --interpreter
+paste <(tr -c '0-9.\n' ' ' <interpreted) <(tr -c '0-9.\n' ' ' <original) |
+    awk '{ for (i = 1; i <= NF / 2; i++) if ($i - $(i + NF / 2) > 1e-4 || $(i + NF / 2) - $i > 1e-4) exit 1 }' ||
+    fail "the interpreter's answers are others than those of compiled code"
+run bench demo.pofac --batch 2 --sequence 16 --iterations 2 --json --no_cache
+wants_status 0
+wants_quiet err
+grep -q '"cached": false' out && fail "$last: compiled kernels, wanted those of the file"
+run eval demo.pofac --task sst2 --eval dev.tsv --no_cache
+wants_status 0
+grep -q '"accuracy": 1.0' out || fail "$last: said $(cat out)"
+run inspect demo.pofac
+wants_status 0
+run inspect away
+cp out inspected
+run inspect demo.pofac
+ok cmp inspected out
+
+# ---- other machines, other choices ----
+
+mv away demo
+if "$POFAC" list targets --available 2>/dev/null | grep -q . || grep -q avx2 /proc/cpuinfo; then
+    run compile demo -o least.pofac --target x86-64 --tune off
+    wants_status 0
+    answers least least.pofac --no_cache
+    wants_quiet err
+    answers least_isa demo --isa x86-64 --tune off
+    ok cmp least least_isa
+    run compile demo -o both.pofac --target avx2,x86-64 --tune off
+    wants_status 0
+    answers both_least both.pofac --isa x86-64 --no_cache
+    wants_quiet err
+    answers anew least.pofac --isa avx2 --no_cache
+    grep -q "least.pofac: note: compiled for x86-64, which is not what runs here: its code is made anew for avx2$" err ||
+        fail "$last: said $(cat err)"
+    answers anew_isa demo --isa avx2 --tune off
+fi
+
+# ---- files that are not whole ----
+
+: >transcript
+shows compile demo.pofac -o again.pofac
+[ -e again.pofac ] && fail "a compiled model was compiled again"
+head -c 20000 demo.pofac >short.pofac
+shows predict short.pofac sentences.txt
+cp demo.pofac flipped.pofac
+printf '\xff' | dd of=flipped.pofac bs=1 seek=5000 conv=notrunc status=none
+shows predict flipped.pofac sentences.txt
+cp demo.pofac newer.pofac
+printf '\x63' | dd of=newer.pofac bs=1 seek=8 conv=notrunc status=none
+shows predict newer.pofac sentences.txt
+printf 'POFACMDL' >stub.pofac
+shows predict stub.pofac sentences.txt
+shows predict demo.pofac sentences.txt --head question-answering
+shows predict demo.pofac sentences.txt --num_labels 5
+shows compile demo -o none/there.pofac
+shows compile demo -o other.pofac --target neon
+shows compile demo -o other.pofac --target vax
+[ -e other.pofac ] && fail "a file was left after an error"
+ls | grep -q tmp && fail "a temporary file was left: $(ls)"
+shows compile demo -o other.pofac --graph_only
+wants_golden transcript compiled_models.txt
+finish
