@@ -17,8 +17,9 @@
 
 /* Parts of processors that emitters ask for; rows of codegen/extensions.def say which instructions they are on each machine. */
 typedef enum cg_extension {
-    CG_DOT_U8S8 = 1,  /* em_dot_u8s8 is one instruction */
-    CG_TILES_U8S8 = 2 /* em_tiles_begin and what follows it exist */
+    CG_DOT_U8S8 = 1,   /* em_dot_u8s8 is one instruction */
+    CG_TILES_U8S8 = 2, /* em_tiles_begin and what follows it exist */
+    CG_TABLE_U8 = 4    /* em_table_u8 exists */
 } cg_extension;
 
 /* What code is made for. Strings live in the caller's arena. */

@@ -246,7 +246,7 @@ static pofac_status not_recognized(const char *text, const cg_target *t, const c
 
 /* ---- extensions ---- */
 
-/* scratch[0..] += dot products of scratch with itself; or the same with tiles. */
+/* scratch[0..] += dot products of scratch with itself; or the same with tiles, or a lookup. */
 static pofac_status use_extension(void *user, const diag_sink *sink, strbuf *out) {
     const cg_target *t = user;
     machine *m;
@@ -260,6 +260,9 @@ static pofac_status use_extension(void *user, const diag_sink *sink, strbuf *out
         for (unsigned i = 0; i < 3; i++) em_tile_zero(&e, i);
         em_tile_dot_u8s8(&e, 0, 1, 2);
         em_tiles_end(&e);
+    } else if (t->extensions & CG_TABLE_U8) {
+        cg_val bytes = em_load_i32(&e, e.lanes, em_scratch(&e), 64);
+        em_store(&e, em_table_u8(&e, em_scratch(&e), bytes), em_scratch(&e), 64);
     } else {
         cg_val v = em_load_i32(&e, e.lanes, em_scratch(&e), 4);
         em_store(&e, em_dot_u8s8(&e, v, v, v), em_scratch(&e), 4);

@@ -86,6 +86,24 @@ cg_val em_dot_u8s8(emitter *e, cg_val sum, cg_val u, cg_val s) {
     return dot_by_lanes(e, sum, u, s, lanes);
 }
 
+/* ---- tables ---- */
+
+/* Two lookups in 128 bytes each, by the lower 7 bits; the highest one says which of them counts. */
+cg_val em_table_u8(emitter *e, cg_val table, cg_val bytes) {
+    LLVMTypeRef type = LLVMVectorType(e->i8, 64);
+    cg_val index = LLVMBuildBitCast(e->builder, bytes, type, ""), half[2];
+    for (unsigned h = 0; h < 2; h++) {
+        cg_val args[3] = {NULL, index, NULL};
+        for (unsigned i = 0; i < 2; i++) {
+            args[2 * i] = LLVMBuildLoad2(e->builder, type, em_at_int(e, table, 64 * (int64_t)(2 * h + i)), "");
+            LLVMSetAlignment(args[2 * i], 64);
+        }
+        half[h] = call(e, "llvm.x86.avx512.vpermi2var.qi.512", args, 3);
+    }
+    cg_val is_high = LLVMBuildICmp(e->builder, LLVMIntSLT, index, LLVMConstNull(type), "");
+    return LLVMBuildBitCast(e->builder, em_select(e, is_high, half[1], half[0]), lanes_type(e, 16), "");
+}
+
 /* ---- tiles ---- */
 
 /* Palette 1, then bytes per row of each tile from 16 on, and rows from 48 on. */

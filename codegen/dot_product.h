@@ -35,4 +35,10 @@ void em_tile_load(emitter *e, unsigned tile, cg_val pointer, cg_val stride);
 void em_tile_store(emitter *e, unsigned tile, cg_val pointer, cg_val stride);
 void em_tile_dot_u8s8(emitter *e, unsigned sums, unsigned u, unsigned s); /* three different tiles */
 
+/* ---- tables of bytes, of targets with CG_TABLE_U8 ---- */
+
+/* table[byte] for the four bytes of each of 16 i32; table: a pointer to 256 bytes, at a multiple of 64. */
+#define EM_TABLE_U8_BYTES 256
+cg_val em_table_u8(emitter *e, cg_val table, cg_val bytes);
+
 #endif

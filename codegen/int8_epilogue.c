@@ -3,7 +3,8 @@
  *
  * What is the same for all tokens is computed once for each part, all rows side by side: the number that is added to a row's sums (bias
  * and zero point) and the factor that its sums are multiplied by. The rest takes eight instructions for a vector of tokens, and five more
- * where the result is quantized again. Whole numbers are rounded by adding and taking off 1.5 * 2^23, which is exact below 2^22: so every
+ * where the result is quantized again. A requantized result has 256 values: where bytes made from it are all that is wanted, as behind the first
+ * of two feed-forward products, the elementwise work is done once for each of them, and then looked up (em_table_u8). Whole numbers are rounded by adding and taking off 1.5 * 2^23, which is exact below 2^22: so every
  * number is clamped before it is rounded, which gives the same, since the ends are whole numbers.
  */
 #include "codegen/int8_epilogue.h"
@@ -16,7 +17,20 @@
 #define MOST_BIAS 0x1p30
 
 /* Numbers in int8_epilogue.constants, 4 bytes each. */
-enum { X_SCALE, X_ZERO, W_SCALE, OUT_SCALE, OUT_LOW, OUT_HIGH, NEXT_INVERSE, NEXT_LOW, NEXT_HIGH, NEXT_SHIFT, N_CONSTANTS };
+enum {
+    X_SCALE,
+    X_ZERO,
+    W_SCALE,
+    OUT_SCALE,
+    OUT_LOW,
+    OUT_HIGH,
+    OUT_SHIFT,
+    NEXT_INVERSE,
+    NEXT_LOW,
+    NEXT_HIGH,
+    NEXT_SHIFT,
+    N_CONSTANTS
+};
 
 /* ---- describe ---- */
 
@@ -110,14 +124,18 @@ static cg_val small_int(emitter *e, cg_val x) {
     return add_int(e, bits_of(e, on_whole_numbers(e, x)), em_const_i32(e, em_lanes_of(x), -ROUNDS_BITS));
 }
 
-int8_scale int8_scale_of(emitter *e, cg_val min, cg_val max) {
-    const unsigned lanes = em_lanes_of(min);
-    cg_val scale, zero;
-    range_scale(e, min, max, false, &scale, &zero);
+static int8_scale scale_of(emitter *e, cg_val scale, cg_val zero) {
+    const unsigned lanes = em_lanes_of(scale);
     return (int8_scale){.inverse = em_fdiv(e, em_const(e, lanes, 1), scale),
                         .low = em_fsub(e, em_const(e, lanes, 0), zero),
                         .high = em_fsub(e, em_const(e, lanes, 255), zero),
                         .shift = add_int(e, small_int(e, zero), em_const_i32(e, lanes, -ROUNDS_BITS))};
+}
+
+int8_scale int8_scale_of(emitter *e, cg_val min, cg_val max) {
+    cg_val scale, zero;
+    range_scale(e, min, max, false, &scale, &zero);
+    return scale_of(e, scale, zero);
 }
 
 cg_val int8_encode(emitter *e, cg_val x, const int8_scale *s) {
@@ -163,8 +181,8 @@ static cg_val requantization_factor(emitter *e, cg_val scale, cg_val to) {
 static cg_val constant_at(emitter *e, const int8_epilogue *f, unsigned i) { return em_at_int(e, f->constants, 4 * (int64_t)i); }
 
 static cg_val splat_constant(emitter *e, const int8_epilogue *f, unsigned lanes, unsigned i) {
-    return i == X_ZERO || i == NEXT_SHIFT ? em_load_splat_i32(e, lanes, constant_at(e, f, i))
-                                          : em_load_splat(e, lanes, constant_at(e, f, i));
+    return i == X_ZERO || i == OUT_SHIFT || i == NEXT_SHIFT ? em_load_splat_i32(e, lanes, constant_at(e, f, i))
+                                                            : em_load_splat(e, lanes, constant_at(e, f, i));
 }
 
 static void keep_constant(emitter *e, const int8_epilogue *f, unsigned i, cg_val one) { em_store(e, one, constant_at(e, f, i), 4); }
@@ -172,6 +190,41 @@ static void keep_constant(emitter *e, const int8_epilogue *f, unsigned i, cg_val
 /* Scale and zero point of the range in an operand. */
 static void load_range(emitter *e, cg_val range, bool symmetric, cg_val *scale, cg_val *zero) {
     range_scale(e, em_load(e, 1, range, 4), em_load(e, 1, em_at_int(e, range, 4), 4), symmetric, scale, zero);
+}
+
+static int8_scale next_scale(emitter *e, const int8_epilogue *f) {
+    return (int8_scale){splat_constant(e, f, f->lanes, NEXT_INVERSE), splat_constant(e, f, f->lanes, NEXT_LOW),
+                        splat_constant(e, f, f->lanes, NEXT_HIGH), splat_constant(e, f, f->lanes, NEXT_SHIFT)};
+}
+
+/* Are quads all that is wanted, and do they depend on the requantized product alone? */
+static bool has_table(const emitter *e, const cg_kernel *k, unsigned lanes) {
+    const cg_expression *x = &k->expression;
+    bool alone = (e->target->extensions & CG_TABLE_U8) && lanes == 16 && kernel_get(k, "out_range") &&
+                 kernel_get(k, "next_quads") && x->n_ops > 0 && x->n_stores == 0;
+    for (unsigned i = 0; i < x->n_inputs; i++)
+        alone = alone && (x->inputs[i].source == SOURCE_COMPUTED || x->inputs[i].source == SOURCE_SCALAR);
+    return alone;
+}
+
+static void emit_table(emitter *e, int8_epilogue *f) {
+    const cg_expression *x = &f->kernel->expression;
+    cg_val value[EXPRESSION_MAX_VALUES], number[16], table = em_stack(e, EM_TABLE_U8_BYTES, 64);
+    const unsigned lanes = f->lanes;
+    em_loop parts;
+    for (unsigned i = 0; i < lanes; i++) number[i] = LLVMConstReal(e->f32, i);
+    em_loop_begin(e, &parts, em_int(e, 0), em_int(e, EM_TABLE_U8_BYTES), lanes, NULL, 0);
+    cg_val first = LLVMBuildSIToFP(e->builder, parts.index, e->f32, "");
+    cg_val q = em_fadd(e, em_splat(e, lanes, first), LLVMConstVector(number, lanes));
+    cg_val y = em_fmul(e, em_fadd(e, q, splat_constant(e, f, lanes, OUT_LOW)), splat_constant(e, f, lanes, OUT_SCALE));
+    for (unsigned i = 0; i < x->n_inputs; i++)
+        value[i] = x->inputs[i].source == SOURCE_COMPUTED ? y : em_load_splat(e, lanes, f->operand[x->inputs[i].operand]);
+    expression_emit(e, x, value);
+    const int8_scale next = next_scale(e, f);
+    cg_val byte = int8_encode(e, value[kernel_get(f->kernel, "next_value")], &next);
+    em_store(e, LLVMBuildTrunc(e->builder, byte, LLVMVectorType(e->i8, lanes), ""), em_at(e, table, parts.index), lanes);
+    em_loop_end(e, &parts, NULL);
+    f->table = table;
 }
 
 void int8_begin(emitter *e, const cg_kernel *k, const cg_val *operand, int64_t W, unsigned lanes, cg_val n_tokens, cg_val n_rows,
@@ -192,18 +245,21 @@ void int8_begin(emitter *e, const cg_kernel *k, const cg_val *operand, int64_t W
     }
     if (out_range) {
         load_range(e, operand[out_range], false, &scale, &zero);
+        const int8_scale own = scale_of(e, scale, zero);
         keep_constant(e, out, OUT_SCALE, scale);
-        keep_constant(e, out, OUT_LOW, em_fsub(e, em_const(e, 1, 0), zero));
-        keep_constant(e, out, OUT_HIGH, em_fsub(e, em_const(e, 1, 255), zero));
+        keep_constant(e, out, OUT_LOW, own.low);
+        keep_constant(e, out, OUT_HIGH, own.high);
+        keep_constant(e, out, OUT_SHIFT, own.shift);
     }
     if (next_range) {
-        const int8_scale next =
-            int8_scale_of(e, em_load(e, 1, operand[next_range], 4), em_load(e, 1, em_at_int(e, operand[next_range], 4), 4));
+        load_range(e, operand[next_range], false, &scale, &zero);
+        const int8_scale next = scale_of(e, scale, zero);
         keep_constant(e, out, NEXT_INVERSE, next.inverse);
         keep_constant(e, out, NEXT_LOW, next.low);
         keep_constant(e, out, NEXT_HIGH, next.high);
         keep_constant(e, out, NEXT_SHIFT, next.shift);
     }
+    if (has_table(e, k, lanes)) emit_table(e, out);
 }
 
 /* ---- what is the same for all tokens of a row, and for all rows of a token ---- */
@@ -258,8 +314,8 @@ static void emit_tokens(emitter *e, const int8_epilogue *f, const int8_part *p) 
 
 /* ---- elements ---- */
 
-/* The sums of a row, in front of which everything stands: y. part: bytes into the row. */
-static cg_val emit_number(emitter *e, const int8_epilogue *f, const int8_part *p, cg_val row, cg_val part) {
+/* A row's sums with bias and zero point, times the factor. part: bytes into the row. */
+static cg_val emit_product(emitter *e, const int8_epilogue *f, const int8_part *p, cg_val row, cg_val part) {
     const cg_kernel *k = f->kernel;
     const unsigned lanes = f->lanes, align = 4 * lanes;
     const int64_t bias = kernel_get(k, "bias");
@@ -277,10 +333,25 @@ static cg_val emit_number(emitter *e, const int8_epilogue *f, const int8_part *p
         }
         sum = LLVMBuildSub(e->builder, sum, LLVMBuildMul(e->builder, zero, weight_sum, ""), "");
     }
-    cg_val y = em_fmul(e, float_of_int(e, sum), factor);
-    if (!kernel_get(k, "out_range")) return y;
-    y = between(e, y, splat_constant(e, f, lanes, OUT_LOW), splat_constant(e, f, lanes, OUT_HIGH));
-    return em_fmul(e, nearest(e, y), splat_constant(e, f, lanes, OUT_SCALE));
+    return em_fmul(e, float_of_int(e, sum), factor);
+}
+
+/* The product within what 8 bits hold, the zero point taken off. */
+static cg_val within_out(emitter *e, const int8_epilogue *f, cg_val product) {
+    return between(e, product, splat_constant(e, f, f->lanes, OUT_LOW), splat_constant(e, f, f->lanes, OUT_HIGH));
+}
+
+/* y of a row. */
+static cg_val emit_number(emitter *e, const int8_epilogue *f, const int8_part *p, cg_val row, cg_val part) {
+    cg_val y = emit_product(e, f, p, row, part);
+    if (!kernel_get(f->kernel, "out_range")) return y;
+    return em_fmul(e, nearest(e, within_out(e, f, y)), splat_constant(e, f, f->lanes, OUT_SCALE));
+}
+
+/* The requantized product of a row, i32 in 0..255. */
+static cg_val emit_requantized(emitter *e, const int8_epilogue *f, const int8_part *p, cg_val row, cg_val part) {
+    cg_val place = on_whole_numbers(e, within_out(e, f, emit_product(e, f, p, row, part)));
+    return add_int(e, bits_of(e, place), splat_constant(e, f, f->lanes, OUT_SHIFT));
 }
 
 /* Elementwise work on y, and what of it is stored; value: all that is computed. n: the row of the matrix. */
@@ -308,7 +379,9 @@ static void store_bytes(emitter *e, const int8_epilogue *f, const int8_part *p, 
     cg_val out = f->operand[kernel_get(f->kernel, "next")];
     if (count == 4) {
         cg_val quads = em_div_int_up(e, f->N, 4), quad = em_add(e, em_mul(e, p->tile, quads), em_div_int(e, n, 4));
-        em_store(e, int8_quad(e, byte), em_at(e, em_index(e, out, quad, 4 * f->W), part), 4 * f->lanes);
+        cg_val bytes = int8_quad(e, byte);
+        if (f->table) bytes = em_table_u8(e, f->table, bytes);
+        em_store(e, bytes, em_at(e, em_index(e, out, quad, 4 * f->W), part), 4 * f->lanes);
         return;
     }
     cg_val to = em_add(e, em_mul_int(e, em_add(e, em_mul(e, p->tile, f->N), n), f->W), em_div_int(e, part, 4));
@@ -329,10 +402,13 @@ void int8_emit(emitter *e, const int8_epilogue *f, const int8_part *p) {
     cg_val byte[4];
     for (unsigned i = 0; i < count; i++) { /* places behind the last row hold anything: that row again */
         cg_val row = i == 0 ? rows.index : em_min(e, em_add_int(e, rows.index, i), last), value[EXPRESSION_MAX_VALUES];
+        if (f->table) {
+            byte[i] = emit_requantized(e, f, p, row, parts.index);
+            continue;
+        }
         emit_values(e, f, p, em_add(e, p->row0, row), parts.index, emit_number(e, f, p, row, parts.index), value);
         if (!has_next) continue;
-        const int8_scale scale = {splat_constant(e, f, f->lanes, NEXT_INVERSE), splat_constant(e, f, f->lanes, NEXT_LOW),
-                                  splat_constant(e, f, f->lanes, NEXT_HIGH), splat_constant(e, f, f->lanes, NEXT_SHIFT)};
+        const int8_scale scale = next_scale(e, f);
         byte[i] = int8_encode(e, value[kernel_get(k, "next_value")], &scale);
     }
     if (has_next) store_bytes(e, f, p, em_add(e, p->row0, rows.index), parts.index, byte, count);

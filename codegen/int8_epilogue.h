@@ -46,7 +46,8 @@ typedef struct int8_epilogue {
     cg_val n_tokens;  /* R */
     cg_val N;         /* rows of the weight */
     cg_val constants; /* memory of the function: scales and zero points that are the same for all elements */
-    cg_val tokens;    /* likewise: of each token of the tile at hand, where rows of x have ranges of their own */
+    cg_val tokens;    /* likewise: of each token of the tile at hand, where rows of x have ranges of their own; else NULL */
+    cg_val table; /* likewise: what each byte of the requantized product becomes, where nothing else is wanted of it; else NULL */
 } int8_epilogue;
 
 /* Once per function, outside of loops. operand: as kernel_operands gives them. n_tokens, n_rows: R and N. */
