@@ -1,8 +1,10 @@
 /* The shared options; see arguments.h. */
 #include "frontend/cli/arguments.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "ir/support/file_map.h"
 
@@ -73,4 +75,20 @@ pofac_status arguments_write(const command_input *in, const char *bytes, size_t 
     const char *path = option_text(in->options, "output");
     if (path && strcmp(path, "-") != 0) return file_write_all(path, bytes, n, in->sink);
     return arguments_print(in->sink, bytes, n);
+}
+
+static bool is_empty_directory(const char *path) {
+    DIR *d = opendir(path);
+    size_t entries = 0;
+    while (d && readdir(d)) entries++;
+    if (d) closedir(d);
+    return d && entries <= 2; /* itself and the one above */
+}
+
+pofac_status arguments_check_output(const command_input *in, const char *path, argument_kind kind, const char *overwrite) {
+    const diag_place place = {.file = path};
+    struct stat s;
+    if (option_flag(in->options, overwrite) || stat(path, &s) != 0) return POFAC_OK;
+    if (kind == ARGUMENT_DIRECTORY && is_empty_directory(path)) return POFAC_OK;
+    return diag_error(in->sink, POFAC_ERR_USAGE, &place, "found something there, wanted a new one, or --%s", overwrite);
 }

@@ -26,4 +26,9 @@ POFAC_MUST_USE pofac_status arguments_print(const diag_sink *sink, const char *b
 /* Writes bytes to --output, atomically, or to stdout when it is absent or "-". */
 POFAC_MUST_USE pofac_status arguments_write(const command_input *in, const char *bytes, size_t n);
 
+/* What a command writes: a file, or a directory with something in it, stays as it is unless the user gives the flag `overwrite`. POFAC_ERR_USAGE: one is there. */
+typedef enum argument_kind { ARGUMENT_FILE, ARGUMENT_DIRECTORY } argument_kind;
+POFAC_MUST_USE pofac_status arguments_check_output(const command_input *in, const char *path, argument_kind kind,
+                                                   const char *overwrite);
+
 #endif

@@ -1,8 +1,6 @@
 /* pofac prune: weights to zero, once and without training. */
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "frontend/cli/arguments.h"
 #include "frontend/driver/prune_once.h"
@@ -99,29 +97,12 @@ static ir_dtype dtype_of(const option_values *o) {
     return strcmp(name, "f16") == 0 ? IR_F16 : strcmp(name, "bf16") == 0 ? IR_BF16 : IR_F32;
 }
 
-static bool is_empty_directory(const char *path) {
-    DIR *d = opendir(path);
-    size_t entries = 0;
-    while (d && readdir(d)) entries++;
-    if (d) closedir(d);
-    return d && entries <= 2; /* itself and the one above */
-}
-
-/* A file, or a directory with something in it, stays as it is unless the user says otherwise. */
-static pofac_status check_output(const command_input *in, const char *output, bool is_file) {
-    const diag_place place = {.file = output};
-    struct stat s;
-    if (option_flag(in->options, "overwrite_output_dir") || stat(output, &s) != 0) return POFAC_OK;
-    if (!is_file && is_empty_directory(output)) return POFAC_OK;
-    return diag_error(in->sink, POFAC_ERR_USAGE, &place, "found something there, wanted a new one, or --overwrite_output_dir");
-}
-
 static pofac_status prune(const command_input *in, const prune_once_options *p, strbuf *report) {
     const char *path = in->options->arguments[0];
     const bool is_file = prune_once_is_file(path);
     const loaded_model_options options = arguments_model(in->options);
     loaded_model *model;
-    TRY(check_output(in, p->output, is_file));
+    TRY(arguments_check_output(in, p->output, is_file ? ARGUMENT_FILE : ARGUMENT_DIRECTORY, "overwrite_output_dir"));
     if (is_file) return prune_once_file(path, p, in->sink, report);
     TRY(loaded_model_open(path, &options, in->sink, &model));
     const pofac_status status = prune_once_model(model, p, in->sink, report);

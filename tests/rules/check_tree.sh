@@ -104,7 +104,9 @@ may_include_foreign() {
 check_includes() {
     local file line kind name blas=()
     while IFS=$'\t' read -r file line kind name; do
-        [ "$file $name" = "codegen/lower.c codegen_sources_hash.h" ] && continue # made by the build
+        case "$file $name" in # made by the build
+        "codegen/lower.c codegen_sources_hash.h" | "frontend/onnx/onnx_model.c onnx.pb-c.h" | tests/*" onnx.pb-c.h") continue ;;
+        esac
         if [ "$kind" = '"' ]; then
             [ -f "$name" ] || { complain "$file:$line: \"$name\" is no file of the tree; includes are written from the root" && continue; }
             may_include "$file" "$name" || complain "$file:$line: ${file%/*} may not include \"$name\""
