@@ -151,7 +151,7 @@ static void emit_update(emitter *e, const cg_kernel *k, const update_rule *rule,
 
 /* ---- adamw ---- */
 
-/* RATE / (ROOT sqrt(v') + EPS) of m' is subtracted. */
+/* RATE / (ROOT sqrt(v') + EPS) of m' is subtracted. DECAY: hf's share of the parameter that goes after that; torch's that stays before. */
 enum { B1, B1_REST, B2, B2_REST, SCALE, DECAY, RATE, ROOT, EPS, N_ADAMW_NUMBERS };
 enum { P, G, M, V };
 
@@ -161,8 +161,8 @@ static void adamw_step(emitter *e, const cg_kernel *k, const cg_val number[], co
     cg_val v = em_fma(e, number[B2], in[V], em_fmul(e, em_fmul(e, number[B2_REST], g), g));
     cg_val root = em_fma(e, number[ROOT], em_fsqrt(e, v), number[EPS]);
     cg_val step = em_fdiv(e, em_fmul(e, number[RATE], m), root);
-    cg_val decayed = kernel_get(k, "hf") ? em_fsub(e, in[P], step) : in[P];
-    out[0] = em_fsub(e, in[P], em_fma(e, number[DECAY], decayed, step));
+    if (kernel_get(k, "hf")) out[0] = em_fsub(e, in[P], em_fma(e, number[DECAY], em_fsub(e, in[P], step), step));
+    else out[0] = em_fsub(e, em_fmul(e, number[DECAY], in[P]), step);
     out[1] = m;
     out[2] = v;
 }
@@ -207,6 +207,7 @@ void emit_adamw(emitter *e, const cg_kernel *k) {
     number[B2_REST] = em_real(e, 1 - b2);
     number[SCALE] = load_scalar(e, operand[5]);
     number[DECAY] = em_fmul(e, learning_rate, em_real(e, kernel_get_real(k, "weight_decay")));
+    if (!kernel_get(k, "hf")) number[DECAY] = em_fsub(e, em_real(e, 1), number[DECAY]);
     number[RATE] = kernel_get(k, "hf") ? em_fmul(e, rate, v_root) : rate;
     number[ROOT] = kernel_get(k, "hf") ? em_real(e, 1) : em_fdiv(e, em_real(e, 1), v_root);
     number[EPS] = em_real(e, eps > 0 && eps < (double)FLT_MIN ? (double)FLT_MIN : eps);

@@ -39,10 +39,11 @@ static bool ends_with(const char *text, size_t length, const char *ending, size_
     return length >= n && memcmp(text + length - n, ending, n) == 0;
 }
 
-/* The module of a linear: its weight's name without ".weight"; of a weight that belongs to another module, the scope. */
+/* The module of a linear: its weight's name without ".weight", a masked one's too; of a weight that belongs to another module, the scope. */
 static const char *module_of(quantize_state *s, const ir_node *linear) {
     static const char ending[] = ".weight";
     const ir_node *leaf = graph_node_of(s->rw.from, linear->inputs[1]);
+    if (leaf->op == OP_dense_to_sparse) leaf = graph_node_of(s->rw.from, leaf->inputs[0]);
     const char *name = leaf->op == OP_state ? node_string(leaf, "name") : "", *scope = linear->scope;
     const size_t length = strlen(name), stem = length - (sizeof ending - 1), n = strlen(scope);
     if (!ends_with(name, length, ending, sizeof ending - 1) || !ends_with(name, stem, scope, n)) return scope;

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "ir/op.h"
+#include "ir/quantization.h"
 #include "ir/support/strmap.h"
 #include "ir/support/vector.h"
 #include "runtime/pattern_state.h"
@@ -66,6 +67,11 @@ static bool ends_with(const char *name, const char *ending) {
 
 static bool is_frozen(const char *name) { return strncmp(name, IR_FROZEN, sizeof IR_FROZEN - 1) == 0; }
 bool state_is_mask(const char *name) { return ends_with(name, IR_MASK) && !is_frozen(name); }
+
+bool state_is_range(const char *name) {
+    return (ends_with(name, IR_INPUT_RANGE) || ends_with(name, IR_WEIGHT_RANGE) || ends_with(name, IR_OUTPUT_RANGE)) &&
+           !is_frozen(name);
+}
 
 /* ---- memory ---- */
 
@@ -178,9 +184,18 @@ static pofac_status copy_initial(const store_builder *b, const char *name, const
     return POFAC_OK;
 }
 
+/* Pairs of least and greatest: nothing was seen. */
+static void fill_ranges(ir_tensor *to) {
+    for (int64_t i = 0; i < tensor_elements(to); i++) tensor_set(to, i, i % 2 ? VALUE_RANGE_NONE.max : VALUE_RANGE_NONE.min);
+}
+
 static pofac_status fill(const store_builder *b, const char *name, ir_tensor *to) {
     ir_tensor found;
     size_t length;
+    if (state_is_range(name)) {
+        fill_ranges(to);
+        return POFAC_OK;
+    }
     if (state_parameter_of(name, &length)) {
         memset(to->data, state_is_mask(name), tensor_bytes(to));
         return POFAC_OK;
@@ -338,6 +353,35 @@ const uint8_t *state_store_mask(const state_store *s, const char *name) {
 }
 
 uint64_t state_store_masks_version(const state_store *s) { return s->masks_version; }
+
+/* ---- ranges ---- */
+
+static bool is_range(const stored *e) { return state_is_range(e->entry.name) && e->entry.tensor.dtype == IR_F32; }
+
+int64_t state_store_count_ranges(const state_store *s) {
+    int64_t n = 0;
+    for (size_t i = 0; i < s->entries.size; i++)
+        if (is_range(s->entries.data[i])) n += tensor_elements(&s->entries.data[i]->entry.tensor);
+    return n;
+}
+
+void state_store_save_ranges(const state_store *s, float *out) {
+    for (size_t i = 0; i < s->entries.size; i++) {
+        const ir_tensor *t = &s->entries.data[i]->entry.tensor;
+        if (!is_range(s->entries.data[i])) continue;
+        memcpy(out, t->data, tensor_bytes(t));
+        out += tensor_elements(t);
+    }
+}
+
+void state_store_restore_ranges(state_store *s, const float *ranges) {
+    for (size_t i = 0; i < s->entries.size; i++) {
+        const ir_tensor *t = &s->entries.data[i]->entry.tensor;
+        if (!is_range(s->entries.data[i])) continue;
+        memcpy(t->data, ranges, tensor_bytes(t));
+        ranges += tensor_elements(t);
+    }
+}
 
 /* ---- sizes ---- */
 

@@ -7,6 +7,8 @@
  *
  * A weight NAME under a mask (a pattern leaf NAME.mask) stays dense; its mask is state as well: NAME.mask u8 [N,K], 1 kept and 0 pruned, and
  * NAME.threshold f32 [], above which scores are kept. Whoever writes masks says so, and sessions read them anew.
+ *
+ * Ranges of 8 bits (pass quantize: MODULE.input_range, .weight_range, .output_range) are state that forward passes replace. They begin as VALUE_RANGE_NONE.
  */
 #ifndef POFAC_RUNTIME_STATE_STORE_H
 #define POFAC_RUNTIME_STATE_STORE_H
@@ -26,7 +28,7 @@ typedef struct state_entry {
 /*
  * Room for every state leaf of the graphs of `m`, in the dtypes that they declare: parameters copied from `initial` (converted where the
  * dtypes of floats differ; of a leaf of nnz(pattern) elements, the elements of the dense weight [N,K] at the non-zeros of the pattern's
- * own weight), zeros for what state_parameter_of knows and ones for masks, which `initial` is not asked for. Frozen state (IR_FROZEN) gets no
+ * own weight), zeros for what state_parameter_of knows, ones for masks and no range yet for ranges, which `initial` is not asked for. Frozen state (IR_FROZEN) gets no
  * room: whoever asks for it is given what `initial` has, which then must outlive the store. What is copied is released at once (tensor_source.release). POFAC_ERR_INPUT: a tensor of another shape or kind, or a
  * leaf whose shape is neither numbers nor non-zeros; two leaves of one name with different types; memory that cannot be counted.
  */
@@ -61,7 +63,13 @@ int64_t state_store_pattern_bytes(const state_store *s);
  * its begin in `name` and its length in *length; NULL: the name is none of these. */
 const char *state_parameter_of(const char *name, size_t *length);
 
-/* Is it the name of a mask? */
+/* Is it the name of a mask, of a range? Those of IR_FROZEN state are none. */
 bool state_is_mask(const char *name);
+bool state_is_range(const char *name);
+
+/* All ranges, one after the other: so many numbers, f32 [n]; copied out of the store; put back. For runs whose forward pass shall leave no trace. */
+int64_t state_store_count_ranges(const state_store *s);
+void state_store_save_ranges(const state_store *s, float *out);
+void state_store_restore_ranges(state_store *s, const float *ranges);
 
 #endif

@@ -20,7 +20,7 @@
 
 bool run_state_is_parameter(const state_entry *e) {
     size_t length;
-    return dtype_class(e->tensor.dtype) == DTYPE_FLOAT && state_parameter_of(e->name, &length) == NULL;
+    return dtype_class(e->tensor.dtype) == DTYPE_FLOAT && state_parameter_of(e->name, &length) == NULL && !state_is_range(e->name);
 }
 
 static bool ends_with(const char *text, const char *ending) {

@@ -31,7 +31,7 @@ typedef struct model_storage {
 POFAC_MUST_USE pofac_status run_model_save_stored(const char *dir, loaded_model *model, state_store *state, ir_dtype dtype,
                                                   const model_storage *storage, const diag_sink *sink);
 
-/* Whether the entry is a parameter, not a moment, a sum of gradients, or no floats (a mask, say): what model.safetensors has. */
+/* Whether the entry is a parameter, not a moment, a sum of gradients, a range of 8 bits, or no floats (a mask, say): what model.safetensors has. */
 bool run_state_is_parameter(const state_entry *e);
 
 #endif

@@ -9,6 +9,18 @@
 #include "frontend/driver/kernel_pins.h"
 #include "frontend/driver/measured_cost.h"
 
+/* Takes over `module`. */
+static pofac_status simulate(ir_module *module, const road_options *options, const diag_sink *sink, ir_module **out) {
+    arena a = ARENA_INIT;
+    pass_pipeline pipeline;
+    const pass_environment environment = {.quantizes = options->quantizes, .quantizes_user = options->quantizes_user};
+    pofac_status status = pipeline_parse("quantize{trained=0}", &a, sink, &pipeline);
+    if (status == POFAC_OK) status = pipeline_run(&pipeline, module, &environment, NULL, sink, out);
+    else module_destroy(module);
+    arena_free(&a);
+    return status;
+}
+
 pofac_status road_build(loaded_model *model, const road_options *options, const diag_sink *sink, ir_module **out) {
     *out = NULL;
     ir_module *m = module_create(loaded_model_context(model), sink);
@@ -18,6 +30,7 @@ pofac_status road_build(loaded_model *model, const road_options *options, const 
     if (!loaded_model_has_pooler(model)) graph.without_pooler = true;
     pofac_status status = model_graph_build(m, ROAD_GRAPH, loaded_model_spec(model), &graph);
     if (status == POFAC_OK) status = loaded_model_bind(model, module_find_graph(m, ROAD_GRAPH), sink);
+    if (status == POFAC_OK && options->quantizes) return simulate(m, options, sink, out);
     if (status == POFAC_OK) *out = m;
     else module_destroy(m);
     return status;
@@ -105,7 +118,9 @@ pofac_status road_optimize(const loaded_model *model, ir_module *module, const r
                                               .prunes = options->prunes,
                                               .prunes_user = options->prunes_user,
                                               .locks = options->locks,
-                                              .locks_user = options->locks_user};
+                                              .locks_user = options->locks_user,
+                                              .quantizes = options->quantizes,
+                                              .quantizes_user = options->quantizes_user};
         status = pipeline_run(&pipeline, module, &environment, options->observer, sink, out);
     } else {
         module_destroy(module);

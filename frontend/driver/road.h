@@ -35,10 +35,14 @@ typedef struct road_options {
     void *prunes_user;
     bool (*locks)(void *user, const char *weight); /* of the pass lock; NULL: all weights */
     void *locks_user;
+    pass_quantized (*quantizes)(void *user,
+                                const char *module); /* of the pass quantize; road_build then simulates 8 bits by known ranges */
+    void *quantizes_user;
     model_graph_options graph;
 } road_options;
 
-/* The frontend's graph, parameters bound. */
+/* The frontend's graph, parameters bound; with `quantizes`, behind the pass quantize{trained=0}, whose ranges are no parameters of the model: whoever runs the
+ * graph has them among its weights. */
 POFAC_MUST_USE pofac_status road_build(loaded_model *model, const road_options *options, const diag_sink *sink, ir_module **out);
 
 /* The graph after the pipeline, which looks at the weights that the model's checkpoint has. Takes over `module`. */

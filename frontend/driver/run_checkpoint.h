@@ -55,7 +55,7 @@ POFAC_MUST_USE pofac_status run_checkpoint_find(const char *dir, strbuf *path, b
 POFAC_MUST_USE pofac_status run_checkpoint_load(const char *path, const char *settings, run_position *position, state_store *state,
                                                 const diag_sink *sink);
 
-/* The parameters alone, of the best checkpoint say; moments stay. */
+/* The parameters and ranges alone, of the best checkpoint say; moments stay. */
 POFAC_MUST_USE pofac_status run_checkpoint_load_parameters(const char *path, state_store *state, const diag_sink *sink);
 
 /* The position, settings and kernel choices of a checkpoint, to be had before its run's step is compiled; any may be NULL, texts are appended. */

@@ -20,6 +20,7 @@
     FIELD(REAL, "epoch", epoch)                                                                                                    \
     FIELD(INTEGER, "tokens", tokens)                                                                                               \
     FIELD(INTEGER, "examples", examples)                                                                                           \
+    FIELD(INTEGER, "forwards", forwards)                                                                                           \
     FIELD(WORD, "data_fingerprint", data.fingerprint)                                                                              \
     FIELD(WORD, "data_epoch", data.epoch)                                                                                          \
     FIELD(WORD, "data_index", data.index)                                                                                          \

@@ -11,6 +11,8 @@ typedef struct run_position {
     int64_t step; /* optimizer steps that are done */
     double epoch;
     int64_t tokens, examples;
+    int64_t
+        forwards; /* of training, that quantization counts; a quantized model's further training begins behind those before ranges were observed */
     batch_position data;
     int64_t accumulated_runs; /* runs of the next step that are done; above 0 the sums of gradients are part of the checkpoint */
     double loss_sum, task_loss_sum, distill_loss_sum, hidden_loss_sum; /* since the last line of metrics.jsonl */

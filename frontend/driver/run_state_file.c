@@ -227,7 +227,7 @@ static pofac_status read_all(reading *r, bool all, bool with_sums) {
         state_entry *e = state_store_at(r->state, i);
         const bool is_parameter = run_state_is_parameter(e), in_rest = is_kept(r->state, e, with_sums);
         if (is_parameter && !in_rest) TRY(read_parameter(r, e));
-        else if (in_rest && (all || is_parameter) && !state_is_mask(e->name)) TRY(read_kept(r, e));
+        else if (in_rest && (all || is_parameter || state_is_range(e->name)) && !state_is_mask(e->name)) TRY(read_kept(r, e));
     }
     return all ? refuse_others(r, with_sums) : POFAC_OK;
 }

@@ -50,6 +50,7 @@ struct train_inputs {
     scale_input scales[TRAIN_MAX_LOSSES], distill_scales[TRAIN_MAX_LOSSES];
     float learning_rate, keep;
     int64_t step, random[2], first_example;
+    int64_t forwards, forward; /* runs before the step; before the selected run */
     VEC(int64_t) prediction_rows;
     tensor_source source;
 };
@@ -99,6 +100,8 @@ void train_inputs_begin(train_inputs *t, int64_t step, double learning_rate) {
     t->random[1] = step;
     t->learning_rate = (float)learning_rate;
 }
+
+void train_inputs_set_forwards(train_inputs *t, int64_t forwards) { t->forwards = forwards; }
 
 /* ---- copies ---- */
 
@@ -229,6 +232,7 @@ pofac_status train_inputs_select(train_inputs *t, size_t i, const diag_sink *sin
     t->selected = i;
     t->keep = i == 0 ? 0.0f : 1.0f;
     t->first_example = k->first_example;
+    t->forward = t->forwards + (int64_t)i;
     for (size_t l = 0; l < t->n_losses; l++) {
         const double all = (double)t->counted[l], own = (double)k->counted[l];
         if (t->counted[l] == 0) t->scales[l].value = 0.0f;
@@ -267,6 +271,7 @@ static bool made_input(const train_inputs *t, size_t place, const char **name, i
     case 3: *name = "random", *out = tensor_view(IR_I64, 1, &two, t->random); return true;
     case 4: *name = "first_example", *out = tensor_view(IR_I64, 0, NULL, &t->first_example); return true;
     case 5: *name = "prediction_rows", *out = tensor_view(IR_I64, 1, &rows, t->prediction_rows.data); return true;
+    case 6: *name = "forward", *out = tensor_view(IR_I64, 0, NULL, &t->forward); return true;
     default: return false;
     }
 }

@@ -12,6 +12,7 @@
  *   prediction_rows i64 [M]  rows (sequence * S + token) with a label, the first row where there is none
  *   random i64 [2]           seed, step; first_example i64 []: sequences of the step before this batch
  *   learning_rate f32 [], step i64 [], keep f32 []: 0 in the first run of a step, else 1
+ *   forward i64 []: runs of all steps before this one, for quantization
  */
 #ifndef POFAC_FRONTEND_TRAIN_INPUTS_H
 #define POFAC_FRONTEND_TRAIN_INPUTS_H
@@ -36,6 +37,9 @@ void train_inputs_set_token_share(train_inputs *t, double share);
 
 /* Another step begins, number `step` from 1, at this rate: its batches follow. */
 void train_inputs_begin(train_inputs *t, int64_t step, double learning_rate);
+
+/* Runs of all steps before this one, 0 until this is called. */
+void train_inputs_set_forwards(train_inputs *t, int64_t forwards);
 
 /* Takes a copy of a batch. POFAC_ERR_INPUT: it lacks labels of a loss. */
 POFAC_MUST_USE pofac_status train_inputs_add(train_inputs *t, const batch *b, const diag_sink *sink);

@@ -11,6 +11,7 @@
  */
 #include "frontend/driver/training_parts.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,15 +49,38 @@ static const char *mask_gradient(const pruning_method *method) {
     return method->gradient == PRUNING_STRAIGHT ? "straight" : "masked";
 }
 
-/* The pipeline as text: the rows train-step and train-kernels with what the options ask for between them. */
-static void put_pipeline(const training_options *o, strbuf *out) {
+/* What stands before gradients: a teacher, locked zeros, masks. */
+static void put_operands(const training_options *o, strbuf *out) {
     if (o->distillation) {
         distillation_put_pass(o->distillation, &o->road.graph, out);
         strbuf_puts(out, o->distillation->teacher ? ",lock{min_sparsity=50,of_teacher=1}," : ",");
     }
     if (o->lock) strbuf_puts(out, "lock{min_sparsity=0},"); /* train-products chooses */
     if (o->pruning) strbuf_printf(out, "prune{gradient=%s},", mask_gradient(o->pruning->method));
-    strbuf_puts(out, o->kind == EXECUTOR_COMPILED ? "train-step," : "simplify,autodiff,");
+}
+
+/* Ranges are learned of tokens that are there, all of them: padding goes before, rows that nobody reads after. Or of padding too, which then stays. */
+static void put_quantize(const training_options *o, bool learns, strbuf *out) {
+    if (!o->quantization->observe_padding) strbuf_puts(out, "simplify,unpad,");
+    if (learns) strbuf_printf(out, "quantize{begin=%" PRId64 "}", o->quantization->begin);
+    else strbuf_puts(out, "quantize{trained=0}");
+}
+
+static void put_gradients(const training_options *o, strbuf *out) {
+    const bool is_compiled = o->kind == EXECUTOR_COMPILED;
+    if (!o->quantization) {
+        strbuf_puts(out, is_compiled ? "train-step," : "simplify,autodiff,");
+        return;
+    }
+    put_quantize(o, true, out);
+    strbuf_puts(out, is_compiled && !o->quantization->observe_padding ? ",dead-tokens" : "");
+    strbuf_puts(out, is_compiled ? ",simplify,tile-loss,autodiff," : ",simplify,autodiff,");
+}
+
+/* The pipeline as text: the rows train-step and train-kernels with what the options ask for between them. */
+static void put_pipeline(const training_options *o, strbuf *out) {
+    put_operands(o, out);
+    put_gradients(o, out);
     put_optimizer(o, out);
     strbuf_puts(out, o->kind == EXECUTOR_COMPILED ? ",train-kernels" : ",canonicalize,cse,dce");
     strbuf_printf(out, ",recompute{mode=%s}", o->recompute ? o->recompute : "cheap");
@@ -104,6 +128,10 @@ static pofac_status optimize(loaded_model *model, const training_options *o, con
     mask_counts *own = NULL;
     joined_weights_init(&stored, loaded_model_stored(model), distillation_stored(o->distillation));
     r.state = &stored.source;
+    if (o->quantization) {
+        r.quantizes = quantization_plan_of;
+        r.quantizes_user = (void *)(uintptr_t)o->quantization;
+    }
     if (!o->pruning) return road_optimize(model, m, &r, sink, out);
     if (!counts) {
         const pofac_status status = mask_counts_create(o->pruning, m, &stored.source, sink, &own);
@@ -258,6 +286,24 @@ static pofac_status make_step(training *t, const training_options *o, const diag
     return status == POFAC_OK ? step_pruning_build(t, sink, out) : status;
 }
 
+/* Whose ranges there are: of the step's graph before its gradients, behind the pass that made them. */
+static pofac_status find_ranges(training *t, const training_options *o, const diag_sink *sink) {
+    training_options plain = *o;
+    strbuf text = STRBUF_INIT;
+    ir_module *m = NULL;
+    put_operands(o, &text);
+    put_quantize(o, false, &text);
+    plain.pipeline = strbuf_str(&text);
+    plain.step_file = plain.chosen = NULL;
+    plain.road.kernel_choices = NULL;
+    plain.road.observer = NULL;
+    pofac_status status = strbuf_ok(&text) ? training_build_for(t->model, &plain, NULL, sink, &m) : diag_out_of_memory(sink);
+    if (status == POFAC_OK) status = learned_ranges_create(module_find_graph(m, TRAINING_STEP), o->quantization, sink, &t->ranges);
+    module_destroy(m);
+    strbuf_free(&text);
+    return status;
+}
+
 static pofac_status make_training(training *t, const training_options *o, const diag_sink *sink) {
     ir_module *m = NULL;
     TRY(make_step(t, o, sink, &m));
@@ -269,6 +315,7 @@ static pofac_status make_training(training *t, const training_options *o, const 
         if (t->pruning) TRY(thread_pool_create(o->road.threads, sink, &t->run.pool));
         TRY(state_store_create(m, &t->weights.source, sink, &t->store));
     }
+    if (o->quantization) TRY(find_ranges(t, o, sink));
     return t->pruning ? step_pruning_find_state(t, sink) : POFAC_OK;
 }
 
@@ -295,6 +342,7 @@ void training_destroy(training *t) {
     state_store_destroy(t->store);
     module_destroy(t->module);
     step_pruning_destroy(t->pruning);
+    learned_ranges_destroy(t->ranges);
     free(t);
 }
 
@@ -303,6 +351,8 @@ const ir_graph *training_graph(const training *t) {
 }
 
 state_store *training_state(training *t) { return t->store; }
+
+const learned_ranges *training_ranges(const training *t) { return t->ranges; }
 
 /* ---- runs ---- */
 

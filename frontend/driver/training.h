@@ -10,6 +10,7 @@
 
 #include "frontend/driver/distillation.h"
 #include "frontend/driver/executor.h"
+#include "frontend/driver/learned_ranges.h"
 #include "frontend/driver/training_pruning.h"
 #include "runtime/state_store.h"
 
@@ -27,6 +28,8 @@ typedef struct training_options {
     const char *
         chosen; /* with pruning: the kernels, as pins (kernel_pins.h), that a run had chosen when the masks were made which its state will
                            be given; of a run that goes on. NULL: none. What is chosen later is in road.kernel_choices, in place of what was there */
+    const quantization_plan *
+        quantization; /* linears compute in 8 bits, whose ranges are state that each run learns; NULL: none. Outlives the training */
     const char *recompute;            /* "none", "cheap", "partial" or "full"; NULL: "cheap" */
     bool bf16;                        /* activations that wait for the backward pass are stored in bf16 */
     const distillation *distillation; /* NULL: none. It and its teacher must outlive the training */
@@ -54,9 +57,12 @@ const ir_graph *training_graph(const training *t);
 /* All that steps change, and parameters that they do not. May be written between runs. */
 state_store *training_state(training *t);
 
+/* With quantization, whose the state's ranges are; NULL without. */
+const learned_ranges *training_ranges(const training *t);
+
 /* One run of a step: forward and backward, and without accumulate the update. Inputs: the batch's tensors; scale.LABELS f32 [] for each
  * labels tensor, scale.distill.OUTPUT of logits with distillation; learning_rate f32 [] and step i64 [] (from 1), without accumulate; keep f32 [] with it (0 in the first run of a step,
- * else 1); of dropout random i64 [2] and first_example i64 []. After an error the state is as before the run, or in part as after it. */
+ * else 1); with quantization forward i64 [], the runs of all steps before this one; of dropout random i64 [2] and first_example i64 []. After an error the state is as before the run, or in part as after it. */
 POFAC_MUST_USE pofac_status training_run(training *t, const tensor_source *inputs, const diag_sink *sink);
 
 /* With accumulate, the update after the last run of a step. Inputs: learning_rate, step. POFAC_ERR_USAGE without. */

@@ -23,6 +23,7 @@ struct training {
     ir_module *module;              /* of the interpreter */
     interp_results results, update; /* of its last run, of its last update */
     step_pruning *pruning;          /* NULL: none */
+    learned_ranges *ranges;         /* NULL: none */
 };
 
 /* ---- training.c ---- */

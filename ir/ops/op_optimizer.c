@@ -3,7 +3,8 @@
  *
  * adamw, with g the scaled gradient and t the step (spec of the method: prune once for all, section 4):
  *   m' = b1 m + (1 - b1) g,  v' = b2 v + (1 - b2) g^2
- *   torch:  p' = p - lr wd p - lr / (1 - b1^t) * m' / (sqrt(v') / sqrt(1 - b2^t) + eps)
+ *   torch:  p' = (1 - lr wd) p - lr / (1 - b1^t) * m' / (sqrt(v') / sqrt(1 - b2^t) + eps), the first product rounded as PyTorch does: the largest
+ *           element of a weight in 8 bits lies where its last bit decides whether its gradient passes
  *   hf:     q = p - lr sqrt(1 - b2^t) / (1 - b1^t) * m' / (sqrt(v') + eps),  p' = q - lr wd q
  * sgd, as PyTorch's: d = g + wd p;  u' = momentum u + d;  p' = p - lr (d + momentum u' with Nesterov, u' without). A velocity that
  * starts at 0 gives PyTorch's first step. Without momentum u' = d.
@@ -110,7 +111,7 @@ pofac_status eval_adamw(const ir_eval *e) {
     const double lr = tensor_get(e->input[4], 0), scale = tensor_get(e->input[5], 0),
                  decay = lr * node_float(e->node, "weight_decay");
     const int64_t step = tensor_get_int(e->input[6], 0);
-    const bool hf = strcmp(node_string(e->node, "form"), "hf") == 0;
+    const bool hf = strcmp(node_string(e->node, "form"), "hf") == 0, is_single = e->input[0]->dtype == IR_F32;
     if (step < 1) return eval_error(e, "step is %" PRId64 ", wanted at least 1", step);
     if (!isfinite(scale)) return leave(e, 2, 3);
     const double correction1 = 1 - pow(b1, (double)step), correction2 = sqrt(1 - pow(b2, (double)step));
@@ -119,7 +120,7 @@ pofac_status eval_adamw(const ir_eval *e) {
         const double g = scale * gradient_of(e, &places, i);
         const double m = b1 * tensor_get(e->input[2], i) + (1 - b1) * g, v = b2 * tensor_get(e->input[3], i) + (1 - b2) * g * g;
         double p = tensor_get(e->input[0], i);
-        if (!hf) p -= decay * p;
+        if (!hf) p = is_single ? (double)((float)p * (float)(1 - decay)) : p * (1 - decay);
         p -= hf ? lr * correction2 / correction1 * m / (sqrt(v) + eps) : lr / correction1 * m / (sqrt(v) / correction2 + eps);
         if (hf) p -= decay * p;
         tensor_set(e->result[0], i, p);
