@@ -32,12 +32,11 @@ static bool is_quantization(ir_op op) {
     return op == OP_observe_range || op == OP_fake_quantize || op == OP_fake_quantize_gradient;
 }
 
-/* Matrices that no op reads in tiles: weights and their ranges, a teacher's too, logits of a few classes, and ranges of rows. */
+/* Matrices that no op reads in tiles: weights and their ranges, a teacher's too, and logits of a few classes. */
 static bool stays_in_rows(const ir_node *n, uint32_t i) {
     if (n->op == OP_linear_int8) return i >= 2;
     const bool distils = n->op == OP_linear_kl_divergence || n->op == OP_linear_soft_cross_entropy;
-    const bool is_range = i == (n->op == OP_fake_quantize_gradient ? 2 : 1) && is_quantization(n->op);
-    return (i == 1 && op_has(n->op, TRAIT_WEIGHTED)) || (i == 3 && distils) || is_range;
+    return (i == 1 && op_has(n->op, TRAIT_WEIGHTED)) || (i == 3 && distils);
 }
 
 /* Is input i of the node an activation, i.e. a matrix that has a row per token? */

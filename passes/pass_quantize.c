@@ -72,20 +72,27 @@ static ir_value *range_of(quantize_state *s, const char *name, const ir_dim *n) 
     return range;
 }
 
-/* x as 8 bits hold it, by the range of the state MODULE.ENDING, of each of n rows or, with NULL, of all. */
+/* Rows of a weight that have ranges of their own. */
+typedef struct weight_channels {
+    const ir_dim *n;  /* NULL: there is one range for all */
+    ir_value pattern; /* of the new graph, whose non-zeros the weight is; IR_NO_VALUE: it is dense */
+} weight_channels;
+
+/* x as 8 bits hold it, by the range of the state MODULE.ENDING. */
 static ir_value quantize_value(quantize_state *s, ir_value x, const char *module, const char *ending, const char *scheme,
-                               const ir_dim *n_rows) {
+                               weight_channels channels) {
     ir_graph *g = s->rw.to;
     const char *name = arena_printf(&s->memory, "%s%s", module, ending);
-    ir_value *range = name ? range_of(s, name, n_rows) : NULL;
+    ir_value *range = name ? range_of(s, name, channels.n) : NULL;
     if (!range) return IR_NO_VALUE;
     const bool is_weight = strcmp(scheme, "symmetric") == 0;
     const ir_value forward = forward_of(s);
-    const uint32_t n = forward == IR_NO_VALUE ? 2 : 3;
+    const uint32_t n = channels.pattern != IR_NO_VALUE ? 4 : forward == IR_NO_VALUE ? 2 : 3;
     const ir_attr observing[] = {attr_float("averaging", is_weight ? 0 : AVERAGING), attr_int("begin", s->begin)},
                   holding[] = {attr_enum("scheme", scheme), observing[1]};
-    if (s->trained) *range = node_add(g, OP_observe_range, (ir_value[]){x, *range, forward}, n, observing, 2, NULL);
-    return node_add(g, OP_fake_quantize, (ir_value[]){x, *range, forward}, n, holding, 2, NULL);
+    if (s->trained)
+        *range = node_add(g, OP_observe_range, (ir_value[]){x, *range, forward, channels.pattern}, n, observing, 2, NULL);
+    return node_add(g, OP_fake_quantize, (ir_value[]){x, *range, forward, channels.pattern}, n, holding, 2, NULL);
 }
 
 /* The value of the old graph in 8 bits, made once. */
@@ -94,16 +101,14 @@ static ir_value quantize_input(quantize_state *s, ir_value old, const char *modu
     ir_value *made = &s->quantized[old];
     if (*made != IR_NO_VALUE) return *made;
     if (what == PASS_QUANTIZED_ROWS) *made = build_binary(s->rw.to, OP_fake_quantize, x, build_unary(s->rw.to, OP_row_range, x));
-    else *made = quantize_value(s, x, module, IR_INPUT_RANGE, "affine", NULL);
+    else *made = quantize_value(s, x, module, IR_INPUT_RANGE, "affine", (weight_channels){NULL, IR_NO_VALUE});
     return *made;
 }
 
-/* Rows of a dense weight, where they have ranges of their own; NULL: one range for all. */
-static const ir_dim *channels_of(const quantize_state *s, const ir_node *linear, pass_quantized what) {
-    const ir_type *weight = graph_type(s->rw.from, linear->inputs[1]),
-                  *pattern = linear->n_inputs > 3 && linear->inputs[3] ? graph_type(s->rw.from, linear->inputs[3]) : NULL;
-    if (!(what & PASS_QUANTIZED_CHANNELS)) return NULL;
-    return pattern ? &pattern->dims[0] : &weight->dims[0];
+static weight_channels channels_of(const quantize_state *s, const ir_node *linear, pass_quantized what) {
+    const ir_value pattern = node_input(linear, 3);
+    if (!(what & PASS_QUANTIZED_CHANNELS)) return (weight_channels){NULL, IR_NO_VALUE};
+    return (weight_channels){graph_type(s->rw.from, pattern ? pattern : linear->inputs[1])->dims, rewrite_value(&s->rw, pattern)};
 }
 
 static pofac_status place_linear(quantize_state *s, const ir_node *n, const char *module, pass_quantized what) {
@@ -115,7 +120,8 @@ static pofac_status place_linear(quantize_state *s, const ir_node *n, const char
     inputs[1] = quantize_value(s, inputs[1], module, IR_WEIGHT_RANGE, "symmetric", channels_of(s, n, what));
     const ir_attr variant = attr_string("variant", node_string(n, "variant"));
     ir_value y = node_add(s->rw.to, OP_linear, inputs, n->n_inputs, &variant, 1, NULL);
-    if (activations == PASS_QUANTIZED_WHOLE) y = quantize_value(s, y, module, IR_OUTPUT_RANGE, "affine", NULL);
+    if (activations == PASS_QUANTIZED_WHOLE)
+        y = quantize_value(s, y, module, IR_OUTPUT_RANGE, "affine", (weight_channels){NULL, IR_NO_VALUE});
     rewrite_map(&s->rw, n->first_result, y);
     return POFAC_OK;
 }

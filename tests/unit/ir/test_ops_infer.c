@@ -172,6 +172,12 @@ static const good_case good_cases[] = {
     {OP_fake_quantize, X_TILES "%3 = row_range %1 : f32[T,2]\n %4 = row_range %2 : f32[T,2] tiles<16>\n"
                                "%5 = fake_quantize %2, %3 : f32[T,8] tiles<16>\n %6 = fake_quantize %2, %4 : f32[T,8] tiles<16>\n"
                                "%7 = observe_range %1, %3 : f32[T,2]\n"},
+#define CHANNELS                                                                                                                   \
+    "%1 = pattern {name = \"w\"} : pattern[4,8]\n %2 = state {name = \"w\"} : f32[nnz(%1)]\n %3 = state {name = \"r\"} : "         \
+    "f32[4,2]\n"
+    {OP_observe_range, CHANNELS "%4 = input {name = \"n\"} : i64[]\n %5 = observe_range %2, %3, %4, %1 : f32[4,2]\n"},
+    {OP_fake_quantize, CHANNELS "%4 = fake_quantize %2, %3, _, %1 {scheme = \"symmetric\"} : f32[nnz(%1)]\n"},
+    {OP_fake_quantize_gradient, CHANNELS "%4 = fake_quantize_gradient %2, %2, %3, _, %1 : f32[nnz(%1)]\n"},
 #define QUANTIZED                                                                                                                  \
     X_TILES "%3 = input {name = \"r\"} : f32[2]\n %4 = quantize %2, %3 : u8[T,8] quads<16>\n"                                      \
             "%5 = state {name = \"w\"} : f32[5,8]\n %6 = state {name = \"b\"} : f32[5]\n"
@@ -407,7 +413,16 @@ static const bad_case bad_cases[] = {
     {OP_attention, X OFFSETS "%3:2 = attention %1, %1, %1, %2 {heads = 2, scale = inf} : f32[T,8], f32[T,2]\n",
      "attention: scale is inf, wanted a finite number"},
 
-    {OP_observe_range, X "%2 = observe_range %1, %1 : f32[2]\n", "observe_range: range is f32[T,8], wanted f32[2]"},
+    {OP_observe_range, X "%2 = observe_range %1, %1 : f32[2]\n", "observe_range: range is f32[T,8], wanted f32[2] or f32[T,2]"},
+    {OP_observe_range,
+     "%1 = input {name = \"x\"} : f32[8]\n %2 = input {name = \"r\"} : f32[8,2]\n %3 = observe_range %1, %2 : f32[8,2]\n",
+     "observe_range: range is f32[8,2], wanted f32[2]"},
+    {OP_observe_range, X "%2 = input {name = \"r\"} : f32[2]\n %3 = observe_range %1, %2, _, %1 : f32[2]\n",
+     "observe_range: pattern is f32[T,8], wanted pattern[N,K]"},
+    {OP_fake_quantize,
+     X "%2 = pattern {name = \"w\"} : pattern[4,8]\n %3 = input {name = \"r\"} : f32[4,2]\n %4 = fake_quantize %1, %3, _, %2 : "
+       "f32[T,8]\n",
+     "fake_quantize: x is f32[T,8], wanted f32[nnz(%2)]"},
     {OP_observe_range, X "%2 = input {name = \"r\"} : f32[2]\n %3 = observe_range %1, %2 {averaging = 2} : f32[2]\n",
      "observe_range: averaging is 2, wanted 0 to 1"},
     {OP_fake_quantize, X "%2 = input {name = \"r\"} : f32[2]\n %3 = fake_quantize %1, %2, %2 : f32[T,8]\n",
