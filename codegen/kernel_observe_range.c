@@ -6,13 +6,17 @@
  * In tiles a part is a tile, whose rows alone count, and the first step goes block by block behind the one that makes x, while x is in the cache. In
  * rows x is cut into at most PARTS equal parts by its number of elements.
  *
+ * Where each row of a weight has a range of its own, one step does all (observe_rows): a unit is a group of rows, dense or of non-zeros, whose extremes
+ * stand in memory until all of a row has been seen.
+ *
  * Parts are pairs of f32, least and greatest; of a part without a finite number +inf and -inf. Zeros are +0.
  *
- * operands: observe_extremes: x, parts; observe_range: parts, range, [forward], result. dims: R in tiles, else elements.
+ * operands: observe_extremes: x, parts; observe_range: parts, range, [forward], result; observe_rows: x, [index], range, [forward], result. dims: R in
+ * tiles, else elements; observe_rows: none.
  */
 #include <math.h>
 
-#include "codegen/kernel.h"
+#include "codegen/weight_rows.h"
 
 #define PARTS 64
 #define PART_ELEMENTS 4096 /* parts are a multiple of it */
@@ -64,20 +68,32 @@ bool describe_observe_extremes(const cg_group *g, const cg_target *target, cg_ke
     return true;
 }
 
+/* How the range moves. */
+static void describe_moves(cg_kernel *k, const ir_node *n) {
+    kernel_operand(k, n->inputs[1]);
+    kernel_set(k, "forward", node_input(n, 2) ? (int64_t)kernel_operand(k, n->inputs[2]) : 0);
+    kernel_set(k, "result", kernel_operand(k, n->first_result));
+    kernel_set(k, "begin", node_int(n, "begin"));
+    kernel_set_real(k, "averaging", node_float(n, "averaging"));
+    k->in_place = true;
+}
+
 bool describe_observe_range(const cg_group *g, const cg_target *target, cg_kernel *k) {
     (void)target;
     const ir_type *x = observed(g);
     if (!x || !describe_parts(k, g, x)) return false;
-    const ir_node *n = group_node(g, 0);
-    kernel_operand(k, n->inputs[1]);
-    if (node_input(n, 2)) kernel_operand(k, n->inputs[2]);
-    kernel_operand(k, n->first_result);
-    kernel_set(k, "counted", node_input(n, 2) != IR_NO_VALUE);
-    kernel_set(k, "begin", node_int(n, "begin"));
-    kernel_set_real(k, "averaging", node_float(n, "averaging"));
+    describe_moves(k, group_node(g, 0));
     k->work = dim_const(1);
-    k->in_place = true;
     k->light = true;
+    return true;
+}
+
+bool describe_observe_rows(const cg_group *g, const cg_target *target, cg_kernel *k) {
+    (void)target;
+    const ir_node *n = group_single(g, OP_observe_range);
+    if (!n || graph_type(g->graph, n->inputs[1])->rank != 2 || !describe_weight_rows(g, n->inputs[0], node_input(n, 3), k))
+        return false;
+    describe_moves(k, n);
     return true;
 }
 
@@ -116,13 +132,19 @@ static extremes fold_lanes(emitter *e, extremes a) {
     return a;
 }
 
+static extremes load_extremes(emitter *e, cg_val at) {
+    return (extremes){em_load(e, 1, at, 4), em_load(e, 1, em_at_int(e, at, 4), 4)};
+}
+
+static void store_extremes(emitter *e, extremes a, cg_val at) {
+    em_store(e, a.least, at, 4);
+    em_store(e, a.greatest, em_at_int(e, at, 4), 4);
+}
+
 static void store_part(emitter *e, cg_val part, const extremes *a, unsigned n) {
     extremes all = a[0];
     for (unsigned i = 1; i < n; i++) all = merge(e, all, a[i]);
-    all = fold_lanes(e, all);
-    cg_val at = em_index(e, em_buffer(e, 1), part, 8);
-    em_store(e, all.least, at, 4);
-    em_store(e, all.greatest, em_at_int(e, at, 4), 4);
+    store_extremes(e, fold_lanes(e, all), em_index(e, em_buffer(e, 1), part, 8));
 }
 
 static void unpack(const em_loop *loop, extremes *a, unsigned n) {
@@ -226,10 +248,6 @@ void emit_observe_extremes(emitter *e, const cg_kernel *k) {
 
 /* ---- the range ---- */
 
-static extremes load_extremes(emitter *e, cg_val at) {
-    return (extremes){em_load(e, 1, at, 4), em_load(e, 1, em_at_int(e, at, 4), 4)};
-}
-
 static extremes emit_merged_parts(emitter *e, const cg_kernel *k) {
     const int64_t W = kernel_get(k, "W");
     cg_val n = W ? em_div_int_up(e, em_dim(e, 0), W) : em_int(e, kernel_get(k, "parts")), values[2];
@@ -258,17 +276,48 @@ static extremes choose(emitter *e, cg_val condition, extremes a, extremes b) {
     return (extremes){em_select(e, condition, a.least, b.least), em_select(e, condition, a.greatest, b.greatest)};
 }
 
-void emit_observe_range(emitter *e, const cg_kernel *k) {
-    const bool counted = kernel_get(k, "counted") != 0;
-    const extremes now = emit_merged_parts(e, k), known = load_extremes(e, em_buffer(e, 1));
+/* Puts what was found to the range at `known`, and the result to `to`, which may be the same place. */
+static void emit_move(emitter *e, const cg_kernel *k, extremes now, cg_val known_at, cg_val to) {
+    const int64_t forward = kernel_get(k, "forward");
+    const extremes known = load_extremes(e, known_at);
     extremes next = choose(e, em_fless(e, known.greatest, known.least), now, emit_average(e, k, known, now));
-    if (counted) {
-        cg_val number = em_load_int(e, IR_I64, em_buffer(e, 2)), begin = em_int(e, kernel_get(k, "begin"));
+    if (forward) {
+        cg_val number = em_load_int(e, IR_I64, em_buffer(e, (unsigned)forward)), begin = em_int(e, kernel_get(k, "begin"));
         next = choose(e, em_equal(e, number, begin), now, next);
         next = choose(e, em_less(e, number, begin), known, next);
     }
-    next = choose(e, em_fless(e, now.greatest, now.least), known, next);
-    cg_val to = em_buffer(e, counted ? 3 : 2);
-    em_store(e, next.least, to, 4);
-    em_store(e, next.greatest, em_at_int(e, to, 4), 4);
+    store_extremes(e, choose(e, em_fless(e, now.greatest, now.least), known, next), to);
+}
+
+void emit_observe_range(emitter *e, const cg_kernel *k) {
+    emit_move(e, k, emit_merged_parts(e, k), em_buffer(e, 1), em_buffer(e, (unsigned)kernel_get(k, "result")));
+}
+
+/* ---- ranges of rows ---- */
+
+/* A row's elements [first, first + count) of x into what was found of it before, in memory. user: that of the group. */
+static void take_elements(emitter *e, void *user, cg_val row, cg_val first, cg_val count) {
+    cg_val at = em_index(e, user, row, 8), end = em_add(e, first, count);
+    extremes found = no_extremes(e, e->lanes), rest = load_extremes(e, at);
+    cg_val whole = em_sub(e, end, em_rem_int(e, count, e->lanes));
+    emit_elements(e, first, whole, &found, 1);
+    emit_elements(e, whole, end, &rest, 1);
+    store_extremes(e, merge(e, rest, fold_lanes(e, found)), at);
+}
+
+void emit_observe_rows(emitter *e, const cg_kernel *k) {
+    cg_val found = em_stack(e, 8 * SPARSE_ROWS, 64);
+    const unsigned range = kernel_get(k, "sparse") ? 2 : 1;
+    em_loop groups, rows;
+    em_loop_begin(e, &groups, em_begin_unit(e), em_end_unit(e), 1, NULL, 0);
+    for (int64_t i = 0; i < SPARSE_ROWS; i++) store_extremes(e, no_extremes(e, 1), em_at_int(e, found, 8 * i));
+    emit_weight_rows(e, k, groups.index, take_elements, found);
+    cg_val row0 = em_mul_int(e, groups.index, SPARSE_ROWS),
+           n = em_min(e, em_int(e, SPARSE_ROWS), em_sub(e, em_int(e, kernel_get(k, "N")), row0));
+    em_loop_begin(e, &rows, em_int(e, 0), n, 1, NULL, 0);
+    cg_val at = em_add(e, row0, rows.index), to = em_buffer(e, (unsigned)kernel_get(k, "result"));
+    emit_move(e, k, load_extremes(e, em_index(e, found, rows.index, 8)), em_index(e, em_buffer(e, range), at, 8),
+              em_index(e, to, at, 8));
+    em_loop_end(e, &rows, NULL);
+    em_loop_end(e, &groups, NULL);
 }

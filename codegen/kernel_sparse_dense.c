@@ -67,6 +67,8 @@ typedef struct place_code {
     int64_t N, K, k_block;
     cg_val dense, values;
     bool to_dense;
+    sparse_row_visit visit; /* in place of copies; NULL: none */
+    void *user;
     cg_val index, segments, buckets, rows, firsts, offsets;
 } place_code;
 
@@ -88,8 +90,13 @@ static void emit_elements(emitter *e, const place_code *c, cg_val row, cg_val va
 
 /* One visit of `entries` elements. rows: dense rows of the group, at the block's first column. */
 static void emit_visit(emitter *e, const place_code *c, cg_val rows, cg_val visit, cg_val entry, cg_val entries) {
-    cg_val row = em_index(e, rows, em_load_unsigned(e, 2, em_index(e, c->rows, visit, 2)), 4 * c->K);
-    cg_val values = em_index(e, c->values, em_load_unsigned(e, 4, em_index(e, c->firsts, visit, 4)), 4);
+    cg_val number = em_load_unsigned(e, 2, em_index(e, c->rows, visit, 2)),
+           first = em_load_unsigned(e, 4, em_index(e, c->firsts, visit, 4));
+    if (c->visit) {
+        c->visit(e, c->user, number, first, entries);
+        return;
+    }
+    cg_val row = em_index(e, rows, number, 4 * c->K), values = em_index(e, c->values, first, 4);
     cg_val offsets = em_index(e, c->offsets, entry, 2), whole = em_sub(e, entries, em_rem_int(e, entries, UNROLL));
     emit_elements(e, c, row, values, offsets, em_int(e, 0), whole, UNROLL);
     emit_elements(e, c, row, values, offsets, whole, entries, 1);
@@ -157,6 +164,12 @@ void emit_sparse_rows(emitter *e, int64_t N, int64_t K, cg_val index, cg_val val
     place_code c = {.N = N, .K = K, .k_block = sparse_rows_layout(K).k_block, .values = values, .to_dense = true, .index = index};
     find_parts(e, &c);
     emit_group(e, &c, group, n_rows, dense);
+}
+
+void emit_sparse_row_visits(emitter *e, int64_t N, int64_t K, cg_val index, cg_val group, sparse_row_visit visit, void *user) {
+    place_code c = {.N = N, .K = K, .k_block = sparse_rows_layout(K).k_block, .index = index, .visit = visit, .user = user};
+    find_parts(e, &c);
+    emit_group(e, &c, group, NULL, index);
 }
 
 static place_code code_of(emitter *e, const cg_kernel *k) {

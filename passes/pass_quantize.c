@@ -105,7 +105,7 @@ static ir_value quantize_input(quantize_state *s, ir_value old, const char *modu
     return *made;
 }
 
-static weight_channels channels_of(const quantize_state *s, const ir_node *linear, pass_quantized what) {
+static weight_channels channels_of(quantize_state *s, const ir_node *linear, pass_quantized what) {
     const ir_value pattern = node_input(linear, 3);
     if (!(what & PASS_QUANTIZED_CHANNELS)) return (weight_channels){NULL, IR_NO_VALUE};
     return (weight_channels){graph_type(s->rw.from, pattern ? pattern : linear->inputs[1])->dims, rewrite_value(&s->rw, pattern)};

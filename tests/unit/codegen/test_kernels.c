@@ -672,7 +672,9 @@ static const char *const tested[] = {
     "sgd" /* test_update_kernels.c */,
     "descend" /* test_update_kernels.c */,
     "observe_extremes" /* test_quantization_kernels.c */,
-    "observe_range" /* test_quantization_kernels.c */};
+    "observe_range" /* test_quantization_kernels.c */,
+    "observe_rows" /* test_quantization_kernels.c */,
+    "quantize_rows" /* test_quantization_kernels.c */};
 
 static void every_row_has_a_test(void **state) {
     (void)state;

@@ -163,6 +163,43 @@ static void non_zeros_of_a_linear(void **unused) {
     }
 }
 
+/* Each row of a weight by its own range: dense, of non-zeros, with rows that have none; more columns than one block of an index has. */
+static void check_channels(int64_t N, int64_t K, const range_case *c, int every) {
+    kernel_fixture f = kernel_fixture_begin();
+    const char *forward = c->forward >= 0 ? "%21" : "_", *type = every ? "f32[nnz(%1)]" : NULL;
+    char dense[48];
+    snprintf(dense, sizeof dense, "f32[%lld,%lld]", (long long)N, (long long)K);
+    ir_tensor *w = kernel_case_reals(&f.state, "w", 2, DIMS(N, K)), *r = named_tensors_add(&f.state, "r", IR_F32, 2, DIMS(N, 2));
+    for (int64_t e = 0; e < N * K && every; e++)
+        if (e % every || e / K % 5 == 3) tensor_set(w, e, 0);
+    for (int64_t i = 0; i < 2 * N; i++)
+        tensor_set(r, i, i % 6 < 2 ? (i % 2 ? -INFINITY : INFINITY) : c->known[i % 2] * (1 + (double)i));
+    if (c->forward >= 0) tensor_set_int(named_tensors_add(&f.inputs, "n", IR_I64, 0, NULL), 0, c->forward);
+    strbuf_printf(&f.text, "graph @g () {\n");
+    if (every) strbuf_printf(&f.text, "  %%1 = pattern {name = \"w\"} : pattern[%lld,%lld]\n", (long long)N, (long long)K);
+    if (!type) type = dense;
+    strbuf_printf(&f.text, "  %%2 = state {name = \"w\"} : %s\n  %%20 = state {name = \"r\"} : f32[%lld,2]\n", type, (long long)N);
+    if (c->forward >= 0) strbuf_puts(&f.text, "  %21 = input {name = \"n\"} : i64[]\n");
+    const char *pattern = every ? ", %1" : "";
+    strbuf_printf(&f.text,
+                  "  %%3 = observe_range %%2, %%20, %s%s%s : f32[%lld,2]\n  %%4 = fake_quantize %%2, %%3, %s%s%s : %s\n"
+                  "  %%5 = fake_quantize_gradient %%4, %%2, %%20, %s%s%s : %s\n",
+                  forward, pattern, c->observing, (long long)N, forward, pattern, c->holding, type, forward, pattern, c->holding,
+                  type);
+    if (every)
+        strbuf_printf(&f.text, "  %%6 = sparse_to_dense %%4, %%1 : %s\n  %%7 = sparse_to_dense %%5, %%1 : %s\n", dense, dense);
+    strbuf_printf(&f.text, "  return \"s\" = %%3, \"y\" = %s, \"dy\" = %s\n}\n", every ? "%6" : "%4", every ? "%7" : "%5");
+    assert_int_equal(kernel_fixture_run(&f, "quantize_rows", 0, 0), 2 * N + 2 * N * K);
+}
+
+static void by_channels(void **unused) {
+    (void)unused;
+    for (size_t i = 0; i < N_OF(cases); i += 2) check_channels(19, 37, &cases[i], 0);
+    for (size_t i = 1; i < N_OF(cases); i += 2) check_channels(35, 50, &cases[i], 3);
+    check_channels(1, 1, &cases[0], 1);
+    check_channels(5, 33000, &cases[4], 7);
+}
+
 /* Behind a product and between activations: what inference of a simulated model, and a backward pass, consist of. */
 static void behind_products(void **unused) {
     (void)unused;
@@ -205,9 +242,9 @@ static void behind_products(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(in_tiles),        cmocka_unit_test(in_rows),
-        cmocka_unit_test(places_halfway),  cmocka_unit_test(non_zeros_of_a_linear),
-        cmocka_unit_test(behind_products),
+        cmocka_unit_test(in_tiles),       cmocka_unit_test(in_rows),
+        cmocka_unit_test(places_halfway), cmocka_unit_test(non_zeros_of_a_linear),
+        cmocka_unit_test(by_channels),    cmocka_unit_test(behind_products),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
