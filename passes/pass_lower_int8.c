@@ -61,12 +61,10 @@ static const ir_node *quantizer_of(const lowering_state *s, ir_value v, const ch
 }
 
 /* Has linear_int8 a form for these operands? */
-static bool has_form(const ir_graph *g, const ir_node *linear, const ir_node *x, const ir_node *w) {
-    const ir_type *x_type = graph_type(g, x->inputs[0]), *w_type = graph_type(g, w->inputs[0]),
-                  *w_range = graph_type(g, w->inputs[1]);
+static bool has_form(const ir_graph *g, const ir_node *x, const ir_node *w) {
+    const ir_type *x_type = graph_type(g, x->inputs[0]), *w_type = graph_type(g, w->inputs[0]);
     int64_t K;
     if (x_type->rank != 2 || x_type->dtype != IR_F32 || w_type->dtype != IR_F32 || w_type->layout != LAYOUT_ROWS) return false;
-    if (w_range->rank == 2 && node_input(linear, 3) != IR_NO_VALUE) return false;
     return dim_is_const(x_type->dims[1], &K) && K <= QUANTIZATION_MAX_COLUMNS;
 }
 
@@ -89,7 +87,7 @@ static pofac_status find_last(const lowering_state *s, const ir_node *linear, co
 static pofac_status find_linear(lowering_state *s, const ir_node *n) {
     const ir_node *x = quantizer_of(s, n->inputs[0], "affine"), *w = quantizer_of(s, n->inputs[1], "symmetric");
     bool unknown[2];
-    if (!x || !w || !has_form(s->rw.from, n, x, w)) return POFAC_OK;
+    if (!x || !w || !has_form(s->rw.from, x, w)) return POFAC_OK;
     TRY(is_unknown(s, x->inputs[1], &unknown[0]));
     TRY(is_unknown(s, w->inputs[1], &unknown[1]));
     if (unknown[0] || unknown[1]) return POFAC_OK;

@@ -61,6 +61,7 @@ static bool is_pruned(void *user, const char *weight) {
 static pass_quantized quantized_part(void *user, const char *module) {
     (void)user;
     if (strncmp(module, "float.", 6) == 0) return PASS_QUANTIZED_NOT;
+    if (strncmp(module, "channels.", 9) == 0) return PASS_QUANTIZED_OPERANDS | PASS_QUANTIZED_CHANNELS;
     return strncmp(module, "whole.", 6) == 0 ? PASS_QUANTIZED_WHOLE : PASS_QUANTIZED_OPERANDS;
 }
 

@@ -51,6 +51,7 @@ static const lowering_case cases[] = {
     {dense, PASS_QUANTIZED_ROWS | PASS_QUANTIZED_CHANNELS, -1, 9, 0.1, {0, 0}, {0, 0}},
     {sparse, PASS_QUANTIZED_OPERANDS, -1, 1, 0.1, {-1, 1}, {0, 0}},
     {sparse, PASS_QUANTIZED_WHOLE, -1, 1, 0.1, {-1, 1}, {-1, 1}},
+    {sparse, PASS_QUANTIZED_WHOLE | PASS_QUANTIZED_CHANNELS, -1, 1, 0.1, {-1, 1}, {-1, 1}},
 };
 #define N_CASES (sizeof cases / sizeof cases[0])
 
