@@ -256,10 +256,10 @@ static pofac_status use_extension(void *user, const diag_sink *sink, strbuf *out
     em_begin_module(&e, t, "probe");
     em_begin_function(&e, "probe");
     if (t->extensions & CG_TILES_U8S8) {
-        em_tiles_begin(&e);
-        for (unsigned i = 0; i < 3; i++) em_tile_zero(&e, i);
-        em_tile_dot_u8s8(&e, 0, 1, 2);
-        em_tiles_end(&e);
+        const em_tiles tiles = em_tiles_begin(&e);
+        for (unsigned i = 0; i < 3; i++) em_tile_zero(&e, &tiles, i);
+        em_tile_dot_u8s8(&e, &tiles, 0, 1, 2);
+        em_tiles_end(&e, &tiles);
     } else if (t->extensions & CG_TABLE_U8) {
         cg_val bytes = em_load_i32(&e, e.lanes, em_scratch(&e), 64);
         em_store(&e, em_table_u8(&e, em_scratch(&e), bytes), em_scratch(&e), 64);

@@ -106,8 +106,11 @@ cg_val em_table_u8(emitter *e, cg_val table, cg_val bytes) {
 
 /* ---- tiles ---- */
 
+#define TILE_BYTES (EM_TILE_ROWS * EM_TILE_ROW_BYTES)
+
 /* Palette 1, then bytes per row of each tile from 16 on, and rows from 48 on. */
-void em_tiles_begin(emitter *e) {
+em_tiles em_tiles_begin(emitter *e) {
+    if (!(e->target->extensions & CG_TILES_U8S8)) return (em_tiles){em_stack(e, EM_TILES * TILE_BYTES, 64)};
     uint8_t bytes[64] = {1};
     cg_val number[64];
     for (unsigned t = 0; t < EM_TILES; t++) bytes[16 + 2 * t] = EM_TILE_ROW_BYTES, bytes[48 + t] = EM_TILE_ROWS;
@@ -115,28 +118,76 @@ void em_tiles_begin(emitter *e) {
     cg_val configuration = em_stack(e, 64, 64);
     em_store(e, LLVMConstVector(number, 64), configuration, 64);
     call(e, "llvm.x86.ldtilecfg", &configuration, 1);
+    return (em_tiles){NULL};
 }
 
-void em_tiles_end(emitter *e) { call(e, "llvm.x86.tilerelease", NULL, 0); }
+void em_tiles_end(emitter *e, const em_tiles *t) {
+    if (!t->memory) call(e, "llvm.x86.tilerelease", NULL, 0);
+}
 
 static cg_val tile_number(const emitter *e, unsigned tile) { return LLVMConstInt(e->i8, tile, 0); }
 
-void em_tile_zero(emitter *e, unsigned tile) {
+static cg_val tile_memory(emitter *e, const em_tiles *t, unsigned tile) {
+    return em_at_int(e, t->memory, (int64_t)tile * TILE_BYTES);
+}
+
+/* 16 rows of 64 bytes; from: NULL: zeros. */
+static void copy_rows(emitter *e, cg_val to, cg_val to_stride, cg_val from, cg_val from_stride) {
+    em_loop rows;
+    em_loop_begin(e, &rows, em_int(e, 0), em_int(e, EM_TILE_ROWS), 1, NULL, 0);
+    for (unsigned at = 0; at < EM_TILE_ROW_BYTES; at += 16) {
+        cg_val four = from ? em_load_i32(e, 4, em_at_int(e, em_at(e, from, em_mul(e, rows.index, from_stride)), at), 1)
+                           : em_const_i32(e, 4, 0);
+        em_store(e, four, em_at_int(e, em_at(e, to, em_mul(e, rows.index, to_stride)), at), 1);
+    }
+    em_loop_end(e, &rows, NULL);
+}
+
+/* sums[m][n] += the products of the bytes a[m][k] and b[k/4][4 n + k%4], of which a is unsigned or b. */
+static void dot_in_memory(emitter *e, cg_val sums, cg_val a, cg_val b, bool unsigned_a) {
+    const int64_t row = EM_TILE_ROW_BYTES;
+    em_loop rows, columns, quads;
+    em_loop_begin(e, &rows, em_int(e, 0), em_int(e, EM_TILE_ROWS), 1, NULL, 0);
+    em_loop_begin(e, &columns, em_int(e, 0), em_int(e, row), 16, NULL, 0);
+    cg_val at = em_at(e, em_index(e, sums, rows.index, row), columns.index), sum = em_load_i32(e, 4, at, 4);
+    em_loop_begin(e, &quads, em_int(e, 0), em_int(e, EM_TILE_ROWS), 1, &sum, 1);
+    cg_val x = em_load_splat_i32(e, 4, em_index(e, em_index(e, a, rows.index, row), quads.index, 4));
+    cg_val y = em_load_i32(e, 4, em_at(e, em_index(e, b, quads.index, row), columns.index), 4);
+    cg_val next = unsigned_a ? em_dot_u8s8(e, quads.carried[0], x, y) : em_dot_u8s8(e, quads.carried[0], y, x);
+    em_loop_end(e, &quads, &next);
+    em_store(e, quads.carried[0], at, 4);
+    em_loop_end(e, &columns, NULL);
+    em_loop_end(e, &rows, NULL);
+}
+
+void em_tile_zero(emitter *e, const em_tiles *t, unsigned tile) {
     cg_val args[] = {tile_number(e, tile)};
-    call(e, "llvm.x86.tilezero", args, 1);
+    if (!t->memory) call(e, "llvm.x86.tilezero", args, 1);
+    else copy_rows(e, tile_memory(e, t, tile), em_int(e, EM_TILE_ROW_BYTES), NULL, NULL);
 }
 
-void em_tile_load(emitter *e, unsigned tile, cg_val pointer, cg_val stride) {
+void em_tile_load(emitter *e, const em_tiles *t, unsigned tile, cg_val pointer, cg_val stride) {
     cg_val args[] = {tile_number(e, tile), pointer, stride};
-    call(e, "llvm.x86.tileloadd64", args, 3);
+    if (!t->memory) call(e, "llvm.x86.tileloadd64", args, 3);
+    else copy_rows(e, tile_memory(e, t, tile), em_int(e, EM_TILE_ROW_BYTES), pointer, stride);
 }
 
-void em_tile_store(emitter *e, unsigned tile, cg_val pointer, cg_val stride) {
+void em_tile_store(emitter *e, const em_tiles *t, unsigned tile, cg_val pointer, cg_val stride) {
     cg_val args[] = {tile_number(e, tile), pointer, stride};
-    call(e, "llvm.x86.tilestored64", args, 3);
+    if (!t->memory) call(e, "llvm.x86.tilestored64", args, 3);
+    else copy_rows(e, pointer, stride, tile_memory(e, t, tile), em_int(e, EM_TILE_ROW_BYTES));
 }
 
-void em_tile_dot_u8s8(emitter *e, unsigned sums, unsigned u, unsigned s) {
-    cg_val args[] = {tile_number(e, sums), tile_number(e, u), tile_number(e, s)};
-    call(e, "llvm.x86.tdpbusd", args, 3);
+static void tile_dot(emitter *e, const em_tiles *t, const char *name, unsigned sums, unsigned a, unsigned b, bool unsigned_a) {
+    cg_val args[] = {tile_number(e, sums), tile_number(e, a), tile_number(e, b)};
+    if (!t->memory) call(e, name, args, 3);
+    else dot_in_memory(e, tile_memory(e, t, sums), tile_memory(e, t, a), tile_memory(e, t, b), unsigned_a);
+}
+
+void em_tile_dot_u8s8(emitter *e, const em_tiles *t, unsigned sums, unsigned u, unsigned s) {
+    tile_dot(e, t, "llvm.x86.tdpbusd", sums, u, s, true);
+}
+
+void em_tile_dot_s8u8(emitter *e, const em_tiles *t, unsigned sums, unsigned s, unsigned u) {
+    tile_dot(e, t, "llvm.x86.tdpbsud", sums, s, u, false);
 }

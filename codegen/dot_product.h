@@ -19,21 +19,27 @@ cg_val em_load_splat_i32(emitter *e, unsigned lanes, cg_val pointer);           
 cg_val em_dot_u8s8(emitter *e, cg_val sum, cg_val u, cg_val s);
 
 /*
- * ---- tiles, of targets with CG_TILES_U8S8: eight registers of 16 rows of 64 bytes ----
+ * ---- tiles: eight registers of 16 rows of 64 bytes ----
  *
  * A tile of sums is i32 [16][16]. em_tile_dot_u8s8 adds to sums[m][n] the products of u[m][k], u8 [16][64], with s[k/4][4 n + k%4],
- * s8 [16][64]: four k of a column side by side, as em_dot_u8s8 reads them. Rows are `stride` bytes (a value) apart in memory.
+ * s8 [16][64]: four k of a column side by side, as em_dot_u8s8 reads them; em_tile_dot_s8u8 those of s[m][k] with u[k/4][4 n + k%4]. Rows
+ * are `stride` bytes (a value) apart in memory, at any address.
  * Between begin and end the unit's tiles belong to the function; end leaves them as they were for other code: unused.
+ * Of targets without CG_TILES_U8S8 tiles are memory, and slow: so what is made of them can be run everywhere.
  */
 #define EM_TILES 8
 #define EM_TILE_ROWS 16
 #define EM_TILE_ROW_BYTES 64
-void em_tiles_begin(emitter *e);
-void em_tiles_end(emitter *e);
-void em_tile_zero(emitter *e, unsigned tile);
-void em_tile_load(emitter *e, unsigned tile, cg_val pointer, cg_val stride);
-void em_tile_store(emitter *e, unsigned tile, cg_val pointer, cg_val stride);
-void em_tile_dot_u8s8(emitter *e, unsigned sums, unsigned u, unsigned s); /* three different tiles */
+typedef struct em_tiles {
+    cg_val memory; /* [EM_TILES][EM_TILE_ROWS][EM_TILE_ROW_BYTES]; NULL: registers */
+} em_tiles;
+em_tiles em_tiles_begin(emitter *e);
+void em_tiles_end(emitter *e, const em_tiles *t);
+void em_tile_zero(emitter *e, const em_tiles *t, unsigned tile);
+void em_tile_load(emitter *e, const em_tiles *t, unsigned tile, cg_val pointer, cg_val stride);
+void em_tile_store(emitter *e, const em_tiles *t, unsigned tile, cg_val pointer, cg_val stride);
+void em_tile_dot_u8s8(emitter *e, const em_tiles *t, unsigned sums, unsigned u, unsigned s); /* three different tiles */
+void em_tile_dot_s8u8(emitter *e, const em_tiles *t, unsigned sums, unsigned s, unsigned u);
 
 /* ---- tables of bytes, of targets with CG_TABLE_U8 ---- */
 

@@ -1,10 +1,12 @@
 /*
  * linear_int8 of a dense weight [+ elementwise [+ quantize]]: sums of u8 * s8 over quads<W> of x [R,K], weight in panels of P rows
- * (PACKING_INT8_PANELS).
+ * (PACKING_INT8_PANELS), or in squares for processors with tiles (PACKING_INT8_TILES).
  *
  * Work is cut as that of the f32 product (kernel_linear.c): one unit takes a block of weight rows through the tiles of a group. A panel
  * stays in L1 while the tiles of the group, in L2, pass; P x V sums of vectors of tokens stay in registers over all K. For four
  * neighbouring columns a vector of x, 4 bytes of each token, meets 4 bytes of a row of the weight in all lanes (em_dot_u8s8). The sums go
+ * With tiles, 32 rows of the weight times 32 tokens are four tiles of sums: a tile of weight is 16 rows of 64 columns, and one of x 16 quads
+ * of 16 tokens, as quads<W> have them. The sums go
  * to scratch, and when all panels of the block are through, to what stands behind (int8_epilogue.h).
  *
  * operands: x, weight, those of the epilogue. dims: R.
@@ -17,6 +19,8 @@
 #define BLOCK_VECTORS 2  /* of x side by side */
 #define UNROLL 2         /* quads of columns in the body of the loop */
 #define MAX_PANEL 12
+#define TILE_PANEL 32   /* rows: two tiles of weight beside two of x and four of sums */
+#define TILE_COLUMNS 64 /* of a tile of weight */
 
 /* Rows of a panel whose sums, with two vectors of x and a weight, fit into the registers; products without an instruction of their own
  * take some, too. */
@@ -31,13 +35,18 @@ static int64_t choose_panel(const cg_target *t, int64_t N) {
 bool describe_int8_linear(const cg_group *g, const cg_target *target, cg_kernel *k) {
     int8_product p;
     if (!int8_find_product(g, group_node(g, 0), &p) || !p.quads || p.pattern) return false;
-    const int64_t panel = kernel_option(k, "panel", choose_panel(target, p.N)),
+    const bool fits_tiles = p.K % TILE_COLUMNS == 0 && p.W % EM_TILE_ROWS == 0,
+               by_tiles = kernel_option(k, "by", fits_tiles && (target->extensions & CG_TILES_U8S8));
+    const int64_t panel = by_tiles ? TILE_PANEL : kernel_option(k, "panel", choose_panel(target, p.N)),
                   group = kernel_option(k, "group", p.W < GROUP_TOKENS ? GROUP_TOKENS / p.W : 1);
-    if (kernel_option(k, "tile", p.W) != p.W || panel % 4 != 0 || panel > MAX_PANEL) return false;
+    if (kernel_option(k, "tile", p.W) != p.W || (by_tiles && !fits_tiles)) return false;
+    if (!by_tiles && (panel % 4 != 0 || panel > MAX_PANEL)) return false;
     const int64_t n_panels = (p.N + panel - 1) / panel, blocks = (n_panels * panel + BLOCK_ROWS - 1) / BLOCK_ROWS,
                   per_block = (n_panels + blocks - 1) / blocks, n_blocks = (n_panels + per_block - 1) / per_block;
     kernel_operand(k, p.x);
-    kernel_quantized_operand(k, p.weight, p.w_range, PACKING_INT8_PANELS, (uint32_t)panel, &(sparse_layout){0});
+    kernel_quantized_operand(k, p.weight, p.w_range, by_tiles ? PACKING_INT8_TILES : PACKING_INT8_PANELS, (uint32_t)panel,
+                             &(sparse_layout){0});
+    kernel_set(k, "tiles", by_tiles);
     kernel_set(k, "N", p.N);
     kernel_set(k, "K", p.K);
     kernel_set(k, "W", p.W);
@@ -63,6 +72,7 @@ bool describe_int8_linear(const cg_group *g, const cg_target *target, cg_kernel 
 typedef struct int8_code {
     int64_t N, quads, W, panel, rows, blocks, group; /* quads: of columns */
     unsigned lanes, vectors;
+    bool by_tiles;
     cg_val x, w, sums; /* of weight rows, behind the panels */
     int8_epilogue epilogue;
 } int8_code;
@@ -128,6 +138,49 @@ static void emit_block(emitter *e, const int8_code *c, unsigned vectors, cg_val 
         em_store(e, sum[i], em_at_int(e, out, 4 * (i / vectors * c->W + i % vectors * c->lanes)), 4 * c->lanes);
 }
 
+/* The sums of a panel with `count` times 16 tokens: tiles 0 to 3 are sums, 4 and 5 weight, 6 and 7 x. */
+static void emit_tiles(emitter *e, const int8_code *c, const em_tiles *t, unsigned count, cg_val x, cg_val w, cg_val out) {
+    const int64_t square = EM_TILE_ROWS * EM_TILE_ROW_BYTES, row_squares = c->quads / EM_TILE_ROWS;
+    cg_val w_stride = em_int(e, EM_TILE_ROW_BYTES), stride = em_int(e, 4 * c->W);
+    em_loop loop;
+    for (unsigned i = 0; i < 2 * count; i++) em_tile_zero(e, t, i);
+    em_loop_begin(e, &loop, em_int(e, 0), em_int(e, row_squares), 1, NULL, 0);
+    cg_val columns = em_index(e, x, loop.index, EM_TILE_ROWS * 4 * c->W), weights = em_index(e, w, loop.index, square);
+    for (unsigned i = 0; i < count; i++) em_tile_load(e, t, 6 + i, em_at_int(e, columns, (int64_t)i * EM_TILE_ROW_BYTES), stride);
+    for (unsigned r = 0; r < 2; r++) {
+        em_tile_load(e, t, 4 + r, em_at_int(e, weights, (int64_t)r * row_squares * square), w_stride);
+        for (unsigned i = 0; i < count; i++) em_tile_dot_s8u8(e, t, r * count + i, 4 + r, 6 + i);
+    }
+    em_loop_end(e, &loop, NULL);
+    for (unsigned i = 0; i < 2 * count; i++) {
+        cg_val to = em_at_int(e, out, 4 * (int64_t)(i / count * EM_TILE_ROWS * c->W + i % count * EM_TILE_ROWS));
+        em_tile_store(e, t, i, to, stride);
+    }
+}
+
+/* All panels of the unit with all tokens of its tiles, in registers that are tiles themselves. */
+static void emit_sums_by_tiles(emitter *e, const int8_code *c, const int8_unit *u) {
+    em_loop panels, tiles, parts;
+    const em_tiles t = em_tiles_begin(e);
+    em_loop_begin(e, &panels, em_int(e, 0), u->n_panels, 1, NULL, 0);
+    cg_val w = em_index(e, u->w, panels.index, 4 * c->quads * c->panel);
+    em_loop_begin(e, &tiles, em_int(e, 0), u->n_tiles, 1, NULL, 0);
+    cg_val x = em_index(e, u->x, tiles.index, 4 * c->quads * c->W);
+    cg_val out = em_index(e, em_index(e, em_scratch(e), tiles.index, 4 * c->rows * c->W), panels.index, 4 * c->panel * c->W);
+    cg_val live = em_mul_int(e, em_div_int_up(e, live_lanes(e, c, u, tiles.index), EM_TILE_ROWS), EM_TILE_ROWS);
+    cg_val whole = em_sub(e, live, em_rem_int(e, live, 2 * EM_TILE_ROWS));
+    em_loop_begin(e, &parts, em_int(e, 0), whole, 2 * EM_TILE_ROWS, NULL, 0);
+    emit_tiles(e, c, &t, 2, em_index(e, x, parts.index, 4), w, em_index(e, out, parts.index, 4));
+    em_loop_end(e, &parts, NULL);
+    em_if odd;
+    em_if_begin(e, &odd, em_less(e, whole, live));
+    emit_tiles(e, c, &t, 1, em_index(e, x, whole, 4), w, em_index(e, out, whole, 4));
+    em_if_end(e, &odd);
+    em_loop_end(e, &tiles, NULL);
+    em_loop_end(e, &panels, NULL);
+    em_tiles_end(e, &t);
+}
+
 /* All panels of the unit with all vectors of its tiles. */
 static void emit_sums(emitter *e, const int8_code *c, const int8_unit *u) {
     const int64_t part = (int64_t)(c->lanes * c->vectors);
@@ -172,7 +225,8 @@ void emit_int8_linear(emitter *e, const cg_kernel *k) {
                    .panel = kernel_get(k, "panel"),
                    .rows = kernel_get(k, "rows"),
                    .blocks = kernel_get(k, "blocks"),
-                   .group = kernel_get(k, "group")};
+                   .group = kernel_get(k, "group"),
+                   .by_tiles = kernel_get(k, "tiles")};
     cg_val operand[KERNEL_MAX_OPERANDS], R = em_dim(e, 0);
     kernel_operands(e, k, operand);
     c.lanes = tile_lanes(e->lanes, c.W);
@@ -192,7 +246,8 @@ void emit_int8_linear(emitter *e, const cg_kernel *k) {
     u.n_panels = em_div_int_up(e, u.n_rows, c.panel);
     u.x = em_index(e, c.x, u.first_tile, 4 * c.quads * c.W);
     u.w = em_index(e, c.w, u.row0, 4 * c.quads);
-    emit_sums(e, &c, &u);
+    if (c.by_tiles) emit_sums_by_tiles(e, &c, &u);
+    else emit_sums(e, &c, &u);
     emit_results(e, &c, &u);
     em_loop_end(e, &units, NULL);
 }

@@ -325,13 +325,13 @@ static pofac_status keep_packed(const binder *b, size_t index, ir_tensor *conten
 static pofac_status pack_int8_panels(const binder *b, size_t index, const char *name, const ir_tensor *content, const ir_tensor *range) {
     const plan_buffer *buffer = &b->plan->buffers[index];
     const bool is_matrix = content->rank == 2 && dtype_class(content->dtype) == DTYPE_FLOAT;
-    const int64_t bytes = is_matrix ? int8_panels_bytes(buffer->packing_parameter, content->dims[0], content->dims[1]) : -1;
+    const int64_t bytes = is_matrix ? int8_panels_bytes(buffer->packing, buffer->packing_parameter, content->dims[0], content->dims[1]) : -1;
     const size_t room = bytes > 0 ? (size_t)bytes : WEIGHT_MEMORY_ALIGNMENT;
     if (bytes < 0) return diag_error(b->sink, POFAC_ERR_INPUT, NULL, "%s: wanted a matrix of floats below 2^63 bytes", name);
     void *memory = weight_memory_take(room);
     if (!memory) return diag_out_of_memory(b->sink);
     own_memory(b, index, memory, room);
-    int8_panels_make(buffer->packing_parameter, content, range, b->pool, memory);
+    int8_panels_make(buffer->packing, buffer->packing_parameter, content, range, b->pool, memory);
     return POFAC_OK;
 }
 
@@ -376,6 +376,7 @@ static pofac_status keep(const binder *b, size_t index, ir_tensor *content) {
     switch (b->plan->buffers[index].packing) {
     case PACKING_NONE: return keep_rows(b, index, content);
     case PACKING_INT8_PANELS:
+    case PACKING_INT8_TILES:
     case PACKING_INT8_SPARSE: return keep_quantized(b, index, content);
     case PACKING_SPARSE_VALUES: return keep_non_zeros(b, index, content);
     default: return keep_packed(b, index, content);

@@ -39,16 +39,16 @@ static void emit_dots(emitter *e, unsigned lanes) {
 static void emit_tiles(emitter *e) {
     em_begin_function(e, "dots");
     cg_val stride = em_int(e, EM_TILE_ROW_BYTES);
-    em_tiles_begin(e);
-    em_tile_load(e, 0, em_buffer(e, 0), stride);
-    em_tile_load(e, 6, em_buffer(e, 1), stride);
-    em_tile_load(e, 7, em_buffer(e, 2), stride);
-    em_tile_zero(e, 1);
-    em_tile_dot_u8s8(e, 0, 6, 7);
-    em_tile_dot_u8s8(e, 1, 6, 7);
-    em_tile_store(e, 0, em_buffer(e, 0), stride);
-    em_tile_store(e, 1, em_buffer(e, 3), stride);
-    em_tiles_end(e);
+    const em_tiles t = em_tiles_begin(e);
+    em_tile_load(e, &t, 0, em_buffer(e, 0), stride);
+    em_tile_load(e, &t, 6, em_buffer(e, 1), stride);
+    em_tile_load(e, &t, 7, em_buffer(e, 2), stride);
+    em_tile_zero(e, &t, 1);
+    em_tile_dot_u8s8(e, &t, 0, 6, 7);
+    em_tile_dot_u8s8(e, &t, 1, 6, 7);
+    em_tile_store(e, &t, 0, em_buffer(e, 0), stride);
+    em_tile_store(e, &t, 1, em_buffer(e, 3), stride);
+    em_tiles_end(e, &t);
     em_end_function(e);
 }
 
@@ -271,6 +271,7 @@ static void sums_are_exact_where_this_machine_runs(void **state) {
         cg_target plain = t;
         plain.extensions = 0;
         if (t.extensions) run_on("without extensions", &plain, t.vector_bytes / 4);
+        run_on("tiles in memory", &plain, 0);
     }
     assert_true(n > 0);
     for (size_t i = 0; cg_extension_row(i); i++) {

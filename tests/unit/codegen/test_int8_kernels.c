@@ -85,6 +85,7 @@ typedef struct product {
     bool bias, requantize, by_row, by_channel;
     const char *tail;  /* elementwise op behind it: "", "gelu", "relu", "add" */
     const char *bytes; /* and its layout in 8 bits, or NULL */
+    bool by_tiles;     /* of processors, which are memory where there are none */
 } product;
 
 /* Bytes may differ by one where a function of real numbers stands before them. */
@@ -117,8 +118,10 @@ static kernel_fixture describe(const product *p) {
     strbuf_printf(&f.text, "  %%9 = state {name = \"out.range\"} : f32[2]\n  %%10 = state {name = \"next.range\"} : f32[2]\n");
     strbuf_printf(&f.text, "  %%11 = input {name = \"r\"} : f32[T,%lld]\n  %%12 = relayout %%11 : f32[T,%lld] tiles<%d>\n", N, N,
                   p->W);
-    strbuf_printf(&f.text, "  %%13 = linear_int8 %%5, %%%d, %%6, %%7, %s, %s%s : f32[T,%lld] tiles<%d>\n", p->by_row ? 4 : 2,
-                  p->bias ? "%8" : "_", p->requantize ? "%9" : "_", p->tail[0] || p->bytes ? " {group = 1}" : "", N, p->W);
+    strbuf_printf(&f.text,
+                  "  %%13 = linear_int8 %%5, %%%d, %%6, %%7, %s, %s {%svariant = \"int8_linear by=%s\"} : f32[T,%lld] tiles<%d>\n",
+                  p->by_row ? 4 : 2, p->bias ? "%8" : "_", p->requantize ? "%9" : "_", p->tail[0] || p->bytes ? "group = 1, " : "",
+                  p->by_tiles ? "tiles" : "vectors", N, p->W);
     return f;
 }
 
@@ -163,9 +166,9 @@ static void products_of_odd_sizes(void **unused) {
 
 static void products_of_bert_sizes(void **unused) {
     (void)unused;
-    check_product(&(product){130, 768, 64, 64, true, true, false, false, "", NULL});
-    check_product(&(product){40, 100, 768, 32, true, false, false, false, "", NULL});
-    check_product(&(product){17, 96, 3072, 32, true, true, false, true, "", "quads"});
+    check_product(&(product){130, 768, 64, 64, true, true, false, false, "", NULL, false});
+    check_product(&(product){40, 100, 768, 32, true, false, false, false, "", NULL, false});
+    check_product(&(product){17, 96, 3072, 32, true, true, false, true, "", "quads", false});
 }
 
 /* Tiles of which few vectors hold tokens, alone and behind whole tiles. */
@@ -173,22 +176,30 @@ static void products_of_few_tokens(void **unused) {
     (void)unused;
     static const int64_t tokens[] = {1, 17, 49, 65};
     for (size_t i = 0; i < N_OF(tokens); i++)
-        check_product(&(product){tokens[i], 50, 40, 64, true, i % 2, false, false, "", i % 3 ? "quads" : NULL});
+        check_product(&(product){tokens[i], 50, 40, 64, true, i % 2, false, false, "", i % 3 ? "quads" : NULL, false});
 }
 
 static void products_with_elementwise_work(void **unused) {
     (void)unused;
     static const char *const tails[] = {"gelu", "relu", "tanh", "add"};
     for (size_t i = 0; i < N_OF(tails); i++) {
-        check_product(&(product){40, 30, 24, 32, true, true, false, true, tails[i], i % 2 ? NULL : "quads"});
-        check_product(&(product){19, 33, 24, 16, true, false, i % 2, false, tails[i], i % 2 ? "tiles" : NULL});
+        check_product(&(product){40, 30, 24, 32, true, true, false, true, tails[i], i % 2 ? NULL : "quads", false});
+        check_product(&(product){19, 33, 24, 16, true, false, i % 2, false, tails[i], i % 2 ? "tiles" : NULL, false});
     }
+}
+
+/* By tiles of 16 x 64 bytes, with tokens and rows that do not fill them. */
+static void products_by_tiles(void **unused) {
+    (void)unused;
+    check_product(&(product){130, 100, 128, 32, true, true, false, true, "relu", "quads", true});
+    check_product(&(product){17, 32, 64, 64, true, false, true, false, "", NULL, true});
+    check_product(&(product){49, 5, 192, 16, false, true, false, false, "gelu", "quads", true});
 }
 
 /* A result in the middle that is needed outside: f32 of what becomes 8 bits. */
 static void numbers_and_bytes_of_one_result(void **unused) {
     (void)unused;
-    const product p = {45, 21, 17, 32, true, false, false, false, "relu", "quads"};
+    const product p = {45, 21, 17, 32, true, false, false, false, "relu", "quads", false};
     kernel_fixture f = describe(&p);
     strbuf_puts(&f.text, "  %14 = relu %13 {group = 1} : f32[T,21] tiles<32>\n"
                          "  %15 = quantize %14, %10 {group = 1} : u8[T,21] quads<32>\n"
@@ -203,7 +214,7 @@ static void numbers_and_bytes_of_one_result(void **unused) {
 static void products_that_would_saturate(void **unused) {
     (void)unused;
     for (int kind = 0; kind < 3; kind++) {
-        const product p = {35, 24, 768, 32, false, false, false, false, "", NULL};
+        const product p = {35, 24, 768, 32, false, false, false, false, "", NULL, false};
         kernel_fixture f = describe(&p);
         ir_tensor *x = named_tensors_find(&f.inputs, "x"), *w = named_tensors_find(&f.state, "w"),
                   *r = named_tensors_find(&f.state, "x.range");
@@ -221,7 +232,7 @@ int main(void) {
         cmocka_unit_test(activations_in_8_bits),          cmocka_unit_test(products_of_odd_sizes),
         cmocka_unit_test(products_of_bert_sizes),         cmocka_unit_test(products_of_few_tokens),
         cmocka_unit_test(products_with_elementwise_work), cmocka_unit_test(numbers_and_bytes_of_one_result),
-        cmocka_unit_test(products_that_would_saturate),
+        cmocka_unit_test(products_that_would_saturate),   cmocka_unit_test(products_by_tiles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -172,7 +172,7 @@ static void packings_have_names(void **unused) {
     (void)unused;
     static const plan_packing tested[] = {PACKING_NONE, PACKING_PANELS, PACKING_TRANSPOSED_PANELS,
                                           /* in test_int8_packing.c */
-                                          PACKING_INT8_PANELS,
+                                          PACKING_INT8_PANELS, PACKING_INT8_TILES,
                                           /* in test_int8_sparse_packing.c */
                                           PACKING_INT8_SPARSE,
                                           /* in test_sparse_packing.c */
