@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ir/text.h"
 #include "tests/unit/codegen/kernel_case.h"
 
 #define N_OF(list) (sizeof list / sizeof list[0])
@@ -227,12 +228,89 @@ static void products_that_would_saturate(void **unused) {
     }
 }
 
+/* ---- code ---- */
+
+/* The assembly of a product with GELU, in quads again, for a machine elsewhere. */
+static strbuf assembly_for(const char *machine, bool requantize) {
+    static const char text[] = "graph @g (T <= 4096) {\n"
+                               "  %%1 = input {name = \"x\"} : f32[T,768]\n"
+                               "  %%2 = state {name = \"range\"} : f32[2]\n"
+                               "  %%3 = state {name = \"w\"} : f32[768,768]\n"
+                               "  %%4 = state {name = \"b\"} : f32[768]\n"
+                               "  %%5 = relayout %%1 : f32[T,768] tiles<32>\n"
+                               "  %%6 = quantize %%5, %%2 : u8[T,768] quads<32>\n"
+                               "  %%7 = linear_int8 %%6, %%2, %%3, %%2, %%4, %s {group = 1} : f32[T,768] tiles<32>\n"
+                               "  %%8 = gelu %%7 {group = 1} : f32[T,768] tiles<32>\n"
+                               "  %%9 = quantize %%8, %%2 {group = 1} : u8[T,768] quads<32>\n"
+                               "  return \"y\" = %%9\n}\n";
+    strbuf graph = STRBUF_INIT, messages = STRBUF_INIT, assembly = STRBUF_INIT;
+    const diag_sink sink = diag_sink_to_strbuf(&messages);
+    arena memory = ARENA_INIT;
+    cg_options options = {.isolated = true};
+    ir_module *m = NULL;
+    ir_context *c = context_create();
+    strbuf_printf(&graph, text, requantize ? "%2" : "_");
+    if (text_parse_module(c, "test", graph.data, graph.size, NULL, &sink, &m) != POFAC_OK ||
+        cg_target_elsewhere(machine, &memory, &sink, &options.target) != POFAC_OK ||
+        cg_emit(m, "g", &options, CG_EMIT_ASM, &sink, &assembly) != POFAC_OK)
+        fail_msg("%s: %s", machine, strbuf_str(&messages));
+    module_destroy(m);
+    context_destroy(c);
+    arena_free(&memory);
+    strbuf_free(&graph);
+    strbuf_free(&messages);
+    return assembly;
+}
+
+static size_t count(const strbuf *text, const char *what) {
+    size_t n = 0;
+    for (const char *at = strstr(strbuf_str(text), what); at; at = strstr(at + 1, what)) n++;
+    return n;
+}
+
+/* Does a line with `what` name the stack? */
+static bool touches_stack(const strbuf *text, const char *what) {
+    for (const char *at = strstr(strbuf_str(text), what); at; at = strstr(at + 1, what)) {
+        const char *stack = strstr(at, "(%rsp"), *end = strchr(at, '\n');
+        if (stack && end && stack < end) return true;
+    }
+    return false;
+}
+
+/* The instructions that processors have for it, as many as the block has sums, with nothing on the stack; with tiles, those alone. */
+static void code_uses_what_processors_have(void **unused) {
+    (void)unused;
+    strbuf vectors = assembly_for("x86_64-linux-gnu:sapphirerapids,-amx-int8", true);
+    assert_in_range(count(&vectors, "\tvpdpbusd\t"), 3 * 2 * 12, 4 * 2 * 12); /* two quads with two vectors, one with one */
+    assert_false(touches_stack(&vectors, "\tvpdpbusd\t"));
+    assert_int_equal(count(&vectors, "\tvpermi2b\t") + count(&vectors, "\tvpermt2b\t"), 2);
+    assert_int_equal(count(&vectors, "\ttdpbsud\t"), 0);
+    strbuf_free(&vectors);
+    strbuf tiles = assembly_for("x86_64-linux-gnu:sapphirerapids", false);
+    assert_int_equal(count(&tiles, "\tvpdpbusd\t"), 0);
+    assert_int_equal(count(&tiles, "\ttdpbsud\t"), 4 + 2);
+    assert_int_equal(count(&tiles, "\ttileloadd\t"), 4 + 3);
+    assert_int_equal(count(&tiles, "\ttilezero\t"), 4 + 2);
+    assert_int_equal(count(&tiles, "\ttilestored\t"), 4 + 2);
+    assert_int_equal(count(&tiles, "\tldtilecfg\t"), 1);
+    assert_int_equal(count(&tiles, "\ttilerelease\n"), 1);
+    assert_int_equal(count(&tiles, "\tvpermi2b\t") + count(&tiles, "\tvpermt2b\t"), 0); /* nothing is requantized */
+    strbuf_free(&tiles);
+    strbuf avx = assembly_for("x86_64-linux-gnu:alderlake", true);
+    assert_in_range(count(&avx, "{vex}\tvpdpbusd\t"), 3 * 2 * 4, 4 * 2 * 4);
+    strbuf_free(&avx);
+    strbuf arm = assembly_for("aarch64-linux-gnu:neoverse-v1", true);
+    assert_true(count(&arm, "\tusdot\t") > 0);
+    strbuf_free(&arm);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(activations_in_8_bits),          cmocka_unit_test(products_of_odd_sizes),
         cmocka_unit_test(products_of_bert_sizes),         cmocka_unit_test(products_of_few_tokens),
         cmocka_unit_test(products_with_elementwise_work), cmocka_unit_test(numbers_and_bytes_of_one_result),
         cmocka_unit_test(products_that_would_saturate),   cmocka_unit_test(products_by_tiles),
+        cmocka_unit_test(code_uses_what_processors_have),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
