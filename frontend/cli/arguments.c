@@ -16,13 +16,16 @@ loaded_model_options arguments_model(const option_values *o) {
 }
 
 road_options arguments_road(const option_values *o) {
-    const char *tune = option_text(o, "tune");
+    const char *tune = option_text(o, "tune"), *quantization = option_text(o, "quantization");
     return (road_options){.tune = strcmp(tune, "off") == 0     ? ROAD_TUNE_OFF
                                   : strcmp(tune, "again") == 0 ? ROAD_TUNE_AGAIN
                                                                : ROAD_TUNE_AUTO,
                           .tune_tokens = option_whole(o, "tune_tokens"),
                           .kernel_variants = option_text(o, "kernel_variant"),
-                          .pipeline = option_text(o, "pipeline"),
+                          .pipeline = option_given(o, "pipeline") ? option_text(o, "pipeline") : NULL,
+                          .quantization = strcmp(quantization, "off") == 0        ? ROAD_UNQUANTIZED
+                                          : strcmp(quantization, "simulate") == 0 ? ROAD_SIMULATED
+                                                                                  : ROAD_INTEGER,
                           .isa = option_text(o, "isa"),
                           .cache_dir = option_text(o, "cache_dir"),
                           .no_cache = option_flag(o, "no_cache"),

@@ -53,7 +53,15 @@ typedef struct option_row {
      "infer",                                                                                                                      \
      0,                                                                                                                            \
      0,                                                                                                                            \
-     "passes to run: names with options, or named pipelines (`pofac list pipelines`)"},                                            \
+     "passes to run: names with options, or named pipelines (`pofac list pipelines`); of a quantized model infer-int8 if none "    \
+     "are given"},                                                                                                                 \
+        {"quantization",                                                                                                           \
+         OPTION_CHOICE,                                                                                                            \
+         "integer|simulate|off",                                                                                                   \
+         "integer",                                                                                                                \
+         0,                                                                                                                        \
+         0,                                                                                                                        \
+         "how a quantized model computes: in integers; as in training, in fp32 on what 8 bits hold; in fp32 as if it were none"},  \
         {"isa", OPTION_TEXT, "NAME", "native", 0, 0, "instruction set of the kernels (`pofac list targets`)"},                     \
         {"cache_dir", OPTION_TEXT, "DIR", NULL, 0, 0, "object cache; default $XDG_CACHE_HOME/pofac/objects"},                      \
         {"jit_debug", OPTION_TEXT, "perf,gdb", NULL, 0, 0, "name kernels to perf (/tmp/perf-PID.map), to gdb, or to both"},        \

@@ -40,8 +40,8 @@ pofac_status executor_compile(loaded_model *model, const road_options *road, exe
     executor *e = calloc(1, sizeof *e);
     if (!e) return diag_out_of_memory(sink);
     e->kind = kind;
-    pofac_status status =
-        kind == EXECUTOR_COMPILED ? runnable_compile(model, road, sink, &e->compiled) : road_build(model, road, sink, &e->module);
+    pofac_status status = kind == EXECUTOR_COMPILED ? runnable_compile(model, road, sink, &e->compiled)
+                                                    : road_build_for_interpreter(model, road, sink, &e->module);
     if (status == POFAC_OK) *out = e;
     else executor_destroy(e);
     return status;

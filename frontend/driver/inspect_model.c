@@ -24,8 +24,9 @@ static const char *kernel_of(const plan *p, const char *name) {
 static bool is_linear_weight(const ir_graph *g, const char *name) {
     for (size_t i = 0; i < g->nodes.size; i++) {
         const ir_node *n = &g->nodes.data[i];
-        if (!op_has(n->op, TRAIT_WEIGHTED)) continue;
-        const ir_node *weight = graph_node_of(g, n->inputs[1]);
+        if (!op_has(n->op, TRAIT_WEIGHTED) && n->op != OP_linear_int8) continue;
+        const ir_node *read = graph_node_of(g, n->inputs[n->op == OP_linear_int8 ? 2 : 1]),
+                      *weight = read->op == OP_fake_quantize ? graph_node_of(g, read->inputs[0]) : read;
         if (weight->op == OP_state && strcmp(node_string(weight, "name"), name) == 0) return true;
     }
     return false;

@@ -37,6 +37,7 @@ struct loaded_model {
     model_spec spec;
     checkpoint *weights; /* NULL, and no compiled model: every parameter is drawn from the seed */
     compiled_model *compiled;
+    model_quantization *quantization;
     uint64_t seed;
     strmap bound; /* name -> place in parameters */
     VEC(parameter) parameters;
@@ -143,9 +144,16 @@ static pofac_status make_parameter(loaded_model *m, parameter *p, const diag_sin
     return POFAC_OK;
 }
 
+/* A range of a quantized model. */
+static bool get_range(const loaded_model *m, const char *name, ir_tensor *out) {
+    const tensor_source *ranges = m->quantization ? model_quantization_ranges(m->quantization) : NULL;
+    return ranges && ranges->get(ranges->user, name, NULL, out) == POFAC_OK;
+}
+
 static pofac_status get_parameter(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
     loaded_model *m = user;
     parameter *p = find_parameter(m, name);
+    if (!p && get_range(m, name, out)) return POFAC_OK;
     if (!p) return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path}, "the model has no parameter \"%s\"", name);
     pthread_mutex_lock(&m->lock);
     pofac_status status = p->waits ? make_parameter(m, p, sink) : POFAC_OK;
@@ -162,6 +170,7 @@ static pofac_status get_stored(void *user, const char *name, const diag_sink *si
     const loaded_model *m = user;
     const parameter *p = find_parameter(m, name);
     if (p && (p->from || p->is_compiled)) return get_parameter(user, name, sink, out);
+    if (!p && get_range(m, name, out)) return POFAC_OK;
     return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path}, "the checkpoint has no parameter \"%s\"", name);
 }
 
@@ -224,7 +233,10 @@ static pofac_status open_parts(loaded_model *m, const loaded_model_options *o, c
         return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path},
                           "no such file or directory, wanted a Hugging Face directory, an XML description or a compiled model");
     else TRY(read_description(m, m->path, &weights, sink));
-    if (!weights && m->directory) weights = m->directory;
+    if (!weights && m->directory) {
+        weights = m->directory;
+        TRY(model_quantization_read(m->directory, sink, &m->quantization));
+    }
     if (weights) TRY(checkpoint_open(weights, sink, &m->weights));
     TRY(apply_options(m, o, sink));
     return model_spec_check(&m->spec, m->path, sink);
@@ -256,6 +268,7 @@ void loaded_model_close(loaded_model *m) {
     tokenizer_destroy(m->tokenizer);
     checkpoint_close(m->weights);
     compiled_model_close(m->compiled);
+    model_quantization_close(m->quantization);
     context_destroy(m->context);
     arena_free(&m->memory);
     pthread_mutex_destroy(&m->lock);
@@ -275,6 +288,8 @@ const char *loaded_model_vocabulary(const loaded_model *m) { return m->vocab; }
 const checkpoint *loaded_model_checkpoint(const loaded_model *m) { return m->weights; }
 
 const compiled_model *loaded_model_compiled(const loaded_model *m) { return m->compiled; }
+
+const model_quantization *loaded_model_quantization(const loaded_model *m) { return m->quantization; }
 
 static bool has_tensor(const loaded_model *m, const char *ending) {
     if (m->compiled) {

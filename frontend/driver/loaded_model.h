@@ -11,6 +11,7 @@
 
 #include "frontend/checkpoint/checkpoint.h"
 #include "frontend/driver/compiled_model.h"
+#include "frontend/driver/quantization.h"
 #include "frontend/model/model_graph.h"
 #include "frontend/text/tokenizer.h"
 
@@ -43,6 +44,9 @@ const checkpoint *loaded_model_checkpoint(const loaded_model *m);
 /* The compiled model that it is; NULL: it is none. */
 const compiled_model *loaded_model_compiled(const loaded_model *m);
 
+/* What is in 8 bits of a quantized model, whose directory says so; NULL: nothing. */
+const model_quantization *loaded_model_quantization(const loaded_model *m);
+
 /* False when a checkpoint is there but holds neither word nor position embeddings: such a model starts at embedding_output. */
 bool loaded_model_has_embeddings(const loaded_model *m);
 /* False when a checkpoint is there but holds no pooler. */
@@ -53,7 +57,7 @@ bool loaded_model_has_pooler(const loaded_model *m);
  * for several graphs. */
 POFAC_MUST_USE pofac_status loaded_model_bind(loaded_model *m, const ir_graph *g, const diag_sink *sink);
 
-/* The bound parameters. Those of the checkpoint are views of its mapping where they can be. Others - of the seed, and copies of what is
+/* The bound parameters, and the ranges of a quantized model (model_quantization_ranges). Those of the checkpoint are views of its mapping where they can be. Others - of the seed, and copies of what is
  * unaligned or strided - are made when they are asked for, and freed when all who asked have released them. Several sessions may use
  * it at the same time, but not while another graph is bound. */
 const tensor_source *loaded_model_state(const loaded_model *m);

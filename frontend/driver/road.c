@@ -9,13 +9,29 @@
 #include "frontend/driver/kernel_pins.h"
 #include "frontend/driver/measured_cost.h"
 
-/* Takes over `module`. */
-static pofac_status simulate(ir_module *module, const road_options *options, const diag_sink *sink, ir_module **out) {
+/* What of the model is in 8 bits; NULL: nothing, or what the options say. */
+static const model_quantization *quantization_of_road(const loaded_model *model, const road_options *options) {
+    const bool own = options->quantization != ROAD_UNQUANTIZED && !options->quantizes;
+    const model_quantization *q = own ? loaded_model_quantization(model) : NULL;
+    return q && model_quantization_plan(q)->activations != QUANTIZE_WEIGHTS_ONLY ? q : NULL;
+}
+
+/* False: nothing is quantized. */
+static bool set_quantized(const loaded_model *model, const road_options *options, pass_environment *e) {
+    const model_quantization *q = quantization_of_road(model, options);
+    e->quantizes = q ? model_quantization_of : options->quantizes;
+    e->quantizes_user = q ? (void *)(uintptr_t)q : options->quantizes_user; /* which reads it alone */
+    return e->quantizes != NULL;
+}
+
+/* Passes that need neither costs nor options. Takes over `module`. */
+static pofac_status run_passes(const char *passes, const pass_environment *environment, ir_module *module, const diag_sink *sink,
+                               ir_module **out) {
     arena a = ARENA_INIT;
     pass_pipeline pipeline;
-    const pass_environment environment = {.quantizes = options->quantizes, .quantizes_user = options->quantizes_user};
-    pofac_status status = pipeline_parse("quantize{trained=0}", &a, sink, &pipeline);
-    if (status == POFAC_OK) status = pipeline_run(&pipeline, module, &environment, NULL, sink, out);
+    *out = NULL;
+    pofac_status status = pipeline_parse(passes, &a, sink, &pipeline);
+    if (status == POFAC_OK) status = pipeline_run(&pipeline, module, environment, NULL, sink, out);
     else module_destroy(module);
     arena_free(&a);
     return status;
@@ -30,10 +46,26 @@ pofac_status road_build(loaded_model *model, const road_options *options, const 
     if (!loaded_model_has_pooler(model)) graph.without_pooler = true;
     pofac_status status = model_graph_build(m, ROAD_GRAPH, loaded_model_spec(model), &graph);
     if (status == POFAC_OK) status = loaded_model_bind(model, module_find_graph(m, ROAD_GRAPH), sink);
-    if (status == POFAC_OK && options->quantizes) return simulate(m, options, sink, out);
+    pass_environment environment = {0};
+    if (status == POFAC_OK && set_quantized(model, options, &environment))
+        return run_passes("quantize{trained=0}", &environment, m, sink, out);
     if (status == POFAC_OK) *out = m;
     else module_destroy(m);
     return status;
+}
+
+pofac_status road_build_for_interpreter(loaded_model *model, const road_options *options, const diag_sink *sink, ir_module **out) {
+    TRY(road_build(model, options, sink, out));
+    if (options->quantization != ROAD_INTEGER || !quantization_of_road(model, options)) return POFAC_OK;
+    const pass_environment environment = {.state = loaded_model_stored(model)};
+    return run_passes("lower-int8,dce", &environment, *out, sink, out);
+}
+
+/* The pipeline where none is given. */
+static const char *pipeline_of(const loaded_model *model, const road_options *options) {
+    if (options->pipeline) return options->pipeline;
+    if (!quantization_of_road(model, options)) return "infer";
+    return options->quantization == ROAD_INTEGER ? "infer-int8" : "infer-simulated";
 }
 
 static const char *default_cache_dir(arena *a) {
@@ -109,18 +141,17 @@ pofac_status road_optimize(const loaded_model *model, ir_module *module, const r
     road_options own = *options;
     if (loaded_model_compiled(model)) use_compiled_choices(loaded_model_compiled(model), &own);
     options = &own;
-    pofac_status status = pipeline_parse(options->pipeline ? options->pipeline : "infer", &a, sink, &pipeline);
+    pofac_status status = pipeline_parse(pipeline_of(model, options), &a, sink, &pipeline);
     if (status == POFAC_OK) status = road_costs_begin(options, &a, sink, &costs);
     if (status == POFAC_OK) {
-        const pass_environment environment = {.state = options->state ? options->state : loaded_model_stored(model),
-                                              .costs = costs.costs,
-                                              .tokens = options->tune_tokens,
-                                              .prunes = options->prunes,
-                                              .prunes_user = options->prunes_user,
-                                              .locks = options->locks,
-                                              .locks_user = options->locks_user,
-                                              .quantizes = options->quantizes,
-                                              .quantizes_user = options->quantizes_user};
+        pass_environment environment = {.state = options->state ? options->state : loaded_model_stored(model),
+                                        .costs = costs.costs,
+                                        .tokens = options->tune_tokens,
+                                        .prunes = options->prunes,
+                                        .prunes_user = options->prunes_user,
+                                        .locks = options->locks,
+                                        .locks_user = options->locks_user};
+        (void)set_quantized(model, options, &environment);
         status = pipeline_run(&pipeline, module, &environment, options->observer, sink, out);
     } else {
         module_destroy(module);

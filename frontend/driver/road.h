@@ -18,8 +18,16 @@ typedef enum road_tuning {
     ROAD_TUNE_AGAIN /* by measurement, whatever was measured before */
 } road_tuning;
 
+/* How a quantized model (loaded_model_quantization) computes. */
+typedef enum road_quantization {
+    ROAD_UNQUANTIZED, /* as if it were none: in fp32 */
+    ROAD_INTEGER,     /* in integers */
+    ROAD_SIMULATED    /* as in its training: in fp32, on what 8 bits hold */
+} road_quantization;
+
 typedef struct road_options {
-    const char *pipeline;  /* NULL: "infer" */
+    const char *pipeline; /* NULL: "infer"; of a quantized model "infer-int8" or "infer-simulated" */
+    road_quantization quantization;
     const char *isa;       /* NULL: native */
     const char *cache_dir; /* NULL: the user's cache directory */
     bool no_cache;
@@ -41,13 +49,17 @@ typedef struct road_options {
     model_graph_options graph;
 } road_options;
 
-/* The frontend's graph, parameters bound; with `quantizes`, behind the pass quantize{trained=0}, whose ranges are no parameters of the model: whoever runs the
- * graph has them among its weights. */
+/* The frontend's graph, parameters bound; of a quantized model (but for ROAD_UNQUANTIZED), and with `quantizes`, behind the pass quantize{trained=0}. The ranges
+ * of a quantized model are in loaded_model_state; those of `quantizes` are no parameters of the model: whoever runs the graph has them among its weights. */
 POFAC_MUST_USE pofac_status road_build(loaded_model *model, const road_options *options, const diag_sink *sink, ir_module **out);
 
 /* The graph after the pipeline, which looks at the weights that the model's checkpoint has. Takes over `module`. */
 POFAC_MUST_USE pofac_status road_optimize(const loaded_model *model, ir_module *module, const road_options *options,
                                           const diag_sink *sink, ir_module **out);
+
+/* The same without choosing kernels, layouts and memory: the graph as the interpreter runs it, in integers where the options say so. */
+POFAC_MUST_USE pofac_status road_build_for_interpreter(loaded_model *model, const road_options *options, const diag_sink *sink,
+                                                       ir_module **out);
 
 /* Target and cache of code generation; strings in `a`. */
 POFAC_MUST_USE pofac_status road_codegen_options(const road_options *options, arena *a, const diag_sink *sink, cg_options *out);

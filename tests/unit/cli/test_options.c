@@ -357,7 +357,8 @@ static void options_of_the_driver(void **unused) {
     assert_int_equal(m.seed, 42);
     assert_null(m.vocab);
     road_options r = arguments_road(&p.values);
-    assert_string_equal(r.pipeline, "infer");
+    assert_null(r.pipeline);
+    assert_int_equal(r.quantization, ROAD_INTEGER);
     assert_string_equal(r.isa, "native");
     assert_null(r.cache_dir);
     assert_false(r.no_cache);
