@@ -17,6 +17,7 @@
 
 #define ALIGNMENT 64 /* of sections: what kernels may rely on */
 #define BLOCK_BYTES ((size_t)1 << 20)
+#define SMALL_BYTES ((size_t)4 << 20) /* a file below has nothing for a second thread to do */
 
 typedef struct file_head {
     char magic[8];
@@ -443,7 +444,8 @@ static pofac_status read_sections(compiled_file *f) {
     open_work w = {.f = f};
     thread_pool *pool = NULL;
     w.first = calloc((size_t)f->foot.n_entries + 1, sizeof *w.first);
-    pofac_status status = w.first ? thread_pool_create(0, f->sink, &pool) : diag_out_of_memory(f->sink);
+    const size_t threads = f->map.size_bytes < SMALL_BYTES; /* 0: as many as there are */
+    pofac_status status = w.first ? thread_pool_create(threads, f->sink, &pool) : diag_out_of_memory(f->sink);
     if (status == POFAC_OK) status = check_sections(&w, pool);
     if (status == POFAC_OK) status = decode_sections(&w, pool);
     thread_pool_destroy(pool);
@@ -476,7 +478,7 @@ pofac_status compiled_file_open(const char *path, const diag_sink *sink, compile
 
 void compiled_file_close(compiled_file *f) {
     if (!f) return;
-    for (size_t i = 0; f->decoded && i < f->foot.n_entries; i++) weight_memory_give(f->decoded[i], f->sections[i].bytes);
+    for (size_t i = 0; f->sections && f->decoded && i < f->foot.n_entries; i++) weight_memory_give(f->decoded[i], f->sections[i].bytes);
     for (size_t i = 0; i < N_COMPILED_KINDS; i++) strmap_free(&f->index[i]);
     free(f->sections);
     free(f->decoded);

@@ -1,0 +1,380 @@
+/*
+ * The container of compiled models: sections come back as they went in, whatever their size and coding; every byte of a file is under a checksum; files that
+ * are cut short, of another version or malformed beneath right checksums are refused with a message; short memory and a full disk leave nothing behind.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/driver/compiled_file.h"
+#include "frontend/driver/section_code.h"
+#include "ir/support/file_map.h"
+#include "ir/support/hash.h"
+#include "ir/support/rng.h"
+#include "tests/unit/checkpoint/checkpoint_files.h"
+#include "tests/unit/fail_alloc.h"
+#include "tests/unit/fail_write.h"
+
+/* ---- coded bytes ---- */
+
+typedef enum content { CONTENT_ZEROS, CONTENT_RISING, CONTENT_FEW, CONTENT_RANDOM, N_CONTENTS } content;
+
+static unsigned char *make_bytes(content kind, size_t n) {
+    unsigned char *bytes = malloc(n + 1);
+    const rng_key key = rng_key_make(3, "bytes");
+    unsigned rising = 0;
+    assert_non_null(bytes);
+    for (size_t i = 0; i < n; i++) {
+        const double random = rng_uniform(key, i);
+        if (i % 2 == 0) rising += 8 * (1 + (unsigned)(10 * random));
+        bytes[i] = kind == CONTENT_RISING   ? (unsigned char)(i % 2 ? rising >> 8 : rising)
+                   : kind == CONTENT_FEW    ? (unsigned char)(16 * random)
+                   : kind == CONTENT_RANDOM ? (unsigned char)(256 * random)
+                                            : 0;
+    }
+    return bytes;
+}
+
+static void decode(section_coding coding, const strbuf *coded, const unsigned char *wanted, size_t n) {
+    unsigned char *out = malloc(n + 1);
+    section_decoder *d = section_decoder_create();
+    assert_true(out && d);
+    for (size_t chunk = section_chunks(n); chunk-- > 0;)
+        assert_true(section_decode(d, coding, (const unsigned char *)coded->data, coded->size, chunk, out, n));
+    assert_memory_equal(out, wanted, n);
+    for (size_t cut = 0; cut < coded->size && cut < 64; cut++)
+        assert_false(section_decode(d, coding, (const unsigned char *)coded->data, cut, section_chunks(n) - 1, out, n));
+    section_decoder_destroy(d);
+    free(out);
+}
+
+static void codings(void **state) {
+    (void)state;
+    static const size_t sizes[] = {1, 1000, 4097, SECTION_CHUNK_BYTES - 1, SECTION_CHUNK_BYTES, 3 * SECTION_CHUNK_BYTES + 77};
+    int coded_as[N_SECTION_CODINGS] = {0};
+    for (content kind = CONTENT_ZEROS; kind < N_CONTENTS; kind++)
+        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+            unsigned char *bytes = make_bytes(kind, sizes[s]);
+            strbuf coded = STRBUF_INIT;
+            section_coding coding;
+            assert_int_equal(section_encode(bytes, sizes[s], NULL, &coding, &coded), POFAC_OK);
+            coded_as[coding]++;
+            if (coding == SECTION_RAW) assert_int_equal(coded.size, 0);
+            else decode(coding, &coded, bytes, sizes[s]);
+            if (kind == CONTENT_RISING && sizes[s] > 1000) assert_int_equal(coding, SECTION_DELTAS);
+            if (kind == CONTENT_RANDOM) assert_int_equal(coding, SECTION_RAW);
+            strbuf_free(&coded);
+            free(bytes);
+        }
+    for (size_t i = 0; i < N_SECTION_CODINGS; i++) assert_true(coded_as[i] > 3);
+}
+
+/* ---- files ---- */
+
+enum { N_SECTIONS = 7 };
+#define BIG ((size_t)300000) /* several chunks */
+
+static unsigned char *big;
+
+static compiled_section make_section(size_t i) {
+    static const float numbers[6] = {1, 2, 3, 4, 5, 6};
+    const sparse_layout layout = {
+        .kind = SPARSE_STREAM, .tile = 16, .k_block = 256, .row_group = 768, .block_rows = 1, .block_columns = 1};
+    const compiled_section sections[N_SECTIONS] = {
+        {.kind = COMPILED_TEXT, .name = "config.json", .data = "{}", .bytes = 2},
+        {.kind = COMPILED_TENSOR,
+         .name = "w",
+         .dtype = IR_F32,
+         .rank = 2,
+         .dims = {2, 3},
+         .data = numbers,
+         .bytes = sizeof numbers},
+        {.kind = COMPILED_PACKED,
+         .name = "v",
+         .packing = "sparse_index",
+         .rank = 2,
+         .dims = {4, 5},
+         .sparse = layout,
+         .data = big,
+         .bytes = BIG},
+        {.kind = COMPILED_PACKED,
+         .name = "v",
+         .packing = "panels",
+         .parameter = 12,
+         .rank = 2,
+         .dims = {4, 5},
+         .data = numbers,
+         .bytes = 16},
+        {.kind = COMPILED_PATTERN, .name = "v", .rank = 3, .dims = {4, 5, 9}},
+        {.kind = COMPILED_TEXT, .name = "empty"},
+        {.kind = COMPILED_OBJECT, .name = "w", .data = big, .bytes = 1000},
+    };
+    return sections[i];
+}
+
+static pofac_status write_file(const char *path, const diag_sink *sink) {
+    compiled_writer *w;
+    uint64_t bytes;
+    TRY(compiled_writer_open(path, sink, &w));
+    for (size_t i = 0; i < N_SECTIONS; i++) {
+        const compiled_section s = make_section(i);
+        const pofac_status status = compiled_writer_add(w, &s);
+        if (status == POFAC_OK) continue;
+        compiled_writer_abandon(w);
+        return status;
+    }
+    return compiled_writer_commit(w, &bytes);
+}
+
+static void expect_section(const compiled_section *found, const compiled_section *wanted) {
+    assert_int_equal(found->kind, wanted->kind);
+    assert_string_equal(found->name, wanted->name);
+    assert_string_equal(found->packing, wanted->packing ? wanted->packing : "");
+    assert_int_equal(found->dtype, wanted->dtype);
+    assert_int_equal(found->rank, wanted->rank);
+    assert_int_equal(found->parameter, wanted->parameter);
+    assert_memory_equal(found->dims, wanted->dims, sizeof found->dims);
+    assert_true(sparse_layout_equal(&found->sparse, &wanted->sparse));
+    assert_int_equal(found->bytes, wanted->bytes);
+    assert_int_equal((uintptr_t)found->data % 64, 0);
+    if (wanted->bytes) assert_memory_equal(found->data, wanted->data, wanted->bytes);
+    else assert_null(found->data);
+}
+
+static void sections(void **state) {
+    compiled_file *f;
+    assert_int_equal(write_file(file_path(state, "file"), NULL), POFAC_OK);
+    assert_true(compiled_file_is_one(file_path(state, "file")));
+    assert_int_equal(compiled_file_open(file_path(state, "file"), NULL, &f), POFAC_OK);
+    assert_int_equal(compiled_file_size(f), N_SECTIONS);
+    for (size_t i = 0; i < N_SECTIONS; i++) {
+        const compiled_section wanted = make_section(i);
+        expect_section(compiled_file_at(f, i), &wanted);
+    }
+    assert_true(compiled_file_at(f, 2)->stored_bytes < BIG / 2); /* coded */
+    assert_true(compiled_file_bytes(f) < BIG);
+    const compiled_section *v = compiled_file_find(f, COMPILED_PACKED, "v");
+    assert_ptr_equal(v, compiled_file_at(f, 2));
+    assert_ptr_equal(compiled_file_next(f, v), compiled_file_at(f, 3));
+    assert_null(compiled_file_next(f, compiled_file_at(f, 3)));
+    assert_null(compiled_file_find(f, COMPILED_CONSTANT, "v"));
+    compiled_file_release(f, compiled_file_at(f, 1));
+    assert_memory_equal(compiled_file_at(f, 1)->data, make_section(1).data, 24);
+    compiled_file_close(f);
+    assert_false(compiled_file_is_one(file_path(state, "none")));
+    assert_false(compiled_file_is_one(file_path(state, ".")));
+}
+
+/* Opens bytes as a file: the status, with what was said in `said`. */
+static pofac_status open_bytes(void **state, const unsigned char *bytes, size_t n, strbuf *said) {
+    const diag_sink sink = diag_sink_to_strbuf(said);
+    compiled_file *f;
+    strbuf_clear(said);
+    put_file(state, "other", bytes, n);
+    const pofac_status status = compiled_file_open(file_path(state, "other"), &sink, &f);
+    assert_int_equal(status == POFAC_OK, f != NULL);
+    assert_int_equal(status == POFAC_OK, said->size == 0);
+    compiled_file_close(f);
+    if (said->size) cut_directory(state, said->data);
+    return status;
+}
+
+/* Each byte of head, directory and foot, and many of the sections. */
+static void flipped_bits(void **state) {
+    file_map map;
+    strbuf said = STRBUF_INIT;
+    size_t flips = 0;
+    assert_int_equal(write_file(file_path(state, "file"), NULL), POFAC_OK);
+    assert_int_equal(file_map_open(file_path(state, "file"), NULL, &map), POFAC_OK);
+    unsigned char *copy = malloc(map.size_bytes);
+    assert_non_null(copy);
+    memcpy(copy, map.data, map.size_bytes);
+    const size_t tail = map.size_bytes - 1300;
+    for (size_t i = 0; i < map.size_bytes; i = i < 300 || i >= tail ? i + 1 : i + 9973 < tail ? i + 9973 : tail) {
+        copy[i] ^= (unsigned char)(1u << i % 8);
+        if (open_bytes(state, copy, map.size_bytes, &said) == POFAC_OK) fail_msg("byte %zu was changed, which nobody saw", i);
+        copy[i] ^= (unsigned char)(1u << i % 8);
+        flips++;
+    }
+    assert_true(flips > 1500);
+    assert_int_equal(open_bytes(state, copy, map.size_bytes, &said), POFAC_OK);
+    for (size_t n = 0; n < map.size_bytes; n += n < 256 || n + 256 > map.size_bytes ? 1 : 64 * 97)
+        if (open_bytes(state, copy, n, &said) == POFAC_OK) fail_msg("%zu of %zu bytes were taken for all", n, map.size_bytes);
+    free(copy);
+    strbuf_free(&said);
+    file_map_close(&map);
+}
+
+/* A section of several blocks of checksums, as it is in the file. */
+static void large_sections(void **state) {
+    enum { BLOCK = 1 << 20 };
+    const size_t n = 2 * BLOCK + 5000;
+    strbuf said = STRBUF_INIT;
+    file_map map;
+    compiled_writer *w;
+    uint64_t bytes;
+    unsigned char *random = make_bytes(CONTENT_RANDOM, n);
+    const compiled_section s = {
+        .kind = COMPILED_TENSOR, .name = "w", .dtype = IR_U8, .rank = 1, .dims = {(int64_t)n}, .data = random, .bytes = n};
+    assert_int_equal(compiled_writer_open(file_path(state, "large"), NULL, &w), POFAC_OK);
+    assert_int_equal(compiled_writer_add(w, &s), POFAC_OK);
+    assert_int_equal(compiled_writer_commit(w, &bytes), POFAC_OK);
+    assert_int_equal(file_map_open(file_path(state, "large"), NULL, &map), POFAC_OK);
+    assert_int_equal(map.size_bytes, bytes);
+    unsigned char *copy = malloc(map.size_bytes);
+    assert_non_null(copy);
+    memcpy(copy, map.data, map.size_bytes);
+    assert_int_equal(open_bytes(state, copy, map.size_bytes, &said), POFAC_OK);
+    for (size_t i = 64; i < n; i += BLOCK - 1000) {
+        copy[i] ^= 4;
+        assert_int_equal(open_bytes(state, copy, map.size_bytes, &said), POFAC_ERR_INPUT);
+        assert_string_equal(strbuf_str(&said), "other: error: the file is damaged: section w does not have its checksum\n");
+        copy[i] ^= 4;
+    }
+    free(copy);
+    free(random);
+    strbuf_free(&said);
+    file_map_close(&map);
+}
+
+/* ---- malformed beneath right checksums ---- */
+
+/* Makes the checksums of directory, head and foot right: compiled_file.h. */
+static void make_right(unsigned char *bytes, size_t n) {
+    uint64_t begin, length, sum;
+    unsigned char ends[64 + 40];
+    memcpy(&begin, bytes + n - 64, sizeof begin);
+    memcpy(&length, bytes + n - 56, sizeof length);
+    sum = hash_bytes(bytes + begin, (length + 63) / 64 * 64);
+    sum = hash_bytes(&sum, sizeof sum);
+    memcpy(bytes + n - 32, &sum, sizeof sum);
+    memcpy(ends, bytes, 64);
+    memcpy(ends + 64, bytes + n - 64, 40);
+    sum = hash_bytes(ends, sizeof ends);
+    memcpy(bytes + n - 24, &sum, sizeof sum);
+}
+
+typedef struct change {
+    size_t entry, offset; /* in the directory; entry N_SECTIONS: offset from the beginning of the file */
+    uint64_t value;
+    size_t bytes;
+    const char *said;
+} change;
+
+static void malformed(void **state) {
+    static const change changes[] = {
+        {N_SECTIONS, 8, 2, 4,
+         "other: error: found a compiled model of version 2, wanted version 1: compile it again with this pofac\n"},
+        {N_SECTIONS, 0, 'X', 1, "other: error: found no compiled model, wanted a file that begins with POFACMDL\n"},
+        {0, 0, 1 << 30, 8, "other: error: section 0 config.json: it is not in the file\n"},
+        {0, 0, 3, 8, "other: error: section 0 config.json: it is not in the file\n"},
+        {0, 8, UINT64_MAX - 5, 8, "other: error: section 0 config.json: it is not in the file\n"},
+        {0, 16, 3, 8, "other: error: section 0 config.json: its numbers of bytes differ\n"},
+        {2, 16, UINT64_MAX, 8, "other: error: section 2 v: it is too short for what it says that it holds\n"},
+        {2, 16, BIG - 1, 8, "other: error: section v: its coded bytes are malformed\n"},
+        {0, 24, 77, 8, "other: error: the file is damaged: section config.json does not have its checksum\n"},
+        {0, 32, 1 << 30, 4, "other: error: section 0: its entry is malformed\n"},
+        {0, 40, 0, 4, "other: error: section 0 config.json: its entry is malformed\n"},
+        {1, 48, (uint64_t)-1, 8, "other: error: section 1 w: its dims cannot be\n"},
+        {1, 48, 3, 8, "other: error: section 1 w: its bytes are not those of its dims\n"},
+        {4, 82, 2, 1, "other: error: section 4 v: a pattern wants three numbers\n"},
+        {0, 80, N_COMPILED_KINDS, 1, "other: error: section 0 config.json: its entry is malformed\n"},
+        {0, 81, N_SECTION_CODINGS, 1, "other: error: section 0 config.json: it has an unknown coding\n"},
+        {0, 82, 5, 1, "other: error: section 0 config.json: its entry is malformed\n"},
+    };
+    file_map map;
+    strbuf said = STRBUF_INIT;
+    uint64_t directory;
+    assert_int_equal(write_file(file_path(state, "file"), NULL), POFAC_OK);
+    assert_int_equal(file_map_open(file_path(state, "file"), NULL, &map), POFAC_OK);
+    const size_t n = map.size_bytes;
+    unsigned char *copy = malloc(n);
+    assert_non_null(copy);
+    memcpy(&directory, map.data + n - 64, sizeof directory);
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        const change *c = &changes[i];
+        memcpy(copy, map.data, n);
+        memcpy(copy + (c->entry == N_SECTIONS ? c->offset : directory + 128 * c->entry + c->offset), &c->value, c->bytes);
+        make_right(copy, n);
+        assert_int_equal(open_bytes(state, copy, n, &said), POFAC_ERR_INPUT);
+        assert_string_equal(strbuf_str(&said), c->said);
+    }
+    memcpy(copy, map.data, n);
+    memset(copy + n - 48, 0xff, 8); /* how many sections there are */
+    make_right(copy, n);
+    assert_int_equal(open_bytes(state, copy, n, &said), POFAC_ERR_INPUT);
+    assert_non_null(strstr(strbuf_str(&said), "found 18446744073709551615 sections in a directory of"));
+    free(copy);
+    strbuf_free(&said);
+    file_map_close(&map);
+}
+
+/* ---- what fails ---- */
+
+static void short_memory(void **state) {
+    size_t failures = 0;
+    for (size_t n = 1;; n++, failures++) {
+        fail_alloc_after(n);
+        const pofac_status status = write_file(file_path(state, "short"), NULL);
+        if (!fail_alloc_stop()) {
+            assert_int_equal(status, POFAC_OK);
+            break;
+        }
+        assert_true(status == POFAC_ERR_RUNTIME || status == POFAC_OK); /* what coding lacked, zstd may have done without */
+    }
+    assert_true(failures > 10);
+    for (size_t n = 1, again = 0;; n++, again++) {
+        compiled_file *f;
+        fail_alloc_after(n);
+        const pofac_status status = compiled_file_open(file_path(state, "short"), NULL, &f);
+        const bool failed = fail_alloc_stop();
+        assert_int_equal(status == POFAC_OK, f != NULL);
+        compiled_file_close(f);
+        if (failed) continue;
+        assert_int_equal(status, POFAC_OK);
+        assert_true(again > 10);
+        break;
+    }
+}
+
+static void full_disk(void **state) {
+    size_t failures = 0;
+    for (size_t n = 1;; n++, failures++) {
+        strbuf said = STRBUF_INIT;
+        const diag_sink sink = diag_sink_to_strbuf(&said);
+        fail_write_from(n);
+        const pofac_status status = write_file(file_path(state, "full"), &sink);
+        const bool failed = fail_write_stop();
+        assert_true(failed || status == POFAC_OK); /* a directory that cannot be synced is no error */
+        assert_int_equal(status != POFAC_OK, said.size != 0);
+        assert_int_equal(status == POFAC_OK, file_exists(file_path(state, "full")));
+        strbuf_free(&said);
+        if (!failed) break;
+    }
+    assert_true(failures > 3);
+}
+
+static int set_up(void **state) {
+    big = make_bytes(CONTENT_RISING, BIG);
+    return files_set_up(state);
+}
+
+static int tear_down(void **state) {
+    free(big);
+    return files_tear_down(state);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(codings),      cmocka_unit_test(sections),
+                                       cmocka_unit_test(flipped_bits), cmocka_unit_test(large_sections),
+                                       cmocka_unit_test(malformed),    cmocka_unit_test(short_memory),
+                                       cmocka_unit_test(full_disk)};
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

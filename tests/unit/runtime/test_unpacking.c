@@ -1,0 +1,185 @@
+/*
+ * Packed weights back into rows: what is packed and unpacked has the same bits, for panels and non-zeros in all layouts and sizes that do not divide; bytes
+ * that are no packed weight are refused, whichever of them is wrong.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ir/support/rng.h"
+#include "runtime/packing.h"
+#include "runtime/pattern_state.h"
+#include "runtime/sparse_packing.h"
+#include "runtime/unpacking.h"
+#include "runtime/weight_memory.h"
+
+static const int64_t sizes[][2] = {{1, 1}, {7, 5}, {16, 24}, {50, 33}, {96, 130}};
+#define N_SIZES (sizeof sizes / sizeof *sizes)
+
+static thread_pool *make_pool(void) {
+    thread_pool *pool;
+    assert_int_equal(thread_pool_create(2, NULL, &pool), POFAC_OK);
+    return pool;
+}
+
+/* A matrix of which `density` is not zero. */
+static ir_tensor make_matrix(int64_t n, int64_t k, double density) {
+    ir_tensor t;
+    const rng_key key = rng_key_make(5, "unpacking");
+    assert_int_equal(tensor_alloc(IR_F32, 2, (int64_t[]){n, k}, &t), POFAC_OK);
+    for (int64_t i = 0; i < n * k; i++)
+        if (rng_uniform(key, (uint64_t)i) < density) ((float *)t.data)[i] = (float)(rng_uniform(key, (uint64_t)(i + n * k)) - 0.5);
+    return t;
+}
+
+static void expect_equal(const ir_tensor *wanted, const float *found, const char *what) {
+    for (int64_t i = 0; i < tensor_elements(wanted); i++)
+        if (memcmp((const float *)wanted->data + i, found + i, sizeof *found) != 0)
+            fail_msg("%s [%lld,%lld]: element %lld is %g, wanted %g", what, (long long)wanted->dims[0], (long long)wanted->dims[1],
+                     (long long)i, (double)found[i], (double)((const float *)wanted->data)[i]);
+}
+
+static float *make_room(const ir_tensor *t) {
+    float *out = malloc(tensor_bytes(t) + 1);
+    assert_non_null(out);
+    memset(out, 0x7f, tensor_bytes(t));
+    return out;
+}
+
+static void panels(void **state) {
+    (void)state;
+    thread_pool *pool = make_pool();
+    int compared = 0;
+    for (size_t s = 0; s < N_SIZES; s++)
+        for (uint32_t r = 1; r <= 17; r += 4)
+            for (int transposed = 0; transposed < 2; transposed++) {
+                const plan_packing p = transposed ? PACKING_TRANSPOSED_PANELS : PACKING_PANELS;
+                ir_tensor t = make_matrix(sizes[s][0], sizes[s][1], 1);
+                const int64_t bytes = packing_bytes(p, r, t.dims[0], t.dims[1]);
+                float *packed = weight_memory_take((size_t)bytes), *out = make_room(&t);
+                packing_make(p, r, &t, pool, packed);
+                assert_true(unpack_panels(p, r, packed, (size_t)bytes, t.dims[0], t.dims[1], out));
+                expect_equal(&t, out, plan_packing_name(p));
+                assert_false(unpack_panels(p, r, packed, (size_t)bytes - 4, t.dims[0], t.dims[1], out));
+                assert_false(unpack_panels(PACKING_NONE, r, packed, (size_t)bytes, t.dims[0], t.dims[1], out));
+                assert_false(unpack_panels(p, 0, packed, (size_t)bytes, t.dims[0], t.dims[1], out));
+                weight_memory_give(packed, (size_t)bytes);
+                free(out);
+                tensor_free(&t);
+                compared++;
+            }
+    assert_int_equal(compared, N_SIZES * 5 * 2);
+    thread_pool_destroy(pool);
+}
+
+/* ---- non-zeros ---- */
+
+static const sparse_layout layouts[] = {
+    {.kind = SPARSE_STREAM, .tile = 16, .k_block = 32, .row_group = 24, .block_rows = 1, .block_columns = 1},
+    {.kind = SPARSE_STREAM, .tile = 64, .k_block = 128, .row_group = 768, .block_rows = 1, .block_columns = 1},
+    {.kind = SPARSE_STREAM, .tile = 16, .k_block = 48, .row_group = 8, .block_rows = 1, .block_columns = 1, .transposed = 1},
+    {.kind = SPARSE_BLOCKS, .tile = 16, .k_block = 32, .row_group = 24, .block_rows = 4, .block_columns = 1},
+    {.kind = SPARSE_BLOCKS, .tile = 32, .k_block = 32, .row_group = 16, .block_rows = 2, .block_columns = 4},
+    {.kind = SPARSE_BLOCKS, .tile = 16, .k_block = 32, .row_group = 24, .block_rows = 4, .block_columns = 2, .transposed = 1},
+    {.kind = SPARSE_N_M, .tile = 16, .k_block = 32, .row_group = 24, .block_rows = 1, .block_columns = 1, .keep = 4, .of = 4},
+};
+#define N_LAYOUTS (sizeof layouts / sizeof *layouts)
+
+typedef struct packed_sparse {
+    ir_tensor dense;
+    sparse_header *index;
+    float *values;
+    int64_t values_bytes;
+} packed_sparse;
+
+static packed_sparse pack(const sparse_layout *l, int64_t n, int64_t k, double density, thread_pool *pool) {
+    packed_sparse p = {.dense = make_matrix(n, k, density)};
+    int64_t *row_start = calloc((size_t)n + 1, sizeof *row_start);
+    int32_t *column = calloc((size_t)(n * k) + 1, sizeof *column);
+    assert_true(row_start && column);
+    ir_pattern pattern = {.n_rows = n, .n_columns = k, .row_start = row_start, .column = column};
+    for (int64_t r = 0; r < n; r++) {
+        for (int64_t c = 0; c < k; c++)
+            if (((const float *)p.dense.data)[r * k + c] != 0) column[pattern.nnz++] = (int32_t)c;
+        row_start[r + 1] = pattern.nnz;
+    }
+    assert_int_equal(sparse_index_make(l, &pattern, "w", pool, NULL, &p.index), POFAC_OK);
+    assert_int_equal(sparse_values_make(l, &pattern, &p.dense, "w", pool, NULL, &p.values, &p.values_bytes), POFAC_OK);
+    free(row_start);
+    free(column);
+    return p;
+}
+
+static void packed_free(packed_sparse *p) {
+    const size_t bytes = p->index->bytes;
+    weight_memory_give(p->index, bytes);
+    weight_memory_give(p->values, (size_t)p->values_bytes);
+    tensor_free(&p->dense);
+}
+
+static bool unpack(const sparse_layout *l, const packed_sparse *p, float *out) {
+    return unpack_sparse(l, p->index, p->index->bytes, p->values, (size_t)p->values_bytes, p->dense.dims[0], p->dense.dims[1], out);
+}
+
+static void non_zeros(void **state) {
+    (void)state;
+    static const double densities[] = {0, 0.1, 0.6, 1};
+    thread_pool *pool = make_pool();
+    int compared = 0;
+    for (size_t i = 0; i < N_LAYOUTS; i++)
+        for (size_t s = 0; s < N_SIZES; s++)
+            for (size_t d = 0; d < 4; d++) {
+                packed_sparse p = pack(&layouts[i], sizes[s][0], sizes[s][1], densities[d], pool);
+                float *out = make_room(&p.dense);
+                assert_true(unpack(&layouts[i], &p, out));
+                expect_equal(&p.dense, out, sparse_layout_name((sparse_layout_kind)layouts[i].kind));
+                free(out);
+                packed_free(&p);
+                compared++;
+            }
+    assert_int_equal(compared, N_LAYOUTS * N_SIZES * 4);
+    thread_pool_destroy(pool);
+}
+
+/* Every byte of an index set to some values: nothing outside of it is read (which AddressSanitizer sees), and nothing outside of the matrix written. */
+static void damaged_indexes(void **state) {
+    (void)state;
+    static const unsigned char bytes[] = {0x00, 0x7f, 0xff};
+    thread_pool *pool = make_pool();
+    size_t refused = 0;
+    for (size_t i = 0; i < N_LAYOUTS; i++) {
+        packed_sparse p = pack(&layouts[i], 16, 24, 0.3, pool);
+        const size_t n = p.index->bytes;
+        unsigned char *copy = malloc(n);
+        float *out = make_room(&p.dense);
+        assert_non_null(copy);
+        for (size_t at = 0; at < n; at++)
+            for (size_t b = 0; b < 3; b++) {
+                memcpy(copy, p.index, n);
+                copy[at] = bytes[b];
+                refused += !unpack_sparse(&layouts[i], copy, n, p.values, (size_t)p.values_bytes, 16, 24, out);
+            }
+        for (size_t shorter = 0; shorter < n; shorter += 8)
+            assert_false(unpack_sparse(&layouts[i], p.index, shorter, p.values, (size_t)p.values_bytes, 16, 24, out));
+        assert_false(unpack_sparse(&layouts[i], p.index, n, p.values, 4, 16, 24, out));
+        assert_false(unpack_sparse(&layouts[i], p.index, n, p.values, (size_t)p.values_bytes, 16, 240, out));
+        assert_false(unpack_sparse(&layouts[i], NULL, 0, p.values, (size_t)p.values_bytes, 16, 24, out));
+        free(copy);
+        free(out);
+        packed_free(&p);
+    }
+    assert_true(refused > 300);
+    thread_pool_destroy(pool);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(panels), cmocka_unit_test(non_zeros), cmocka_unit_test(damaged_indexes)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
