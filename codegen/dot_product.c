@@ -86,6 +86,41 @@ cg_val em_dot_u8s8(emitter *e, cg_val sum, cg_val u, cg_val s) {
     return dot_by_lanes(e, sum, u, s, lanes);
 }
 
+/* ---- pairs ---- */
+
+bool em_has_pair_products(const cg_target *t) {
+    return strncmp(t->triple, "x86_64", strlen("x86_64")) == 0 && t->vector_bytes >= 32;
+}
+
+cg_val em_pair_products(emitter *e, cg_val u, cg_val s) {
+    const unsigned lanes = em_lanes_of(u);
+    LLVMTypeRef bytes = LLVMVectorType(e->i8, 4 * lanes);
+    cg_val args[] = {LLVMBuildBitCast(e->builder, u, bytes, ""), LLVMBuildBitCast(e->builder, s, bytes, "")};
+    cg_val pairs = call(e,
+                        lanes == 16  ? "llvm.x86.avx512.pmaddubs.w.512"
+                        : lanes == 8 ? "llvm.x86.avx2.pmadd.ub.sw"
+                                     : "llvm.x86.ssse3.pmadd.ub.sw.128",
+                        args, 2);
+    return LLVMBuildBitCast(e->builder, pairs, lanes_type(e, lanes), "");
+}
+
+cg_val em_add_pairs(emitter *e, cg_val sum, cg_val pairs, cg_val ones) {
+    const unsigned lanes = em_lanes_of(sum);
+    LLVMTypeRef halves = LLVMVectorType(e->i16, 2 * lanes);
+    cg_val all = LLVMBuildBitCast(e->builder, ones, halves, "");
+    return LLVMBuildAdd(e->builder, sum, multiply_pairs(e, LLVMBuildBitCast(e->builder, pairs, halves, ""), all, lanes), "");
+}
+
+cg_val em_interleave(emitter *e, cg_val a, cg_val b, unsigned bytes, unsigned half) {
+    const unsigned lanes = em_lanes_of(a), n = 4 * lanes / bytes, block = 16 / bytes;
+    LLVMTypeRef elements = LLVMVectorType(bytes == 1 ? e->i8 : e->i16, n);
+    unsigned index[64];
+    for (unsigned i = 0; i < n; i++) index[i] = i / block * block + half * block / 2 + i % block / 2 + i % 2 * n;
+    cg_val v =
+        em_shuffle(e, LLVMBuildBitCast(e->builder, a, elements, ""), LLVMBuildBitCast(e->builder, b, elements, ""), n, index);
+    return LLVMBuildBitCast(e->builder, v, lanes_type(e, lanes), "");
+}
+
 /* ---- tables ---- */
 
 /* Two lookups in 128 bytes each, by the lower 7 bits; the highest one says which of them counts. */

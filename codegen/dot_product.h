@@ -19,6 +19,20 @@ cg_val em_load_splat_i32(emitter *e, unsigned lanes, cg_val pointer);           
 cg_val em_dot_u8s8(emitter *e, cg_val sum, cg_val u, cg_val s);
 
 /*
+ * ---- the same in two steps, of targets with em_has_pair_products: vpmaddubsw, vpmaddwd ----
+ *
+ * em_pair_products gives for the bytes of each lane u.0 * s.0 + u.1 * s.1 and u.2 * s.2 + u.3 * s.3 in 16 bits, the first one lower, as i32. It is exact where the
+ * positive ones of s.0, s.1 add up to 128 at most and the negative ones to -128 at least, and so s.2, s.3; else it saturates. em_add_pairs adds both to
+ * sum; ones: em_const_i32 of 0x10001, kept by the caller.
+ */
+bool em_has_pair_products(const cg_target *t);
+cg_val em_pair_products(emitter *e, cg_val u, cg_val s);
+cg_val em_add_pairs(emitter *e, cg_val sum, cg_val pairs, cg_val ones);
+
+/* In each 16 bytes of a and b, vectors of i32: elements of 1 or 2 bytes of the low (half 0) or high half, from a and b in turns. */
+cg_val em_interleave(emitter *e, cg_val a, cg_val b, unsigned bytes, unsigned half);
+
+/*
  * ---- tiles: eight registers of 16 rows of 64 bytes ----
  *
  * A tile of sums is i32 [16][16]. em_tile_dot_u8s8 adds to sums[m][n] the products of u[m][k], u8 [16][64], with s[k/4][4 n + k%4],

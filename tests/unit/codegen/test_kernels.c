@@ -617,6 +617,7 @@ static void labelled_and_scattered_rows(void **state) {
 
 static const char *const tested[] = {
     "linear",
+    "sparse_int8_linear" /* test_sparse_int8_linear.c */,
     "int8_linear" /* test_int8_kernels.c, and the next two */,
     "quantize",
     "row_range",
