@@ -91,8 +91,17 @@ static bool sparse_gradient_variant(linear_product product, int64_t tile, int64_
     return true;
 }
 
+/* Over activations in quads, groups of four columns with a non-zero; in tiles, non-zeros alone, where processors have no sums of four products. */
+static bool sparse_int8_variant(int64_t tile, size_t i, strbuf *out) {
+    static const char *const bytes[] = {"quads", "tiles"};
+    if (i >= 2) return false;
+    strbuf_printf(out, "sparse_int8_linear tile=%lld bytes=%s", (long long)tile, bytes[i]);
+    return true;
+}
+
 static bool dense_variant(linear_product product, int64_t tile, size_t i, strbuf *out) {
-    static const char *const kernels[N_PRODUCTS][2] = {{"linear", "blas_linear"}, {"linear", NULL}, {"weight_gradient", NULL}};
+    static const char *const kernels[N_PRODUCTS][2] = {
+        {"linear", "blas_linear"}, {"linear", NULL}, {"weight_gradient", NULL}, {"int8_linear", NULL}};
     if (i >= 2 || !kernels[product][i]) return false;
     strbuf_printf(out, "%s tile=%lld", kernels[product][i], (long long)tile);
     return true;
@@ -106,6 +115,7 @@ bool cg_linear_variant(const cg_target *t, linear_product product, int64_t N, in
     const size_t n_tiles = lanes >= 16 ? 3 : 2;
     const int64_t tile = tiles[i % n_tiles];
     if (!sparse) return dense_variant(product, tile, i / n_tiles, out);
+    if (product == PRODUCT_INT8) return sparse_int8_variant(tile, i / n_tiles, out);
     if (product != PRODUCT_FORWARD) return sparse_gradient_variant(product, tile, N, K, i / n_tiles, out);
     return sparse_variant(tile, N, K, structure, i / n_tiles, out);
 }

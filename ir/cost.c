@@ -7,15 +7,18 @@
 linear_choice cost_by_rule(const linear_problem *p) {
     /* N K is the number of elements of a tensor, and a hundred times that fits into a double exactly enough */
     double zeros = (double)(p->N * p->K - p->nnz);
-    return (linear_choice){.sparse = p->may_be_sparse && 100 * zeros >= COST_RULE_SPARSITY * ((double)p->N * (double)p->K)};
+    const double least = p->integers ? COST_RULE_INT8_SPARSITY : COST_RULE_SPARSITY;
+    return (linear_choice){.sparse = p->may_be_sparse && 100 * zeros >= least * ((double)p->N * (double)p->K)};
 }
 
 char *cost_choice_variant(linear_choice *c, linear_product product) {
-    return product == PRODUCT_FORWARD ? c->variant : product == PRODUCT_INPUT_GRADIENT ? c->input_gradient : c->weight_gradient;
+    if (product == PRODUCT_FORWARD || product == PRODUCT_INT8) return c->variant;
+    return product == PRODUCT_INPUT_GRADIENT ? c->input_gradient : c->weight_gradient;
 }
 
 bool cost_problem_has(const linear_problem *p, linear_product product) {
-    return product == PRODUCT_FORWARD || (p->gradients >> product & 1);
+    if (product == PRODUCT_FORWARD || product == PRODUCT_INT8) return p->integers == (product == PRODUCT_INT8);
+    return p->gradients >> product & 1;
 }
 
 int64_t cost_variant_tile(const char *variant) {

@@ -8,8 +8,14 @@
 
 #include "ir/zero_structure.h"
 
-/* What a weight [N,K] is multiplied in: y = x w^T, dx = dy w, dw = dy^T x. */
-typedef enum linear_product { PRODUCT_FORWARD, PRODUCT_INPUT_GRADIENT, PRODUCT_WEIGHT_GRADIENT, N_PRODUCTS } linear_product;
+/* What a weight [N,K] is multiplied in: y = x w^T, dx = dy w, dw = dy^T x; y = x w^T in integers (op linear_int8). */
+typedef enum linear_product {
+    PRODUCT_FORWARD,
+    PRODUCT_INPUT_GRADIENT,
+    PRODUCT_WEIGHT_GRADIENT,
+    PRODUCT_INT8,
+    N_PRODUCTS
+} linear_product;
 
 /* The products of x [R,K] with a weight [N,K]. */
 typedef struct linear_problem {
@@ -20,6 +26,7 @@ typedef struct linear_problem {
     bool may_be_sparse;       /* false: the choice must be a dense one */
     zero_structure structure; /* of its zeros; none where the choice must be dense, or where values change from run to run */
     unsigned gradients;       /* 1 << linear_product of those that are computed as well; 0: the forward product alone */
+    bool integers;            /* the forward product is PRODUCT_INT8, the only one */
 } linear_problem;
 
 #define COST_MAX_VARIANT 160
@@ -42,9 +49,11 @@ typedef struct cost_source {
  * The choice that needs no clock: sparse from COST_RULE_SPARSITY percent of zeros on, no variant. Half is on the safe side of the
  * break-even of the kernels (25 to 40 % in measurements on AVX2), and of that of memory: a non-zero costs 6 bytes with its offset, so
  * that below a third of zeros a sparse weight is even the larger one.
- * The products of training have theirs at 40 %.
+ * The products of training have theirs at 40 %. In integers four columns are one instruction, dense, and sparse where one of them is not zero, which
+ * three of five such groups are at 80 % of zeros.
  */
 #define COST_RULE_SPARSITY 50
+#define COST_RULE_INT8_SPARSITY 80
 linear_choice cost_by_rule(const linear_problem *p);
 
 /* The variant of one of the products. */

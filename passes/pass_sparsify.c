@@ -11,6 +11,8 @@
  * to count zeros. Linears that are sparse or have a variant already are left alone; linears of one weight get one choice, made for the
  * longest of them. A weight that others read as well keeps its dense leaf beside the sparse one.
  *
+ * Linears in integers (linear_int8) are treated in the same way, by what their own kernels cost.
+ *
  * Results are the same bits: a dense sum only has products with zero more, which change nothing while x is finite.
  */
 #include <string.h>
@@ -41,17 +43,23 @@ typedef struct sparsify_state {
 
 /* ---- which linears ---- */
 
-/* A linear for which a kernel is to be chosen: f32, its weight a dense state leaf [N,K]. */
+/* Operands of a linear, in floats or in integers. */
+static uint32_t weight_operand(const ir_node *n) { return n->op == OP_linear_int8 ? 2 : 1; }
+static uint32_t pattern_operand(const ir_node *n) { return n->op == OP_linear_int8 ? 6 : 3; }
+
+/* A linear for which a kernel is to be chosen: its weight a dense state leaf [N,K] of f32. */
 static bool is_open(const ir_graph *g, const ir_node *n) {
-    if (n->op != OP_linear || node_input(n, 3) != IR_NO_VALUE || node_string(n, "variant")[0]) return false;
-    const ir_type *w = graph_type(g, n->inputs[1]);
+    if (n->op != OP_linear && n->op != OP_linear_int8) return false;
+    if (node_input(n, pattern_operand(n)) != IR_NO_VALUE || node_string(n, "variant")[0]) return false;
+    const ir_value matrix = n->inputs[weight_operand(n)];
+    const ir_type *w = graph_type(g, matrix);
     int64_t N, K;
-    return graph_node_of(g, n->inputs[1])->op == OP_state && w->rank == 2 && w->dtype == IR_F32 && w->layout == LAYOUT_ROWS &&
+    return graph_node_of(g, matrix)->op == OP_state && w->rank == 2 && w->dtype == IR_F32 && w->layout == LAYOUT_ROWS &&
            dim_is_const(w->dims[0], &N) && dim_is_const(w->dims[1], &K) && N > 0 && K > 0;
 }
 
 /* The weight of a leaf's name, entered where missing. */
-static weight *enter_weight(sparsify_state *s, ir_value leaf) {
+static weight *enter_weight(sparsify_state *s, ir_value leaf, bool integers) {
     const char *name = node_string(graph_node_of(s->g, leaf), "name");
     const ir_type *t = graph_type(s->g, leaf);
     size_t i = 0;
@@ -59,7 +67,7 @@ static weight *enter_weight(sparsify_state *s, ir_value leaf) {
     s->weight_of[leaf] = (uint32_t)i + 1;
     if (i < s->n_weights) return &s->weights[i];
     linear_problem *p = &s->weights[s->n_weights++].problem;
-    *p = (linear_problem){.name = name, .n_rows = 1};
+    *p = (linear_problem){.name = name, .n_rows = 1, .integers = integers};
     dim_is_const(t->dims[0], &p->N);
     dim_is_const(t->dims[1], &p->K);
     p->nnz = p->N * p->K;
@@ -70,7 +78,7 @@ static void find_weights(sparsify_state *s) {
     for (size_t i = 0; i < s->g->nodes.size; i++) {
         const ir_node *n = &s->g->nodes.data[i];
         if (!is_open(s->g, n)) continue;
-        weight *w = enter_weight(s, n->inputs[1]);
+        weight *w = enter_weight(s, n->inputs[weight_operand(n)], n->op == OP_linear_int8);
         int64_t rows = dim_eval(graph_type(s->g, n->inputs[0])->dims[0], s->sizes);
         if (rows > w->problem.n_rows) w->problem.n_rows = rows;
     }
@@ -129,7 +137,8 @@ static pofac_status choose(sparsify_state *s) {
 /* The weight of a linear that reads non-zeros from now on, or that gets a variant; NULL: it stays as it is. */
 static weight *chosen_weight(const sparsify_state *s, const ir_node *n) {
     if (!is_open(s->g, n)) return NULL;
-    weight *w = &s->weights[s->weight_of[n->inputs[1]] - 1];
+    weight *w = &s->weights[s->weight_of[n->inputs[weight_operand(n)]] - 1];
+    if (w->problem.integers != (n->op == OP_linear_int8)) return NULL; /* the choice is for others that read it */
     return w->sparse || w->choice.variant[0] ? w : NULL;
 }
 
@@ -138,7 +147,7 @@ static void find_dense_readers(sparsify_state *s) {
         const ir_node *n = &s->g->nodes.data[i];
         const weight *w = chosen_weight(s, n);
         for (uint32_t k = 0; k < n->n_inputs; k++)
-            if (n->inputs[k] != IR_NO_VALUE && !(k == 1 && w && w->sparse)) s->read_dense[n->inputs[k]] = true;
+            if (n->inputs[k] != IR_NO_VALUE && !(w && w->sparse && k == weight_operand(n))) s->read_dense[n->inputs[k]] = true;
     }
     for (size_t i = 0; i < s->g->outputs.size; i++) s->read_dense[s->g->outputs.data[i].value] = true;
 }
@@ -160,13 +169,13 @@ static void place_leaf(const sparsify_state *s, rewriter *rw, const ir_node *n) 
 }
 
 static void place_linear(const weight *w, rewriter *rw, const ir_node *n) {
-    ir_value inputs[4] = {rewrite_value(rw, n->inputs[0])};
+    ir_value inputs[7] = {IR_NO_VALUE};
+    const uint32_t values = weight_operand(n), pattern = pattern_operand(n);
     ir_attr variant = attr_string("variant", w->choice.variant);
-    inputs[1] = w->sparse ? w->values : rewrite_value(rw, n->inputs[1]);
-    inputs[2] = rewrite_value(rw, node_input(n, 2));
-    inputs[3] = w->sparse ? w->pattern : IR_NO_VALUE;
+    for (uint32_t i = 0; i < pattern; i++) inputs[i] = w->sparse && i == values ? w->values : rewrite_value(rw, node_input(n, i));
+    inputs[pattern] = w->sparse ? w->pattern : IR_NO_VALUE;
     rewrite_visit(rw, n);
-    ir_value y = node_add(rw->to, OP_linear, inputs, 4, &variant, w->choice.variant[0] != 0, NULL);
+    ir_value y = node_add(rw->to, n->op, inputs, pattern + 1, &variant, w->choice.variant[0] != 0, NULL);
     rewrite_map(rw, n->first_result, y);
 }
 

@@ -47,8 +47,8 @@ typedef struct products_state {
 /* ---- which nodes ---- */
 
 static bool is_product(const ir_node *n, linear_product *product) {
-    static const ir_op ops[N_PRODUCTS] = {OP_linear, OP_linear_input_gradient, OP_linear_weight_gradient};
-    for (int i = 0; i < N_PRODUCTS; i++) {
+    static const ir_op ops[PRODUCT_INT8] = {OP_linear, OP_linear_input_gradient, OP_linear_weight_gradient};
+    for (int i = 0; i < PRODUCT_INT8; i++) {
         *product = (linear_product)i;
         if (n->op == ops[i]) return true;
     }

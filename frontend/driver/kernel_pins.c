@@ -56,6 +56,7 @@ static pofac_status parse_variant(kernel_pins *all, pin *p, const char *text, co
     p->sparse = strncmp(text, "sparse_", 7) == 0;
     if (strncmp(text + (p->sparse ? 7 : 0), "weight_gradient", strlen("weight_gradient")) == 0)
         p->product = PRODUCT_WEIGHT_GRADIENT;
+    if (strncmp(text + (p->sparse ? 7 : 0), "int8_", strlen("int8_")) == 0) p->product = PRODUCT_INT8;
     const int64_t tile = variant_get(&variant, "tile", 0);
     if (tile && all->tile && tile != all->tile)
         return diag_error(sink, POFAC_ERR_USAGE, NULL,
@@ -110,7 +111,7 @@ void kernel_pins_set_rest(kernel_pins *p, const cost_source *rest) { p->rest = r
 /* ---- choosing ---- */
 
 static const pin *find_pin(const kernel_pins *all, const linear_problem *problem, linear_product product) {
-    if (product != PRODUCT_FORWARD && !cost_problem_has(problem, product)) return NULL;
+    if (!cost_problem_has(problem, product)) return NULL;
     for (size_t i = all->pins.size; i-- > 0;) {
         const pin *p = &all->pins.data[i];
         if (p->product != product || (p->sparse && !problem->may_be_sparse)) continue;
@@ -122,8 +123,8 @@ static const pin *find_pin(const kernel_pins *all, const linear_problem *problem
 /* The choice that pins make for a problem; false when there are none. The pin of the products decides between sparse and dense, and those
  * of gradients where they fit. */
 static bool pinned_choice(const kernel_pins *all, const linear_problem *problem, linear_choice *out) {
-    const pin *product = find_pin(all, problem, PRODUCT_FORWARD), *weight = find_pin(all, problem, PRODUCT_WEIGHT_GRADIENT),
-              *input = find_pin(all, problem, PRODUCT_INPUT_GRADIENT),
+    const pin *product = find_pin(all, problem, problem->integers ? PRODUCT_INT8 : PRODUCT_FORWARD),
+              *weight = find_pin(all, problem, PRODUCT_WEIGHT_GRADIENT), *input = find_pin(all, problem, PRODUCT_INPUT_GRADIENT),
               *first = product  ? product
                        : weight ? weight
                                 : input;

@@ -13,6 +13,7 @@ typedef struct kernel_pins kernel_pins;
  * is found; the last one that fits a weight counts. VARIANT is the text of the attribute, "sparse_linear layout=stream k_block=128".
  * One of a kernel of weight gradients is for those of graphs that train; the others are for forward products, and for input gradients
  * where the kernel has them. They decide between sparse and dense for all products of a weight; those without a pin get codegen's choice.
+ * One of a kernel of integer products is for linears that compute in integers, and those take no other.
  * "input_gradient VARIANT" is for the input gradient alone, and without VARIANT leaves that to codegen.
  * A sparse variant is for weights that may be sparse (ir/cost.h), others pass it by. POFAC_ERR_USAGE with a message about option
  * --kernel_variant: an empty variant, one that codegen does not know, a malformed expression, two tile widths.

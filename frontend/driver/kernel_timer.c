@@ -2,7 +2,7 @@
  * Variants -> seconds; see kernel_timer.h. Every candidate is a graph
  *
  *   y [R,N] = linear x [R,K], w, b {variant = "..."}           or    dx = linear_input_gradient dy, w    or    dw, db =
- *   linear_weight_gradient x, dy
+ *   linear_weight_gradient x, dy                               or    y = linear_int8 of quantize x
  *
  * through the passes layout, fuse and plan-memory, a plan and a session of its own. The session's profile has the time of the op's step
  * by itself.
@@ -27,12 +27,16 @@
 /* ---- what all candidates read ---- */
 
 typedef struct made_up {
-    ir_tensor x, dy, weight, bias;
+    ir_tensor x, dy, weight, bias, range; /* range: of x, and near enough of the weight */
 } made_up;
 
 static pofac_status get_made_up(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
     const made_up *m = user;
-    *out = strcmp(name, "x") == 0 ? m->x : strcmp(name, "dy") == 0 ? m->dy : strcmp(name, "w") == 0 ? m->weight : m->bias;
+    *out = strcmp(name, "x") == 0       ? m->x
+           : strcmp(name, "dy") == 0    ? m->dy
+           : strcmp(name, "w") == 0     ? m->weight
+           : strcmp(name, "range") == 0 ? m->range
+                                        : m->bias;
     out->owned = false;
     (void)sink;
     return POFAC_OK;
@@ -84,10 +88,11 @@ static void fill(ir_tensor *t, const char *name, int64_t per_mille) {
 }
 
 static pofac_status make_up(const kernel_question *q, const diag_sink *sink, made_up *out) {
-    const int64_t x[2] = {q->n_rows, q->K}, dy[2] = {q->n_rows, q->N}, weight[2] = {q->N, q->K};
+    const int64_t x[2] = {q->n_rows, q->K}, dy[2] = {q->n_rows, q->N}, weight[2] = {q->N, q->K}, two = 2;
     *out = (made_up){0};
     if (tensor_alloc(IR_F32, 2, x, &out->x) != POFAC_OK || tensor_alloc(IR_F32, 2, dy, &out->dy) != POFAC_OK ||
-        tensor_alloc(IR_F32, 2, weight, &out->weight) != POFAC_OK || tensor_alloc(IR_F32, 1, &q->N, &out->bias) != POFAC_OK)
+        tensor_alloc(IR_F32, 2, weight, &out->weight) != POFAC_OK || tensor_alloc(IR_F32, 1, &q->N, &out->bias) != POFAC_OK ||
+        tensor_alloc(IR_F32, 1, &two, &out->range) != POFAC_OK)
         return diag_out_of_memory(sink);
     fill(&out->x, "x", 1000);
     fill(&out->dy, "dy", 1000);
@@ -95,6 +100,8 @@ static pofac_status make_up(const kernel_question *q, const diag_sink *sink, mad
     fill(&out->weight, "w", !structured ? q->per_mille : q->structure.of ? 1000 : q->structure.fill);
     if (structured) carve(&out->weight, q);
     fill(&out->bias, "b", 1000);
+    tensor_set(&out->range, 0, -0.5);
+    tensor_set(&out->range, 1, 0.5);
     return POFAC_OK;
 }
 
@@ -103,11 +110,13 @@ static void made_up_free(made_up *m) {
     tensor_free(&m->dy);
     tensor_free(&m->weight);
     tensor_free(&m->bias);
+    tensor_free(&m->range);
 }
 
 /* ---- one candidate ---- */
 
-static const ir_op product_ops[] = {OP_linear, OP_linear_input_gradient, OP_linear_weight_gradient}; /* [linear_product] */
+static const ir_op product_ops[] = {OP_linear, OP_linear_input_gradient, OP_linear_weight_gradient,
+                                    OP_linear_int8}; /* [linear_product] */
 
 typedef struct trial {
     plan *plan;
@@ -116,15 +125,29 @@ typedef struct trial {
 } trial;
 
 typedef struct leaves {
-    ir_value x, dy, weight, bias, pattern;
+    ir_value x, dy, weight, bias, pattern, range;
 } leaves;
+
+/* x in 8 bits. */
+static ir_value add_quantize(ir_graph *g, const leaves *l) {
+    if (l->x == IR_NO_VALUE) return IR_NO_VALUE;
+    const ir_type *bytes = type_with_dtype(g->module->context, graph_type(g, l->x), IR_U8);
+    return node_add(g, OP_quantize, (ir_value[]){l->x, l->range}, 2, NULL, 0, bytes);
+}
 
 static void add_product(ir_graph *g, linear_product product, const leaves *l, const char *text) {
     const ir_attr variant = attr_string("variant", text);
     const ir_value forward[] = {l->x, l->weight, l->bias, l->pattern}, input_gradient[] = {l->dy, l->weight, l->pattern},
-                   weight_gradient[] = {l->x, l->dy, l->pattern};
-    const ir_value *inputs[] = {forward, input_gradient, weight_gradient};
-    const uint32_t n = product == PRODUCT_FORWARD ? 4 : 3;
+                   weight_gradient[] = {l->x, l->dy, l->pattern},
+                   integers[] = {product == PRODUCT_INT8 ? add_quantize(g, l) : IR_NO_VALUE,
+                                 l->range,
+                                 l->weight,
+                                 l->range,
+                                 l->bias,
+                                 IR_NO_VALUE,
+                                 l->pattern};
+    const ir_value *inputs[] = {forward, input_gradient, weight_gradient, integers};
+    const uint32_t n = product == PRODUCT_FORWARD ? 4 : product == PRODUCT_INT8 ? 7 : 3;
     const ir_value result = node_add(g, product_ops[product], inputs[product], n, &variant, text[0] != 0, NULL);
     graph_add_output(g, "y", result);
     if (product == PRODUCT_WEIGHT_GRADIENT && result != IR_NO_VALUE) graph_add_output(g, "sums", result + 1);
@@ -140,13 +163,16 @@ static pofac_status build_graph(ir_context *c, const kernel_question *q, const k
     const ir_dim x_dims[2] = {R, K}, dy_dims[2] = {R, N}, w_dims[2] = {N, K};
     leaves l = {.pattern = candidate->sparse ? build_leaf(g, OP_pattern, "w", type_pattern(c, N, K)) : IR_NO_VALUE};
     if (q->product != PRODUCT_INPUT_GRADIENT) l.x = build_leaf(g, OP_input, "x", type_tensor(c, IR_F32, 2, x_dims));
-    if (q->product != PRODUCT_FORWARD) l.dy = build_leaf(g, OP_input, "dy", type_tensor(c, IR_F32, 2, dy_dims));
+    const bool is_gradient = q->product == PRODUCT_INPUT_GRADIENT || q->product == PRODUCT_WEIGHT_GRADIENT;
+    if (is_gradient) l.dy = build_leaf(g, OP_input, "dy", type_tensor(c, IR_F32, 2, dy_dims));
     if (q->product != PRODUCT_WEIGHT_GRADIENT) {
         const ir_dim nnz = candidate->sparse ? dim_symbol(symbol_nnz(c, l.pattern)) : N;
         l.weight =
             build_leaf(g, OP_state, "w", candidate->sparse ? type_tensor(c, IR_F32, 1, &nnz) : type_tensor(c, IR_F32, 2, w_dims));
     }
-    if (q->product == PRODUCT_FORWARD) l.bias = build_leaf(g, OP_state, "b", type_tensor(c, IR_F32, 1, &N));
+    const ir_dim two = dim_const(2);
+    if (q->product == PRODUCT_INT8) l.range = build_leaf(g, OP_state, "range", type_tensor(c, IR_F32, 1, &two));
+    if (!is_gradient) l.bias = build_leaf(g, OP_state, "b", type_tensor(c, IR_F32, 1, &N));
     add_product(g, q->product, &l, candidate->variant);
     return graph_finish(g);
 }

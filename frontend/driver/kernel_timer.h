@@ -1,4 +1,4 @@
-/* What variants of a linear, or of one of its gradients, cost on this machine: one op with a made-up weight, compiled and run for each. */
+/* What variants of a linear, in floats or in integers, or of one of its gradients, cost on this machine: one op with a made-up weight, compiled and run for each. */
 #ifndef POFAC_FRONTEND_KERNEL_TIMER_H
 #define POFAC_FRONTEND_KERNEL_TIMER_H
 

@@ -179,7 +179,7 @@ static pofac_status find_questions(choosing *c) {
 
 static void put_key(const measured_cost *m, const kernel_question *q, strbuf *out) {
     const cg_target *t = &m->options.codegen->target;
-    static const char *const products[] = {"linear", "input gradient", "weight gradient"};
+    static const char *const products[] = {"linear", "input gradient", "weight gradient", "linear in integers"};
     strbuf_printf(out, "pofac %s ", products[q->product]);
     if (q->structure.fill || q->structure.of) zero_structure_print(&q->structure, out);
     if (q->structure.fill) strbuf_printf(out, " of which %u per mille", q->structure.fill);
@@ -350,7 +350,9 @@ static bool add_products(const choosing *c, size_t problem, int64_t tile, bool s
 }
 
 /* Does a clock answer for the problem? Else the rule decides. */
-static bool is_answered(const choosing *c, size_t problem) { return c->question_of[problem][PRODUCT_FORWARD] != SIZE_MAX; }
+static bool is_answered(const choosing *c, size_t problem) {
+    return c->question_of[problem][c->problems[problem].integers ? PRODUCT_INT8 : PRODUCT_FORWARD] != SIZE_MAX;
+}
 
 /* false: there are no kernels for this width. */
 static bool choose_weight(const choosing *c, size_t problem, int64_t tile, weight_choice *out) {

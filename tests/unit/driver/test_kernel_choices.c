@@ -24,6 +24,7 @@ static const linear_problem problems[] = {
     {.name = "alone", .N = 8, .K = 8, .gradients = GRADIENTS},
     {.name = "by the rule", .N = 8, .K = 8, .may_be_sparse = true, .nnz = 1, .gradients = GRADIENTS},
     {.name = "first", .N = 8, .K = 8, .gradients = 1u << PRODUCT_WEIGHT_GRADIENT},
+    {.name = "in integers", .N = 8, .K = 8, .integers = true},
 };
 #define N_PROBLEMS (sizeof problems / sizeof *problems)
 
@@ -39,6 +40,7 @@ static const linear_choice answers[N_PROBLEMS] = {
     {.input_gradient = "linear tile=16"},
     {.sparse = true},
     {.variant = "linear tile=16", .weight_gradient = "weight_gradient tile=16"},
+    {.variant = "int8_linear tile=16"},
 };
 
 static pofac_status answer(void *user, const linear_problem *asked, size_t n, const diag_sink *sink, linear_choice *out) {
@@ -73,7 +75,8 @@ static void notes_are_pins(void **state) {
                                            "^apart$:weight_gradient tile=16\n"
                                            "^alone$:input_gradient linear tile=16\n"
                                            "^first$:linear tile=16\n"
-                                           "^first$:weight_gradient tile=16");
+                                           "^first$:weight_gradient tile=16\n"
+                                           "^in integers$:int8_linear tile=16");
     assert_int_equal(kernel_pins_parse(strbuf_str(&text), NULL, &pins), POFAC_OK);
     assert_int_equal(kernel_pins_tile(pins), 16);
     const cost_source source = kernel_pins_source(pins);
@@ -96,6 +99,20 @@ static void notes_are_pins(void **state) {
     kernel_pins_destroy(pins);
 }
 
+/* A pin of one kind of product is none for the other. */
+static void pins_know_integers(void **state) {
+    (void)state;
+    static const linear_problem both[] = {{.name = "w", .N = 8, .K = 8}, {.name = "w", .N = 8, .K = 8, .integers = true}};
+    kernel_pins *pins;
+    linear_choice c[2];
+    assert_int_equal(kernel_pins_parse("linear panel=4\nint8_linear tile=16", NULL, &pins), POFAC_OK);
+    const cost_source source = kernel_pins_source(pins);
+    assert_int_equal(source.choose(source.user, both, 2, NULL, c), POFAC_OK);
+    assert_string_equal(c[0].variant, "linear panel=4");
+    assert_string_equal(c[1].variant, "int8_linear tile=16");
+    kernel_pins_destroy(pins);
+}
+
 static void failing_allocations_are_reported(void **state) {
     (void)state;
     for (size_t n = 1;; n++) {
@@ -110,6 +127,7 @@ static void failing_allocations_are_reported(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(notes_are_pins), cmocka_unit_test(failing_allocations_are_reported)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(notes_are_pins), cmocka_unit_test(pins_know_integers),
+                                       cmocka_unit_test(failing_allocations_are_reported)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -181,10 +181,10 @@ static void narrow_tiles_pay_for_their_passes(void **state) {
 /* Small and huge weights; a clock that no variant runs on. */
 static void the_rule_decides_the_rest(void **state) {
     fixture *f = *state;
-    linear_problem p[4] = {{"small", 511, 512, 128, 1000, true, {0}, 0},
-                           {"small_dense", 511, 512, 128, 511 * 512, false, {0}, 0},
-                           {"huge", 30522, 768, 128, 1000, true, {0}, 0},
-                           {"half", 1024, 1024, 128, 600000, true, {0}, 0}};
+    linear_problem p[4] = {{"small", 511, 512, 128, 1000, true, {0}, 0, false},
+                           {"small_dense", 511, 512, 128, 511 * 512, false, {0}, 0, false},
+                           {"huge", 30522, 768, 128, 1000, true, {0}, 0, false},
+                           {"half", 1024, 1024, 128, 600000, true, {0}, 0, false}};
     linear_choice c[4];
     assert_int_equal(choose(f, NULL, p, 3, c), 0);
     assert_int_equal(f->asked, 0);
@@ -532,6 +532,19 @@ static void the_clock_times_gradients(void **state) {
     }
 }
 
+/* Of bytes, with a dense weight. */
+static void the_clock_times_integers(void **state) {
+    fixture *f = *state;
+    cg_options options = {.cache_dir = NULL};
+    assert_int_equal(cg_target_host(NULL, &f->memory, &f->sink, &options.target), POFAC_OK);
+    const kernel_timer timer = kernel_timer_on(&options);
+    const kernel_question q = {.N = 64, .K = 130, .n_rows = 40, .per_mille = 1000, .product = PRODUCT_INT8};
+    kernel_candidate c[2] = {{.variant = "int8_linear tile=32"}, {.variant = "linear tile=32"}};
+    assert_int_equal(timer.time(timer.user, &q, 0.01, &f->sink, c, 2), POFAC_OK);
+    if (!(c[0].seconds > 0 && c[0].seconds < 1)) fail_msg("%s takes %g s", c[0].variant, c[0].seconds);
+    assert_true(c[1].seconds == 0); /* which is no kernel of it */
+}
+
 static void refuse(fixture *f, const char *lines, const char *message) {
     kernel_pins *p;
     strbuf_clear(&f->messages);
@@ -600,6 +613,7 @@ int main(void) {
         TEST(products_are_questions),
         TEST(gradients_can_be_pinned),
         TEST(the_clock_times_gradients),
+        TEST(the_clock_times_integers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -130,6 +130,55 @@ static void the_rule_wants_half_zeros(void **state) {
     }
 }
 
+static const char one_int8[] = HEAD "  %2 = state {name = \"w\"} : f32[4,8]\n"
+                                    "  %3 = state {name = \"r\"} : f32[2]\n"
+                                    "  %4 = quantize %1, %3 : u8[T,8]\n"
+                                    "  %5 = linear_int8 %4, %3, %2, %3, _, %3 : f32[T,4]\n"
+                                    "  return \"y\" = %5\n}\n";
+#define INT8_SPARSE(variant)                                                                                                       \
+    HEAD "  %2 = pattern {name = \"w\"} : pattern[4,8]\n"                                                                          \
+         "  %3 = state {name = \"w\"} : f32[nnz(%2)]\n"                                                                            \
+         "  %4 = state {name = \"r\"} : f32[2]\n"                                                                                  \
+         "  %5 = quantize %1, %4 : u8[T,8]\n"                                                                                      \
+         "  %6 = linear_int8 %5, %4, %3, %4, _, %4, %2" variant " : f32[T,4]\n"                                                    \
+         "  return \"y\" = %6\n}\n"
+
+/* Linears in integers want more zeros, and get variants in the same way; of a weight that linears in floats read too, those choose that come first. */
+static void linears_in_integers(void **state) {
+    (void)state;
+    sparsify_case c;
+    for (int64_t zeros = 24; zeros <= 28; zeros++) {
+        begin(&c, one_int8);
+        add_weight(&c, "w", IR_F32, 4, 8, zeros);
+        expect(&c, "sparsify", 100 * zeros >= 80 * 32 ? INT8_SPARSE("") : one_int8);
+        end(&c);
+    }
+    begin(&c, one_int8);
+    add_weight(&c, "w", IR_F32, 4, 8, 20);
+    c.environment.costs = &c.costs;
+    c.answers[0] = "*w=sparse_int8_linear tile=16";
+    expect(&c, "sparsify", INT8_SPARSE(" {variant = \"sparse_int8_linear tile=16\"}"));
+    assert_string_equal(strbuf_str(&c.asked), "w 4x8 rows 64 nnz 12; ");
+    end(&c);
+    begin(&c, HEAD "  %2 = state {name = \"w\"} : f32[8,8]\n"
+                   "  %3 = linear %1, %2 : f32[T,8]\n"
+                   "  %4 = state {name = \"r\"} : f32[2]\n"
+                   "  %5 = quantize %3, %4 : u8[T,8]\n"
+                   "  %6 = linear_int8 %5, %4, %2, %4 : f32[T,8]\n"
+                   "  return \"y\" = %6\n}\n");
+    add_weight(&c, "w", IR_F32, 8, 8, 60);
+    expect(&c, "sparsify",
+           HEAD "  %2 = state {name = \"w\"} : f32[8,8]\n"
+                "  %3 = pattern {name = \"w\"} : pattern[8,8]\n"
+                "  %4 = state {name = \"w\"} : f32[nnz(%3)]\n"
+                "  %5 = linear %1, %4, _, %3 : f32[T,8]\n"
+                "  %6 = state {name = \"r\"} : f32[2]\n"
+                "  %7 = quantize %5, %6 : u8[T,8]\n"
+                "  %8 = linear_int8 %7, %6, %2, %6 : f32[T,8]\n"
+                "  return \"y\" = %8\n}\n");
+    end(&c);
+}
+
 static void min_sparsity_bounds_the_rule(void **state) {
     (void)state;
     sparsify_case c;
@@ -355,11 +404,17 @@ static void variants_name_their_tile(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_rule_wants_half_zeros),        cmocka_unit_test(min_sparsity_bounds_the_rule),
-        cmocka_unit_test(what_does_not_fit_stays),          cmocka_unit_test(leaves_are_shared),
-        cmocka_unit_test(costs_are_asked_once_for_all),     cmocka_unit_test(answers_are_recorded),
-        cmocka_unit_test(errors_of_costs_end_the_pass),     cmocka_unit_test(results_are_the_same_bits),
-        cmocka_unit_test(failing_allocations_are_reported), cmocka_unit_test(variants_name_their_tile),
+        cmocka_unit_test(the_rule_wants_half_zeros),
+        cmocka_unit_test(linears_in_integers),
+        cmocka_unit_test(min_sparsity_bounds_the_rule),
+        cmocka_unit_test(what_does_not_fit_stays),
+        cmocka_unit_test(leaves_are_shared),
+        cmocka_unit_test(costs_are_asked_once_for_all),
+        cmocka_unit_test(answers_are_recorded),
+        cmocka_unit_test(errors_of_costs_end_the_pass),
+        cmocka_unit_test(results_are_the_same_bits),
+        cmocka_unit_test(failing_allocations_are_reported),
+        cmocka_unit_test(variants_name_their_tile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
