@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "frontend/cli/arguments.h"
-#include "frontend/driver/inspect_model.h"
+#include "frontend/driver/size_report.h"
 
 static const option_row rows[] = {
     {"json", OPTION_FLAG, NULL, NULL, 0, 0, "print one JSON object"},
@@ -14,7 +14,7 @@ static double share(int64_t part, int64_t whole) { return whole > 0 ? (double)pa
 
 static void put_text(strbuf *out, const char *text) { strbuf_put_json(out, text, strlen(text)); }
 
-static pofac_status print_json(const diag_sink *sink, const loaded_model *m, const inspect_result *r) {
+static pofac_status print_json(const diag_sink *sink, const loaded_model *m, const inspect_result *r, const size_report *size) {
     const model_spec *s = loaded_model_spec(m);
     strbuf text = STRBUF_INIT;
     strbuf_printf(&text, "{\"architecture\": \"%s\", \"head\": \"%s\", \"target\": ", model_arch_name(s->arch),
@@ -36,9 +36,11 @@ static pofac_status print_json(const diag_sink *sink, const loaded_model *m, con
     strbuf_printf(
         &text,
         "], \"total\": {\"parameters\": %lld, \"zeros\": %lld, \"sparsity\": %.6f, \"bytes\": %lld, \"linear_parameters\": %lld, "
-        "\"linear_sparsity\": %.6f}}\n",
+        "\"linear_sparsity\": %.6f}",
         (long long)r->elements, (long long)r->zeros, share(r->zeros, r->elements), (long long)r->bytes,
         (long long)r->linear_elements, share(r->linear_zeros, r->linear_elements));
+    size_report_put_json(size, &text);
+    strbuf_puts(&text, "}\n");
     pofac_status status = strbuf_ok(&text) ? arguments_print(sink, strbuf_str(&text), text.size) : diag_out_of_memory(sink);
     strbuf_free(&text);
     return status;
@@ -66,15 +68,29 @@ static void print_text(const loaded_model *m, const inspect_result *r) {
            100.0 * share(r->linear_zeros, r->linear_elements));
 }
 
+static pofac_status print_size(const diag_sink *sink, const size_report *size) {
+    strbuf text = STRBUF_INIT;
+    strbuf_putc(&text, '\n');
+    size_report_print(size, &text);
+    pofac_status status = strbuf_ok(&text) ? arguments_print(sink, strbuf_str(&text), text.size) : diag_out_of_memory(sink);
+    strbuf_free(&text);
+    return status;
+}
+
 static pofac_status run(const command_input *in) {
     loaded_model_options model_options = arguments_model(in->options);
     road_options road = arguments_road(in->options);
     loaded_model *model;
     inspect_result result;
+    size_report size;
     TRY(loaded_model_open(in->options->arguments[0], &model_options, in->sink, &model));
     pofac_status status = inspect_model(model, &road, in->memory, in->sink, &result);
-    if (status == POFAC_OK && option_flag(in->options, "json")) status = print_json(in->sink, model, &result);
-    else if (status == POFAC_OK) print_text(model, &result);
+    if (status == POFAC_OK) status = size_report_make(model, &result, in->memory, in->sink, &size);
+    if (status == POFAC_OK && option_flag(in->options, "json")) status = print_json(in->sink, model, &result, &size);
+    else if (status == POFAC_OK) {
+        print_text(model, &result);
+        status = print_size(in->sink, &size);
+    }
     loaded_model_close(model);
     return status;
 }
@@ -87,4 +103,4 @@ const command command_inspect = {
     .rows = rows,
     .n_rows = sizeof rows / sizeof *rows,
     .run = run,
-    .meaning = "list a model's parameters: shape, share of zeros, dtype, bytes and the kernel that reads each; totals"};
+    .meaning = "list a model's parameters: shape, share of zeros, dtype, bytes and the kernel that reads each; sizes by layer"};

@@ -5,10 +5,6 @@
 #include <string.h>
 
 #include "ir/op.h"
-#include "runtime/packing.h"
-#include "runtime/pattern_state.h"
-#include "runtime/sparse_packing.h"
-#include "runtime/weight_memory.h"
 
 /* The step of the plan that reads parameter `name`. */
 static const char *kernel_of(const plan *p, const char *name) {
@@ -43,8 +39,7 @@ static bool is_known(const inspect_result *r, const char *name) {
 typedef struct inspection {
     const plan *plan;
     const tensor_source *state;
-    pattern_state *patterns;
-    thread_pool *pool;
+    const session *session; /* which has packed the weights */
     arena *a;
     const diag_sink *sink;
 } inspection;
@@ -61,39 +56,20 @@ static const char *sparse_layout_text(const sparse_layout *l, arena *a) {
 }
 
 static const char *layout_text(const plan_buffer *b, arena *a) {
+    const char *name = plan_packing_name(b->packing);
     if (b->packing == PACKING_SPARSE_VALUES) return sparse_layout_text(&b->sparse, a);
-    if (b->packing_parameter) return arena_printf(a, "%s %u", plan_packing_name(b->packing), b->packing_parameter);
-    return plan_packing_name(b->packing);
+    if (b->packing == PACKING_INT8_SPARSE) return arena_printf(a, "%s %s", name, sparse_layout_text(&b->sparse, a));
+    return b->packing_parameter ? arena_printf(a, "%s %u", name, b->packing_parameter) : name;
 }
 
-/* Bytes of index or values of a sparse weight: packed as a session packs them, to see. */
-static pofac_status sparse_bytes(const inspection *in, const plan_buffer *b, const ir_tensor *weight, int64_t *out) {
-    ir_tensor pattern;
-    sparse_header *index = NULL;
-    float *values = NULL;
-    TRY(pattern_state_pattern(in->patterns, b->name, in->state, in->sink, &pattern));
-    if (b->packing == PACKING_SPARSE_INDEX) {
-        TRY(sparse_index_make(&b->sparse, pattern.pattern, b->name, in->pool, in->sink, &index));
-        *out = index->bytes;
-        weight_memory_give(index, (size_t)*out);
-    } else {
-        TRY(sparse_values_make(&b->sparse, pattern.pattern, weight, b->name, in->pool, in->sink, &values, out));
-        weight_memory_give(values, (size_t)*out);
-    }
-    return POFAC_OK;
-}
-
-/* Adds what a buffer of the parameter takes to the row. */
-static pofac_status inspect_buffer(const inspection *in, const plan_buffer *b, const ir_tensor *t, inspect_row *row) {
-    int64_t bytes = 0;
+/* Adds what a buffer of the parameter takes to the row: positions are there where they are packed. */
+static pofac_status inspect_buffer(const inspection *in, size_t i, const ir_tensor *t, inspect_row *row) {
+    const plan_buffer *b = &in->plan->buffers[i];
     const bool positions = b->type->kind == TYPE_PATTERN;
-    if (!positions || b->packing == PACKING_SPARSE_INDEX) {
-        if (b->packing == PACKING_SPARSE_INDEX || b->packing == PACKING_SPARSE_VALUES) TRY(sparse_bytes(in, b, t, &bytes));
-        else if ((b->packing == PACKING_PANELS || b->packing == PACKING_TRANSPOSED_PANELS) && t->rank == 2)
-            bytes = packing_bytes(b->packing, b->packing_parameter, t->dims[0], t->dims[1]);
-        else bytes = tensor_elements(t) * (int64_t)dtype_bits(b->type->dtype) / 8;
-    }
-    row->memory_bytes += bytes;
+    size_t packed = 0;
+    (void)session_packed_weight(in->session, i, &packed);
+    if (b->packing == PACKING_NONE && !positions) row->memory_bytes += tensor_elements(t) * (int64_t)dtype_bits(b->type->dtype) / 8;
+    else row->memory_bytes += (int64_t)packed;
     if (!positions && !row->layout) row->layout = layout_text(b, in->a);
     return positions || row->layout ? POFAC_OK : diag_out_of_memory(in->sink);
 }
@@ -115,7 +91,7 @@ static pofac_status inspect_memory(const inspection *in, const ir_tensor *t, ins
     for (size_t i = 0; i < in->plan->n_buffers; i++) {
         const plan_buffer *b = &in->plan->buffers[i];
         if (b->kind != PLAN_STATE || strcmp(b->name, row->name) != 0 || is_twin(in->plan, i)) continue;
-        TRY(inspect_buffer(in, b, t, row));
+        TRY(inspect_buffer(in, i, t, row));
     }
     if (!row->layout) row->layout = "-";
     return POFAC_OK;
@@ -133,6 +109,7 @@ static pofac_status inspect_tensor(const inspection *in, const char *name, const
     row->elements = tensor_elements(t);
     row->zeros = tensor_count_zeros(t);
     row->bytes = (int64_t)tensor_bytes(t);
+    row->element_bits = dtype_bits(t->dtype);
     row->prunable = is_linear_weight(in->plan->graph, name);
     if (!row->name || !row->shape || !row->kernel) return diag_out_of_memory(in->sink);
     return inspect_memory(in, t, row);
@@ -143,10 +120,12 @@ static pofac_status inspect_parameter(const inspection *in, const ir_node *leaf,
     const char *name = node_string(leaf, "name");
     TRY(in->state->get(in->state->user, name, in->sink, &t));
     pofac_status status = inspect_tensor(in, name, &t, row);
-    pattern_state_release(in->patterns, name);
     tensor_source_release(in->state, name);
     return status;
 }
+
+/* Ranges of 8 bits are state too, but no parameters. */
+static bool is_parameter(const ir_node *n) { return n->op == OP_state && !node_int(n, "frozen"); }
 
 static pofac_status inspect_plan(const inspection *in, inspect_result *out) {
     const ir_graph *g = in->plan->graph;
@@ -154,7 +133,7 @@ static pofac_status inspect_plan(const inspection *in, inspect_result *out) {
     out->target = arena_strdup(in->a, in->plan->target);
     if (!out->rows || !out->target) return diag_out_of_memory(in->sink);
     for (size_t i = 0; i < g->nodes.size; i++) {
-        if (g->nodes.data[i].op != OP_state || is_known(out, node_string(&g->nodes.data[i], "name"))) continue;
+        if (!is_parameter(&g->nodes.data[i]) || is_known(out, node_string(&g->nodes.data[i], "name"))) continue;
         inspect_row *row = &out->rows[out->n_rows];
         TRY(inspect_parameter(in, &g->nodes.data[i], row));
         out->n_rows++;
@@ -166,6 +145,22 @@ static pofac_status inspect_plan(const inspection *in, inspect_result *out) {
     return POFAC_OK;
 }
 
+/* Packs the weights as a session does, from rows, also of a compiled model. */
+static pofac_status inspect_packed(loaded_model *model, const plan *p, size_t threads, arena *a, const diag_sink *sink,
+                                   inspect_result *out) {
+    tensor_source rows = *loaded_model_state(model);
+    thread_pool *pool = NULL;
+    session *s = NULL;
+    rows.packed = NULL;
+    pofac_status status = thread_pool_create(threads, sink, &pool);
+    if (status == POFAC_OK) status = session_create(p, &rows, pool, sink, &s);
+    const inspection in = {.plan = p, .state = &rows, .session = s, .a = a, .sink = sink};
+    if (status == POFAC_OK) status = inspect_plan(&in, out);
+    session_destroy(s);
+    thread_pool_destroy(pool);
+    return status;
+}
+
 pofac_status inspect_model(loaded_model *model, const road_options *road, arena *a, const diag_sink *sink, inspect_result *out) {
     *out = (inspect_result){0};
     cg_options codegen;
@@ -175,11 +170,7 @@ pofac_status inspect_model(loaded_model *model, const road_options *road, arena 
     TRY(road_build(model, road, sink, &m));
     TRY(road_optimize(model, m, road, sink, &m));
     TRY(cg_compile(m, ROAD_GRAPH, &codegen, sink, &p));
-    inspection in = {.plan = p, .state = loaded_model_state(model), .patterns = pattern_state_create(), .a = a, .sink = sink};
-    pofac_status status = in.patterns ? thread_pool_create(road->threads, sink, &in.pool) : diag_out_of_memory(sink);
-    if (status == POFAC_OK) status = inspect_plan(&in, out);
-    thread_pool_destroy(in.pool);
-    pattern_state_destroy(in.patterns);
+    const pofac_status status = inspect_packed(model, p, road->threads, a, sink, out);
     plan_destroy(p);
     return status;
 }

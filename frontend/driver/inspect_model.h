@@ -7,11 +7,12 @@
 typedef struct inspect_row {
     const char *name, *shape; /* shape: "[768,768]" */
     const char *dtype;
-    const char *kernel; /* variant of the first step that reads it, or "-" */
-    const char *layout; /* in memory, as kernels read it: "stream k_block=128 rows=768", "panels 8", "rows" */
-    int64_t elements, zeros, bytes;
-    int64_t memory_bytes; /* of all that kernels read of it, the index of a sparse weight included */
-    bool prunable;        /* weight of a linear layer */
+    const char *kernel;             /* variant of the first step that reads it, or "-" */
+    const char *layout;             /* in memory, as kernels read it: "stream k_block=128 rows=768", "panels 8", "rows" */
+    int64_t elements, zeros, bytes; /* bytes: of all elements in its dtype */
+    int64_t element_bits;           /* of one, in its dtype */
+    int64_t memory_bytes;           /* of all that kernels read of it, positions of a sparse weight included */
+    bool prunable;                  /* weight of a linear layer */
 } inspect_row;
 
 typedef struct inspect_result {

@@ -291,6 +291,11 @@ const compiled_model *loaded_model_compiled(const loaded_model *m) { return m->c
 
 const model_quantization *loaded_model_quantization(const loaded_model *m) { return m->quantization; }
 
+const checkpoint_tensor *loaded_model_tensor(const loaded_model *m, const char *name) {
+    const parameter *p = find_parameter(m, name);
+    return p ? p->from : NULL;
+}
+
 static bool has_tensor(const loaded_model *m, const char *ending) {
     if (m->compiled) {
         for (size_t i = 0; i < m->parameters.size; i++)

@@ -47,6 +47,9 @@ const compiled_model *loaded_model_compiled(const loaded_model *m);
 /* What is in 8 bits of a quantized model, whose directory says so; NULL: nothing. */
 const model_quantization *loaded_model_quantization(const loaded_model *m);
 
+/* The tensor of the checkpoint that the bound parameter is; NULL: it is drawn, or of a compiled model. */
+const checkpoint_tensor *loaded_model_tensor(const loaded_model *m, const char *name);
+
 /* False when a checkpoint is there but holds neither word nor position embeddings: such a model starts at embedding_output. */
 bool loaded_model_has_embeddings(const loaded_model *m);
 /* False when a checkpoint is there but holds no pooler. */

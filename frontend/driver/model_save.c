@@ -158,7 +158,23 @@ static pofac_status write_settings(const char *dir, loaded_model *model, const d
     return status;
 }
 
+/* The files that a compiled model has of it. */
+static pofac_status save_compiled_tokenizer(const char *dir, loaded_model *model, const compiled_file *f, const diag_sink *sink) {
+    const size_t n = strlen(COMPILED_TOKENIZER);
+    bool has_settings = false, has_any = false;
+    for (size_t i = 0; i < compiled_file_size(f); i++) {
+        const compiled_section *s = compiled_file_at(f, i);
+        if (s->kind != COMPILED_TEXT || strncmp(s->name, COMPILED_TOKENIZER, n) != 0 || strchr(s->name + n, '/')) continue;
+        TRY(write_in(dir, s->name + n, s->data, s->bytes, sink));
+        has_settings = has_settings || strcmp(s->name + n, "tokenizer_config.json") == 0;
+        has_any = true;
+    }
+    return has_any && !has_settings ? write_settings(dir, model, sink) : POFAC_OK;
+}
+
 static pofac_status save_tokenizer(const char *dir, loaded_model *model, const diag_sink *sink) {
+    const compiled_model *compiled = loaded_model_compiled(model);
+    if (compiled) return save_compiled_tokenizer(dir, model, compiled_model_file(compiled), sink);
     const char *vocabulary = loaded_model_vocabulary(model), *from = loaded_model_directory(model);
     if (!vocabulary) return from ? copy_tokenizer(from, dir, sink) : POFAC_OK;
     TRY(copy_file(vocabulary, dir, "vocab.txt", sink));

@@ -19,29 +19,14 @@ static const struct {
     ir_op op;
     onnx_lower lower;
 } lowerings[] = {
-    {OP_input, onnx_lower_nothing},
-    {OP_state, onnx_lower_nothing},
-    {OP_constant, onnx_lower_constant},
-    {OP_reshape, onnx_lower_reshape},
-    {OP_slice, onnx_lower_slice},
-    {OP_cast, onnx_lower_cast},
-    {OP_padded_offsets, onnx_lower_nothing},
-    {OP_first_rows, onnx_lower_nothing},
-    {OP_row_positions, onnx_lower_row_positions},
-    {OP_gather_rows, onnx_lower_gather_rows},
-    {OP_add, onnx_lower_elementwise},
-    {OP_sub, onnx_lower_elementwise},
-    {OP_mul, onnx_lower_elementwise},
-    {OP_div, onnx_lower_elementwise},
-    {OP_sqrt, onnx_lower_elementwise},
-    {OP_relu, onnx_lower_elementwise},
-    {OP_tanh, onnx_lower_elementwise},
-    {OP_gelu, onnx_lower_gelu},
-    {OP_embedding, onnx_lower_embedding},
-    {OP_linear, onnx_lower_linear},
-    {OP_layer_norm, onnx_lower_layer_norm},
-    {OP_attention, onnx_lower_attention},
-    {OP_fake_quantize, onnx_lower_fake_quantize},
+    {OP_input, onnx_lower_nothing},           {OP_state, onnx_lower_nothing},      {OP_constant, onnx_lower_constant},
+    {OP_reshape, onnx_lower_reshape},         {OP_slice, onnx_lower_slice},        {OP_cast, onnx_lower_cast},
+    {OP_padded_offsets, onnx_lower_nothing},  {OP_first_rows, onnx_lower_nothing}, {OP_row_positions, onnx_lower_row_positions},
+    {OP_gather_rows, onnx_lower_gather_rows}, {OP_add, onnx_lower_elementwise},    {OP_sub, onnx_lower_elementwise},
+    {OP_mul, onnx_lower_elementwise},         {OP_div, onnx_lower_elementwise},    {OP_sqrt, onnx_lower_elementwise},
+    {OP_relu, onnx_lower_elementwise},        {OP_tanh, onnx_lower_elementwise},   {OP_gelu, onnx_lower_gelu},
+    {OP_embedding, onnx_lower_embedding},     {OP_linear, onnx_lower_linear},      {OP_layer_norm, onnx_lower_layer_norm},
+    {OP_attention, onnx_lower_attention},     {OP_row_range, onnx_lower_nothing},  {OP_fake_quantize, onnx_lower_fake_quantize},
 };
 
 static onnx_lower lowering_of(ir_op op) {

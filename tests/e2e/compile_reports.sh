@@ -118,7 +118,9 @@ has out architecture=bert head=sequence-classification target:string parameters.
     parameters.0.bytes:positive parameters.0.sparsity:positive parameters.0.kernel:string total.parameters:positive total.zeros:positive \
     total.sparsity:positive total.bytes:positive total.linear_parameters:positive total.linear_sparsity:positive
 bytes=$(($(stat -c %s demo/model.safetensors) - $(od -A n -t u8 -N 8 demo/model.safetensors) - 8))
-has out total.bytes=$bytes total.parameters=$((bytes / 4))
+has out total.bytes=$bytes total.parameters=$((bytes / 4)) size.all.file_bytes=$bytes size.all.dense_bytes=$bytes size.all.memory_bytes:positive \
+    size.encoder.parameters:positive size.nominal_compression:positive size.file_compression=1.0 layers.0.name=embeddings layers.1.name=encoder.layer.0 \
+    layers.4.name=classifier files.0.name=model.safetensors files.0.bytes="$(stat -c %s demo/model.safetensors)"
 
 # ---- bench ----
 

@@ -36,7 +36,7 @@ typedef struct graph_case {
 static double made_number(const ir_node *leaf, const ir_type *t, int64_t i) {
     const char *name = node_string(leaf, "name");
     const double random = rng_uniform(rng_key_make(5, name), (uint64_t)i);
-    if (strstr(name, "range")) return i % 2 ? 0.75 : -1.25;
+    if (strstr(name, "range")) return (i % 2 ? 0.75 : -1.25) * (1 + (double)(i / 2) / 8);
     if (strcmp(name, "mask") == 0) return i < 2; /* the second sequence has no kept key */
     if (t->dtype != IR_F32) return (double)(int64_t)(random * 5);
     return strcmp(name, "positive") == 0 ? random + 0.5 : 2 * random - 1;
@@ -134,6 +134,15 @@ static const char eight_bits[] =
           "  %16 = linear %11, %14, %15 : f32[B*S,6]\n  %17 = state {name = \"m.output_range\"} : f32[2]\n"
           "  %18 = fake_quantize %16, %17 : f32[B*S,6]\n  return \"y\" = %18\n}\n";
 
+/* Ranges of rows, and of the channels of a weight. */
+static const char rows_and_channels[] = BATCH
+    "  %6 = state {name = \"table\"} : f32[5,8]\n  %7 = embedding %6, %4 : f32[B*S,8]\n  %8 = row_range %7 : f32[B*S,2]\n"
+    "  %9 = fake_quantize %7, %8 : f32[B*S,8]\n  %10 = state {name = \"m.weight\"} : f32[6,8]\n"
+    "  %11 = state {name = \"m.weight_range\"} : f32[6,2]\n  %12 = fake_quantize %10, %11 {scheme = \"symmetric\"} : f32[6,8]\n"
+    "  %13 = state {name = \"m.bias\"} : f32[6]\n  %14 = linear %9, %12, %13 : f32[B*S,6]\n"
+    "  %15 = state {name = \"n.input_range\"} : f32[2]\n  %16 = fake_quantize %7, %15 : f32[B*S,8]\n"
+    "  %17 = linear %16, %12, %13 : f32[B*S,6]\n  return \"y\" = %14, \"z\" = %17\n}\n";
+
 static const struct {
     const char *name, *text;
     double absolute;
@@ -141,7 +150,8 @@ static const struct {
 } cases[] = {
     {"elements", elements, 1e-6, 2 * 3 * 3 + 6 + 3 * 8 + 6 * 8},
     {"layers", layers, 1e-6, 2 * 8 + 6 * 8},
-    {"eight bits", eight_bits, 2.0 / 255 + 1e-6, 6 * 6}, /* a step of the output, which a rounding may flip */
+    {"eight bits", eight_bits, 2.0 / 255 + 1e-6, 6 * 6},       /* a step of the output, which a rounding may flip */
+    {"rows and channels", rows_and_channels, 1e-2, 2 * 6 * 6}, /* steps of inputs below 1 / 100, of weights of 1 at most */
 };
 
 static void files_compute_what_the_interpreter_does(void **state) {
