@@ -8,7 +8,8 @@
  *   %y = fake_quantize %l, %t
  *
  * The last one joins where nobody else reads the linear's result, which is then requantized to 8 bits within the product; else, and where rows have
- * ranges of their own, it stays behind it. A value that several linears read is quantized once.
+ * ranges of their own, it stays behind it. A value that several linears read is quantized once. Where a linear reads some rows of it, as the last
+ * layer's does that only first tokens need, these rows are quantized.
  *
  * Numbers change by what the simulation does not round: the bias to units of both scales, half such a unit at most; and where the result is requantized,
  * to places a step away from the simulation's, where its value lies between two.
@@ -60,6 +61,14 @@ static const ir_node *quantizer_of(const lowering_state *s, ir_value v, const ch
     return holds ? n : NULL;
 }
 
+/* What makes a linear's input: the fake_quantize of it, or of what its rows are gathered from; else NULL. */
+static const ir_node *input_quantizer(const lowering_state *s, ir_value v) {
+    const ir_node *n = graph_node_of(s->rw.from, v);
+    if (n->op != OP_gather_rows) return quantizer_of(s, v, "affine");
+    const ir_node *x = quantizer_of(s, n->inputs[0], "affine");
+    return x && graph_type(s->rw.from, x->inputs[1])->rank == 1 ? x : NULL;
+}
+
 /* Has linear_int8 a form for these operands? */
 static bool has_form(const ir_graph *g, const ir_node *x, const ir_node *w) {
     const ir_type *x_type = graph_type(g, x->inputs[0]), *w_type = graph_type(g, w->inputs[0]);
@@ -85,7 +94,7 @@ static pofac_status find_last(const lowering_state *s, const ir_node *linear, co
 }
 
 static pofac_status find_linear(lowering_state *s, const ir_node *n) {
-    const ir_node *x = quantizer_of(s, n->inputs[0], "affine"), *w = quantizer_of(s, n->inputs[1], "symmetric");
+    const ir_node *x = input_quantizer(s, n->inputs[0]), *w = quantizer_of(s, n->inputs[1], "symmetric");
     bool unknown[2];
     if (!x || !w || !has_form(s->rw.from, x, w)) return POFAC_OK;
     TRY(is_unknown(s, x->inputs[1], &unknown[0]));
@@ -99,11 +108,16 @@ static pofac_status find_linear(lowering_state *s, const ir_node *n) {
 
 /* ---- the new graph ---- */
 
+/* Of a linear's input, with or without a gather_rows between. */
 static ir_value bytes_of(lowering_state *s, ir_value quantized) {
-    const ir_node *n = graph_node_of(s->rw.from, quantized);
+    const ir_node *n = input_quantizer(s, quantized), *gather = graph_node_of(s->rw.from, quantized);
     ir_value *made = &s->bytes[quantized];
     if (*made != IR_NO_VALUE) return *made;
-    const ir_value inputs[] = {rewrite_value(&s->rw, n->inputs[0]), rewrite_value(&s->rw, n->inputs[1])};
+    ir_value inputs[] = {rewrite_value(&s->rw, n->inputs[0]), rewrite_value(&s->rw, n->inputs[1])};
+    if (gather->op == OP_gather_rows && inputs[0] != IR_NO_VALUE) {
+        const ir_value rows[] = {inputs[0], rewrite_value(&s->rw, gather->inputs[1])};
+        inputs[0] = node_add(s->rw.to, OP_gather_rows, rows, 2, NULL, 0, NULL);
+    }
     if (inputs[0] == IR_NO_VALUE) return IR_NO_VALUE;
     const ir_type *type = type_with_dtype(s->rw.to->module->context, graph_type(s->rw.to, inputs[0]), IR_U8);
     *made = node_add(s->rw.to, OP_quantize, inputs, 2, NULL, 0, type);
@@ -112,7 +126,7 @@ static ir_value bytes_of(lowering_state *s, ir_value quantized) {
 
 /* The linear, at the place of `last`, whose result it gives. */
 static void place_linear(lowering_state *s, const ir_node *linear, const ir_node *last) {
-    const ir_node *x = graph_node_of(s->rw.from, linear->inputs[0]), *w = graph_node_of(s->rw.from, linear->inputs[1]);
+    const ir_node *x = input_quantizer(s, linear->inputs[0]), *w = graph_node_of(s->rw.from, linear->inputs[1]);
     rewrite_visit(&s->rw, linear);
     const ir_value inputs[7] = {bytes_of(s, linear->inputs[0]),
                                 rewrite_value(&s->rw, x->inputs[1]),

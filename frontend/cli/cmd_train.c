@@ -19,6 +19,17 @@ static const option_row rows[] = {
 #include "frontend/cli/recipe_rows.def"
     {"not_to_prune", OPTION_LINES, "REGEX", NULL, 0, 0,
      "layers that stay dense, instead of the description's; may be given several times"},
+    {"quantization_config", OPTION_TEXT, "PATH", NULL, 0, 0,
+     "linears learn to compute in 8 bits, as a JSON configuration of the pruning package says; instead of the description's "
+     "<quantize>"},
+    {"quantization_begin", OPTION_TEXT, "N", "0", 0, 0, "training forwards before quantization begins"},
+    {"weight_scales", OPTION_CHOICE, "per_tensor|per_channel", "per_tensor", 0, 0,
+     "one scale for a weight, or one for each output"},
+    {"observe_padding", OPTION_FLAG, NULL, "false", 0, 0,
+     "ranges are learned of padding as well, as the pruning package does; steps then compute it"},
+    {"not_to_quantize", OPTION_LINES, "TEXT", NULL, 0, 0,
+     "layers whose names have this in them stay in floating point; may be given several times"},
+    {"not_to_requantize_output", OPTION_LINES, "TEXT", NULL, 0, 0, "likewise their outputs"},
     {"teacher", OPTION_TEXT, "PATH", NULL, 0, 0, "the frozen model that the model learns from: a directory or a description"},
     {"teacher_logits", OPTION_TEXT, "PATH", NULL, 0, 0,
      "its answers, as `pofac data logits` has written them, instead of the teacher"},
@@ -165,7 +176,8 @@ const command command_train = {
     .rows = rows,
     .n_rows = sizeof rows / sizeof *rows,
     .run = run,
-    .meaning = "train a model as a description's <data>, <train>, <prune>, <teacher> and <distill> say, or these options, which "
+    .meaning = "train a model as a description's <data>, <train>, <prune>, <quantize>, <teacher> and <distill> say, or these "
+               "options, which "
                "win over them",
     .details = "pofac train recipe.xml --learning_rate 3e-5\n"
                "pofac train bert-base --task sst2 --train SST-2 --output_dir sst2 --max_seq_length 128 --num_train_epochs 3\n"

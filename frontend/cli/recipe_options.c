@@ -19,7 +19,8 @@ static const char *const names[] = {
 #undef RECIPE_PRUNING_PATH
 #define RECIPE_PRUNING_PATH(name, range, standard, help) "pruning_" #name,
 #include "frontend/cli/recipe_rows.def"
-    "not_to_prune", "teacher", "teacher_logits"};
+    "not_to_prune",  "teacher",         "teacher_logits",  "quantization_config",     "quantization_begin",
+    "weight_scales", "observe_padding", "not_to_quantize", "not_to_requantize_output"};
 #define N_NAMES (sizeof names / sizeof *names)
 
 pofac_status recipe_options(const command_input *in, const recipe_option **out, size_t *n) {

@@ -335,16 +335,10 @@ static pofac_status read_train(recipe_reader *r, recipe_train *t) {
     return check_optimizer(r, t);
 }
 
-static pofac_status check_rest(const recipe_reader *r) {
-    const xml_element *e = xml_child(r->root, "quantize");
-    if (e) return diag_error(r->sink, POFAC_ERR_INPUT, &e->place, "found <quantize>, which pofac train does not support");
-    return POFAC_OK;
-}
-
 /* What training alone wants to know. */
 static pofac_status read_learning(recipe_reader *r, recipe *out) {
-    TRY(check_rest(r));
     TRY(recipe_read_pruning(r, out));
+    TRY(recipe_read_quantization(r, out));
     TRY(recipe_read_distillation(r, out));
     TRY(check_schedule(r, out));
     TRY(check_order(r, out));
@@ -413,6 +407,7 @@ void recipe_put_settings(const recipe *r, strbuf *out) {
     const recipe_train *t = &r->train;
     put_data_settings(&r->data, out);
     recipe_put_pruning(r, out);
+    recipe_put_quantization(r, out);
     recipe_put_distillation(r, out);
     recipe_put_int(out, "max_steps", t->max_steps);
     recipe_put_real(out, "num_train_epochs", t->num_train_epochs);

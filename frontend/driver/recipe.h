@@ -1,5 +1,5 @@
 /*
- * What a training run shall do: the sections <data>, <train>, <prune>, <teacher> and <distill> of a description (frontend/xml.def), with options of the
+ * What a training run shall do: the sections <data>, <train>, <prune>, <quantize>, <teacher> and <distill> of a description (frontend/xml.def), with options of the
  * command line of the same names over them (recipe_option_name). A model without a description has the table's defaults and the options alone.
  *
  * Every value is checked against its row of the table, wherever it comes from, and contradictions are errors: of a document at the
@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "frontend/driver/quantization.h"
 #include "frontend/model/pruning_config.h"
 #include "ir/support/arena.h"
 #include "ir/support/diag.h"
@@ -79,33 +80,35 @@ typedef struct recipe_distill {
 } recipe_distill;
 
 typedef struct recipe {
-    const char *path;           /* of the model, as given: a description or a directory */
-    model_head head;            /* that the description names, or HEAD_AUTO */
-    bool leaves_labels;         /* a description that says nothing of labels: they are the task's */
-    bool lock;                  /* <prune> by a method that locks: zeros stay zeros */
-    bool prunes;                /* <prune> by a method with masks that change */
-    pruning_config prune;       /* with either of them */
-    const char *teacher;        /* <teacher from>: NULL where there is none */
-    const char *teacher_logits; /* <teacher logits>: its answers in a directory, instead of running it; NULL: none */
-    recipe_distill distill;     /* with either of them */
+    const char *path;               /* of the model, as given: a description or a directory */
+    model_head head;                /* that the description names, or HEAD_AUTO */
+    bool leaves_labels;             /* a description that says nothing of labels: they are the task's */
+    bool lock;                      /* <prune> by a method that locks: zeros stay zeros */
+    bool prunes;                    /* <prune> by a method with masks that change */
+    pruning_config prune;           /* with either of them */
+    bool quantizes;                 /* <quantize>: linears learn to compute in 8 bits */
+    quantization_plan quantization; /* with it */
+    const char *teacher;            /* <teacher from>: NULL where there is none */
+    const char *teacher_logits;     /* <teacher logits>: its answers in a directory, instead of running it; NULL: none */
+    recipe_distill distill;         /* with either of them */
     recipe_data data;
     recipe_train train;
 } recipe;
 
-/* An option `name` ("learning_rate") with its text; of not_to_prune, patterns with newlines between them. */
+/* An option `name` ("learning_rate") with its text; of not_to_prune, not_to_quantize and not_to_requantize_output, patterns with newlines between them. */
 typedef struct recipe_option {
     const char *name, *text;
 } recipe_option;
 
 /* What the option of an attribute is called: its name, but pruning_config, pruning_masks, teacher and teacher_logits for prune's config and masks and teacher's
- * from and logits. pruning_config stands instead of the whole <prune> of the document. */
+ * from and logits. pruning_config stands instead of the whole <prune> of the document, quantization_config of its <quantize>. */
 const char *recipe_option_name(const char *element, const char *attribute);
 
 /* What a recipe is read for: training wants data and a directory for its output, planning it only the data, evaluation data to measure with. */
 typedef enum recipe_use { RECIPE_FOR_TRAINING, RECIPE_FOR_PLANNING, RECIPE_FOR_EVALUATION } recipe_use;
 
 /* Reads the description `path`, or takes the options alone where `path` is a directory. All texts live in `a`. POFAC_ERR_INPUT: the
- * document, or a configuration of pruning; POFAC_ERR_USAGE: the options; of both, a value or a contradiction. <quantize> is refused. */
+ * document, or a configuration of pruning; POFAC_ERR_USAGE: the options; of both, a value or a contradiction. */
 POFAC_MUST_USE pofac_status recipe_read(const char *path, const recipe_option *options, size_t n, recipe_use use, arena *a,
                                         const diag_sink *sink, recipe *out);
 

@@ -1,4 +1,5 @@
-/* How the sections of a recipe are read: between recipe.c, which has values and most sections, and recipe_pruning.c, which has <prune>, <teacher> and <distill>. */
+/* How the sections of a recipe are read: between recipe.c, which has values and most sections, and recipe_pruning.c, which has <prune>, <teacher> and <distill>, and
+ * recipe_quantization.c, which has <quantize>. */
 #ifndef POFAC_FRONTEND_RECIPE_READER_H
 #define POFAC_FRONTEND_RECIPE_READER_H
 
@@ -36,11 +37,15 @@ pofac_status recipe_wrong(const recipe_reader *r, const recipe_setting *s, const
 POFAC_MUST_USE pofac_status recipe_read_pruning(recipe_reader *r, recipe *out);
 POFAC_MUST_USE pofac_status recipe_read_distillation(recipe_reader *r, recipe *out);
 
+/* <quantize> and its options, with the configuration that they name; <prune> is read. */
+POFAC_MUST_USE pofac_status recipe_read_quantization(recipe_reader *r, recipe *out);
+
 /* Lines NAME=VALUE of settings. */
 void recipe_put_int(strbuf *out, const char *name, int64_t value);
 void recipe_put_text(strbuf *out, const char *name, const char *value); /* NULL: empty */
 void recipe_put_real(strbuf *out, const char *name, double value);
 void recipe_put_pruning(const recipe *r, strbuf *out);
+void recipe_put_quantization(const recipe *r, strbuf *out);
 void recipe_put_distillation(const recipe *r, strbuf *out);
 
 #endif

@@ -99,6 +99,8 @@ static pofac_status write_files(const char *dir, const run_checkpoint_options *o
     TRY(directory_remove(dir, sink));
     if (mkdir(dir, 0777) != 0) return fault(dir, "the directory cannot be made", sink);
     TRY(run_model_save(dir, o->model, state, IR_F32, sink));
+    bool written;
+    if (o->ranges) TRY(learned_ranges_write(o->ranges, state, dir, sink, &written));
     TRY(run_state_write(dir, state, position->accumulated_runs > 0, sink));
     TRY(write_position(dir, position, sink));
     TRY(write_text(dir, RUN_SETTINGS_FILE, settings, strlen(settings), sink));

@@ -2,6 +2,7 @@
  * Checkpoints of a run: DIR/checkpoint-STEP, from which it goes on bit for bit, and which is a model in Hugging Face's layout as well.
  *
  *   config.json, model.safetensors, tokenizer   model_save.h, in f32: these weights are the state's parameters too
+ *   quantization.safetensors    of a model that computes in 8 bits: quantization.h
  *   state.safetensors   the rest of the state by name: moments, sums of gradients in the middle of an accumulation, parameters that
  *                       model.safetensors has not or not as they are; pattern.WEIGHT u8 [N, (K+7)/8]: bit c%8 of byte c/8 says that (r, c) may be non-zero
  *   run_position.json   run_position.h
@@ -16,14 +17,16 @@
 #ifndef POFAC_FRONTEND_RUN_CHECKPOINT_H
 #define POFAC_FRONTEND_RUN_CHECKPOINT_H
 
+#include "frontend/driver/learned_ranges.h"
 #include "frontend/driver/loaded_model.h"
 #include "frontend/driver/run_position.h"
 #include "runtime/state_store.h"
 
 typedef struct run_checkpoint_options {
-    const char *dir;      /* the run's directory, open (run_directory.h) */
-    loaded_model *model;  /* its definition and tokenizer */
-    const char *settings; /* lines "KEY=VALUE\n" of everything that determines the run; keys differ */
+    const char *dir;              /* the run's directory, open (run_directory.h) */
+    loaded_model *model;          /* its definition and tokenizer */
+    const learned_ranges *ranges; /* of a model that learns to compute in 8 bits; NULL: none */
+    const char *settings;         /* lines "KEY=VALUE\n" of everything that determines the run; keys differ */
     const char *
         kernel_choices; /* that road_options.kernel_choices has collected; a resumed run's road_options.kernel_variants. NULL: none */
     int64_t

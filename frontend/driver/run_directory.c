@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "frontend/driver/quantization.h"
 #include "ir/support/directory.h"
 #include "ir/support/file_map.h"
 
@@ -52,7 +53,7 @@ static const char *parse_step(const char *text, int64_t *out) {
 static bool is_temporary(const char *name) {
     static const char *const files[] = {"config.json",        "model.safetensors",       "vocab.txt",          "tokenizer.json",
                                         "added_tokens.json",  "tokenizer_config.json",   "trainer_state.json", "all_results.json",
-                                        "train_results.json", "special_tokens_map.json", "eval_results.json"};
+                                        "train_results.json", "special_tokens_map.json", "eval_results.json",  QUANTIZATION_FILE};
     const char *tail = strstr(name, ".tmp.");
     if (!tail || tail[5 + strspn(tail + 5, "0123456789.")]) return false;
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)

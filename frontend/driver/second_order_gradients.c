@@ -179,7 +179,7 @@ static pofac_status work_on_group(const update_work *w, size_t first, size_t n) 
 }
 
 /* Every group has the same gradients. */
-static pofac_status work_on_groups(update_work *w, const int64_t *entries) {
+static pofac_status work_on_all(update_work *w, const int64_t *entries) {
     const second_order_update *u = w->u;
     const int64_t most = bytes_at_a_time(u->max_bytes);
     u->source->get_position(u->source->user, &w->begin);
@@ -194,6 +194,18 @@ static pofac_status work_on_groups(update_work *w, const int64_t *entries) {
     }
     clear_sums(u->training); /* the next step's are its own, whatever the last gradient was */
     return POFAC_OK;
+}
+
+/* Ranges of 8 bits are the steps' alone. */
+static pofac_status work_on_groups(update_work *w, const int64_t *entries) {
+    state_store *state = training_state(w->u->training);
+    float *ranges = malloc((size_t)state_store_count_ranges(state) * sizeof *ranges + 1);
+    if (!ranges) return diag_out_of_memory(w->sink);
+    state_store_save_ranges(state, ranges);
+    const pofac_status status = work_on_all(w, entries);
+    state_store_restore_ranges(state, ranges);
+    free(ranges);
+    return status;
 }
 
 /* ---- all ---- */

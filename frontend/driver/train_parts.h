@@ -34,6 +34,7 @@ typedef struct train_parts {
     batch_shape shape;  /* of the largest batch */
     training *training;
     train_inputs *inputs;
+    float *ranges; /* [state_store_count_ranges] as they were before the step */
     /* of a run alone: */
     evaluation *evaluation; /* NULL: no data to measure with */
     dense_state *dense;

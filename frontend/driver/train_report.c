@@ -91,6 +91,14 @@ static void put_masks(const train_parts *p, strbuf *out) {
     strbuf_putc(out, '\n');
 }
 
+static void put_quantization(const train_parts *p, strbuf *out) {
+    const learned_ranges *ranges = training_ranges(p->training);
+    if (!ranges) return;
+    strbuf_printf(out, "8 bits          %zu layers", learned_ranges_modules(ranges));
+    if (p->recipe->quantization.begin > 0) strbuf_printf(out, ", from forward %" PRId64 " on", p->recipe->quantization.begin);
+    strbuf_putc(out, '\n');
+}
+
 /* What masks from curvature need besides. */
 static pofac_status put_curvature(const train_parts *p, strbuf *out) {
     const mask_schedule *s = &p->masks;
@@ -208,6 +216,7 @@ static pofac_status report(train_parts *p, strbuf *out) {
     put_counts(p, out);
     TRY(put_epochs(p, out));
     put_masks(p, out);
+    put_quantization(p, out);
     TRY(put_curvature(p, out));
     TRY(put_teacher(p, out));
     put_time(p, out);

@@ -1,6 +1,7 @@
 /* The loop of a run; see train_run.h. */
 #include "frontend/driver/train_run.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -247,6 +248,20 @@ static pofac_status evaluate_result(train_loop *l) {
     return train_log_evaluation(p->log, p->position.step, values, evaluation_values(l, e, values), p->sink);
 }
 
+/* The result's quantization.safetensors. */
+static pofac_status write_ranges(const train_parts *p) {
+    const learned_ranges *ranges = training_ranges(p->training);
+    bool written;
+    if (!ranges) return POFAC_OK;
+    TRY(learned_ranges_write(ranges, training_state(p->training), p->recipe->train.output_dir, p->sink, &written));
+    if (!written)
+        diag_warning(p->sink, NULL,
+                     "quantization_begin: found %" PRId64 " and %" PRId64 " forwards of training: no ranges were learned, the "
+                     "result is not quantized",
+                     p->recipe->quantization.begin, p->position.forwards);
+    return POFAC_OK;
+}
+
 static pofac_status finish(train_loop *l) {
     train_parts *p = &l->parts;
     train_result *r = l->result;
@@ -260,6 +275,7 @@ static pofac_status finish(train_loop *l) {
     TRY(load_best(l));
     r->sparsity = train_sparsity(p);
     TRY(run_model_save(p->recipe->train.output_dir, p->model, training_state(p->training), IR_F32, p->sink));
+    TRY(write_ranges(p));
     if (p->recipe->lock) TRY(locked_pattern_check(&p->masks, p->model, p->recipe->train.output_dir, p->sink));
     if (p->evaluation) TRY(evaluate_result(l));
     TRY(write_results(l));

@@ -1,6 +1,7 @@
 /* Opening what a run needs, in the order in which mistakes are cheapest to find; see train_parts.h. */
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "frontend/driver/run_model.h"
@@ -138,6 +139,7 @@ static training_options options_of(const train_parts *p) {
                           .lock = p->recipe->lock,
                           .pruning = p->recipe->prunes ? &p->masks.pruning : NULL,
                           .distillation = p->distillation.teacher || p->teacher_logits ? &p->distillation : NULL,
+                          .quantization = p->recipe->quantizes ? &p->recipe->quantization : NULL,
                           .recompute = t->recompute,
                           .bf16 = t->bf16,
                           .step_file = p->options->step_graph};
@@ -187,6 +189,8 @@ pofac_status train_open_training(train_parts *p) {
     TRY(train_choose_step(p));
     if (p->kernels.size == 0 || p->recipe->prunes) p->step_options.road.kernel_choices = &p->kernels;
     TRY(training_create(p->model, &p->step_options, p->sink, &p->training));
+    p->ranges = malloc((size_t)state_store_count_ranges(training_state(p->training)) * sizeof *p->ranges + 1);
+    if (!p->ranges) return diag_out_of_memory(p->sink);
     if (p->options->kind == EXECUTOR_COMPILED && !p->options->step_graph)
         TRY(step_memory_of_training(p->training, p->shape, p->sink, &p->memory));
     TRY(train_inputs_create(loaded_model_spec(p->model), p->recipe->train.seed, p->sink, &p->inputs));
@@ -222,7 +226,11 @@ static pofac_status check_metric(const train_parts *p) {
 
 static pofac_status open_evaluation(train_parts *p) {
     const recipe_train *t = &p->recipe->train;
-    const evaluation_options options = {.road = p->options->road, .kind = p->options->kind, .weights_change = !p->recipe->lock};
+    evaluation_options options = {.road = p->options->road, .kind = p->options->kind, .weights_change = !p->recipe->lock};
+    if (p->recipe->quantizes) {
+        options.road.quantizes = quantization_plan_of;
+        options.road.quantizes_user = (void *)(uintptr_t)&p->recipe->quantization;
+    }
     TRY(evaluation_create(p->recipe, p->model, &options, p->sink, &p->evaluation));
     const char *asks = t->load_best_model_at_end        ? "load_best_model_at_end"
                        : t->early_stopping_patience > 0 ? "early_stopping_patience"
@@ -268,8 +276,20 @@ static pofac_status go_on(train_parts *p) {
     return run_directory_cut(p->recipe->train.output_dir, RUN_METRICS_FILE, at->metrics_bytes, p->sink);
 }
 
+/* A quantized model's ranges are learned on: its training is behind the run that makes them anew. */
+static pofac_status take_ranges(train_parts *p) {
+    const learned_ranges *ranges = training_ranges(p->training);
+    model_quantization *q;
+    if (!ranges) return POFAC_OK;
+    TRY(model_quantization_read(loaded_model_directory(p->model), p->sink, &q));
+    if (q && learned_ranges_take(ranges, q, training_state(p->training))) p->position.forwards = p->recipe->quantization.begin + 1;
+    model_quantization_close(q);
+    return POFAC_OK;
+}
+
 /* The first masks; lines of a run that saved nothing go. */
 static pofac_status begin(train_parts *p) {
+    TRY(take_ranges(p));
     TRY(mask_schedule_begin(&p->masks, &(mask_step){p->training, &p->source, p->inputs}, p->sink));
     return run_directory_cut(p->recipe->train.output_dir, RUN_METRICS_FILE, 0, p->sink);
 }
@@ -318,6 +338,7 @@ void train_close(train_parts *p) {
     dense_state_destroy(p->dense);
     evaluation_destroy(p->evaluation);
     train_inputs_destroy(p->inputs);
+    free(p->ranges);
     training_destroy(p->training);
     mask_schedule_close(&p->masks);
     teacher_logits_close(p->teacher_logits);

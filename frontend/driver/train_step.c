@@ -37,6 +37,7 @@ static pofac_status fetch(train_parts *p, run_position *next, step_outcome *out)
     out->batches = train_inputs_size(p->inputs);
     out->tokens = train_inputs_tokens(p->inputs);
     out->examples = train_inputs_examples(p->inputs);
+    next->forwards += (int64_t)out->batches;
     next->tokens += out->tokens;
     next->examples += out->examples;
     return POFAC_OK;
@@ -81,8 +82,10 @@ static pofac_status dump(train_parts *p, const char *folder, size_t n_runs, doub
     return dump_graph(p, folder);
 }
 
-/* The step changed nothing: updates by a factor that is no number leave the state alone (ir/ops/op_update.c). So it is saved as it is. */
+/* The step changed nothing but ranges, which go back: updates by a factor that is no number leave the state alone (ir/ops/op_optimizer.c). So it is saved as
+ * it is. */
 static pofac_status give_up(train_parts *p, const char *what, double value, double loss) {
+    state_store_restore_ranges(training_state(p->training), p->ranges);
     const int64_t step = p->position.step + 1;
     strbuf folder = STRBUF_INIT;
     strbuf_printf(&folder, "%s/failed-step-%" PRId64, p->recipe->train.output_dir, step);
@@ -156,6 +159,8 @@ pofac_status train_step(train_parts *p, step_outcome *out) {
     *out = (step_outcome){.learning_rate = p->recipe->train.learning_rate * rate_factor(&p->rates, next.step)};
     next.step++;
     train_inputs_begin(p->inputs, next.step, out->learning_rate);
+    train_inputs_set_forwards(p->inputs, next.forwards);
+    state_store_save_ranges(training_state(p->training), p->ranges);
     TRY(fetch(p, &next, out));
     TRY(run_step(p, out));
     const mask_step at = {p->training, &p->source, p->inputs};
@@ -174,6 +179,7 @@ run_checkpoint_options train_checkpoint_options(const train_parts *p) {
     const recipe_train *t = &p->recipe->train;
     return (run_checkpoint_options){.dir = t->output_dir,
                                     .model = p->model,
+                                    .ranges = training_ranges(p->training),
                                     .settings = strbuf_str(&p->settings),
                                     .kernel_choices = p->kernels.size ? strbuf_str(&p->kernels) : NULL,
                                     .save_total_limit = t->save_total_limit,

@@ -6,6 +6,7 @@
  *   DIRECTORY/config.json                 the model's definition, as Hugging Face writes it
  *   DIRECTORY/model.safetensors           its parameters in f32 under Hugging Face's names; those that MODEL lacks are drawn from --seed
  *   DIRECTORY/BxS.batches.safetensors     one batch of B full sequences of S random tokens
+ *   DIRECTORY/calibration.safetensors     with --calibration: 16 sequences of random tokens, as `pofac quantize` takes them
  *   DIRECTORY/texts.batches.safetensors   with --texts: the texts' tokens, --texts_batch of them in a batch, padded to its longest
  *
  * A file of batches has N.input_ids, N.attention_mask and N.token_type_ids, i64 [B,S], for batches N = 0, 1, ..., and with --labels
@@ -30,6 +31,7 @@ static const option_row rows[] = {
      "texts, one per line before a tab; a first line that begins with \"sentence\" is a title"},
     {"texts_batch", OPTION_WHOLE, "B", "32", 1, 65536, "texts per batch"},
     {"texts_limit", OPTION_WHOLE, "N", NULL, 1, INT64_MAX, "take the first N texts alone"},
+    {"calibration", OPTION_FLAG, NULL, NULL, 0, 0, "write examples for quantization"},
     {"labels", OPTION_FLAG, NULL, NULL, 0, 0, "batches are for training"},
     {"masked", OPTION_WHOLE, "P", "15", 1, 100, "percent of the tokens that have labels"},
     OPTIONS_MODEL,
@@ -208,6 +210,28 @@ static pofac_status add_labels(job *j, batch_list *list) {
     return POFAC_OK;
 }
 
+/* Random tokens by `stream` of the seed, all of them real. */
+static void draw_tokens(const job *j, const char *stream, int64_t n, int64_t *columns[3]) {
+    const rng_key key = rng_key_make((uint64_t)option_whole(j->options, "seed"), stream);
+    for (int64_t i = 0; i < n; i++) {
+        columns[0][i] = (int64_t)rng_below(key, (uint64_t)i, (uint64_t)loaded_model_spec(j->model)->vocab_size);
+        columns[1][i] = 1;
+    }
+}
+
+static pofac_status write_calibration(job *j) {
+    const int64_t n_sequences = 16, most = loaded_model_spec(j->model)->max_position_embeddings, length = most < 128 ? most : 128;
+    safetensors_item items[BATCH_ITEMS];
+    batch_list list = {.items = items};
+    int64_t *columns[3];
+    const char *path;
+    TRY(path_in(j, "calibration", ".safetensors", &path));
+    TRY(add_batch(j, &list, n_sequences, length, columns));
+    draw_tokens(j, "calibration", n_sequences * length, columns);
+    for (size_t i = 0; i < list.n_items; i++) items[i].name = strchr(items[i].name, '.') + 1; /* without the batch's number */
+    return safetensors_write(path, items, list.n_items, NULL, 0, j->sink);
+}
+
 static pofac_status write_shape(job *j, const char *shape) {
     char *end;
     int64_t n_sequences = strtoll(shape, &end, 10), most = loaded_model_spec(j->model)->max_position_embeddings;
@@ -221,11 +245,7 @@ static pofac_status write_shape(job *j, const char *shape) {
     const char *path;
     TRY(path_in(j, shape, ".batches.safetensors", &path));
     TRY(add_batch(j, &list, n_sequences, length, columns));
-    rng_key key = rng_key_make((uint64_t)option_whole(j->options, "seed"), shape);
-    for (int64_t i = 0; i < n_sequences * length; i++) {
-        columns[0][i] = (int64_t)rng_below(key, (uint64_t)i, (uint64_t)loaded_model_spec(j->model)->vocab_size);
-        columns[1][i] = 1;
-    }
+    draw_tokens(j, shape, n_sequences * length, columns);
     TRY(add_labels(j, &list));
     return safetensors_write(path, items, list.n_items, NULL, 0, j->sink);
 }
@@ -325,6 +345,7 @@ static pofac_status write_texts(job *j, const char *path) {
 
 static pofac_status write_all(job *j) {
     TRY(write_model(j));
+    if (option_flag(j->options, "calibration")) TRY(write_calibration(j));
     for (size_t i = 2; i < j->options->n_arguments; i++) TRY(write_shape(j, j->options->arguments[i]));
     const char *texts = option_text(j->options, "texts");
     return texts ? write_texts(j, texts) : POFAC_OK;

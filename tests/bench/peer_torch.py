@@ -9,6 +9,7 @@ PEER_CLOCK=cpu, times are those that the process spent on processors. Variants:
     layer    torch.nn.TransformerEncoderLayer, whose fast path is one call per layer
     nested   the same in a torch.nn.TransformerEncoder, which drops the padding of batches that have some (nested tensors)
     onednn   eager, with the linear layers of oneDNN instead of OpenBLAS and weights packed beforehand
+    int8     eager, with linear layers whose weights are in 8 bits and whose inputs are quantized as they come (oneDNN's)
 """
 import json
 import os
@@ -57,6 +58,13 @@ def onednn_linear(weight, bias):
     layer.weight, layer.bias = nn.Parameter(weight, False), nn.Parameter(bias, False)
     layer = torch.utils.mkldnn.to_mkldnn(layer.eval())
     return lambda x: layer(x.contiguous())
+
+
+def int8_linear(weight, bias):
+    """A linear layer of PyTorch's dynamic quantization."""
+    layer = nn.Linear(weight.shape[1], weight.shape[0])
+    layer.weight, layer.bias = nn.Parameter(weight, False), nn.Parameter(bias, False)
+    return torch.quantization.quantize_dynamic(nn.Sequential(layer.eval()), {nn.Linear}, torch.qint8)
 
 
 class EagerLayer:
@@ -113,14 +121,14 @@ def encoder_layer(config, weights, prefix):
 def make_encoder(variant, config, weights):
     """A function (x, added mask, padding) -> x; either mask is None for a batch without padding."""
     prefixes = [f"bert.encoder.layer.{i}" for i in range(config["num_hidden_layers"])]
-    if variant in ("eager", "onednn"):
-        make_linear = plain_linear if variant == "eager" else onednn_linear
+    if variant in ("eager", "onednn", "int8"):
+        make_linear = {"eager": plain_linear, "onednn": onednn_linear, "int8": int8_linear}[variant]
         layers = [EagerLayer(config, weights, prefix, make_linear) for prefix in prefixes]
     elif variant in ("layer", "nested"):
         modules = [encoder_layer(config, weights, prefix) for prefix in prefixes]
         layers = [lambda x, _mask, padding, m=m: m(x, src_key_padding_mask=padding) for m in modules]
     else:
-        sys.exit(f"error: the variant is {variant}, wanted eager, layer, nested or onednn")
+        sys.exit(f"error: the variant is {variant}, wanted eager, layer, nested, onednn or int8")
     if variant == "nested":
         encoder = nn.TransformerEncoder(modules[0], len(modules), enable_nested_tensor=True)
         encoder.layers = nn.ModuleList(modules)
@@ -180,6 +188,7 @@ def main():
     """Answers commands until standard input ends."""
     warnings.filterwarnings("ignore", message=".*nested tensors.*")
     torch.set_num_threads(int(os.environ["PEER_THREADS"]))
+    torch.backends.quantized.engine = "onednn"
     with torch.inference_mode():
         engine = Engine(sys.argv[1], sys.argv[2])
         print("ready", flush=True)

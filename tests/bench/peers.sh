@@ -6,6 +6,8 @@
 # The texts: a batch is padded to its longest sentence, and PyTorch and ONNX Runtime compute it so; pofac gets the same padded batches, and leaves
 # out the padding itself. What else may be asked of the others stands beside them, and is not taken for the better one:
 #   int8     ONNX Runtime with the encoder's linear layers in int8, quantized dynamically; its logits may differ by a quarter of the largest
+#   torch_int8  PyTorch's dynamic quantization of the linear layers, likewise
+#   pofac_f32   pofac itself without quantization, beside --quantize
 #   nested   PyTorch's TransformerEncoder, which drops the padding as well (nested tensors); for texts
 #
 # Every engine is a process of its own, in its best configuration: of each engine's variants (peer_torch.py, onnx_bert.js) the fastest is taken for
@@ -27,6 +29,8 @@
 #   --clock=wall|cpu        cpu: the time that an engine spends on processors, which says more on a busy machine; for one thread
 #   --pofac_model=MODEL     a model instead of examples/bert-base.xml; pofac reads it as it is, the others its parameters in f32
 #   --sparsity=P            zero the smallest magnitudes, a share of P, of each linear weight of the encoder, for all engines
+#   --quantize="..."        pofac's model quantized by `pofac quantize` with these options, in integers; all logits may then differ from its own by a
+#                           quarter of the largest
 #   --pofac_options="..."   further options of pofac, as `pofac bench` takes them
 set -euo pipefail
 export LC_ALL=C.UTF-8
@@ -48,10 +52,11 @@ clock=wall
 pofac_model=
 sparsity=0
 pofac_options=
+quantize=
 for option; do
     name=${option%%=*}
     case $name in
-    --build | --peers | --engines | --threads | --shapes | --texts | --vocab | --texts_limit | --rounds | --seconds | --times | --clock | --pofac_model | --sparsity | --pofac_options)
+    --build | --peers | --engines | --threads | --shapes | --texts | --vocab | --texts_limit | --rounds | --seconds | --times | --clock | --pofac_model | --sparsity | --pofac_options | --quantize)
         [[ $option == *=* ]] || { echo "error: $option has no value, wanted $name=VALUE" >&2 && exit 2; }
         printf -v "${name#--}" %s "${option#*=}"
         ;;
@@ -76,9 +81,10 @@ done
 present=
 for engine in $engines; do
     case $engine in
-    torch | nested) "$python" -c 'import torch' 2>/dev/null || engine_missing=PyTorch ;;
+    torch | nested | torch_int8) "$python" -c 'import torch' 2>/dev/null || engine_missing=PyTorch ;;
+    pofac_f32) ;;
     onnxruntime | int8) [ -d "$peers/node_modules/onnxruntime-node" ] && command -v node >/dev/null || engine_missing="ONNX Runtime" ;;
-    *) echo "error: found the engine $engine, wanted torch, onnxruntime, int8 or nested" >&2 && exit 2 ;;
+    *) echo "error: found the engine $engine, wanted torch, onnxruntime, int8, torch_int8, pofac_f32 or nested" >&2 && exit 2 ;;
     esac
     if [ -n "${engine_missing:-}" ]; then echo "note: $engine_missing is not there and left out; tests/bench/install_peers.sh installs it" >&2
     else present="$present $engine"; fi
@@ -98,9 +104,16 @@ trap 'exit 1' INT TERM
 [ "$texts_limit" = all ] && texts_limit=
 # shellcheck disable=SC2086 # shapes are split on purpose
 "$build/bench_peer_files" --sparsity="$sparsity" ${texts:+--texts="$texts" --vocab="$vocab"} ${texts_limit:+--texts_limit="$texts_limit"} \
-    --head=sequence-classification "${pofac_model:-examples/bert-base.xml}" "$work" $shapes
+    ${quantize:+--calibration} --head=sequence-classification "${pofac_model:-examples/bert-base.xml}" "$work" $shapes
 model=$work
 [ -n "$pofac_model" ] && [ "$sparsity" = 0 ] && model=$pofac_model
+plain=$model
+if [ -n "$quantize" ]; then
+    case " $quantize" in *"method=dynamic"* | *"method dynamic"*) calibration=() ;; *) calibration=(--calibration="$work/calibration.safetensors") ;; esac
+    # shellcheck disable=SC2086 # options are split on purpose
+    "$build/pofac" quantize "$model" --head=sequence-classification "${calibration[@]}" $quantize --output_dir="$work/quantized" >&2
+    model=$work/quantized
+fi
 
 # The kernels of OpenBLAS that fit.
 if grep -qw avx512f /proc/cpuinfo; then coretype=SkylakeX; else coretype=Haswell; fi
@@ -128,13 +141,19 @@ add_onnxruntime() {
 
 # list_engines THREADS shapes|texts
 list_engines() {
-    local engine variant pofac
+    local engine variant pofac f32
     printf -v pofac 'exec %q --threads=%d --head=sequence-classification %s %q' "$build/bench_peer_pofac" "$1" "$pofac_options" "$model"
-    engine_options=("--engine=pofac:-:$pofac" --beside="ONNX Runtime int8:0.25" --beside="PyTorch without padding:0.001")
+    engine_options=("--engine=pofac:-:$pofac" --beside="ONNX Runtime int8:0.25" --beside="PyTorch without padding:0.001" --beside="PyTorch int8:0.25")
+    [ -z "$quantize" ] || engine_options+=(--beside="PyTorch:0.25" --beside="ONNX Runtime:0.25" --beside="pofac f32:0.25")
     for engine in $present; do
         case $engine in
         torch) for variant in eager layer onednn; do add_torch "$1" PyTorch $variant; done ;;
         onnxruntime) add_onnxruntime "$1" "ONNX Runtime" f32 ;;
+        torch_int8) add_torch "$1" "PyTorch int8" int8 ;;
+        pofac_f32)
+            printf -v f32 'exec %q --threads=%d --head=sequence-classification %s %q' "$build/bench_peer_pofac" "$1" "$pofac_options" "$plain"
+            engine_options+=("--engine=pofac f32:-:$f32")
+            ;;
         int8) add_onnxruntime "$1" "ONNX Runtime int8" int8 ;;
         nested) [ "$2" = shapes ] || add_torch "$1" "PyTorch without padding" nested ;;
         esac

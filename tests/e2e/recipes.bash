@@ -1,6 +1,7 @@
 # What the tests of examples/recipes share; sourced after harness.bash. The folder gets the recipes with models and data of the names that they ask for.
 #
 #   recipe_models SIZE           directories of models with random weights: SIZE tiny (the encoders have width 16) or full
+#   recipe_sparse_models SIZE    the results of stage 3, which learn to compute in 8 bits
 #   recipe_data                  a few documents as shards, a few rows of each task, a few questions
 #   dry_runs FILE STEPS LINE...  `pofac train FILE --dry_run` succeeds, has so many steps, and its output has these lines (regular expressions)
 recipe_vocab=100 # tokens; of full size BERT's
@@ -48,6 +49,14 @@ recipe_models() {
     recipe_model "$1" distilbert distilbert-squad 0 question-answering
     for name in bert-base bert-large; do ln -s "$name-uncased" "$name-teacher"; done
     ln -s distilbert-base-uncased distilbert-teacher
+}
+
+recipe_sparse_models() {
+    recipe_model "$1" bert-base bert-base-sparse-90-mnli 0.9 sequence-classification entailment neutral contradiction
+    recipe_model "$1" bert-base bert-base-sparse-90-qqp 0.9 sequence-classification not_duplicate duplicate
+    recipe_model "$1" bert-base bert-base-sparse-90-qnli 0.9 sequence-classification entailment not_entailment
+    recipe_model "$1" bert-base bert-base-sparse-90-sst2 0.9 sequence-classification negative positive
+    recipe_model "$1" distilbert distilbert-sparse-90-squad 0.9 question-answering
 }
 
 recipe_data() {

@@ -85,7 +85,7 @@ shows train stsb --task mnli --train mnli.tsv --output_dir new
 shows eval dry.xml --kind segment_pair_nsp --eval shards-concatenate
 shows eval dry.xml --kind segment_pair_nsp --task ''
 [ -e new/model.safetensors ] && fail "something that was refused wrote a model"
-recipe quantize "<quantize/><data kind=\"glue\" task=\"mnli\" train=\"mnli.tsv\"/>"
+recipe quantize "<quantize method=\"static\"/><data kind=\"glue\" task=\"mnli\" train=\"mnli.tsv\"/>"
 shows train quantize.xml --output_dir new
 wants_golden transcript train_messages.txt
 

@@ -247,7 +247,14 @@ static void contradictions_are_errors(void **unused) {
         {MODEL "<data kind=\"glue\" train=\"x\"/>", "", ":2:35: error: kind: glue needs a task\n"},
         {MODEL "<data kind=\"glue\" task=\"squad\" train=\"x\"/>", "",
          ":2:47: error: task: found squad with kind glue, wanted kind squad\n"},
-        {MODEL DATA "<quantize/>", "", ":2:67: error: found <quantize>, which pofac train does not support\n"},
+        {MODEL DATA "<quantize method=\"static\"/>", "",
+         ":2:85: error: method: found another than qat, wanted qat: pofac quantize does the others, without training\n"},
+        {MODEL DATA "<quantize quantize_embeddings=\"true\"/>", "",
+         ":2:67: error: quantize_embeddings: found true, wanted false: training leaves tables in floats, which pofac quantize "
+         "stores in "
+         "8 bits\n"},
+        {MODEL DATA, "quantization_begin=1 pruning_fn=movement target_sparsity=0.5",
+         "error: found quantization with movement, whose masks need gradients of all entries; wanted one of them\n"},
         {MODEL DATA "<distill temperature=\"2\"/>", "",
          ":2:89: error: temperature: found without a teacher, wanted --teacher DIR, or <teacher>\n"},
         {MODEL "<prune pruning_fn=\"uniform_neural_wiring\" scheduler=\"one_shot\"/>" DATA, "",
@@ -297,6 +304,12 @@ static void settings_tell_runs_apart(void **unused) {
                                         "target_sparsity=0.5 pruning_frequency=3",
                                         "target_sparsity=0.5 not_to_prune=x",
                                         "pruning_fn=pattern_lock",
+                                        "quantization_begin=0",
+                                        "quantization_begin=2",
+                                        "observe_padding=true",
+                                        "weight_scales=per_channel",
+                                        "not_to_quantize=x",
+                                        "not_to_requantize_output=x",
                                         "pruning_fn=pattern_lock not_to_prune=x"};
     enum { N_OTHER = sizeof other / sizeof *other };
     strbuf plain = STRBUF_INIT, text = STRBUF_INIT, texts[N_OTHER];

@@ -1,0 +1,137 @@
+#!/bin/bash
+# Training in 8 bits from the command line: the reference's steps, by a recipe and by a configuration; a run with a teacher and locked zeros that is interrupted
+# goes on bit for bit; evaluations are those of the quantized model; a quantized model's ranges are learned on; what is refused.
+. "$(dirname "$0")/harness.bash"
+
+# ---- the reference's steps ----
+
+# check_fixture NAME FIXTURE: a line of each step is the fixture's; so are weights, scales and zero points in the end.
+check_fixture() {
+    local name=$1 fixture=$2
+    sed -n 's/.*"step": \([0-9]*\), .*"loss": \([0-9.e-]*\), "task_loss": .*"learning_rate": \([0-9.e-]*\), "grad_norm": \([0-9.e-]*\), "sparsity": \([0-9.e-]*\).*/\1 \2 \3 \4 \5/p' \
+        "$name/metrics.jsonl" >found
+    sed -n 's/.*"step": \([0-9]*\), "loss": \([0-9.e-]*\), .*"lr": \([0-9.e-]*\), "grad_norm": \([0-9.e-]*\), "sparsity": \([0-9.e-]*\).*/\1 \2 \3 \4 \5/p' \
+        "$fixture/expected.jsonl" >wanted
+    paste -d ' ' found wanted >both
+    [ "$(awk 'NF == 10' both | wc -l)" = 16 ] || fail "$name: $(awk 'NF == 10' both | wc -l) steps, wanted 16: $(head -2 both)"
+    awk 'function far(x, y, bound) { d = x - y; if (d < 0) d = -d; return d > bound * y }
+        $1 != $6 || far($2, $7, 5e-3) || far($3, $8, 1e-9) || far($4, $9, 2e-2) || $5 != $10 { print }' both >far
+    wants_quiet far
+    ok "$build_dir/compare_tensors" "$name/model.safetensors" "$fixture/final.safetensors" --tolerance=5e-3
+    ok "$build_dir/compare_tensors" "$name/quantization.safetensors" "$fixture/quantization.safetensors" --tolerance=1
+}
+
+if [ -n "${POFAC_SHARED:-}" ]; then
+    fixture=$POFAC_SHARED/fixtures/train/transfer-classification-lock-qat
+    cat >classification.xml <<XML
+<pofac xmlns="urn:pofac:1">
+  <model from="$fixture/student" head="sequence-classification"/>
+  <prune pruning_fn="pattern_lock"><not_to_prune pattern="classifier"/></prune>
+  <quantize observe_padding="true">
+    <not_to_requantize_output pattern="output.dense"/><not_to_requantize_output pattern="value"/><not_to_requantize_output pattern="classifier"/>
+  </quantize>
+  <data kind="tensors" train="$fixture/batches.safetensors"/>
+  <train output_dir="classification" max_steps="16" warmup_steps="2" per_device_train_batch_size="4" learning_rate="2e-4" weight_decay="0.01" logging_steps="1"
+         hidden_dropout_prob="0" attention_probs_dropout_prob="0" classifier_dropout="0" report_to="none"/>
+</pofac>
+XML
+    run train classification.xml
+    wants_status 0
+    check_fixture classification "$fixture"
+
+    fixture=$POFAC_SHARED/fixtures/train/transfer-qa-lock-qat
+    echo '{"quantization_begin": 0, "not_to_requantize_output": ["output.dense", "value", "qa_outputs"], "not_to_quantize": ["teacher"]}' >quantization.json
+    run train "$fixture/student" --kind tensors --train "$fixture/batches.safetensors" --head question-answering --output_dir questions --max_steps 16 \
+        --warmup_steps 2 --per_device_train_batch_size 4 --learning_rate 2e-4 --weight_decay 0.01 --logging_steps 1 --hidden_dropout_prob 0 \
+        --attention_probs_dropout_prob 0 --report_to none --pruning_fn pattern_lock --not_to_prune qa_outputs --not_to_prune pooler \
+        --mask_padded_logits=false --quantization_config quantization.json --observe_padding
+    wants_status 0
+    check_fixture questions "$fixture"
+else
+    echo "SKIP: ../shared is absent"
+fi
+
+# ---- a toy task ----
+
+printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' '[MASK]' a b c d e f g x . >vocab.txt
+{
+    printf 'sentence\tlabel\n'
+    for i in $(seq 40); do printf 'a b %s c d\t%d\n' "$(cut -d' ' -f$((i % 5 + 1)) <<<'x e f x g')" $((i % 5 == 0 || i % 5 == 3)); done
+} >train.tsv
+cat >student.xml <<'XML'
+<pofac xmlns="urn:pofac:1">
+  <model head="sequence-classification">
+    <bert vocab_size="14" hidden_size="16" num_hidden_layers="1" num_attention_heads="2" intermediate_size="32" max_position_embeddings="16"/>
+    <label name="negative"/><label name="positive"/><tokenizer vocab="vocab.txt"/>
+  </model>
+</pofac>
+XML
+toy="--vocab vocab.txt --task sst2 --train train.tsv --eval train.tsv --per_device_train_batch_size 8 --learning_rate 1e-2 --report_to none --logging_steps 1 --threads 2"
+run train student.xml $toy --max_steps 6 --output_dir teacher
+wants_status 0
+run prune teacher --target_sparsity 0.5 --not_to_prune classifier -o sparse
+wants_status 0
+
+# interrupt DIR LINES ARGUMENT...: a run that goes on until metrics.jsonl has so many lines, and then gets SIGTERM.
+interruptions=0
+interrupt() {
+    local dir=$1 until=$2 pid
+    shift 2
+    "$POFAC" train "$@" --output_dir "$dir" --resume_from_checkpoint last >out 2>err &
+    pid=$!
+    while kill -0 $pid 2>/dev/null && [ "$(cat "$dir/metrics.jsonl" 2>/dev/null | wc -l)" -lt "$until" ]; do sleep 0.005; done
+    kill -s TERM $pid 2>/dev/null
+    wait $pid 2>/dev/null
+    case $? in
+    143) interruptions=$((interruptions + 1)) ;;
+    0) ;; # it was done before
+    *) fail "train $*: exit status $? after SIGTERM: $(head -c 2000 err)" ;;
+    esac
+}
+learns="$toy --pruning_fn pattern_lock --not_to_prune classifier --teacher teacher --temperature 2 --not_to_requantize_output output.dense --quantization_begin 3
+    --gradient_accumulation_steps 2 --eval_steps 5 --max_steps 60 --save_steps 10 --save_total_limit 2"
+run train sparse $learns --output_dir whole
+wants_status 0
+interrupt part 2 sparse $learns # before ranges are observed, or soon after
+interrupt part 20 sparse $learns
+run train sparse $learns --output_dir part --resume_from_checkpoint last
+wants_status 0
+[ $interruptions -ge 1 ] || fail "no run was interrupted before it was done"
+for file in model.safetensors quantization.safetensors checkpoint-60/state.safetensors checkpoint-60/quantization.safetensors; do ok cmp "whole/$file" "part/$file"; done
+curve() { sed 's/, "\(eval_\)\?\(tokens_per_second\|samples_per_second\|runtime\)": [^,}]*//g' "$1/metrics.jsonl"; }
+[ "$(curve whole)" = "$(curve part)" ] || fail "metrics of the resumed run differ: $(diff <(curve whole) <(curve part) | head -4)"
+run prune whole --target_sparsity 0 -o same
+wants_status 0
+zeros() { grep -o "\"name\": \"[^\"]*$1\"[^}]*" out | grep -o '"zeros": [0-9]*' | cut -d' ' -f2 | head -1; }
+[ "$(zeros layer.0.output.dense)" = 256 ] || fail "a locked weight has $(zeros layer.0.output.dense) zeros, wanted 256"
+
+# Ranges of a quantized model are learned on: with a rate of 0 a moving average comes nearer to what it sees, and weights keep theirs.
+run train whole $toy --max_steps 2 --learning_rate 0 --not_to_requantize_output output.dense --output_dir further
+wants_status 0
+ok "$build_dir/compare_tensors" further/model.safetensors whole/model.safetensors --tolerance=0
+cmp -s further/quantization.safetensors whole/quantization.safetensors && fail "ranges did not move"
+# One range for each row of a weight.
+run train sparse $toy --max_steps 2 --weight_scales per_channel --output_dir channels
+wants_status 0
+run train sparse $toy --max_steps 2 --quantization_begin 100 --output_dir never
+wants_status 0
+[ -e never/quantization.safetensors ] && fail "ranges were written that nobody has learned"
+cat err >transcript
+
+# ---- what would be done, and what is refused ----
+
+run train sparse $toy --dry_run --max_steps 2 --quantization_begin 100 --not_to_quantize pooler
+wants_status 0
+grep -q '^8 bits  *7 layers, from forward 100 on$' out || fail "$last: $(grep '8 bits' out)"
+echo '{"quantization_begin": -1, "not_to_quantize": "x", "bits": 3}' >wrong.json
+shows train sparse $toy --output_dir new --quantization_config wrong.json
+shows train sparse $toy --output_dir new --quantization_config missing.json
+echo '{"activations": "dynamic"}' >dynamic.json
+shows train sparse $toy --output_dir new --quantization_config dynamic.json
+shows train sparse $toy --output_dir new --quantization_begin 1 --pruning_fn movement --target_sparsity 0.5
+head -c 60 whole/quantization.safetensors >torn && cp -r whole damaged && cp torn damaged/quantization.safetensors
+run train damaged $toy --output_dir new --quantization_begin 0
+wants_status 3
+[ -e new/model.safetensors ] && fail "something that was refused wrote a model"
+wants_golden transcript train_qat.txt
+finish
