@@ -3,7 +3,7 @@
  * (bench_peers.c).
  *
  *   bench_peer_train [OPTION...] MODEL      options as `pofac bench`: of the model, of compiling, --threads; and those below, with which a step
- *                                           prunes by magnitude or learns from a teacher too
+ *                                           prunes by magnitude, learns from a teacher or computes in 8 bits too
  *
  *   load FILE   batches with labels (bench_peer_files.c)
  *   logits      the loss of each batch, without dropout, at the weights of the file
@@ -30,6 +30,8 @@ static const option_row rows[] = {
     {"lock", OPTION_FLAG, NULL, NULL, 0, 0, "zeros of weights stay zeros"},
     {"masks", OPTION_TEXT, "SHARE", NULL, 0, 0,
      "the linear weights of the encoder and the pooler are under masks with this share of zeros"},
+    {"quantize", OPTION_FLAG, NULL, NULL, 0, 0,
+     "linears compute in 8 bits and learn ranges from the second step of \"run\" on, so losses are those of floats"},
     {"teacher", OPTION_TEXT, "MODEL", NULL, 0, 0, "half of the loss is the divergence from this model"},
     {"temperature", OPTION_TEXT, "T", "2", 0, 0, "of that divergence"},
     {"token_share", OPTION_TEXT, "SHARE", "1", 0, 0, "of the tokens without labels that the divergence is taken over"},
@@ -48,6 +50,7 @@ typedef struct engine {
     training_options options;
     distillation distillation;
     training_pruning pruning;
+    quantization_plan quantization;
     VEC(pruned_parameter) weights; /* under masks */
     arena memory;                  /* of their names */
     train_inputs *inputs;
@@ -149,6 +152,7 @@ static pofac_status run_step(engine *e, training *t, size_t number, int64_t step
     const batch b = batch_at(e, number);
     const tensor_source *inputs;
     train_inputs_begin(e->inputs, step, rate);
+    train_inputs_set_forwards(e->inputs, step - 1);
     TRY(train_inputs_add(e->inputs, &b, e->sink));
     TRY(train_inputs_select(e->inputs, 0, e->sink, &inputs));
     return training_run(t, inputs, e->sink);
@@ -280,6 +284,9 @@ static pofac_status run(int argc, char **argv, arena *memory, const diag_sink *s
     if (status == POFAC_OK) status = train_inputs_create(loaded_model_spec(e.model), 42, sink, &e.inputs);
     if (status == POFAC_OK && option_given(&o, "masks")) status = choose_masks(&e, strtod(option_text(&o, "masks"), NULL));
     if (status == POFAC_OK && option_given(&o, "teacher")) status = open_teacher(&e, &o);
+    e.quantization = quantization_plan_default();
+    e.quantization.begin = 1;
+    if (option_flag(&o, "quantize")) e.options.quantization = &e.quantization;
     if (status == POFAC_OK) status = serve(&e);
     if (status == POFAC_OK) print_profile(&e);
     run_profile_destroy(e.profile);

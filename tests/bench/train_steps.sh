@@ -25,6 +25,7 @@
 #   --texts=FILE --vocab=FILE  ($POFAC_SHARED or ../shared has SST-2); --texts_limit=N: the first N texts (128)
 #   --all_tokens=yes|no        PyTorch's head over all tokens as well (no)
 #   --torch=yes|no             pofac alone (yes)
+#   --quantization=yes|no      steps of quantization-aware training as well: all linears, input, weight and result (no)
 #   --rounds=N --seconds=S     rounds of a row, and the time after which no more begin (5, 600)
 #   --clock=wall|cpu           (wall); cpu: the time that an engine spends on processors, which says more on a busy machine; for one thread
 #   --pofac_options="..."      further options of bench_peer_train
@@ -46,6 +47,7 @@ vocab=$shared/data/vocab/bert-base-uncased-vocab.txt
 texts_limit=128
 all_tokens=no
 torch=yes
+quantization=no
 rounds=5
 seconds=600
 clock=wall
@@ -53,7 +55,7 @@ pofac_options=
 for option; do
     name=${option%%=*}
     case $name in
-    --build | --model | --heads | --pretraining | --classification | --masked | --sparsity | --threads | --texts | --vocab | --texts_limit | --all_tokens | --torch | --rounds | --seconds | --clock | --pofac_options)
+    --build | --model | --heads | --pretraining | --classification | --masked | --sparsity | --threads | --texts | --vocab | --texts_limit | --all_tokens | --torch | --quantization | --rounds | --seconds | --clock | --pofac_options)
         [[ $option == *=* ]] || { echo "error: $option has no value, wanted $name=VALUE" >&2 && exit 2; }
         printf -v "${name#--}" %s "${option#*=}"
         ;;
@@ -100,6 +102,7 @@ compare() {
     [ "$share" = 0 ] || lock=--lock
     printf -v pofac 'exec %q --threads=%d --head=%s %s %s %q' "$build/bench_peer_train" "$n" "$head" "$lock" "$pofac_options" "$work"
     engines=("--engine=pofac:-:$pofac")
+    [ "$quantization" = no ] || engines+=("--engine=pofac in 8 bits:-:${pofac/ --threads=/ --quantize --threads=}")
     [ "$torch" = no ] || add_torch "$n" PyTorch gathered
     [ "$torch$all_tokens$head" != yesyespretraining ] || add_torch "$n" "PyTorch, all tokens" all
     "$build/bench_peers" --steps --memory --rounds="$rounds" --seconds="$seconds" "${engines[@]}" "$@"
