@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "ir/quantization.h"
+#include "runtime/int8_packing.h"
 #include "runtime/packing.h"
 
 bool unpack_panels(plan_packing packing, uint32_t parameter, const void *packed, size_t n_bytes, int64_t n_rows, int64_t n_columns,
@@ -30,6 +32,7 @@ typedef struct sparse_walk {
     const uint16_t *rows;
     const unsigned char *offsets; /* of 16 bits; of 8 for N_M */
     const float *values;
+    const int8_t *bytes;       /* instead of values, of weights in 8 bits */
     int64_t n_rows, n_columns; /* of the matrix at hand: transposed where the layout is */
     float *out;
 } sparse_walk;
@@ -68,10 +71,13 @@ static bool put_number(const sparse_walk *w, int64_t row, int64_t column, float 
     return true;
 }
 
+static bool put_int8_entry(const sparse_walk *w, int64_t row, int64_t k0, uint64_t e);
+
 /* Entry number i of a visit, e of all. */
 static bool put_entry(const sparse_walk *w, int64_t row, int64_t k0, uint32_t i, uint64_t e) {
     const sparse_layout *l = w->layout;
     uint16_t offset;
+    if (w->bytes) return put_int8_entry(w, row, k0, e);
     if (l->kind == SPARSE_N_M) {
         const int64_t first = k0 + (int64_t)(i / l->keep) * l->of;
         return put_number(w, row, first + w->offsets[e] / (l->tile / 2), w->values[e]);
@@ -116,5 +122,96 @@ bool unpack_sparse(const sparse_layout *layout, const void *index, size_t index_
     for (uint64_t g = 0; g < w.header->n_groups; g++)
         for (uint64_t b = 0; b < w.header->n_k_blocks; b++)
             if (!put_segment(&w, g, b)) return false;
+    return true;
+}
+
+/* ---- 8 bits ---- */
+
+/* Is it a range of the whole weight, or one of each row? */
+static bool is_range_of(const ir_tensor *range, int64_t n_rows) {
+    const bool whole = range->rank == 1 && range->dims[0] == 2;
+    return range->dtype == IR_F32 && range->data &&
+           (whole || (range->rank == 2 && range->dims[0] == n_rows && range->dims[1] == 2)) && !int8_range_is_none(range);
+}
+
+/* Multiplies whole numbers by their rows' scales. */
+static void scale_rows(const ir_tensor *range, int64_t n_rows, int64_t n_columns, float *out) {
+    const float *ranges = range->data;
+    for (int64_t row = 0; row < n_rows; row++) {
+        const float *of_row = ranges + (range->rank == 2 ? 2 * row : 0);
+        const float scale = quantization_of((value_range){of_row[0], of_row[1]}, QUANTIZE_SYMMETRIC).scale;
+        for (int64_t k = 0; k < n_columns; k++) out[row * n_columns + k] *= scale;
+    }
+}
+
+bool unpack_int8_panels(plan_packing packing, uint32_t parameter, const void *packed, size_t n_bytes, const ir_tensor *range,
+                        int64_t n_rows, int64_t n_columns, float *out) {
+    const bool tiles = packing == PACKING_INT8_TILES;
+    const int64_t wanted = int8_panels_bytes(packing, parameter, n_rows, n_columns), p = parameter;
+    const int64_t at_once = tiles ? 64 : 4, lanes = tiles ? 16 : p, blocks = (n_columns + at_once - 1) / at_once;
+    const int8_t *from = packed;
+    if ((!tiles && packing != PACKING_INT8_PANELS) || wanted < 0 || (size_t)wanted != n_bytes || !is_range_of(range, n_rows))
+        return false;
+    for (int64_t row = 0; row < n_rows; row++)
+        for (int64_t k = 0; k < n_columns; k++) { /* [panel][square of the panel][block of columns][row][column] */
+            const int64_t in_panel = row % p, square = in_panel / lanes;
+            const int64_t block = (row / p * (p / lanes) + square) * blocks + k / at_once;
+            out[row * n_columns + k] = from[(block * lanes + in_panel % lanes) * at_once + k % at_once];
+        }
+    scale_rows(range, n_rows, n_columns, out);
+    return true;
+}
+
+/* Adds, since a weight may stand in parts in two entries. */
+static bool add_number(const sparse_walk *w, int64_t row, int64_t column, int8_t number) {
+    if (number == 0) return true;
+    if (row >= w->n_rows || column >= w->n_columns) return false;
+    w->out[row * w->n_columns + column] += number;
+    return true;
+}
+
+static bool put_int8_entry(const sparse_walk *w, int64_t row, int64_t k0, uint64_t e) {
+    const unsigned tile = w->layout->tile;
+    uint16_t offsets[4];
+    if (w->layout->kind == SPARSE_PAIRS) {
+        static const int places[4] = {0, 1, 4, 5}; /* of a b a b c d c d */
+        memcpy(offsets, w->offsets + e * sizeof offsets, sizeof offsets);
+        for (int i = 0; i < 4; i++)
+            if (!add_number(w, row, k0 + (int64_t)offsets[i] * 4 / tile, w->bytes[8 * e + (uint64_t)places[i]])) return false;
+        return true;
+    }
+    memcpy(offsets, w->offsets + 2 * e, sizeof *offsets);
+    for (int i = 0; i < 4; i++)
+        if (!add_number(w, row, k0 + (int64_t)(offsets[0] / (tile / 2)) * 4 + i, w->bytes[4 * e + (uint64_t)i])) return false;
+    return true;
+}
+
+static bool find_int8_parts(sparse_walk *w, const void *packed, size_t n_bytes) {
+    const sparse_layout *l = w->layout;
+    const sparse_header *h = packed;
+    const bool pairs = l->kind == SPARSE_PAIRS;
+    if (n_bytes < sizeof *h || h->bytes > n_bytes || l->tile < 2 || l->k_block == 0 || l->row_group == 0) return false;
+    const uint64_t groups = ((uint64_t)w->n_rows + l->row_group - 1) / l->row_group,
+                   blocks = ((uint64_t)w->n_columns + l->k_block - 1) / l->k_block;
+    if (h->n_groups != groups || h->n_k_blocks != blocks || groups * blocks > UINT32_MAX) return false;
+    w->header = h;
+    w->segments = part_of(h, h->segments, groups * blocks + 1, sizeof *w->segments);
+    w->buckets = part_of(h, h->buckets, h->n_buckets, sizeof *w->buckets);
+    w->rows = part_of(h, h->rows, h->n_visits, sizeof *w->rows);
+    w->offsets = part_of(h, h->offsets, h->n_entries, pairs ? 8 : 2);
+    w->bytes = part_of(h, h->values, h->n_entries, pairs ? 8 : 4);
+    return w->segments && w->buckets && w->rows && w->offsets && w->bytes;
+}
+
+bool unpack_int8_sparse(const sparse_layout *layout, const void *packed, size_t n_bytes, const ir_tensor *range, int64_t n_rows,
+                        int64_t n_columns, float *out) {
+    sparse_walk w = {.layout = layout, .n_rows = n_rows, .n_columns = n_columns, .out = out};
+    if (!sparse_layout_is_int8(layout) || layout->transposed || !packed || !is_range_of(range, n_rows)) return false;
+    if (!find_int8_parts(&w, packed, n_bytes)) return false;
+    memset(out, 0, (size_t)n_rows * (size_t)n_columns * sizeof *out);
+    for (uint64_t g = 0; g < w.header->n_groups; g++)
+        for (uint64_t b = 0; b < w.header->n_k_blocks; b++)
+            if (!put_segment(&w, g, b)) return false;
+    scale_rows(range, n_rows, n_columns, out);
     return true;
 }

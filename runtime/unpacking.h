@@ -16,4 +16,13 @@ bool unpack_panels(plan_packing packing, uint32_t parameter, const void *packed,
 bool unpack_sparse(const sparse_layout *layout, const void *index, size_t index_bytes, const void *values, size_t values_bytes,
                    int64_t n_rows, int64_t n_columns, float *out);
 
+/* PACKING_INT8_PANELS and PACKING_INT8_TILES; range: by which the weight was quantized, f32 [2] or [N,2]. What comes out is what 8 bits held of it, and
+ * packs to the same bytes. */
+bool unpack_int8_panels(plan_packing packing, uint32_t parameter, const void *packed, size_t n_bytes, const ir_tensor *range,
+                        int64_t n_rows, int64_t n_columns, float *out);
+
+/* PACKING_INT8_SPARSE, likewise. */
+bool unpack_int8_sparse(const sparse_layout *layout, const void *packed, size_t n_bytes, const ir_tensor *range, int64_t n_rows,
+                        int64_t n_columns, float *out);
+
 #endif

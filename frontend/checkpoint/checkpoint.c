@@ -19,6 +19,7 @@ typedef struct metadata {
 struct checkpoint {
     arena memory;
     VEC(file_map) maps;
+    file_map given; /* a file in memory, which somebody else holds; NULL: files are mapped */
     VEC(checkpoint_tensor) tensors;
     VEC(metadata) metadata;
 };
@@ -112,14 +113,25 @@ static pofac_status finish(checkpoint *c, const char *path, const diag_sink *sin
     return scaled_tensors_join(c->tensors.data, c->tensors.size, &c->memory, sink, &c->tensors.size);
 }
 
-static pofac_status read_with(size_t row, const char *path, const diag_sink *sink, checkpoint **out) {
-    checkpoint *c = calloc(1, sizeof *c);
-    if (!c) return diag_out_of_memory(sink);
-    pofac_status status = readers[row](path, sink, c);
+static pofac_status read_into(checkpoint *c, checkpoint_reader *reader, const char *path, const diag_sink *sink, checkpoint **out) {
+    pofac_status status = reader(path, sink, c);
     if (status == POFAC_OK) status = finish(c, path, sink);
     if (status == POFAC_OK) *out = c;
     else checkpoint_close(c);
     return status;
+}
+
+static pofac_status read_with(size_t row, const char *path, const diag_sink *sink, checkpoint **out) {
+    checkpoint *c = calloc(1, sizeof *c);
+    return c ? read_into(c, readers[row], path, sink, out) : diag_out_of_memory(sink);
+}
+
+pofac_status checkpoint_open_memory(const char *name, const void *bytes, size_t n, const diag_sink *sink, checkpoint **out) {
+    *out = NULL;
+    checkpoint *c = calloc(1, sizeof *c);
+    if (!c) return diag_out_of_memory(sink);
+    c->given = (file_map){bytes, n};
+    return read_into(c, safetensors_read, name, sink, out);
 }
 
 static pofac_status open_directory(const char *path, const diag_sink *sink, checkpoint **out) {
@@ -210,6 +222,10 @@ arena *checkpoint_memory(checkpoint *c) { return &c->memory; }
 pofac_status checkpoint_map(checkpoint *c, const char *path, const diag_sink *sink, file_map *map, const char **name) {
     *name = arena_strdup(&c->memory, path);
     if (!*name || !VEC_RESERVE(&c->maps, c->maps.size + 1)) return diag_out_of_memory(sink);
+    if (c->given.data) {
+        *map = c->given;
+        return POFAC_OK;
+    }
     TRY(file_map_open(path, sink, map));
     c->maps.data[c->maps.size++] = *map;
     return POFAC_OK;

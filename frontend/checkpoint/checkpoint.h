@@ -27,7 +27,8 @@ typedef struct checkpoint_tensor {
     int64_t dims[CHECKPOINT_MAX_RANK];
     int64_t strides[CHECKPOINT_MAX_RANK]; /* elements; may be 0 (a view that repeats) */
     const unsigned char *data;            /* element (0, 0, ...); NULL when there is none */
-    const struct checkpoint_scales *scales; /* f32 [N,K] that stands in the file as whole numbers of few bits, at `data` (scaled_tensors.h); NULL: it does not */
+    const struct checkpoint_scales *
+        scales; /* f32 [N,K] that stands in the file as whole numbers of few bits, at `data` (scaled_tensors.h); NULL: it does not */
 } checkpoint_tensor;
 
 typedef struct checkpoint checkpoint;
@@ -46,6 +47,10 @@ const checkpoint_format *checkpoint_formats(size_t *n);
  * that names the file and the tensor, when it is missing or malformed. *out is NULL on error.
  */
 POFAC_MUST_USE pofac_status checkpoint_open(const char *path, const diag_sink *sink, checkpoint **out);
+/* A file of safetensors in memory, which outlives the checkpoint; `name` stands for it in messages. */
+POFAC_MUST_USE pofac_status checkpoint_open_memory(const char *name, const void *bytes, size_t n, const diag_sink *sink,
+                                                   checkpoint **out);
+
 void checkpoint_close(checkpoint *c); /* NULL is fine */
 
 /* True when `path` is what checkpoint_open would look into: a directory with one of the files, or a file with one of the

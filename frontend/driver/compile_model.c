@@ -8,6 +8,7 @@
 
 #include "frontend/driver/compiled_model.h"
 #include "frontend/text/tokenizer_config.h"
+#include "ir/op.h"
 #include "ir/support/file_map.h"
 #include "ir/support/strmap.h"
 #include "ir/text.h"
@@ -72,6 +73,19 @@ static pofac_status add_tokenizer(compile_job *j) {
     return status;
 }
 
+/* What a quantized model's directory says of it. */
+static pofac_status add_quantization(compile_job *j) {
+    const char *directory = loaded_model_quantization(j->model) ? loaded_model_directory(j->model) : NULL;
+    const char *path = directory ? arena_printf(&j->memory, "%s/" QUANTIZATION_FILE, directory) : NULL;
+    file_map file;
+    if (!directory) return POFAC_OK;
+    if (!path) return diag_out_of_memory(j->sink);
+    TRY(file_map_open(path, j->sink, &file));
+    pofac_status status = add_text(j, COMPILED_QUANTIZATION, file.data, file.size_bytes);
+    file_map_close(&file);
+    return status;
+}
+
 /* ---- graph ---- */
 
 static pofac_status add_constants(compile_job *j, const ir_module *m) {
@@ -89,10 +103,10 @@ static pofac_status add_constants(compile_job *j, const ir_module *m) {
     return POFAC_OK;
 }
 
-static pofac_status add_graph(compile_job *j, const ir_module *m, const model_graph_options *options) {
+static pofac_status add_graph(compile_job *j, const ir_module *m, const road_options *road) {
     strbuf text = STRBUF_INIT, said = STRBUF_INIT;
     text_print_module(m, (text_print_options){0}, &text);
-    compiled_graph_options_print(options, &said);
+    compiled_graph_options_print(&road->graph, road_arithmetic(j->model, road), &said);
     pofac_status status = strbuf_ok(&text) && strbuf_ok(&said) ? POFAC_OK : diag_out_of_memory(j->sink);
     if (status == POFAC_OK) status = add_text(j, COMPILED_GRAPH, text.data, text.size);
     if (status == POFAC_OK) status = add_text(j, COMPILED_GRAPH_OPTIONS, said.data, said.size);
@@ -149,8 +163,22 @@ static pofac_status add_packed(compile_job *j, const session *s, const plan_buff
 }
 
 static pofac_status add_weight(compile_job *j, const session *s, const plan_buffer *b, size_t i, const ir_tensor *t) {
-    if (t->rank == 2 && b->packing != PACKING_NONE && b->type->kind == TYPE_PATTERN) TRY(add_pattern(j, b->name, t));
+    const bool has_pattern = b->type->kind == TYPE_PATTERN || b->type->rank == 1; /* it, or its non-zeros */
+    if (t->rank == 2 && b->packing != PACKING_NONE && has_pattern) TRY(add_pattern(j, b->name, t));
     return b->packing == PACKING_NONE ? add_rows(j, b->name, t) : add_packed(j, s, b, i, t);
+}
+
+/* The range that a packed weight was quantized by, which whoever packs it anew wants. */
+static pofac_status add_range(compile_job *j, const plan *p, const plan_buffer *b) {
+    const ir_node *leaf = b->range == IR_NO_VALUE ? NULL : graph_node_of(p->graph, b->range);
+    const tensor_source *state = loaded_model_state(j->model);
+    ir_tensor t;
+    if (!leaf || leaf->op != OP_state) return POFAC_OK;
+    const char *name = node_string(leaf, "name");
+    TRY(state->get(state->user, name, j->sink, &t));
+    const pofac_status status = add_rows(j, name, &t);
+    tensor_source_release(state, name);
+    return status;
 }
 
 static pofac_status add_weights(compile_job *j, const plan *p, const session *s) {
@@ -163,6 +191,7 @@ static pofac_status add_weights(compile_job *j, const plan *p, const session *s)
         pofac_status status = add_weight(j, s, b, i, &t);
         tensor_source_release(state, b->name);
         TRY(status);
+        TRY(add_range(j, p, b));
     }
     return POFAC_OK;
 }
@@ -236,7 +265,7 @@ static pofac_status compile_graph(compile_job *j, const char *targets) {
     TRY(next_target(j, &targets, &codegen.target));
     TRY(road_build(j->model, &road, j->sink, &m));
     TRY(road_optimize(j->model, m, &road, j->sink, &m));
-    pofac_status status = add_graph(j, m, &road.graph);
+    pofac_status status = add_graph(j, m, &road);
     if (status == POFAC_OK) status = make_other_code(j, m, targets, &codegen);
     if (status == POFAC_OK) status = cg_compile(m, ROAD_GRAPH, &codegen, j->sink, &p);
     else module_destroy(m);
@@ -251,6 +280,7 @@ static pofac_status compile_graph(compile_job *j, const char *targets) {
 static pofac_status write_parts(compile_job *j, const char *targets) {
     TRY(add_config(j));
     TRY(add_tokenizer(j));
+    TRY(add_quantization(j));
     return compile_graph(j, targets);
 }
 

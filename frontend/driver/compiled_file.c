@@ -400,8 +400,8 @@ static void decode_chunk(void *user, size_t worker, size_t piece) {
     open_work *w = user;
     const size_t i = section_of(w, piece);
     const file_entry *e = &w->f->entries[i];
-    if (!section_decode(w->decoders[worker], (section_coding)e->coding, w->f->map.data + e->begin, (size_t)e->stored_bytes,
-                        piece - w->first[i], w->f->decoded[i], (size_t)e->bytes))
+    if (!section_decode(w->decoders[worker], w->f->map.data + e->begin, (size_t)e->stored_bytes, piece - w->first[i],
+                        w->f->decoded[i], (size_t)e->bytes))
         atomic_store(&w->bad, i + 1);
 }
 
@@ -478,7 +478,8 @@ pofac_status compiled_file_open(const char *path, const diag_sink *sink, compile
 
 void compiled_file_close(compiled_file *f) {
     if (!f) return;
-    for (size_t i = 0; f->sections && f->decoded && i < f->foot.n_entries; i++) weight_memory_give(f->decoded[i], f->sections[i].bytes);
+    for (size_t i = 0; f->sections && f->decoded && i < f->foot.n_entries; i++)
+        weight_memory_give(f->decoded[i], f->sections[i].bytes);
     for (size_t i = 0; i < N_COMPILED_KINDS; i++) strmap_free(&f->index[i]);
     free(f->sections);
     free(f->decoded);

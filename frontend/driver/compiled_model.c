@@ -23,12 +23,12 @@ struct compiled_model {
 
 /* ---- texts ---- */
 
-void compiled_graph_options_print(const model_graph_options *o, strbuf *out) {
+void compiled_graph_options_print(const model_graph_options *o, const char *arithmetic, strbuf *out) {
     strbuf_printf(out,
                   "embedding_output=%d loss=%d last_hidden=%d hidden=%d mask_padded=%d no_pooler=%d chosen_rows=%d training=%d "
-                  "all_logits=%d dropout=%d sequences=%" PRId64,
+                  "all_logits=%d dropout=%d sequences=%" PRId64 " arithmetic=%s",
                   o->from_embedding_output, o->with_loss, o->last_hidden_state, o->hidden_states, o->mask_padded_logits,
-                  o->without_pooler, o->chosen_rows, o->training, o->all_logits, o->dropout, o->max_sequences);
+                  o->without_pooler, o->chosen_rows, o->training, o->all_logits, o->dropout, o->max_sequences, arithmetic);
 }
 
 void compiled_tokenizer_settings_print(const tokenizer_options *o, strbuf *out) {
@@ -208,12 +208,35 @@ static const compiled_section *values_of(const compiled_model *c, const compiled
     return s;
 }
 
+/* The range that a weight was quantized by; false: it is not in the file. */
+static bool find_range(const compiled_model *c, const char *weight, ir_tensor *out) {
+    const size_t n = strlen(weight), ending = strlen(".weight");
+    char name[512];
+    if (n <= ending || n + sizeof IR_WEIGHT_RANGE > sizeof name || strcmp(weight + n - ending, ".weight") != 0) return false;
+    snprintf(name, sizeof name, "%.*s" IR_WEIGHT_RANGE, (int)(n - ending), weight);
+    const compiled_section *s = compiled_file_find(c->file, COMPILED_TENSOR, name);
+    if (s) *out = tensor_view(s->dtype, s->rank, s->dims, (void *)s->data);
+    return s != NULL;
+}
+
+static bool unpack_int8(const compiled_model *c, const compiled_section *s, plan_packing packing, const ir_tensor *t) {
+    ir_tensor range;
+    if (!find_range(c, s->name, &range)) return false;
+    if (packing == PACKING_INT8_SPARSE)
+        return unpack_int8_sparse(&s->sparse, s->data, s->bytes, &range, t->dims[0], t->dims[1], t->data);
+    return unpack_int8_panels(packing, s->parameter, s->data, s->bytes, &range, t->dims[0], t->dims[1], t->data);
+}
+
+static const plan_packing int8_packings[] = {PACKING_INT8_PANELS, PACKING_INT8_TILES, PACKING_INT8_SPARSE};
+
 /* Unpacks what section `s` has of a parameter; false: it alone does not tell, or is malformed. */
 static bool unpack(const compiled_model *c, const compiled_section *s, const ir_tensor *t) {
     if (is_packing(s, PACKING_PANELS))
         return unpack_panels(PACKING_PANELS, s->parameter, s->data, s->bytes, t->dims[0], t->dims[1], t->data);
     if (is_packing(s, PACKING_TRANSPOSED_PANELS))
         return unpack_panels(PACKING_TRANSPOSED_PANELS, s->parameter, s->data, s->bytes, t->dims[0], t->dims[1], t->data);
+    for (size_t i = 0; i < sizeof int8_packings / sizeof *int8_packings; i++)
+        if (is_packing(s, int8_packings[i])) return unpack_int8(c, s, int8_packings[i], t);
     const compiled_section *values = is_packing(s, PACKING_SPARSE_INDEX) ? values_of(c, s) : NULL;
     return values && unpack_sparse(&s->sparse, s->data, s->bytes, values->data, values->bytes, t->dims[0], t->dims[1], t->data);
 }
@@ -236,10 +259,10 @@ pofac_status compiled_model_tensor(const compiled_model *c, size_t i, const diag
 
 /* ---- graph ---- */
 
-bool compiled_model_has_graph(const compiled_model *c, const model_graph_options *options) {
+bool compiled_model_has_graph(const compiled_model *c, const model_graph_options *options, const char *arithmetic) {
     const compiled_section *graph = find_text(c, COMPILED_GRAPH), *s = find_text(c, COMPILED_GRAPH_OPTIONS);
     strbuf text = STRBUF_INIT;
-    compiled_graph_options_print(options, &text);
+    compiled_graph_options_print(options, arithmetic, &text);
     const bool same = graph && s && strbuf_ok(&text) && s->bytes == text.size && memcmp(s->data, text.data, text.size) == 0;
     strbuf_free(&text);
     return same;

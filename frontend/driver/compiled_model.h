@@ -25,11 +25,12 @@
 #define COMPILED_GRAPH_OPTIONS "graph options"
 #define COMPILED_KERNELS "kernels"
 #define COMPILED_TARGETS "targets"
+#define COMPILED_QUANTIZATION "quantization.safetensors"
 
 /* ---- texts ---- */
 
-/* What tells two graphs of one model apart. */
-void compiled_graph_options_print(const model_graph_options *o, strbuf *out);
+/* What tells two graphs of one model apart; arithmetic: road_arithmetic (road.h). */
+void compiled_graph_options_print(const model_graph_options *o, const char *arithmetic, strbuf *out);
 
 /* Five numbers. */
 void compiled_tokenizer_settings_print(const tokenizer_options *o, strbuf *out);
@@ -70,7 +71,7 @@ POFAC_MUST_USE pofac_status compiled_model_tensor(const compiled_model *c, size_
 const packed_source *compiled_model_packed(const compiled_model *c);
 
 /* Is its graph the one that these options make? */
-bool compiled_model_has_graph(const compiled_model *c, const model_graph_options *options);
+bool compiled_model_has_graph(const compiled_model *c, const model_graph_options *options, const char *arithmetic);
 POFAC_MUST_USE pofac_status compiled_model_graph(const compiled_model *c, ir_context *context, const diag_sink *sink,
                                                  ir_module **out);
 

@@ -208,6 +208,13 @@ static pofac_status check_compiled_options(const loaded_model *m, const loaded_m
     return POFAC_OK;
 }
 
+static pofac_status read_compiled_quantization(loaded_model *m, const diag_sink *sink) {
+    const compiled_section *s = compiled_file_find(compiled_model_file(m->compiled), COMPILED_TEXT, COMPILED_QUANTIZATION);
+    const char *name = arena_printf(&m->memory, "%s/" COMPILED_QUANTIZATION, m->path);
+    if (!name) return diag_out_of_memory(sink);
+    return s && s->bytes ? model_quantization_read_memory(name, s->data, s->bytes, sink, &m->quantization) : POFAC_OK;
+}
+
 static pofac_status open_compiled(loaded_model *m, const loaded_model_options *o, const diag_sink *sink) {
     TRY(compiled_model_open(m->path, sink, &m->compiled));
     TRY(compiled_model_spec(m->compiled, &m->memory, sink, &m->spec));
@@ -219,6 +226,7 @@ static pofac_status open_compiled(loaded_model *m, const loaded_model_options *o
         TRY(keep_parameter(m, &p, sink));
     }
     m->source.packed = compiled_model_packed(m->compiled);
+    TRY(read_compiled_quantization(m, sink));
     TRY(apply_options(m, o, sink));
     return model_spec_check(&m->spec, m->path, sink);
 }

@@ -224,20 +224,37 @@ static pofac_status get_range(void *user, const char *name, const diag_sink *sin
     return POFAC_OK;
 }
 
-static pofac_status open_file(const char *path, const diag_sink *sink, model_quantization **out) {
-    checkpoint *file = NULL;
+/* Takes over `file`. */
+static pofac_status read_checkpoint(checkpoint *file, const char *path, const diag_sink *sink, model_quantization **out) {
     model_quantization *q = calloc(1, sizeof *q);
-    if (!q) return diag_out_of_memory(sink);
-    q->index = (strmap)STRMAP_INIT;
-    q->memory = (arena)ARENA_INIT;
-    q->source = (tensor_source){.get = get_range, .user = q};
-    pofac_status status = checkpoint_open(path, sink, &file);
-    file_reader r = {q, file, path, sink};
-    if (status == POFAC_OK) status = read_file(&r);
+    pofac_status status = POFAC_OK;
+    if (q) {
+        q->index = (strmap)STRMAP_INIT;
+        q->memory = (arena)ARENA_INIT;
+        q->source = (tensor_source){.get = get_range, .user = q};
+        file_reader r = {q, file, path, sink};
+        status = read_file(&r);
+    } else {
+        status = diag_out_of_memory(sink);
+    }
     checkpoint_close(file);
     if (status == POFAC_OK) *out = q;
     else model_quantization_close(q);
     return status;
+}
+
+static pofac_status open_file(const char *path, const diag_sink *sink, model_quantization **out) {
+    checkpoint *file;
+    TRY(checkpoint_open(path, sink, &file));
+    return read_checkpoint(file, path, sink, out);
+}
+
+pofac_status model_quantization_read_memory(const char *name, const void *bytes, size_t n, const diag_sink *sink,
+                                            model_quantization **out) {
+    checkpoint *file;
+    *out = NULL;
+    TRY(checkpoint_open_memory(name, bytes, n, sink, &file));
+    return read_checkpoint(file, name, sink, out);
 }
 
 pofac_status model_quantization_read(const char *directory, const diag_sink *sink, model_quantization **out) {

@@ -73,6 +73,9 @@ typedef struct model_quantization model_quantization;
 /* Reads DIRECTORY/quantization.safetensors; *out NULL: there is none (directory NULL, too), the model is not quantized. POFAC_ERR_INPUT: the file is damaged, or
  * has other tensors than these; a range that is none, or that does not give the scale beside it; a module without one of its weight. */
 POFAC_MUST_USE pofac_status model_quantization_read(const char *directory, const diag_sink *sink, model_quantization **out);
+/* The same of the bytes of such a file; `name` stands for it in messages. */
+POFAC_MUST_USE pofac_status model_quantization_read_memory(const char *name, const void *bytes, size_t n, const diag_sink *sink,
+                                                           model_quantization **out);
 void model_quantization_close(model_quantization *q); /* NULL is fine */
 
 const quantization_plan *model_quantization_plan(const model_quantization *q);

@@ -61,6 +61,11 @@ pofac_status road_build_for_interpreter(loaded_model *model, const road_options 
     return run_passes("lower-int8,dce", &environment, *out, sink, out);
 }
 
+const char *road_arithmetic(const loaded_model *model, const road_options *options) {
+    if (!quantization_of_road(model, options)) return "fp32";
+    return options->quantization == ROAD_INTEGER ? "integer" : "simulated";
+}
+
 /* The pipeline where none is given. */
 static const char *pipeline_of(const loaded_model *model, const road_options *options) {
     if (options->pipeline) return options->pipeline;
@@ -168,15 +173,16 @@ static double seconds(void) {
 }
 
 /* Would the road end at the graph that the compiled model has? */
-static bool takes_compiled_graph(const compiled_model *c, const road_options *o) {
+static bool takes_compiled_graph(const loaded_model *model, const road_options *o) {
+    const compiled_model *c = loaded_model_compiled(model);
     const bool asks = (o->pipeline && strcmp(o->pipeline, "infer") != 0) || o->kernel_variants || o->kernel_choices ||
                       o->tune == ROAD_TUNE_AGAIN || o->tune_tokens || o->observer || o->state || o->prunes || o->locks;
-    return !asks && compiled_model_has_graph(c, &o->graph);
+    return !asks && !o->quantizes && compiled_model_has_graph(c, &o->graph, road_arithmetic(model, o));
 }
 
 static pofac_status make_module(loaded_model *model, const road_options *options, const diag_sink *sink, ir_module **out) {
     const compiled_model *c = loaded_model_compiled(model);
-    if (c && takes_compiled_graph(c, options)) return compiled_model_graph(c, loaded_model_context(model), sink, out);
+    if (c && takes_compiled_graph(model, options)) return compiled_model_graph(c, loaded_model_context(model), sink, out);
     TRY(road_build(model, options, sink, out));
     return road_optimize(model, *out, options, sink, out);
 }

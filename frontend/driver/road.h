@@ -61,6 +61,9 @@ POFAC_MUST_USE pofac_status road_optimize(const loaded_model *model, ir_module *
 POFAC_MUST_USE pofac_status road_build_for_interpreter(loaded_model *model, const road_options *options, const diag_sink *sink,
                                                        ir_module **out);
 
+/* How the road's graph computes: "fp32", "integer" or "simulated". */
+const char *road_arithmetic(const loaded_model *model, const road_options *options);
+
 /* Target and cache of code generation; strings in `a`. */
 POFAC_MUST_USE pofac_status road_codegen_options(const road_options *options, arena *a, const diag_sink *sink, cg_options *out);
 

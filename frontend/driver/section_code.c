@@ -9,6 +9,10 @@
 #define LEVEL 5
 #define SAVED_AT_LEAST 8 /* one part in so many, else coding is not worth its time when a model is loaded */
 
+#define SIZE_BITS 24 /* of a chunk's bytes in the table */
+
+typedef enum chunk_coding { CHUNK_AS_IT_IS, CHUNK_BYTES, CHUNK_DELTAS, CHUNK_NON_ZEROS, N_CHUNK_CODINGS } chunk_coding;
+
 size_t section_chunks(size_t n_bytes) { return n_bytes / SECTION_CHUNK_BYTES + (n_bytes % SECTION_CHUNK_BYTES != 0); }
 
 static size_t chunk_bytes(size_t chunk, size_t n_bytes) {
@@ -42,79 +46,120 @@ static void from_deltas(const unsigned char *from, size_t n, unsigned char *to) 
     if (n % 2) to[n - 1] = from[n - 1];
 }
 
+/* Bits of non-zero bytes, and those bytes; returns how many there are in all. */
+static size_t to_non_zeros(const unsigned char *from, size_t n, unsigned char *to) {
+    const size_t bits = (n + 7) / 8;
+    size_t end = bits;
+    memset(to, 0, bits);
+    for (size_t i = 0; i < n; i++) {
+        if (!from[i]) continue;
+        to[i / 8] |= (unsigned char)(1u << i % 8);
+        to[end++] = from[i];
+    }
+    return end;
+}
+
+/* Bits [64 i, 64 i + 64) of `bits` bytes, those behind the last as 0. */
+static uint64_t read_bits(const unsigned char *from, size_t bits, size_t i) {
+    uint64_t word = 0;
+    memcpy(&word, from + 8 * i, bits - 8 * i < sizeof word ? bits - 8 * i : sizeof word); /* little-endian */
+    return word;
+}
+
+/* False: there are not as many bytes as the bits say. */
+static bool from_non_zeros(const unsigned char *from, size_t from_bytes, unsigned char *to, size_t n) {
+    const size_t bits = (n + 7) / 8;
+    size_t at = bits;
+    if (from_bytes < bits) return false;
+    memset(to, 0, n);
+    for (size_t i = 0; 64 * i < n; i++) {
+        uint64_t set = read_bits(from, bits, i);
+        if (n - 64 * i < 64 && set >> (n - 64 * i)) return false;
+        for (; set && at < from_bytes; set &= set - 1) to[64 * i + (size_t)__builtin_ctzll(set)] = from[at++];
+        if (set) return false;
+    }
+    return at == from_bytes;
+}
+
 /* ---- writing ---- */
+
+#define PLAIN_ROOM (SECTION_CHUNK_BYTES + SECTION_CHUNK_BYTES / 8 + 1) /* of a chunk before zstd */
 
 typedef struct encoder {
     ZSTD_CCtx *zstd;
-    unsigned char *deltas, *coded; /* of one chunk */
+    unsigned char *plain, *coded, *best; /* of one chunk */
     size_t coded_room;
 } encoder;
 
 static bool encoder_make(encoder *e) {
-    e->coded_room = ZSTD_compressBound(SECTION_CHUNK_BYTES);
+    e->coded_room = ZSTD_compressBound(PLAIN_ROOM);
     e->zstd = ZSTD_createCCtx();
-    e->deltas = malloc(SECTION_CHUNK_BYTES);
+    e->plain = malloc(PLAIN_ROOM);
     e->coded = malloc(e->coded_room);
-    return e->zstd && e->deltas && e->coded;
+    e->best = malloc(SECTION_CHUNK_BYTES);
+    return e->zstd && e->plain && e->coded && e->best;
 }
 
 static void encoder_free(encoder *e) {
     ZSTD_freeCCtx(e->zstd);
-    free(e->deltas);
+    free(e->plain);
     free(e->coded);
+    free(e->best);
 }
 
-/* Appends one coding of all bytes; false when memory is short. */
-static bool encode_as(encoder *e, section_coding coding, const unsigned char *bytes, size_t n_bytes, strbuf *out) {
-    const size_t chunks = section_chunks(n_bytes), table = out->size;
+/* What zstd is given of a chunk. */
+static const unsigned char *prepare(encoder *e, chunk_coding coding, const unsigned char *from, size_t *n) {
+    if (coding == CHUNK_BYTES) return from;
+    if (coding == CHUNK_DELTAS) to_deltas(from, *n, e->plain);
+    else *n = to_non_zeros(from, *n, e->plain);
+    return e->plain;
+}
+
+/* The shortest form of a chunk into e->best; returns its bytes, 0 when memory is short. */
+static size_t encode_chunk(encoder *e, const unsigned char *from, size_t n, chunk_coding *coding) {
+    size_t best = n;
+    *coding = CHUNK_AS_IT_IS;
+    memcpy(e->best, from, n);
+    for (chunk_coding c = CHUNK_BYTES; c < N_CHUNK_CODINGS; c++) {
+        size_t plain_bytes = n;
+        const unsigned char *plain = prepare(e, c, from, &plain_bytes);
+        const size_t coded = ZSTD_compressCCtx(e->zstd, e->coded, e->coded_room, plain, plain_bytes, LEVEL);
+        if (ZSTD_isError(coded)) return 0; /* the room is what the library asks for: memory */
+        if (coded >= best) continue;
+        best = coded;
+        *coding = c;
+        memcpy(e->best, e->coded, coded);
+    }
+    return best;
+}
+
+static pofac_status encode_chunks(encoder *e, const unsigned char *bytes, size_t n_bytes, const diag_sink *sink, strbuf *out) {
+    const size_t chunks = section_chunks(n_bytes);
     const uint32_t none = 0;
     for (size_t i = 0; i < chunks; i++) strbuf_append(out, &none, sizeof none);
     for (size_t i = 0; i < chunks && strbuf_ok(out); i++) {
-        const size_t n = chunk_bytes(i, n_bytes);
-        const unsigned char *from = bytes + i * SECTION_CHUNK_BYTES;
-        if (coding == SECTION_DELTAS) {
-            to_deltas(from, n, e->deltas);
-            from = e->deltas;
-        }
-        const size_t coded = ZSTD_compressCCtx(e->zstd, e->coded, e->coded_room, from, n, LEVEL);
-        if (ZSTD_isError(coded)) return false; /* the room is what the library asks for: memory */
-        strbuf_append(out, e->coded, coded);
-        const uint32_t size = (uint32_t)coded;
-        if (strbuf_ok(out)) memcpy(out->data + table + i * sizeof size, &size, sizeof size);
+        chunk_coding coding;
+        const size_t n = encode_chunk(e, bytes + i * SECTION_CHUNK_BYTES, chunk_bytes(i, n_bytes), &coding);
+        if (n == 0) return diag_out_of_memory(sink);
+        const uint32_t entry = (uint32_t)coding << SIZE_BITS | (uint32_t)n;
+        strbuf_append(out, e->best, n);
+        if (strbuf_ok(out)) memcpy(out->data + i * sizeof entry, &entry, sizeof entry);
     }
-    return strbuf_ok(out);
-}
-
-static pofac_status encode_best(encoder *e, const unsigned char *bytes, size_t n_bytes, const diag_sink *sink,
-                                section_coding *coding, strbuf *out) {
-    size_t best = n_bytes - n_bytes / SAVED_AT_LEAST;
-    for (section_coding c = SECTION_BYTES; c < N_SECTION_CODINGS; c++) {
-        strbuf coded = STRBUF_INIT;
-        const bool ok = encode_as(e, c, bytes, n_bytes, &coded);
-        if (ok && coded.size < best) {
-            best = coded.size;
-            *coding = c;
-            strbuf_free(out);
-            *out = coded;
-        } else {
-            strbuf_free(&coded);
-        }
-        if (!ok) return diag_out_of_memory(sink);
-    }
-    return POFAC_OK;
+    return strbuf_ok(out) ? POFAC_OK : diag_out_of_memory(sink);
 }
 
 pofac_status section_encode(const void *bytes, size_t n_bytes, const diag_sink *sink, section_coding *coding, strbuf *out) {
     encoder e = {0};
-    strbuf best = STRBUF_INIT;
+    strbuf coded = STRBUF_INIT;
     *coding = SECTION_RAW;
-    pofac_status status = encoder_make(&e) ? encode_best(&e, bytes, n_bytes, sink, coding, &best) : diag_out_of_memory(sink);
+    pofac_status status = encoder_make(&e) ? encode_chunks(&e, bytes, n_bytes, sink, &coded) : diag_out_of_memory(sink);
     encoder_free(&e);
-    if (status == POFAC_OK && *coding != SECTION_RAW) {
-        strbuf_append(out, best.data, best.size);
+    if (status == POFAC_OK && coded.size < n_bytes - n_bytes / SAVED_AT_LEAST) {
+        *coding = SECTION_CODED;
+        strbuf_append(out, coded.data, coded.size);
         if (!strbuf_ok(out)) status = diag_out_of_memory(sink);
     }
-    strbuf_free(&best);
+    strbuf_free(&coded);
     return status;
 }
 
@@ -122,15 +167,15 @@ pofac_status section_encode(const void *bytes, size_t n_bytes, const diag_sink *
 
 struct section_decoder {
     ZSTD_DCtx *zstd;
-    unsigned char *deltas; /* of one chunk */
+    unsigned char *plain; /* of one chunk */
 };
 
 section_decoder *section_decoder_create(void) {
     section_decoder *d = calloc(1, sizeof *d);
     if (!d) return NULL;
     d->zstd = ZSTD_createDCtx();
-    d->deltas = malloc(SECTION_CHUNK_BYTES);
-    if (d->zstd && d->deltas) return d;
+    d->plain = malloc(PLAIN_ROOM);
+    if (d->zstd && d->plain) return d;
     section_decoder_destroy(d);
     return NULL;
 }
@@ -138,34 +183,44 @@ section_decoder *section_decoder_create(void) {
 void section_decoder_destroy(section_decoder *d) {
     if (!d) return;
     ZSTD_freeDCtx(d->zstd);
-    free(d->deltas);
+    free(d->plain);
     free(d);
 }
 
-/* Where a coded chunk lies; false: the table is not whole, or says what cannot be. */
+/* Where a coded chunk lies, and how it is coded; false: the table is not whole, or says what cannot be. */
 static bool find_chunk(const unsigned char *coded, size_t coded_bytes, size_t chunk, size_t chunks, const unsigned char **at,
-                       size_t *n) {
+                       size_t *n, uint32_t *coding) {
     if (chunks > coded_bytes / sizeof(uint32_t)) return false;
     size_t begin = chunks * sizeof(uint32_t);
-    uint32_t size = 0;
+    uint32_t entry = 0, size = 0;
     for (size_t i = 0; i <= chunk; i++) {
         begin += size;
-        memcpy(&size, coded + i * sizeof size, sizeof size);
+        memcpy(&entry, coded + i * sizeof entry, sizeof entry);
+        size = entry & ((1u << SIZE_BITS) - 1);
         if (begin > coded_bytes || size > coded_bytes - begin) return false;
     }
     *at = coded + begin;
     *n = size;
+    *coding = entry >> SIZE_BITS;
     return true;
 }
 
-bool section_decode(section_decoder *d, section_coding coding, const unsigned char *coded, size_t coded_bytes, size_t chunk,
-                    unsigned char *out, size_t n_bytes) {
+bool section_decode(section_decoder *d, const unsigned char *coded, size_t coded_bytes, size_t chunk, unsigned char *out,
+                    size_t n_bytes) {
     const size_t n = chunk_bytes(chunk, n_bytes);
     const unsigned char *from;
     size_t from_bytes;
-    if (!find_chunk(coded, coded_bytes, chunk, section_chunks(n_bytes), &from, &from_bytes)) return false;
-    unsigned char *to = out + chunk * SECTION_CHUNK_BYTES, *bytes = coding == SECTION_DELTAS ? d->deltas : to;
-    if (ZSTD_decompressDCtx(d->zstd, bytes, n, from, from_bytes) != n) return false;
-    if (coding == SECTION_DELTAS) from_deltas(bytes, n, to);
-    return true;
+    uint32_t coding;
+    if (!find_chunk(coded, coded_bytes, chunk, section_chunks(n_bytes), &from, &from_bytes, &coding)) return false;
+    unsigned char *to = out + chunk * SECTION_CHUNK_BYTES;
+    if (coding == CHUNK_AS_IT_IS) {
+        if (from_bytes == n) memcpy(to, from, n);
+        return from_bytes == n;
+    }
+    const size_t plain = ZSTD_decompressDCtx(d->zstd, coding == CHUNK_BYTES ? to : d->plain,
+                                             coding == CHUNK_NON_ZEROS ? PLAIN_ROOM : n, from, from_bytes);
+    if (ZSTD_isError(plain)) return false;
+    if (coding == CHUNK_NON_ZEROS) return from_non_zeros(d->plain, plain, to, n);
+    if (coding == CHUNK_DELTAS && plain == n) from_deltas(d->plain, n, to);
+    return coding <= CHUNK_DELTAS && plain == n;
 }

@@ -1,5 +1,6 @@
 /*
- * Packed weights back into rows: what is packed and unpacked has the same bits, for panels and non-zeros in all layouts and sizes that do not divide; bytes
+ * Packed weights back into rows: what is packed and unpacked has the same bits, for panels and non-zeros in all layouts and sizes that do not divide; of 8 bits come the numbers
+ * that they hold; bytes
  * that are no packed weight are refused, whichever of them is wrong.
  */
 #include <setjmp.h>
@@ -13,7 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ir/quantization.h"
 #include "ir/support/rng.h"
+#include "runtime/int8_packing.h"
+#include "runtime/int8_sparse_packing.h"
 #include "runtime/packing.h"
 #include "runtime/pattern_state.h"
 #include "runtime/sparse_packing.h"
@@ -179,7 +183,144 @@ static void damaged_indexes(void **state) {
     thread_pool_destroy(pool);
 }
 
+/* ---- 8 bits ---- */
+
+typedef struct named_dense {
+    const ir_tensor *tensor;
+} named_dense;
+
+static pofac_status get_dense(void *user, const char *name, const diag_sink *sink, ir_tensor *out) {
+    (void)name;
+    (void)sink;
+    *out = *((const named_dense *)user)->tensor;
+    out->owned = false;
+    return POFAC_OK;
+}
+
+/* A range for all rows, or for each its own. */
+static ir_tensor make_range(int64_t n, bool by_row) {
+    ir_tensor t;
+    assert_int_equal(tensor_alloc(IR_F32, by_row ? 2 : 1, by_row ? (int64_t[]){n, 2} : (int64_t[]){2}, &t), POFAC_OK);
+    float *range = t.data;
+    for (int64_t i = 0; i < (by_row ? n : 1); i++) {
+        range[2 * i] = -0.25f - 0.01f * (float)(i % 20);
+        range[2 * i + 1] = 0.125f;
+    }
+    return t;
+}
+
+/* What 8 bits hold of it, in place. */
+static void quantize(ir_tensor *t, const ir_tensor *range) {
+    float *x = t->data;
+    for (int64_t i = 0; i < tensor_elements(t); i++) {
+        const float *r = (const float *)range->data + (range->rank == 2 ? i / t->dims[1] * 2 : 0);
+        const quantization q = quantization_of((value_range){r[0], r[1]}, QUANTIZE_SYMMETRIC);
+        x[i] = quantization_apply(q, x[i]);
+        if (x[i] == 0) x[i] = 0; /* of either sign */
+    }
+}
+
+static void expect_numbers(const ir_tensor *wanted, const float *found, const char *what) {
+    for (int64_t i = 0; i < tensor_elements(wanted); i++)
+        if (((const float *)wanted->data)[i] != found[i])
+            fail_msg("%s [%lld,%lld]: element %lld is %.9g, wanted %.9g", what, (long long)wanted->dims[0],
+                     (long long)wanted->dims[1], (long long)i, (double)found[i], (double)((const float *)wanted->data)[i]);
+}
+
+static void int8_panels(void **state) {
+    (void)state;
+    static const struct {
+        plan_packing packing;
+        uint32_t parameter;
+    } forms[] = {{PACKING_INT8_PANELS, 1},
+                 {PACKING_INT8_PANELS, 6},
+                 {PACKING_INT8_PANELS, 16},
+                 {PACKING_INT8_TILES, 16},
+                 {PACKING_INT8_TILES, 32}};
+    thread_pool *pool = make_pool();
+    int compared = 0;
+    for (size_t s = 0; s < N_SIZES; s++)
+        for (size_t f = 0; f < 5; f++)
+            for (int by_row = 0; by_row < 2; by_row++) {
+                const plan_packing p = forms[f].packing;
+                ir_tensor t = make_matrix(sizes[s][0], sizes[s][1], 0.7), range = make_range(sizes[s][0], by_row);
+                const int64_t bytes = int8_panels_bytes(p, forms[f].parameter, t.dims[0], t.dims[1]);
+                void *packed = weight_memory_take((size_t)bytes);
+                float *out = make_room(&t);
+                int8_panels_make(p, forms[f].parameter, &t, &range, pool, packed);
+                assert_true(unpack_int8_panels(p, forms[f].parameter, packed, (size_t)bytes, &range, t.dims[0], t.dims[1], out));
+                quantize(&t, &range);
+                expect_numbers(&t, out, plan_packing_name(p));
+                assert_false(
+                    unpack_int8_panels(p, forms[f].parameter, packed, (size_t)bytes - 1, &range, t.dims[0], t.dims[1], out));
+                assert_false(unpack_int8_panels(PACKING_PANELS, 1, packed, (size_t)bytes, &range, t.dims[0], t.dims[1], out));
+                assert_false(unpack_int8_panels(p, forms[f].parameter, packed, (size_t)bytes, &t, t.dims[0], t.dims[1], out));
+                weight_memory_give(packed, (size_t)bytes);
+                free(out);
+                tensor_free(&t);
+                tensor_free(&range);
+                compared++;
+            }
+    assert_int_equal(compared, N_SIZES * 5 * 2);
+    thread_pool_destroy(pool);
+}
+
+static sparse_header *pack_int8(const sparse_layout *l, const ir_tensor *t, const ir_tensor *range, thread_pool *pool) {
+    pattern_state *patterns = pattern_state_create();
+    ir_tensor pattern, values;
+    sparse_header *packed;
+    const named_dense dense = {t};
+    const tensor_source source = {.get = get_dense, .user = (void *)&dense};
+    assert_int_equal(pattern_state_pattern(patterns, "w", &source, NULL, &pattern), POFAC_OK);
+    assert_int_equal(tensor_alloc(IR_F32, 1, &pattern.pattern->nnz, &values), POFAC_OK);
+    pattern_take(pattern.pattern, t, &values);
+    assert_int_equal(int8_sparse_make(l, pattern.pattern, &values, range, "w", pool, NULL, &packed), POFAC_OK);
+    tensor_free(&values);
+    pattern_state_destroy(patterns);
+    return packed;
+}
+
+static void int8_non_zeros(void **state) {
+    (void)state;
+    static const sparse_layout forms[] = {
+        {.kind = SPARSE_QUADS, .tile = 16, .k_block = 32, .row_group = 24, .block_rows = 1, .block_columns = 4},
+        {.kind = SPARSE_SPLIT_QUADS, .tile = 16, .k_block = 64, .row_group = 768, .block_rows = 1, .block_columns = 4},
+        {.kind = SPARSE_PAIRS, .tile = 16, .k_block = 32, .row_group = 24, .block_rows = 1, .block_columns = 1}};
+    thread_pool *pool = make_pool();
+    int compared = 0;
+    for (size_t s = 0; s < N_SIZES; s++)
+        for (size_t f = 0; f < 3; f++)
+            for (int by_row = 0; by_row < 2; by_row++) {
+                ir_tensor t = make_matrix(sizes[s][0], sizes[s][1], 0.4), range = make_range(sizes[s][0], by_row);
+                sparse_header *packed = pack_int8(&forms[f], &t, &range, pool);
+                const size_t n = packed->bytes;
+                float *out = make_room(&t);
+                assert_true(unpack_int8_sparse(&forms[f], packed, n, &range, t.dims[0], t.dims[1], out));
+                quantize(&t, &range);
+                expect_numbers(&t, out, sparse_layout_name((sparse_layout_kind)forms[f].kind));
+                unsigned char *copy = malloc(n);
+                assert_non_null(copy);
+                for (size_t at = 0; at < n && s == 1; at++) { /* damaged: nothing outside is touched */
+                    memcpy(copy, packed, n);
+                    copy[at] = 0xff;
+                    (void)unpack_int8_sparse(&forms[f], copy, n, &range, t.dims[0], t.dims[1], out);
+                }
+                assert_false(unpack_int8_sparse(&forms[f], packed, n - 64, &range, t.dims[0], t.dims[1], out));
+                assert_false(unpack_int8_sparse(&layouts[0], packed, n, &range, t.dims[0], t.dims[1], out));
+                assert_false(unpack_int8_sparse(&forms[f], packed, n, &t, t.dims[0], t.dims[1], out));
+                free(copy);
+                free(out);
+                weight_memory_give(packed, n);
+                tensor_free(&t);
+                tensor_free(&range);
+                compared++;
+            }
+    assert_int_equal(compared, N_SIZES * 3 * 2);
+    thread_pool_destroy(pool);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(panels), cmocka_unit_test(non_zeros), cmocka_unit_test(damaged_indexes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(panels), cmocka_unit_test(non_zeros), cmocka_unit_test(damaged_indexes),
+                                       cmocka_unit_test(int8_panels), cmocka_unit_test(int8_non_zeros)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
