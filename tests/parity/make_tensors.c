@@ -54,7 +54,7 @@ static pofac_status make(char *text, const diag_sink *sink, ir_tensor *t, safete
 }
 
 int main(int argc, char **argv) {
-    enum { MOST = 16 };
+    enum { MOST = 64 };
     const diag_sink sink = {print_diag, stderr};
     ir_tensor tensors[MOST] = {{0}};
     safetensors_item items[MOST] = {{0}};

@@ -1,0 +1,99 @@
+#!/bin/bash
+# Quantized models: commands compute them in integers, compiled and interpreted alike, as training simulates it, or as if they were not quantized; kernels of large
+# products in integers are chosen by measurement, sparse or dense; a damaged file of ranges is named.
+. "$(dirname "$0")/harness.bash"
+
+# model NAME HIDDEN INTERMEDIATE ZEROS: a directory, quantized but for its classifier.
+model() {
+    local sizes="hidden_size=\"$2\" intermediate_size=\"$3\" num_attention_heads=\"4\" num_hidden_layers=\"1\" vocab_size=\"50\""
+    mkdir "$1"
+    echo "<pofac xmlns=\"urn:pofac:1\"><model name=\"m\" head=\"sequence-classification\" num_labels=\"3\"><bert $sizes/></model></pofac>" >drawn.xml
+    ok "$build_dir/make_checkpoint" drawn.xml "$1/model.safetensors" f32 "$4"
+    cat >"$1/config.json" <<END
+{"model_type": "bert", "architectures": ["BertForSequenceClassification"], "hidden_size": $2, "intermediate_size": $3, "num_attention_heads": 4,
+ "num_hidden_layers": 1, "vocab_size": 50, "max_position_embeddings": 512, "type_vocab_size": 2, "num_labels": 3}
+END
+    local ranges=() layer=bert.encoder.layer.0 module
+    for module in $layer.attention.self.{query,key,value} $layer.attention.output.dense $layer.intermediate.dense $layer.output.dense bert.pooler.dense; do
+        ranges+=("$module.input_range:f32:2:-4,5" "$module.weight_range:f32:2:-0.1,0.1")
+        case $module in *query | *key | *intermediate.dense) ranges+=("$module.output_range:f32:2:-3,3") ;; esac
+    done
+    ok "$build_dir/make_tensors" "$1/quantization.safetensors" "${ranges[@]}"
+}
+
+ok "$build_dir/make_tensors" in.safetensors input_ids:i64:3,7:2,7,9,11,12,3,0,2,8,3,0,0,0,0,2,6,7,8,9,10,3 \
+    attention_mask:i64:3,7:1,1,1,1,1,1,0,1,1,1,0,0,0,0,1,1,1,1,1,1,1
+
+# predicts OUT MODEL OPTION...
+predicts() {
+    local out=$1.safetensors
+    shift
+    run predict "$1" --tensors in.safetensors -o "$out" --cache_dir cache "${@:2}"
+    wants_status 0
+}
+
+# differs A B: by something, and not by much.
+differs() {
+    cmp -s "$1.safetensors" "$2.safetensors" && fail "$1 and $2 are the same"
+    ok "$build_dir/compare_tensors" "$1.safetensors" "$2.safetensors" --tolerance=0.05
+}
+
+for zeros in 0 90; do
+    model small$zeros 32 48 $zeros
+    for threads in 1 2; do predicts integers$threads small$zeros --threads $threads; done
+    predicts interpreted small$zeros --interpreter
+    predicts simulation small$zeros --quantization simulate
+    predicts simulation-interpreted small$zeros --quantization simulate --interpreter
+    predicts fp32 small$zeros --quantization off
+    ok cmp integers1.safetensors integers2.safetensors
+    ok "$build_dir/compare_tensors" integers1.safetensors interpreted.safetensors --tolerance=1e-3
+    ok "$build_dir/compare_tensors" simulation.safetensors simulation-interpreted.safetensors --tolerance=1e-3
+    differs integers1 simulation
+    differs integers1 fp32
+    run compile small$zeros --emit=ir -o small.pir --cache_dir cache
+    wants_status 0
+    [ "$(grep -c '= linear_int8 ' small.pir)" = 7 ] || fail "small$zeros: $(grep -c '= linear_int8 ' small.pir) linears in integers, wanted 7"
+    [ "$(grep -c '= linear ' small.pir)" = 1 ] || fail "small$zeros: $(grep -c '= linear ' small.pir) linears in floats, wanted the classifier"
+    grep -q fake_quantize small.pir && fail "small$zeros: something is simulated"
+    wanted=$([ $zeros = 90 ] && echo 6 || echo 0)
+    [ "$(grep -c '= pattern ' small.pir)" -ge "$wanted" ] || fail "small$zeros: $(grep -c '= pattern ' small.pir) patterns, wanted $wanted"
+    run compile small$zeros --cache_dir cache
+    wants_status 0
+    grep -qx 'steps     [0-9]*, 0 of them by reference evaluators' out || fail "$last: $(cat out)"
+done
+run compile small0 --quantization off --emit=ir -o off.pir --cache_dir cache
+wants_status 0
+grep -q int8 off.pir && fail "--quantization off: there are integers"
+run bench small90 --batch 2 --sequence 9 --iterations 2 --warmup 1 --cache_dir cache
+wants_status 0
+grep -q int8_linear out || fail "$last: no kernel in integers"
+run inspect small90 --cache_dir cache
+wants_status 0
+
+# ---- large weights are measured, once ----
+
+model large 512 1024 90
+run compile large --emit=ir -o first.pir --cache_dir cache
+wants_status 0
+grep -q '^note: measuring [0-9]* kernels for [0-9]* kinds of weights' err || fail "$last: no note: $(cat err)"
+[ "$(grep -c 'linear_int8.*variant = "[a-z_]*int8_linear ' first.pir)" = 7 ] || fail "first.pir: $(grep linear_int8 first.pir)"
+run compile large --emit=ir -o second.pir --cache_dir cache
+wants_status 0
+wants_quiet err
+ok cmp first.pir second.pir
+predicts large large
+predicts large-interpreted large --interpreter
+ok "$build_dir/compare_tensors" large.safetensors large-interpreted.safetensors --tolerance=1e-3
+
+# ---- what is wrong ----
+
+cp -r small0 damaged
+ok "$build_dir/make_tensors" damaged/quantization.safetensors classifier.input_range:f32:2:1,-1 classifier.weight_range:f32:2:-1,1
+run predict damaged --tensors in.safetensors -o no.safetensors
+wants_status 3
+grep -q '^damaged/quantization.safetensors: error: tensor "classifier.input_range": ' err || fail "$last: $(cat err)"
+[ -e no.safetensors ] && fail "$last: wrote a result"
+run predict small0 --tensors in.safetensors -o no.safetensors --quantization exactly
+wants_status 2
+grep -q 'integer|simulate|off' err || fail "$last: $(cat err)"
+finish
