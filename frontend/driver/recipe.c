@@ -37,7 +37,9 @@ const char *recipe_option_name(const char *element, const char *attribute) {
     } rows[] = {{"prune", "config", "pruning_config"},
                 {"prune", "masks", "pruning_masks"},
                 {"teacher", "from", "teacher"},
-                {"teacher", "logits", "teacher_logits"}};
+                {"teacher", "logits", "teacher_logits"},
+                {"quantize", "config", "quantization_config"},
+                {"quantize", "calibration", "calibration_method"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strcmp(rows[i].element, element) == 0 && strcmp(rows[i].attribute, attribute) == 0) return rows[i].option;
     return attribute;

@@ -25,19 +25,22 @@ static pofac_status split_lines(recipe_reader *r, const char *lines, const char 
     return POFAC_OK;
 }
 
-/* Of the option, else of the document's children of that name; what the configuration says stays where both are silent. */
-static pofac_status read_parts(recipe_reader *r, const xml_element *quantize, const char *name, const char *const **out,
-                               size_t *n) {
+pofac_status recipe_read_parts(recipe_reader *r, const xml_element *parent, const char *name, const char *const **out, size_t *n) {
     const char *lines = recipe_option_text(r, name);
     size_t most = 0;
     if (lines) return split_lines(r, lines, out, n);
-    for (const xml_element *e = xml_child(quantize, name); e; e = xml_next(e)) most++;
+    for (const xml_element *e = xml_child(parent, name); e; e = xml_next(e)) most++;
     if (most == 0) return POFAC_OK;
     const char **parts = ARENA_ARRAY(r->a, const char *, most);
     *n = 0;
     *out = parts;
     if (!parts) return diag_out_of_memory(r->sink);
-    for (const xml_element *e = xml_child(quantize, name); e; e = xml_next(e)) parts[(*n)++] = xml_attr_string(e, "pattern");
+    for (const xml_element *e = xml_child(parent, name); e; e = xml_next(e)) {
+        const xml_attr *pattern = xml_attr_get(e, "pattern");
+        if (!pattern->value.as.string[0])
+            return diag_error(r->sink, POFAC_ERR_INPUT, &pattern->place, "pattern: found nothing, wanted a part of a layer's name");
+        parts[(*n)++] = pattern->value.as.string;
+    }
     return POFAC_OK;
 }
 
@@ -62,8 +65,8 @@ static pofac_status take_written(recipe_reader *r, const xml_element *quantize, 
     if (scales.is_written) p->per_channel = strcmp(scales.value.as.string, "per_channel") == 0;
     if (tables.is_written) p->embeddings = tables.value.as.truth;
     if (padding.is_written) p->observe_padding = padding.value.as.truth;
-    TRY(read_parts(r, quantize, "not_to_quantize", &p->not_to_quantize, &p->n_not_to_quantize));
-    return read_parts(r, quantize, "not_to_requantize_output", &p->not_to_requantize_output, &p->n_not_to_requantize_output);
+    TRY(recipe_read_parts(r, quantize, "not_to_quantize", &p->not_to_quantize, &p->n_not_to_quantize));
+    return recipe_read_parts(r, quantize, "not_to_requantize_output", &p->not_to_requantize_output, &p->n_not_to_requantize_output);
 }
 
 static const diag_place *place_of(const xml_element *quantize) { return quantize ? &quantize->place : NULL; }
