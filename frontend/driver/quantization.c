@@ -61,22 +61,23 @@ static bool same_scale(range_scale a, range_scale b) { return a.scale == b.scale
 
 /* The float `steps` units in the last place further from 0. */
 static float further(float x, int steps) {
+    if (x == 0) return x;
     for (; steps > 0; steps--) x = nextafterf(x, copysignf(INFINITY, x));
     for (; steps < 0; steps++) x = nextafterf(x, 0);
     return x;
 }
 
-/* A range that gives the scale. */
+/* A range that gives the scale: of affine ones the larger end moves, and the smaller one by a unit, where its last bit lies below the larger one's and
+ * would make each difference even. */
 static void range_of_scale(range_kind kind, range_scale s, int bits, float range[2]) {
     enum { MOST = 8 };
     const float half = (float)(1 << (bits - 1)) - 0.5f;
     const float least = kind == OF_WEIGHT ? -half * s.scale : -(float)s.zero_point * s.scale,
                 greatest = kind == OF_WEIGHT ? half * s.scale : (float)(255 - s.zero_point) * s.scale;
-    for (int i = 0; i <= 2 * MOST; i++) { /* 0, 1, -1, 2, -2, ... */
-        const int steps = i % 2 ? (i + 1) / 2 : -(i / 2);
-        const bool moves_greatest = kind == OF_WEIGHT || greatest >= -least;
-        range[0] = kind == OF_WEIGHT || !moves_greatest ? further(least, steps) : least;
-        range[1] = moves_greatest ? further(greatest, steps) : greatest;
+    for (int i = 0; i <= 4 * MOST; i++) { /* steps 0, 1, -1, 2, -2, ...; each with the other end as it is, and moved */
+        const int turn = i / 2, steps = turn % 2 ? (turn + 1) / 2 : -(turn / 2), other = kind == OF_WEIGHT ? steps : i % 2;
+        range[0] = further(least, greatest >= -least ? other : steps);
+        range[1] = further(greatest, greatest >= -least ? steps : other);
         if (same_scale(scale_of(kind, range, bits), s)) return;
     }
     range[0] = least;

@@ -105,11 +105,37 @@ wants_status 0
 zeros() { grep -o "\"name\": \"[^\"]*$1\"[^}]*" out | grep -o '"zeros": [0-9]*' | cut -d' ' -f2 | head -1; }
 [ "$(zeros layer.0.output.dense)" = 256 ] || fail "a locked weight has $(zeros layer.0.output.dense) zeros, wanted 256"
 
+# Evaluated as the run has evaluated it, and in integers.
+loss() { sed -n 's/.*loss": \([0-9.]*\).*/\1/p' "$1" | tail -1 | cut -c1-7; }
+for way in simulate integer; do
+    run eval whole --task sst2 --eval train.tsv --quantization $way
+    wants_status 0
+    [ -n "$(loss out)" ] && [ "$(loss out)" = "$(loss whole/eval_results.json)" ] || fail "$last: loss $(loss out), in the run $(loss whole/eval_results.json)"
+done
+
 # Ranges of a quantized model are learned on: with a rate of 0 a moving average comes nearer to what it sees, and weights keep theirs.
 run train whole $toy --max_steps 2 --learning_rate 0 --not_to_requantize_output output.dense --output_dir further
 wants_status 0
 ok "$build_dir/compare_tensors" further/model.safetensors whole/model.safetensors --tolerance=0
 cmp -s further/quantization.safetensors whole/quantization.safetensors && fail "ranges did not move"
+# Masks that change, made from runs that leave no trace in ranges, of modules with the names of their weights.
+for method in unstructured_magnitude 'second_order --fisher_gradients 2'; do
+    run train sparse $toy --max_steps 4 --target_sparsity 0.75 --pruning_frequency 2 --policy_end_step 4 --pruning_fn $method --quantization_begin 0 \
+        --output_dir "by-${method%% *}"
+    wants_status 0
+    run eval "by-${method%% *}" --task sst2 --eval train.tsv
+    wants_status 0
+    grep -aq '"bert.encoder.layer.0.output.dense.weight_range"' "by-${method%% *}/quantization.safetensors" || fail "$last: no range of that weight"
+done
+# A step whose numbers are none leaves ranges as they were: those of the run that ends before it.
+explodes="--vocab vocab.txt --task sst2 --train train.tsv --per_device_train_batch_size 8 --report_to none --threads 2 --learning_rate 1e6 --weight_decay 1
+    --lr_scheduler_type constant --quantization_begin 0"
+run train sparse $explodes --max_steps 12 --save_steps 100 --output_dir exploded
+wants_status 4
+before=$(($(ls -d exploded/failed-step-* | sed 's/.*-//') - 1))
+run train sparse $explodes --max_steps "$before" --save_steps "$before" --output_dir before
+wants_status 0
+for file in state quantization; do ok cmp "exploded/checkpoint-$before/$file.safetensors" "before/checkpoint-$before/$file.safetensors"; done
 # One range for each row of a weight.
 run train sparse $toy --max_steps 2 --weight_scales per_channel --output_dir channels
 wants_status 0
