@@ -28,35 +28,33 @@ function readSafetensors(file) {
     return tensors;
 }
 
-/** Which of the rows (all dimensions but the last; of a matrix [B,S] of positions its elements) count. */
-function keptRows(shape, mask) {
+/** Rows of an output, each with the places of its elements that count: of logits [..,C] a row for each sequence or token; of places [B,S] one for each sequence. */
+function rowsOf(shape, mask) {
     const perToken = shape.length >= 2 && shape[0] === mask.shape[0] && shape[1] === mask.shape[1];
-    const n = perToken ? shape[0] * shape[1] : shape[0];
-    return Array.from({ length: n }, (_, i) => !perToken || mask.data[i] !== 0n);
+    const isKept = (token) => !perToken || mask.data[token] !== 0n;
+    const range = (begin, n) => Array.from({ length: n }, (_, i) => begin + i);
+    if (perToken && shape.length === 2) return range(0, shape[0]).map((b) => range(b * shape[1], shape[1]).filter(isKept));
+    const width = shape[shape.length - 1], n = shape.slice(0, -1).reduce((x, y) => x * y, 1);
+    return range(0, n).filter(isKept).map((row) => range(row * width, width));
 }
 
-function greatest(data, begin, end) {
-    let at = begin;
-    for (let i = begin; i < end; i++) if (data[i] > data[at]) at = i;
-    return at - begin;
-}
+/** The first of the greatest. */
+const greatest = (data, places) => places.reduce((at, i) => (data[i] > data[at] ? i : at), places[0]);
 
 function compare(name, found, wanted, mask) {
     if (found.dims.join() !== wanted.shape.join()) throw new Error(`${name} is [${found.dims}], wanted [${wanted.shape}]`);
-    const kept = keptRows(wanted.shape, mask), width = wanted.data.length / kept.length;
-    let difference = 0, magnitude = 0, elements = 0, same = 0, rows = 0;
-    kept.forEach((keep, row) => {
-        if (!keep) return;
-        for (let i = row * width; i < (row + 1) * width; i++) {
+    const rows = rowsOf(wanted.shape, mask).filter((places) => places.length > 0);
+    let difference = 0, magnitude = 0, elements = 0, same = 0;
+    for (const places of rows) {
+        for (const i of places) {
             const d = Math.abs(found.data[i] - wanted.data[i]);
             if (!(d <= difference)) difference = d; // a NaN shows
             magnitude = Math.max(magnitude, Math.abs(wanted.data[i]));
         }
-        elements += width;
-        rows++;
-        same += greatest(found.data, row * width, (row + 1) * width) === greatest(wanted.data, row * width, (row + 1) * width);
-    });
-    console.log(`${name} ${difference.toExponential(2)} ${magnitude.toExponential(2)} ${elements} ${same} ${rows}`);
+        elements += places.length;
+        same += greatest(found.data, places) === greatest(wanted.data, places);
+    }
+    console.log(`${name} ${difference.toExponential(2)} ${magnitude.toExponential(2)} ${elements} ${same} ${rows.length}`);
 }
 
 async function main() {
