@@ -84,7 +84,10 @@ static ir_value quantize_value(quantize_state *s, ir_value x, const char *module
     ir_graph *g = s->rw.to;
     const char *name = arena_printf(&s->memory, "%s%s", module, ending);
     ir_value *range = name ? range_of(s, name, channels.n) : NULL;
-    if (!range) return IR_NO_VALUE;
+    if (!range) {
+        if (g->module->status == POFAC_OK) g->module->status = diag_out_of_memory(s->in->sink);
+        return IR_NO_VALUE;
+    }
     const bool is_weight = strcmp(scheme, "symmetric") == 0;
     const ir_value forward = forward_of(s);
     const uint32_t n = channels.pattern != IR_NO_VALUE ? 4 : forward == IR_NO_VALUE ? 2 : 3;

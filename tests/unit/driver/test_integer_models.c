@@ -83,7 +83,7 @@ static checkpoint *predict(fixture *f, executor_kind kind, road_quantization qua
 
 static ir_tensor load(fixture *f, const checkpoint *c, const char *name) {
     const checkpoint_tensor *t = checkpoint_get(c, name);
-    ir_tensor out;
+    ir_tensor out = {0};
     if (!t || checkpoint_load(t, IR_F32, &f->sink, &out) != POFAC_OK) fail_msg("%s is missing", name);
     return out;
 }

@@ -17,6 +17,7 @@
 #include "ir/quantization.h"
 #include "ir/support/rng.h"
 #include "passes/pass.h"
+#include "tests/unit/fail_alloc.h"
 #include "tests/unit/text_case.h"
 
 enum { R = 40, K = 63, N = 48 };
@@ -200,8 +201,38 @@ static void ranges_that_know_nothing(void **unused) {
     }
 }
 
+/* Whatever allocation fails, an error comes out, and the module is gone. */
+static void failing_allocations(void **unused) {
+    (void)unused;
+    static const lowering_case c = {dense, PASS_QUANTIZED_WHOLE | PASS_QUANTIZED_CHANNELS, -1, 1, 0.1, {-1, 1}, {-1, 1}};
+    fixture f;
+    size_t n = 1;
+    make_fixture(&c, &f);
+    for (bool failed = true; failed; n++) {
+        const tensor_source state = named_tensors_source(&f.state);
+        const pass_environment environment = {.state = &state, .quantizes = quantizes, .quantizes_user = (void *)(uintptr_t)&c};
+        arena memory = ARENA_INIT;
+        pass_pipeline p;
+        text_case t;
+        ir_module *out = NULL;
+        text_case_begin(&t, c.nodes);
+        assert_int_equal(pipeline_parse("quantize{trained=0},lower-int8,dce,sparsify,layout,fuse", &memory, NULL, &p), POFAC_OK);
+        fail_alloc_after(n);
+        const pofac_status status = pipeline_run(&p, t.module, &environment, NULL, NULL, &out);
+        failed = fail_alloc_stop();
+        if (status != (failed ? POFAC_ERR_RUNTIME : POFAC_OK)) fail_msg("allocation %zu: status %d", n, (int)status);
+        assert_int_equal(out != NULL, !failed);
+        t.module = out;
+        text_case_end(&t);
+        arena_free(&memory);
+    }
+    assert_true(n > 100);
+    named_tensors_free(&f.inputs);
+    named_tensors_free(&f.state);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(integers_are_as_close_as_their_rounding),
-                                       cmocka_unit_test(ranges_that_know_nothing)};
+                                       cmocka_unit_test(ranges_that_know_nothing), cmocka_unit_test(failing_allocations)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
