@@ -28,13 +28,13 @@
  *
  * The values, another: f32 [n_entries][C][R], SPARSE_VALUES_BEHIND zeros behind them.
  *
- * Weights in 8 bits (QUADS, SPLIT_QUADS, PAIRS; runtime/int8_sparse_packing.h) have their values in the same allocation, since which entries there are depends
- * on them; every row has a visit in the first block, also one without entries. Non-zeros that are 0 in 8 bits are left out.
+ * Weights in 8 bits (QUADS, SPLIT_QUADS, FOURS, PAIRS; runtime/int8_sparse_packing.h) have their values in the same allocation, since which entries there
+ * are depends on them; every row has a visit in the first block, also one without entries. Non-zeros that are 0 in 8 bits are left out.
  *
  *   uint16         offsets                         QUADS, SPLIT_QUADS: one, bytes / 8 from the block's first column in quads<tile>:
- *                                                  (column / 4 - first / 4) * tile / 2. PAIRS: four, bytes / 4 in tiles<tile> of bytes
- *   int8           values                          QUADS, SPLIT_QUADS: four, of the group's columns. PAIRS: a b a b c d c d for the
- *                                                  four offsets, where a, b and c, d are the pairs; 64 zeros behind them
+ *                                                  (column / 4 - first / 4) * tile / 2. FOURS, PAIRS: four, bytes / 4 in tiles<tile> of bytes
+ *   int8           values                          QUADS, SPLIT_QUADS: four, of the group's columns. FOURS: of the four offsets. PAIRS: a b a b c d c d for
+ *                                                  the four offsets, where a, b and c, d are the pairs. 64 zeros behind them
  *   int32          sums [N]                        of each row
  *
  * In SPLIT_QUADS the first two and the last two values of an entry, and in PAIRS both pairs, have positive values that add up to 128 at most
@@ -89,7 +89,7 @@ typedef struct sparse_bucket {
 
 /* Is it one of weights in 8 bits? */
 static inline bool sparse_layout_is_int8(const sparse_layout *l) {
-    return l->kind == SPARSE_QUADS || l->kind == SPARSE_SPLIT_QUADS || l->kind == SPARSE_PAIRS;
+    return l->kind == SPARSE_QUADS || l->kind == SPARSE_SPLIT_QUADS || l->kind == SPARSE_FOURS || l->kind == SPARSE_PAIRS;
 }
 
 const char *sparse_layout_name(sparse_layout_kind kind);    /* "stream" */

@@ -69,7 +69,10 @@ typedef struct pack_job {
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
-static int64_t offsets_per_entry(const sparse_layout *l) { return l->kind == SPARSE_PAIRS ? 4 : 1; }
+/* Are entries any four non-zeros of a row? */
+static bool has_any_columns(const sparse_layout *l) { return l->kind == SPARSE_FOURS || l->kind == SPARSE_PAIRS; }
+
+static int64_t offsets_per_entry(const sparse_layout *l) { return has_any_columns(l) ? 4 : 1; }
 
 static int64_t values_per_entry(const sparse_layout *l) { return l->kind == SPARSE_PAIRS ? 8 : 4; }
 
@@ -141,7 +144,21 @@ static void put_pair(entry *out, int64_t number, place a, place b) {
     e->value[at + 1] = b.value;
 }
 
-/* Non-zeros [p, end) of a row in pairs. */
+/* Non-zeros [p, end) of a row, four by four as they come. */
+static int64_t make_fours(const pack_job *j, int64_t p, int64_t end, int64_t k0, entry *out) {
+    int64_t n = 0;
+    for (; p < end; p++) {
+        entry *e = &out[n / 4];
+        const uint16_t offset = (uint16_t)((j->pattern->column[p] - k0) * (j->layout->tile / 4));
+        if (!j->bytes[p]) continue;
+        if (n % 4 == 0) *e = (entry){.offset = {offset, offset, offset, offset}};
+        e->offset[n % 4] = offset;
+        e->value[n++ % 4] = j->bytes[p];
+    }
+    return (n + 3) / 4;
+}
+
+/* Likewise in pairs. */
 static int64_t make_pairs(const pack_job *j, walk_scratch *s, int64_t p, int64_t end, int64_t k0, entry *out) {
     place *found = s->places, *sorted = found + j->layout->k_block;
     int64_t n = 0, pairs = 0;
@@ -163,6 +180,7 @@ static int64_t make_entries(const pack_job *j, walk_scratch *s, int64_t r, int64
     int64_t p = s->cursor[r], end = p, n = 0;
     while (end < pattern->row_start[row + 1] && pattern->column[end] < k_end) end++;
     s->cursor[r] = end;
+    if (j->layout->kind == SPARSE_FOURS) return make_fours(j, p, end, k0, out);
     if (j->layout->kind == SPARSE_PAIRS) return make_pairs(j, s, p, end, k0, out);
     entry made[2];
     while (p < end) {
@@ -211,7 +229,7 @@ static void put_visit(const group_walk *w, int64_t r) {
         const int8_t *v = from->value;
         int8_t *to = j->values + e * values_per_entry(j->layout);
         memcpy(j->offsets + e * per_entry, from->offset, (size_t)per_entry * sizeof *j->offsets);
-        if (per_entry == 1) memcpy(to, v, 4);
+        if (j->layout->kind != SPARSE_PAIRS) memcpy(to, v, 4);
         else memcpy(to, (const int8_t[]){v[0], v[1], v[0], v[1], v[2], v[3], v[2], v[3]}, 8);
     }
 }
@@ -264,12 +282,12 @@ static void walk_group(void *user, size_t worker, size_t group) {
 /* ---- all groups ---- */
 
 static const char *layout_fault(const sparse_layout *l) {
-    const bool is_pairs = l->kind == SPARSE_PAIRS;
+    const bool any = has_any_columns(l);
     if (!sparse_layout_is_int8(l)) return "is not one of 8 bits";
     if (l->tile == 0 || l->tile % 4 != 0) return "wants a tile of a multiple of 4";
     if (l->k_block == 0 || l->k_block % 4 != 0 || l->row_group == 0)
         return "wants blocks of a multiple of 4 columns and groups of at least one row";
-    if ((is_pairs ? (l->k_block - 1) * (l->tile / 4) : (l->k_block / 4 - 1) * (l->tile / 2)) > UINT16_MAX)
+    if ((any ? (l->k_block - 1) * (l->tile / 4) : (l->k_block / 4 - 1) * (l->tile / 2)) > UINT16_MAX)
         return "has offsets above 65535";
     return NULL;
 }

@@ -99,17 +99,18 @@ static void add_entry(const sparse_layout *l, const sparse_header *h, int64_t k0
     const uint16_t *offsets = part(h, h->offsets);
     const int8_t *values = part(h, h->values);
     for (int i = 0; i < 4; i++) {
-        const bool pairs = l->kind == SPARSE_PAIRS;
-        const int64_t unit = pairs ? l->tile / 4 : l->tile / 2;
-        const uint32_t offset = pairs ? offsets[4 * e + i] : offsets[e];
+        const bool pairs = l->kind == SPARSE_PAIRS, any = pairs || l->kind == SPARSE_FOURS;
+        const int64_t unit = any ? l->tile / 4 : l->tile / 2;
+        const uint32_t offset = any ? offsets[4 * e + i] : offsets[e];
         const int value = pairs ? values[8 * e + i / 2 * 4 + i % 2] : values[4 * e + i];
-        const int64_t column = k0 + (pairs ? offset / unit : offset / unit * 4 + i);
+        const int64_t column = k0 + (any ? offset / unit : offset / unit * 4 + i);
         if (pairs && value != values[8 * e + i / 2 * 4 + 2 + i % 2]) fail_msg("entry %d has no value %d twice", (int)e, i);
         if (value == 0) continue;
         if (offset % unit != 0 || column < k0 || column >= k0 + l->k_block || column >= k)
             fail_msg("entry %d has offset %u in the block from column %d", (int)e, offset, (int)k0);
         row[column] += value;
-        if (l->kind != SPARSE_QUADS && i % 2 == 0) check_pair(value, pairs ? values[8 * e + i / 2 * 4 + 1] : values[4 * e + i + 1]);
+        if ((pairs || l->kind == SPARSE_SPLIT_QUADS) && i % 2 == 0)
+            check_pair(value, pairs ? values[8 * e + i / 2 * 4 + 1] : values[4 * e + i + 1]);
     }
 }
 
@@ -162,6 +163,7 @@ static int64_t check(const sparse_layout *l, const matrix *m, thread_pool *const
 static const sparse_layout layouts[] = {
     {SPARSE_QUADS, 32, 16, 8, 1, 1, 0, 0, 0, 0},       {SPARSE_QUADS, 64, 512, 1000, 1, 1, 0, 0, 0, 0},
     {SPARSE_SPLIT_QUADS, 32, 24, 7, 1, 1, 0, 0, 0, 0}, {SPARSE_SPLIT_QUADS, 16, 512, 1000, 1, 1, 0, 0, 0, 0},
+    {SPARSE_FOURS, 32, 20, 5, 1, 1, 0, 0, 0, 0},       {SPARSE_FOURS, 16, 512, 1000, 1, 1, 0, 0, 0, 0},
     {SPARSE_PAIRS, 32, 20, 5, 1, 1, 0, 0, 0, 0},       {SPARSE_PAIRS, 32, 512, 1000, 1, 1, 0, 0, 0, 0}};
 
 static void any_pattern(void **unused) {
@@ -179,16 +181,16 @@ static void any_pattern(void **unused) {
                 free_matrix(&m);
             }
     for (size_t i = 0; i < 2; i++) thread_pool_destroy(pool[i]);
-    assert_int_equal(n_checked, 6 * 6 * 6 * (17 * 61 + 20 * 130 + 3 * 4 + 1));
+    assert_int_equal(n_checked, 6 * 6 * 8 * (17 * 61 + 20 * 130 + 3 * 4 + 1));
 }
 
 /* Weights of 127 and -128 alone: no two of one sign stand together. */
 static void extreme_weights(void **unused) {
     (void)unused;
     static const weight_signs signs[] = {SIGNS_POSITIVE, SIGNS_NEGATIVE};
-    static const int64_t wanted_entries[] = {64 / 4, 64 / 2, 64 / 2}; /* of a row of 64 */
+    static const int64_t wanted_entries[] = {64 / 4, 64 / 2, 64 / 4, 64 / 2}; /* of a row of 64 */
     for (size_t i = 0; i < N_OF(signs); i++)
-        for (int kind = 0; kind < 3; kind++) {
+        for (int kind = 0; kind < 4; kind++) {
             const sparse_layout l = {(uint16_t)(SPARSE_QUADS + kind), 32, 64, 8, 1, 1, 0, 0, 0, 0};
             matrix m = make_matrix(5, 64, 1, signs[i], false);
             thread_pool *pool;
@@ -269,7 +271,7 @@ static void failing_allocations(void **unused) {
     assert_int_equal(thread_pool_create(1, NULL, &pool), POFAC_OK);
     for (bool failed = true; failed; n++) {
         fail_alloc_after(n);
-        const pofac_status status = pack(&layouts[4], &m, pool, NULL, &h);
+        const pofac_status status = pack(&layouts[7], &m, pool, NULL, &h);
         failed = fail_alloc_stop();
         if (failed != (status == POFAC_ERR_RUNTIME)) fail_msg("allocation %zu fails: status %d", n, (int)status);
         if (failed) assert_null(h);
