@@ -9,7 +9,7 @@
 #define POFAC_FRONTEND_CALIBRATION_H
 
 #include "frontend/driver/executor.h"
-#include "frontend/driver/quantization.h"
+#include "frontend/driver/model_quantization.h"
 #include "frontend/driver/weight_ranges.h"
 #include "ir/batch_source.h"
 

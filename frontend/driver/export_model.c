@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "frontend/driver/model_quantization.h"
 #include "frontend/driver/model_save.h"
-#include "frontend/driver/quantization.h"
 #include "frontend/driver/road.h"
 #include "frontend/onnx/onnx_export.h"
 #include "ir/support/directory.h"

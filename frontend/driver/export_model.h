@@ -14,7 +14,7 @@ typedef struct export_options {
 } export_options;
 
 /*
- * Writes `output`, made where it is not there, as run_model_save does: dense weights with their zeros, and what 8 bits hold as f32 beside its ranges (quantization.h). Appends what
+ * Writes `output`, made where it is not there, as run_model_save does: dense weights with their zeros, and what 8 bits hold as f32 beside its ranges (model_quantization.h). Appends what
  * was written as one JSON object to *report. POFAC_ERR_RUNTIME: it cannot be written, or memory is short.
  */
 POFAC_MUST_USE pofac_status export_directory(loaded_model *model, const export_options *options, const diag_sink *sink,

@@ -5,7 +5,7 @@
 #ifndef POFAC_FRONTEND_LEARNED_RANGES_H
 #define POFAC_FRONTEND_LEARNED_RANGES_H
 
-#include "frontend/driver/quantization.h"
+#include "frontend/driver/model_quantization.h"
 #include "ir/graph.h"
 #include "runtime/state_store.h"
 

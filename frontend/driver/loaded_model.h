@@ -11,7 +11,7 @@
 
 #include "frontend/checkpoint/checkpoint.h"
 #include "frontend/driver/compiled_model.h"
-#include "frontend/driver/quantization.h"
+#include "frontend/driver/model_quantization.h"
 #include "frontend/model/model_graph.h"
 #include "frontend/text/tokenizer.h"
 

@@ -1,4 +1,4 @@
-/* Plans of quantization: what they say of a module, and their JSON; see quantization.h. Every wrong value has its message, not the first one alone. */
+/* Plans of quantization: what they say of a module, and their JSON; see model_quantization.h. Every wrong value has its message, not the first one alone. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #ifndef POFAC_FRONTEND_QUANTIZE_SETTINGS_H
 #define POFAC_FRONTEND_QUANTIZE_SETTINGS_H
 
-#include "frontend/driver/quantization.h"
+#include "frontend/driver/model_quantization.h"
 #include "frontend/driver/recipe.h"
 #include "frontend/driver/weight_ranges.h"
 

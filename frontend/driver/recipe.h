@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "frontend/driver/quantization.h"
+#include "frontend/driver/model_quantization.h"
 #include "frontend/model/pruning_config.h"
 #include "ir/support/arena.h"
 #include "ir/support/diag.h"

@@ -2,7 +2,7 @@
  * Checkpoints of a run: DIR/checkpoint-STEP, from which it goes on bit for bit, and which is a model in Hugging Face's layout as well.
  *
  *   config.json, model.safetensors, tokenizer   model_save.h, in f32: these weights are the state's parameters too
- *   quantization.safetensors    of a model that computes in 8 bits: quantization.h
+ *   quantization.safetensors    of a model that computes in 8 bits: model_quantization.h
  *   state.safetensors   the rest of the state by name: moments, sums of gradients in the middle of an accumulation, parameters that
  *                       model.safetensors has not or not as they are; pattern.WEIGHT u8 [N, (K+7)/8]: bit c%8 of byte c/8 says that (r, c) may be non-zero
  *   run_position.json   run_position.h

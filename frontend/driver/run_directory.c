@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "frontend/driver/quantization.h"
+#include "frontend/driver/model_quantization.h"
 #include "ir/support/directory.h"
 #include "ir/support/file_map.h"
 

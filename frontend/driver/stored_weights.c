@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "frontend/checkpoint/scaled_tensors.h"
-#include "frontend/driver/quantization.h"
+#include "frontend/driver/model_quantization.h"
 #include "ir/tensor.h"
 
 typedef struct storing {

@@ -4,7 +4,7 @@
 #include <float.h>
 #include <math.h>
 
-#include "frontend/driver/quantization.h"
+#include "frontend/driver/model_quantization.h"
 
 #define PARTS 64
 #define LEAST_PART 20

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "frontend/driver/export_model.h"
-#include "frontend/driver/quantization.h"
+#include "frontend/driver/model_quantization.h"
 #include "frontend/driver/road.h"
 #include "ir/op.h"
 #include "ir/support/file_map.h"

@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "frontend/checkpoint/safetensors.h"
-#include "frontend/driver/quantization.h"
+#include "frontend/driver/model_quantization.h"
 #include "ir/quantization.h"
 #include "ir/support/rng.h"
 #include "tests/unit/fail_alloc.h"

@@ -1,5 +1,5 @@
 /*
- * quantization.safetensors <-> ranges of modules; see quantization.h. Ranges are what is kept bit for bit; scales and zero points are made of them, and are
+ * quantization.safetensors <-> ranges of modules; see model_quantization.h. Ranges are what is kept bit for bit; scales and zero points are made of them, and are
  * checked against them. Of a file with scales alone, the range is scale * (least - zero point) to scale * (greatest - zero point), a few units in the last
  * place to either side, so that it gives the same scale again.
  */

@@ -9,8 +9,8 @@
  * model.safetensors, in f32. Files of others may have no ranges, and no plan: ranges that give their scales are made then.
  * Linears that read one value have one range, which every one of them has in the file.
  */
-#ifndef POFAC_FRONTEND_QUANTIZATION_H
-#define POFAC_FRONTEND_QUANTIZATION_H
+#ifndef POFAC_FRONTEND_MODEL_QUANTIZATION_H
+#define POFAC_FRONTEND_MODEL_QUANTIZATION_H
 
 #include "ir/support/arena.h"
 #include "ir/tensor.h"
