@@ -9,7 +9,7 @@
  *
  * The last one joins where nobody else reads the linear's result, which is then requantized to 8 bits within the product; else, and where rows have
  * ranges of their own, it stays behind it. A value that several linears read is quantized once. Where a linear reads some rows of it, as the last
- * layer's does that only first tokens need, these rows are quantized.
+ * layer's does that only first tokens need, these rows are quantized, by their own ranges if they have such.
  *
  * Numbers change by what the simulation does not round: the bias to units of both scales, half such a unit at most; and where the result is requantized,
  * to places a step away from the simulation's, where its value lies between two.
@@ -64,9 +64,7 @@ static const ir_node *quantizer_of(const lowering_state *s, ir_value v, const ch
 /* What makes a linear's input: the fake_quantize of it, or of what its rows are gathered from; else NULL. */
 static const ir_node *input_quantizer(const lowering_state *s, ir_value v) {
     const ir_node *n = graph_node_of(s->rw.from, v);
-    if (n->op != OP_gather_rows) return quantizer_of(s, v, "affine");
-    const ir_node *x = quantizer_of(s, n->inputs[0], "affine");
-    return x && graph_type(s->rw.from, x->inputs[1])->rank == 1 ? x : NULL;
+    return quantizer_of(s, n->op == OP_gather_rows ? n->inputs[0] : v, "affine");
 }
 
 /* Has linear_int8 a form for these operands? */
@@ -114,10 +112,9 @@ static ir_value bytes_of(lowering_state *s, ir_value quantized) {
     ir_value *made = &s->bytes[quantized];
     if (*made != IR_NO_VALUE) return *made;
     ir_value inputs[] = {rewrite_value(&s->rw, n->inputs[0]), rewrite_value(&s->rw, n->inputs[1])};
-    if (gather->op == OP_gather_rows && inputs[0] != IR_NO_VALUE) {
-        const ir_value rows[] = {inputs[0], rewrite_value(&s->rw, gather->inputs[1])};
-        inputs[0] = node_add(s->rw.to, OP_gather_rows, rows, 2, NULL, 0, NULL);
-    }
+    const bool own_ranges = graph_type(s->rw.from, n->inputs[1])->rank == 2;
+    for (int i = 0; gather->op == OP_gather_rows && i < (own_ranges ? 2 : 1); i++)
+        inputs[i] = build_binary(s->rw.to, OP_gather_rows, inputs[i], rewrite_value(&s->rw, gather->inputs[1]));
     if (inputs[0] == IR_NO_VALUE) return IR_NO_VALUE;
     const ir_type *type = type_with_dtype(s->rw.to->module->context, graph_type(s->rw.to, inputs[0]), IR_U8);
     *made = node_add(s->rw.to, OP_quantize, inputs, 2, NULL, 0, type);
@@ -126,10 +123,11 @@ static ir_value bytes_of(lowering_state *s, ir_value quantized) {
 
 /* The linear, at the place of `last`, whose result it gives. */
 static void place_linear(lowering_state *s, const ir_node *linear, const ir_node *last) {
-    const ir_node *x = input_quantizer(s, linear->inputs[0]), *w = graph_node_of(s->rw.from, linear->inputs[1]);
+    const ir_node *w = graph_node_of(s->rw.from, linear->inputs[1]);
     rewrite_visit(&s->rw, linear);
-    const ir_value inputs[7] = {bytes_of(s, linear->inputs[0]),
-                                rewrite_value(&s->rw, x->inputs[1]),
+    const ir_value x = bytes_of(s, linear->inputs[0]);
+    const ir_value inputs[7] = {x,
+                                x == IR_NO_VALUE ? x : graph_node_of(s->rw.to, x)->inputs[1],
                                 rewrite_value(&s->rw, w->inputs[0]),
                                 rewrite_value(&s->rw, w->inputs[1]),
                                 rewrite_value(&s->rw, node_input(linear, 2)),

@@ -1,5 +1,5 @@
 ; pipeline: lower-int8,dce
-; Rows are gathered before they are quantized, for the linear that needs no others; by ranges of rows it stays.
+; Rows are gathered before they are quantized, for the linear that needs no others; ranges of rows with them.
 graph @gathered (T <= 64, B <= 64) {
   %1 = input {name = "x"} : f32[T,4]
   %2 = input {name = "firsts"} : i32[B]
