@@ -181,13 +181,7 @@ void attention_place_keys(emitter *e, attention_code *c, cg_val scratch) {
     c->first_lane = em_select(e, in_place, c->first_lane, em_int(e, 0));
 }
 
-/* The tiles that keys lie in, as a loop: lanes [begin, end) of one, and the number of the key in lane 0, which may be negative. */
-typedef struct key_tiles {
-    em_loop loop;
-    cg_val begin, end, key0, offset;
-} key_tiles;
-
-static void key_tiles_begin(emitter *e, const attention_code *c, key_tiles *k, const cg_val *initial, unsigned n_carried) {
+void attention_key_tiles_begin(emitter *e, const attention_code *c, key_tiles *k, const cg_val *initial, unsigned n_carried) {
     cg_val end = em_add(e, c->first_lane, c->n);
     em_loop_begin(e, &k->loop, em_int(e, 0), end, c->W, initial, n_carried);
     k->begin = em_select(e, em_equal(e, k->loop.index, em_int(e, 0)), c->first_lane, em_int(e, 0));
@@ -215,7 +209,7 @@ void attention_scores(emitter *e, const attention_code *c, const query_part *p, 
     cg_val sum[GEMM_MAX_SUMS], scale = em_const(e, c->lanes, factor);
     key_tiles tiles;
     em_loop blocks;
-    key_tiles_begin(e, c, &tiles, NULL, 0);
+    attention_key_tiles_begin(e, c, &tiles, NULL, 0);
     em_loop_begin(e, &blocks, tiles.begin, tiles.end, rows, NULL, 0);
     cg_val lane = em_min(e, blocks.index, em_int(e, c->W - rows));
     zero_sums(e, c, g.rows * g.vectors, sum);
@@ -271,7 +265,7 @@ static void combine_block(emitter *e, const attention_code *c, const query_part 
     unsigned n = g.rows * g.vectors;
     key_tiles tiles;
     zero_sums(e, c, n, sum);
-    key_tiles_begin(e, c, &tiles, sum, n);
+    attention_key_tiles_begin(e, c, &tiles, sum, n);
     cg_val x = em_index(e, m->from, em_add(e, tiles.key0, tiles.begin), p->score_step);
     for (unsigned i = 0; i < n; i++) sum[i] = tiles.loop.carried[i];
     gemm_block_emit(e, &g, x, em_at(e, em_index(e, w0, tiles.begin, 4), tiles.offset), em_sub(e, tiles.end, tiles.begin), sum);

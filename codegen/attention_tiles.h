@@ -81,6 +81,13 @@ cg_val attention_key_room(emitter *e, const attention_code *c);
 /* packed_k and packed_v get [room][D] at `scratch`, where keys may have to be packed; keys and values. */
 void attention_place_keys(emitter *e, attention_code *c, cg_val scratch);
 
+/* The tiles that keys lie in, as a loop: lanes [begin, end) of one, and the number of the key in lane 0, which may be negative. */
+typedef struct key_tiles {
+    em_loop loop; /* over the tiles' first lanes, W a round */
+    cg_val begin, end, key0, offset;
+} key_tiles;
+void attention_key_tiles_begin(emitter *e, const attention_code *c, key_tiles *k, const cg_val *initial, unsigned n_carried);
+
 /* 1 where row `row` is kept, else 0. */
 cg_val attention_load_keep(emitter *e, const attention_code *c, cg_val row);
 

@@ -126,7 +126,8 @@ static cg_val small_int(emitter *e, cg_val x) {
 
 static int8_scale scale_of(emitter *e, cg_val scale, cg_val zero) {
     const unsigned lanes = em_lanes_of(scale);
-    return (int8_scale){.inverse = em_fdiv(e, em_const(e, lanes, 1), scale),
+    return (int8_scale){.scale = scale,
+                        .inverse = em_fdiv(e, em_const(e, lanes, 1), scale),
                         .low = em_fsub(e, em_const(e, lanes, 0), zero),
                         .high = em_fsub(e, em_const(e, lanes, 255), zero),
                         .shift = add_int(e, small_int(e, zero), em_const_i32(e, lanes, -ROUNDS_BITS))};
@@ -193,7 +194,7 @@ static void load_range(emitter *e, cg_val range, bool symmetric, cg_val *scale, 
 }
 
 static int8_scale next_scale(emitter *e, const int8_epilogue *f) {
-    return (int8_scale){splat_constant(e, f, f->lanes, NEXT_INVERSE), splat_constant(e, f, f->lanes, NEXT_LOW),
+    return (int8_scale){NULL, splat_constant(e, f, f->lanes, NEXT_INVERSE), splat_constant(e, f, f->lanes, NEXT_LOW),
                         splat_constant(e, f, f->lanes, NEXT_HIGH), splat_constant(e, f, f->lanes, NEXT_SHIFT)};
 }
 

@@ -69,7 +69,7 @@ void int8_emit(emitter *e, const int8_epilogue *f, const int8_part *p);
 
 /* What vectors of activations are quantized by. */
 typedef struct int8_scale {
-    cg_val inverse;   /* 1 / scale */
+    cg_val scale, inverse;
     cg_val low, high; /* -zero point, 255 - zero point */
     cg_val shift;     /* i32: the zero point, less the bits of the number that rounds */
 } int8_scale;

@@ -10,16 +10,20 @@
  *
  * Nothing of shape S x S exists: scores of one part at a time.
  *
- * operands: q, k, v, offsets, [keep], query_offsets, [random keys, random], [context], [log-sum-exp]. dims: B, R of the keys, R of
+ * Scores of queries and keys that come out of 8 bits are computed in integers (attention_bytes.h).
+ *
+ * operands: q, k, v, offsets, [keep], query_offsets, [random keys, random], [ranges of q and k], [context], [log-sum-exp]. dims: B, R of the keys, R of
  * the queries, [stream].
  */
-#include "codegen/attention_tiles.h"
+#include "codegen/attention_bytes.h"
 #include "codegen/vector_math.h"
 
-static ir_dim scratch_bytes(ir_dim S, int64_t D, int64_t W, unsigned lanes, bool packed, bool *ok) {
+static ir_dim scratch_bytes(ir_dim S, int64_t D, int64_t W, unsigned lanes, bool packed, bool bytes, bool *ok) {
     /* scores of a part, with room for a block of keys before and after; keys and values [S+W][D] */
     int64_t per_score = 4 * (int64_t)(lanes * tile_vectors(lanes, W, PART_VECTORS)), per_packed = packed ? 8 * D : 0;
-    return kernel_scaled(S, per_score + per_packed, 2 * MAX_KEY_ROWS * per_score + W * (per_score + per_packed), ok);
+    int64_t per_byte = bytes ? attention_bytes_per_key(D) : 0, besides = bytes ? attention_bytes_besides(D, W, lanes) : 0;
+    return kernel_scaled(S, per_score + per_packed + per_byte,
+                         2 * MAX_KEY_ROWS * per_score + W * (per_score + per_packed) + besides, ok);
 }
 
 bool describe_attention(const cg_group *g, const cg_target *target, cg_kernel *k) {
@@ -30,9 +34,10 @@ bool describe_attention(const cg_group *g, const cg_target *target, cg_kernel *k
     const int64_t E = type_features(q), D = kernel_get(k, "D"), W = q->tile;
     const ir_dim S = attention_longest(g);
     bool ok = true, counts;
+    const bool bytes = attention_bytes_describe(g, target, k);
     kernel_set(k, "context", g->stored[n->first_result] ? (int64_t)kernel_operand(k, n->first_result) : 0);
     kernel_set(k, "lse", g->stored[n->first_result + 1] ? (int64_t)kernel_operand(k, n->first_result + 1) : 0);
-    k->scratch_bytes = scratch_bytes(S, D, W, tile_lanes(target->vector_bytes / 4, W), kernel_get(k, "keep") != 0, &ok);
+    k->scratch_bytes = scratch_bytes(S, D, W, tile_lanes(target->vector_bytes / 4, W), kernel_get(k, "keep") != 0, bytes, &ok);
     ir_dim pairs = dim_mul(q->dims[0], S, &counts);
     k->flops = counts ? kernel_scaled(pairs, 4 * E, 0, NULL) : dim_const(0);
     k->bytes = kernel_scaled(q->dims[0], 16 * E, 0, NULL);
@@ -42,6 +47,8 @@ bool describe_attention(const cg_group *g, const cg_target *target, cg_kernel *k
 /* Where results go; NULL: nobody wants it. */
 typedef struct attention_results {
     cg_val context, lse;
+    const cg_val *operand;
+    attention_bytes bytes; /* where scores are computed in integers */
 } attention_results;
 
 static cg_val load_score(emitter *e, const attention_code *c, const query_part *p, cg_val j, unsigned ahead, unsigned v) {
@@ -111,7 +118,9 @@ static void emit_part(emitter *e, const attention_code *c, query_part *p, void *
     p->scores = em_at_int(e, em_scratch(e), MAX_KEY_ROWS * p->score_step);
     em_if some;
     em_if_begin(e, &some, em_less(e, em_int(e, 0), c->n));
-    attention_scores(e, c, p, c->keys, query, kernel_get_real(c->kernel, "scale"), p->scores);
+    const double scale = kernel_get_real(c->kernel, "scale");
+    if (to->bytes.keys) attention_bytes_scores(e, c, p, &to->bytes, query, scale, p->scores);
+    else attention_scores(e, c, p, c->keys, query, scale, p->scores);
     emit_softmax(e, c, p, to, factor);
     attention_drop(e, c, p, em_int(e, p->vectors), false);
     if (to->context) attention_combine(e, c, p, c->values, p->scores, factor, to->context);
@@ -121,11 +130,17 @@ static void emit_part(emitter *e, const attention_code *c, query_part *p, void *
 }
 
 static void emit_unit(emitter *e, attention_code *c, void *user) {
-    /* the scores of a part first; then keys and values */
+    /* the scores of a part first; then keys and values, and bytes */
+    attention_results *to = user;
     const int64_t per_score = 4 * (int64_t)(c->lanes * tile_vectors(c->lanes, c->W, PART_VECTORS));
     cg_val rows = em_add_int(e, attention_key_room(e, c), 2 * MAX_KEY_ROWS);
     query_tiles tiles;
-    attention_place_keys(e, c, em_index(e, em_scratch(e), rows, per_score));
+    cg_val scratch = em_index(e, em_scratch(e), rows, per_score);
+    attention_place_keys(e, c, scratch);
+    if (kernel_get(c->kernel, "q_range")) {
+        if (c->keep) scratch = em_index(e, scratch, attention_key_room(e, c), 8 * c->D);
+        to->bytes = attention_bytes_place(e, c, to->operand, scratch);
+    }
     attention_query_tiles_begin(e, c, &tiles);
     attention_query_parts(e, c, &tiles.tile, tiles.tile.own_begin, emit_part, user);
     attention_query_tiles_end(e, &tiles);
@@ -136,6 +151,7 @@ void emit_attention(emitter *e, const cg_kernel *k) {
     cg_val operand[KERNEL_MAX_OPERANDS];
     attention_begin(e, k, &c, operand);
     attention_results to = {.context = kernel_get(k, "context") ? operand[kernel_get(k, "context")] : NULL,
-                            .lse = kernel_get(k, "lse") ? operand[kernel_get(k, "lse")] : NULL};
+                            .lse = kernel_get(k, "lse") ? operand[kernel_get(k, "lse")] : NULL,
+                            .operand = operand};
     attention_units(e, &c, emit_unit, &to);
 }

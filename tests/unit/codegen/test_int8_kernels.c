@@ -29,7 +29,7 @@ static kernel_fixture begin(int64_t T, int64_t K) {
     kernel_case_reals(&f.inputs, "x", 2, DIMS(T, K));
     add_range(&f.state, "x.range", -0.875, 0.95);
     strbuf_printf(&f.text,
-                  "graph @g (T <= 4096) {\n"
+                  "graph @g (B <= 8, T <= 4096) {\n"
                   "  %%1 = input {name = \"x\"} : f32[T,%lld]\n"
                   "  %%2 = state {name = \"x.range\"} : f32[2]\n",
                   (long long)K);
@@ -228,6 +228,55 @@ static void products_that_would_saturate(void **unused) {
     }
 }
 
+/* ---- attention ---- */
+
+/* Queries and keys that are requantized: scores in integers where processors have products of bytes. Sequences begin anywhere in tiles, one is empty. */
+static void check_attention(const int64_t *lengths, size_t n, int64_t H, int64_t D, int W, bool keeps) {
+    int64_t T = 0;
+    const int64_t E = H * D;
+    for (size_t b = 0; b < n; b++) T += lengths[b];
+    kernel_fixture f = begin(T, E);
+    ir_tensor *offsets = named_tensors_add(&f.inputs, "offsets", IR_I32, 1, DIMS((int64_t)n + 1));
+    for (size_t b = 0; b < n; b++) tensor_set_int(offsets, (int64_t)b + 1, tensor_get_int(offsets, (int64_t)b) + lengths[b]);
+    kernel_case_integers(&f.inputs, "keep", IR_I64, 1, &T, 2);
+    static const char *const names[] = {"q", "k", "v"};
+    const int e = (int)E;
+    strbuf_printf(&f.text, "  %%3 = input {name = \"offsets\"} : i32[B+1]\n  %%4 = input {name = \"keep\"} : i64[T]\n");
+    strbuf_printf(&f.text, "  %%5 = relayout %%1 : f32[T,%d] tiles<%d>\n  %%6 = quantize %%5, %%2 : u8[T,%d] quads<%d>\n", e, W, e,
+                  W);
+    for (int i = 0; i < 3; i++) {
+        const int at = 7 + 4 * i;
+        char name[32];
+        kernel_case_reals(&f.state, names[i], 2, DIMS(E, E));
+        snprintf(name, sizeof name, "%s.range", names[i]);
+        add_range(&f.state, name, -1 - i, 2);
+        snprintf(name, sizeof name, "%s.out", names[i]);
+        add_range(&f.state, name, i ? -2 : -4, 3);
+        strbuf_printf(&f.text, "  %%%d = state {name = \"%s\"} : f32[%d,%d]\n  %%%d = state {name = \"%s.range\"} : f32[2]\n", at,
+                      names[i], e, e, at + 1, names[i]);
+        strbuf_printf(&f.text, "  %%%d = state {name = \"%s.out\"} : f32[2]\n", at + 2, names[i]);
+        strbuf_printf(&f.text, "  %%%d = linear_int8 %%6, %%2, %%%d, %%%d, _, %%%d : f32[T,%d] tiles<%d>\n", at + 3, at, at + 1,
+                      at + 2, e, W);
+    }
+    strbuf_printf(
+        &f.text,
+        "  %%19:2 = attention %%10, %%14, %%18, %%3, %s {heads = %d, scale = 0.4} : f32[T,%d] tiles<%d>, f32[T,%d] tiles<%d>\n",
+        keeps ? "%4" : "_", (int)H, e, W, (int)H, W);
+    strbuf_printf(
+        &f.text,
+        "  %%20 = relayout %%19 : f32[T,%d]\n  %%21 = relayout %%19#1 : f32[T,%d]\n  return \"y\" = %%20, \"lse\" = %%21\n}\n", e,
+        (int)H);
+    assert_int_equal(run(&f, "attention", false, 2e-5), T * (E + H));
+}
+
+static void attention_of_requantized_queries_and_keys(void **unused) {
+    (void)unused;
+    check_attention((const int64_t[]){1}, 1, 1, 4, 16, false);
+    check_attention((const int64_t[]){7, 0, 33, 20}, 4, 3, 8, 32, true);
+    check_attention((const int64_t[]){40, 3, 17}, 3, 2, 12, 16, false);
+    check_attention((const int64_t[]){61, 30}, 2, 2, 32, 64, true);
+}
+
 /* ---- code ---- */
 
 /* The assembly of a product with GELU, in quads again, for a machine elsewhere. */
@@ -306,10 +355,15 @@ static void code_uses_what_processors_have(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(activations_in_8_bits),          cmocka_unit_test(products_of_odd_sizes),
-        cmocka_unit_test(products_of_bert_sizes),         cmocka_unit_test(products_of_few_tokens),
-        cmocka_unit_test(products_with_elementwise_work), cmocka_unit_test(numbers_and_bytes_of_one_result),
-        cmocka_unit_test(products_that_would_saturate),   cmocka_unit_test(products_by_tiles),
+        cmocka_unit_test(activations_in_8_bits),
+        cmocka_unit_test(products_of_odd_sizes),
+        cmocka_unit_test(products_of_bert_sizes),
+        cmocka_unit_test(products_of_few_tokens),
+        cmocka_unit_test(products_with_elementwise_work),
+        cmocka_unit_test(numbers_and_bytes_of_one_result),
+        cmocka_unit_test(products_that_would_saturate),
+        cmocka_unit_test(attention_of_requantized_queries_and_keys),
+        cmocka_unit_test(products_by_tiles),
         cmocka_unit_test(code_uses_what_processors_have),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
