@@ -148,7 +148,8 @@ static pofac_status count_ranges(const file_reader *r, range_kind kind, const ch
     return POFAC_OK;
 }
 
-static bool is_range(const float range[2]) { return isfinite(range[0]) && isfinite(range[1]) && range[0] <= range[1]; }
+/* Its width is a number, too. */
+static bool is_range(const float range[2]) { return isfinite(range[1] - range[0]) && range[0] <= range[1]; }
 
 static bool is_scale(range_kind kind, range_scale s) {
     return isfinite(s.scale) && s.scale > 0 && s.zero_point >= 0 && s.zero_point <= (kind == OF_WEIGHT ? 0 : 255);
@@ -177,7 +178,8 @@ static pofac_status read_ranges(const file_reader *r, range_kind kind, const che
         if (!is_scale(kind, s))
             return misfit(r, (scale ? scale : zero)->name, "found no scale above 0, or no zero point of 8 bits");
         if (!range) range_of_scale(kind, s, bits, at);
-        else if (scale && !same_scale(scale_of(kind, at, bits), (range_scale){s.scale, zero ? s.zero_point : 0}))
+        if (!is_range(at)) return misfit(r, scale->name, "found a scale of more than floats can hold");
+        if (range && scale && !same_scale(scale_of(kind, at, bits), (range_scale){s.scale, zero ? s.zero_point : 0}))
             return misfit(r, scale->name, "found another scale, or zero point, than the range gives");
     }
     *out = ranges;

@@ -261,6 +261,35 @@ static void masks_are_state(void **unused) {
     end(&c);
 }
 
+/* Ranges of 8 bits begin as none, of a tensor or of each row, and go away and come back together. */
+static void ranges_are_state(void **unused) {
+    (void)unused;
+    static const double none[] = {INFINITY, -INFINITY, INFINITY, -INFINITY, INFINITY, -INFINITY};
+    store_case c;
+    float saved[8];
+    begin(&c, "%1 = state {name = \"m.input_range\"} : f32[2]\n"
+              "%2 = state {name = \"m.weight_range\"} : f32[3,2]\n"
+              "%3 = state {name = \"b\"} : f32[2]\n"
+              "return \"b\" = %3\n");
+    named_tensors_add_doubles(&c.initial, "b", IR_F32, 1, (int64_t[]){2}, (const double[]){7, 8});
+    assert_int_equal(create(&c), POFAC_OK);
+    assert_elements(&c, "m.input_range", none, 2);
+    assert_elements(&c, "m.weight_range", none, 6);
+    assert_int_equal(state_store_count_ranges(c.store), 8);
+    tensor_set(&state_store_find(c.store, "m.weight_range")->tensor, 5, 3);
+    state_store_save_ranges(c.store, saved);
+    assert_true(saved[7] == 3);
+    for (int64_t i = 0; i < 2; i++) tensor_set(&state_store_find(c.store, "m.input_range")->tensor, i, 4);
+    tensor_set(&state_store_find(c.store, "m.weight_range")->tensor, 5, 4);
+    tensor_set(&state_store_find(c.store, "b")->tensor, 0, 4);
+    state_store_restore_ranges(c.store, saved);
+    assert_elements(&c, "m.input_range", none, 2);
+    assert_elements(&c, "m.weight_range", (const double[]){INFINITY, -INFINITY, INFINITY, -INFINITY, INFINITY, 3}, 6);
+    assert_elements(&c, "b", (const double[]){4, 8}, 2);
+    end(&c);
+    assert_true(state_is_range("m.output_range") && !state_is_range(".output_range") && !state_is_range("teacher.m.input_range"));
+}
+
 static void frozen_state_is_the_initial_one(void **unused) {
     (void)unused;
     store_case c;
@@ -289,6 +318,7 @@ int main(void) {
         cmocka_unit_test(allocations_may_fail),
         cmocka_unit_test(names_say_whose_they_are),
         cmocka_unit_test(masks_are_state),
+        cmocka_unit_test(ranges_are_state),
         cmocka_unit_test(frozen_state_is_the_initial_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
