@@ -75,6 +75,7 @@ static pofac_status join(checkpoint_tensor *numbers, const checkpoint_tensor *sc
             "found scales that do not fit the tensor \"%s\", wanted floats [] or [N] of i8 [N,K], or [N,K/32] of u8 [N,K/2]",
             numbers->name);
     TRY(read_scales(scale, a, sink, &s->values));
+    s->bytes = checkpoint_bytes(scale);
     checkpoint_tensor joined = *numbers;
     joined.dtype = IR_F32;
     joined.dims[1] = n_columns;

@@ -20,6 +20,7 @@ struct checkpoint_scales {
     int bits;                  /* 8 or 4 */
     const float *values;       /* [n_rows,n_columns] */
     int64_t n_rows, n_columns; /* 1 or N; 1 or K/32 */
+    int64_t bytes;             /* in the file */
 };
 
 /* Joins whole numbers and scales among n tensors, sorted by name. *n_left: how many there are then. POFAC_ERR_INPUT: scales whose shape fits neither form, or

@@ -68,10 +68,7 @@ static int64_t bytes_in_compiled(const compiled_file *f, const char *name) {
     return bytes;
 }
 
-static int64_t bytes_in_checkpoint(const checkpoint_tensor *t) {
-    const int64_t scales = t->scales ? t->scales->n_rows * t->scales->n_columns * (int64_t)sizeof(float) : 0;
-    return checkpoint_bytes(t) + scales;
-}
+static int64_t bytes_in_checkpoint(const checkpoint_tensor *t) { return checkpoint_bytes(t) + (t->scales ? t->scales->bytes : 0); }
 
 /* The range of a weight that stands in 8 bits, f32 [2] or [N,2]; false: it does not. */
 static bool find_range(const reporter *r, const char *weight, const char **name, ir_tensor *out) {

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "frontend/driver/compile_model.h"
+#include "frontend/driver/model_save.h"
 #include "frontend/driver/size_report.h"
 #include "ir/op.h"
 #include "tests/unit/checkpoint/checkpoint_files.h"
@@ -31,9 +32,9 @@ typedef struct sized {
     size_report report;
 } sized;
 
-static sized measure(const char *path, road_quantization quantization) {
+static sized measure(const char *path, road_quantization how) {
     sized s = {.memory = ARENA_INIT};
-    const road_options road = {.no_cache = true, .tune = ROAD_TUNE_OFF, .quantization = quantization};
+    const road_options road = {.no_cache = true, .tune = ROAD_TUNE_OFF, .quantization = how};
     inspect_result r;
     assert_int_equal(loaded_model_open(path, &(loaded_model_options){.seed = 1}, NULL, &s.model), POFAC_OK);
     assert_int_equal(inspect_model(s.model, &road, &s.memory, NULL, &r), POFAC_OK);
@@ -144,6 +145,40 @@ static void eight_bits(void **state) {
     }
 }
 
+static bool in_four_bits(void *user, const char *weight, weight_storage *out) {
+    (void)user;
+    *out = (weight_storage){.bits = 4, .method = CALIBRATE_MINMAX};
+    return strstr(weight, "encoder.layer") != NULL;
+}
+
+/* Weights in half a byte, and a scale for 32 of them; in memory they are floats. */
+static void four_bits(void **state) {
+    char path[512];
+    tiny_model t = {.spec = tiny_spec(MODEL_BERT, HEAD_SEQUENCE_CLASSIFICATION), .value = thirds};
+    model_storage storage = {.find = in_four_bits};
+    loaded_model *m;
+    ir_module *module;
+    state_store *parameters;
+    snprintf(path, sizeof path, "%s", file_path(state, "four"));
+    tiny_model_write(&t, path);
+    assert_int_equal(loaded_model_open(path, &(loaded_model_options){.seed = 1}, NULL, &m), POFAC_OK);
+    assert_int_equal(road_build(m, &(road_options){0}, NULL, &module), POFAC_OK);
+    assert_int_equal(state_store_create(module, loaded_model_state(m), NULL, &parameters), POFAC_OK);
+    assert_int_equal(thread_pool_create(1, NULL, &storage.pool), POFAC_OK);
+    assert_int_equal(run_model_save_stored(path, m, parameters, IR_F32, &storage, NULL), POFAC_OK);
+    thread_pool_destroy(storage.pool);
+    state_store_destroy(parameters);
+    module_destroy(module);
+    loaded_model_close(m);
+    sized s = measure(path, ROAD_INTEGER);
+    const size_report *r = &s.report;
+    check_sums(r);
+    assert_int_equal(r->encoder.nonzero_bits, 4 * (r->encoder.parameters - r->encoder.zeros));
+    assert_in_range(r->encoder.file_bytes, ENCODER / 2 + 1, ENCODER / 2 + ENCODER / 32 * 4 + 6 * 48 * 4);
+    assert_in_range(r->files[0].bytes, r->all.file_bytes, r->all.file_bytes + 6000);
+    sized_free(&s);
+}
+
 static void compiled(void **state) {
     char path[512], to[512];
     tiny_model t = {.spec = tiny_spec(MODEL_BERT, HEAD_SEQUENCE_CLASSIFICATION), .value = thirds};
@@ -199,10 +234,8 @@ static void texts(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(floats),
-        cmocka_unit_test(eight_bits),
-        cmocka_unit_test(compiled),
-        cmocka_unit_test(texts),
+        cmocka_unit_test(floats),   cmocka_unit_test(eight_bits), cmocka_unit_test(four_bits),
+        cmocka_unit_test(compiled), cmocka_unit_test(texts),
     };
     return cmocka_run_group_tests(tests, files_set_up, files_tear_down);
 }
