@@ -15,11 +15,11 @@
 #include "tests/unit/fail_alloc.h"
 #include "tests/unit/passes/pass_case.h"
 
-/* What costs answer for a weight. */
+/* What costs answer for a weight: products of training. */
 typedef struct answer {
     const char *name;
     bool sparse;
-    const char *variants[N_PRODUCTS];
+    const char *variants[PRODUCT_INT8];
 } answer;
 
 typedef struct products_case {
@@ -44,7 +44,7 @@ static pofac_status choose(void *user, const linear_problem *problems, size_t n,
         for (const answer *a = c->answers; a && a->name; a++) {
             if (strcmp(a->name, p->name) != 0) continue;
             out[i].sparse = a->sparse;
-            for (int k = 0; k < N_PRODUCTS; k++)
+            for (int k = 0; k < PRODUCT_INT8; k++)
                 snprintf(cost_choice_variant(&out[i], (linear_product)k), COST_MAX_VARIANT, "%s", a->variants[k]);
         }
     }
@@ -245,7 +245,7 @@ static void choices_are_recorded_and_repeated(void **state) {
     ir_module *first = run(&c, c.module);
     assert_string_equal(strbuf_str(&c.asked), "w 4x6 rows 64 nnz 18 gradients 6; ");
     strbuf text = module_text(first);
-    for (int k = 0; k < N_PRODUCTS; k++)
+    for (int k = 0; k < PRODUCT_INT8; k++)
         if (!strstr(strbuf_str(&text), rows[0].variants[k])) fail_msg("no \"%s\" in %s", rows[0].variants[k], strbuf_str(&text));
     strbuf_clear(&c.asked);
     c.answers = others;
