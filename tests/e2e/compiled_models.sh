@@ -75,7 +75,7 @@ shows compile demo.pofac -o again.pofac
 head -c 20000 demo.pofac >short.pofac
 shows predict short.pofac sentences.txt
 cp demo.pofac flipped.pofac
-printf '\xff' | dd of=flipped.pofac bs=1 seek=5000 conv=notrunc status=none
+printf '\xff' | dd of=flipped.pofac bs=1 seek=100 conv=notrunc status=none
 shows predict flipped.pofac sentences.txt
 cp demo.pofac newer.pofac
 printf '\x63' | dd of=newer.pofac bs=1 seek=8 conv=notrunc status=none
