@@ -19,9 +19,9 @@ typedef struct bench_options {
 
 typedef struct bench_result {
     double median_ms, p90_ms, p99_ms, min_ms, sequences_per_second, tokens_per_second;
-    double build_ms, pack_ms;
-    int64_t ready_memory_bytes; /* resident before the first run: weights, code and libraries */
-    int64_t peak_memory_bytes;  /* the most that was resident at any time */
+    double open_ms, build_ms, pack_ms; /* open_ms: of loaded_model_open, which the caller has timed */
+    int64_t ready_memory_bytes;        /* resident before the first run: weights, code and libraries */
+    int64_t peak_memory_bytes;         /* the most that was resident at any time */
     session_memory memory;
     code_report code;
     size_t threads;

@@ -204,6 +204,57 @@ static void other_graphs(void **state) {
     loaded_model_close(b);
 }
 
+/* ---- 8 bits ---- */
+
+/* Ranges of all linears of the encoder's layer, of weights as they are in sparse_value. */
+static void write_quantization(void **state, const char *name) {
+    static const char *const parts[] = {"attention.self.query",   "attention.self.key", "attention.self.value",
+                                        "attention.output.dense", "intermediate.dense", "output.dense"};
+    static const float input[2] = {-3, 3}, weight[2] = {-0.25f, 0.25f}, output[2] = {-4, 4};
+    char names[6][80];
+    quantized_module modules[6];
+    for (int i = 0; i < 6; i++) {
+        snprintf(names[i], sizeof names[i], "bert.encoder.layer.0.%s", parts[i]);
+        modules[i] = (quantized_module){
+            .name = names[i], .input = input, .weight = weight, .output = i < 2 ? output : NULL, .n_weight_ranges = 1};
+    }
+    const quantization_plan how = quantization_plan_default();
+    assert_int_equal(model_quantization_write(file_path(state, name), &how, modules, 6, NULL), POFAC_OK);
+}
+
+static void eight_bits(void **state) {
+    static run_result wanted, found;
+    for (int sparse = 0; sparse < 2; sparse++) {
+        compiled_report r;
+        write_model(state, "int8", HEAD_SEQUENCE_CLASSIFICATION, sparse);
+        write_quantization(state, "int8");
+        loaded_model *a = open_model(state, "int8"), *b;
+        road_options road = cached_road, alone = plain_road;
+        road.quantization = alone.quantization = ROAD_INTEGER;
+        assert_int_equal(compile_model(a, &road, NULL, file_path(state, "int8.pofac"), NULL, &r), POFAC_OK);
+        assert_int_equal(loaded_model_open(file_path(state, "int8.pofac"), &(loaded_model_options){0}, NULL, &b), POFAC_OK);
+        size_t of_8_bits = 0;
+        const compiled_file *f = compiled_model_file(loaded_model_compiled(b));
+        for (size_t i = 0; i < compiled_file_size(f); i++) of_8_bits += strncmp(compiled_file_at(f, i)->packing, "int8_", 5) == 0;
+        assert_int_equal(of_8_bits, 6);
+        run_model(a, &road, &wanted);
+        run_model(b, &alone, &found);
+        expect_same(&wanted, &found, "integers");
+        assert_int_equal(found.cached, found.kernels);
+        road.graph.hidden_states = true; /* which is not in the file */
+        run_model(a, &road, &wanted);
+        run_model(b, &road, &found);
+        expect_same(&wanted, &found, "integers, hidden states");
+        assert_true(wanted.n > 500);
+        road.quantization = ROAD_SIMULATED; /* of the weights that 8 bits hold come the same ones */
+        run_model(a, &road, &wanted);
+        run_model(b, &road, &found);
+        expect_same(&wanted, &found, "simulated");
+        loaded_model_close(a);
+        loaded_model_close(b);
+    }
+}
+
 /* ---- other machines ---- */
 
 /* Copies a compiled model, with another content of one text; NULL: the text is left out. */
@@ -341,9 +392,9 @@ static int set_up(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(parameters),    cmocka_unit_test(heads),
-                                       cmocka_unit_test(other_graphs),  cmocka_unit_test(foreign_targets),
-                                       cmocka_unit_test(damaged_texts), cmocka_unit_test(tokenizers),
-                                       cmocka_unit_test(short_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(parameters),      cmocka_unit_test(heads),
+                                       cmocka_unit_test(other_graphs),    cmocka_unit_test(eight_bits),
+                                       cmocka_unit_test(foreign_targets), cmocka_unit_test(damaged_texts),
+                                       cmocka_unit_test(tokenizers),      cmocka_unit_test(short_memory)};
     return cmocka_run_group_tests(tests, set_up, files_tear_down);
 }
