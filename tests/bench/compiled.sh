@@ -14,6 +14,7 @@
 #   --sparsity=X            share of zeros, default 0.9
 #   --rounds=N              processes per model, default 15
 #   --threads=N             default: all
+#   --tune=auto             kernels as this machine measures them, default off: by a rule, so that sizes are the same wherever they are measured
 #   --work=DIR              where models are written, default build/compiled
 set -euo pipefail
 export LC_ALL=C.UTF-8
@@ -25,11 +26,12 @@ head=sequence-classification
 sparsity=0.9
 rounds=15
 threads=0
+tune=off
 work=build/compiled
 models=()
 for option; do
     case $option in
-    --build=* | --model=* | --head=* | --sparsity=* | --rounds=* | --threads=* | --work=*)
+    --build=* | --model=* | --head=* | --sparsity=* | --rounds=* | --threads=* | --tune=* | --work=*)
         name=${option%%=*}
         printf -v "${name#--}" %s "${option#*=}"
         ;;
@@ -61,7 +63,7 @@ fi
 least() {
     local i
     for ((i = 0; i < rounds; i++)); do
-        "$pofac" bench "$1" --batch 1 --sequence 16 --iterations 1 --warmup 0 --threads "$threads" --json 2>/dev/null
+        "$pofac" bench "$1" --batch 1 --sequence 16 --iterations 1 --warmup 0 --threads "$threads" --tune "$tune" --json 2>/dev/null
     done | sed 's/.*"open_ms": \([0-9.e+-]*\), "build_ms": \([0-9.e+-]*\), "pack_ms": \([0-9.e+-]*\),.*/\1 \2 \3/' |
         awk '{ sum = $1 + $2 + $3 } NR == 1 || sum < best { best = sum; open = $1; ready = $2 + $3 } END { printf "%.1f %.1f %.1f\n", open, ready, best }'
 }
@@ -70,7 +72,7 @@ echo "| model | file MB | encoder MB | smaller than dense f32 | open ms | ready 
 echo "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
 for m in "${models[@]}"; do
     file=$work/$(basename "$m").pofac
-    quiet "$pofac" compile "$m" --output "$file"
+    quiet "$pofac" compile "$m" --output "$file" --tune "$tune"
     # parameters by `pofac inspect`: name, shape, ...; tables of embeddings are named so
     read -r encoder tables < <("$pofac" inspect "$m" --json 2>/dev/null | grep -o '"name": "[^"]*", "shape": \[[0-9, ]*\]' |
         sed 's/"name": "\([^"]*\)", "shape": \[\(.*\)\]/\1 \2/; s/, */*/g' |
