@@ -5,6 +5,7 @@
 #include "frontend/driver/export_model.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -38,22 +39,24 @@ static pofac_status report(const char *format, const char *output, const char *f
 
 /* ---- Hugging Face's directory ---- */
 
-/* The ranges of a quantized model belong to its weights, and go with them. */
-static pofac_status copy_quantization(const loaded_model *model, const export_options *options, const diag_sink *sink, size_t *n) {
-    const model_quantization *q = options->without_quantization ? NULL : loaded_model_quantization(model);
-    strbuf path = STRBUF_INIT, to = STRBUF_INIT;
-    file_map file = {NULL, 0};
-    *n = q ? model_quantization_size(q) : 0;
-    strbuf_printf(&path, "%s/" QUANTIZATION_FILE, q ? loaded_model_directory(model) : "");
-    strbuf_printf(&to, "%s/" QUANTIZATION_FILE, options->output);
-    pofac_status status = strbuf_ok(&path) && strbuf_ok(&to) ? POFAC_OK : diag_out_of_memory(sink);
-    if (status == POFAC_OK && !q && file_exists(strbuf_str(&to)))
-        status = directory_remove(strbuf_str(&to), sink); /* of a model before */
-    if (status == POFAC_OK && q) status = file_map_open(strbuf_str(&path), sink, &file);
-    if (status == POFAC_OK && q) status = file_write_all(strbuf_str(&to), file.data, file.size_bytes, sink);
-    file_map_close(&file);
+/* The ranges of a quantized model belong to its weights, and go with them; *n: modules that have some. */
+static pofac_status write_quantization(const char *directory, const model_quantization *q, const diag_sink *sink, size_t *n) {
+    *n = model_quantization_size(q);
+    quantized_module *modules = malloc((*n + 1) * sizeof *modules);
+    if (!modules) return diag_out_of_memory(sink);
+    for (size_t i = 0; i < *n; i++) modules[i] = *model_quantization_at(q, i);
+    pofac_status status = model_quantization_write(directory, model_quantization_plan(q), modules, *n, sink);
+    free(modules);
+    return status;
+}
+
+/* Those of a model that lay there before go. */
+static pofac_status remove_quantization(const char *directory, const diag_sink *sink) {
+    strbuf path = STRBUF_INIT;
+    strbuf_printf(&path, "%s/" QUANTIZATION_FILE, directory);
+    pofac_status status = strbuf_ok(&path) ? POFAC_OK : diag_out_of_memory(sink);
+    if (status == POFAC_OK && file_exists(strbuf_str(&path))) status = directory_remove(strbuf_str(&path), sink);
     strbuf_free(&path);
-    strbuf_free(&to);
     return status;
 }
 
@@ -68,7 +71,9 @@ pofac_status export_directory(loaded_model *model, const export_options *options
     pofac_status status = strbuf_ok(&weights) ? POFAC_OK : diag_out_of_memory(sink);
     if (status == POFAC_OK) status = state_store_create(m, loaded_model_state(model), sink, &state);
     if (status == POFAC_OK) status = directory_make(options->output, sink);
-    if (status == POFAC_OK) status = copy_quantization(model, options, sink, &n_quantized);
+    const model_quantization *q = options->without_quantization ? NULL : loaded_model_quantization(model);
+    if (status == POFAC_OK)
+        status = q ? write_quantization(options->output, q, sink, &n_quantized) : remove_quantization(options->output, sink);
     if (status == POFAC_OK) status = run_model_save(options->output, model, state, options->dtype, sink);
     if (status == POFAC_OK) status = report("safetensors", options->output, strbuf_str(&weights), n_quantized, sink, out);
     state_store_destroy(state);

@@ -32,6 +32,23 @@ answers back_again back
 ok cmp original back_again
 ok "$build_dir/compare_tensors" demo/model.safetensors back/model.safetensors
 
+# A quantized model's ranges go with it, out of a directory as out of a compiled model.
+run quantize demo --method dynamic -o q
+wants_status 0
+answers integers q
+for model in q q.pofac; do
+    [ "$model" = q ] || ok "$POFAC" compile q -o q.pofac --tune off
+    run export "$model" -o "from_$model"
+    wants_status 0
+    ok "$build_dir/json_has" out quantized_weights=14
+    ok "$build_dir/compare_tensors" q/quantization.safetensors "from_$model/quantization.safetensors"
+    answers again "from_$model"
+    ok cmp integers again
+done
+run export q -o from_q --quantization off --overwrite
+wants_status 0
+[ ! -e from_q/quantization.safetensors ] || fail "ranges are left where they were not wanted"
+
 # ---- ONNX ----
 
 run export demo --format onnx -o demo.onnx
