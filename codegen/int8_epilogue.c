@@ -83,7 +83,7 @@ bool int8_describe(cg_kernel *k, const cg_group *g, const int8_product *p) {
     kernel_set(k, "bias", p->bias ? (int64_t)kernel_operand(k, p->bias) : 0);
     kernel_set(k, "out_range", p->out_range ? (int64_t)kernel_operand(k, p->out_range) : 0);
     kernel_computed(k, y);
-    if (!kernel_express(k, &work, 1, graph_type(g->graph, y)) || k->expression.dropout.used) return false;
+    if (!kernel_express(k, &work, 1, graph_type(g->graph, y)) || expression_has_setup(&k->expression)) return false;
     if (has_next && !describe_next(k, g, last, p->W)) return false;
     return has_next || k->expression.n_stores > 0;
 }

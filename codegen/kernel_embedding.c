@@ -66,7 +66,7 @@ bool describe_embedding(const cg_group *g, const cg_target *target, cg_kernel *k
     kernel_set(k, "tables", (int64_t)n_tables);
     kernel_set(k, "E", type_features(rows));
     kernel_set(k, "W", tiles ? (int64_t)result->tile : 0);
-    if (!kernel_express(k, &sum, n_tables, rows)) return false;
+    if (!kernel_express(k, &sum, n_tables, rows) || expression_has_setup(&k->expression)) return false;
     if (tiles) {
         int number = expression_find(&k->expression, last->inputs[0]);
         if (k->expression.n_stores > 0 || number < 0 || !is_f32_tiles(result)) return false;

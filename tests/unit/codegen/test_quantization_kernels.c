@@ -246,11 +246,38 @@ static void behind_products(void **unused) {
     }
 }
 
+/* Groups of kernels that have no such work themselves run in parts. */
+static void groups_that_are_cut(void **unused) {
+    (void)unused;
+    kernel_fixture f = kernel_fixture_begin();
+    kernel_case_integers(&f.inputs, "i", IR_I64, 1, DIMS(21), 7);
+    kernel_case_reals(&f.state, "table", 2, DIMS(7, 16));
+    kernel_case_reals(&f.state, "w", 2, DIMS(8, 16));
+    kernel_case_reals(&f.state, "g", 1, DIMS(16));
+    named_tensors_add_doubles(&f.state, "r", IR_F32, 1, DIMS(2), (double[]){-0.75, 1});
+    strbuf_puts(&f.text,
+                "graph @g (T <= 64) {\n  %1 = input {name = \"i\"} : i64[T]\n  %2 = state {name = \"table\"} : f32[7,16]\n"
+                "  %3 = state {name = \"r\"} : f32[2]\n  %4 = embedding %2, %1 {group = 1} : f32[T,16]\n"
+                "  %5 = fake_quantize %4, %3 {group = 1} : f32[T,16]\n  %6 = relayout %5 {group = 1} : f32[T,16] tiles<16>\n"
+                "  %7 = fake_quantize %6, %3 {group = 2, scheme = \"symmetric\"} : f32[T,16] tiles<16>\n"
+                "  %8 = state {name = \"g\"} : f32[16]\n"
+                "  %9:3 = layer_norm %7, %8, %8 {eps = 0.01, group = 2} : f32[T,16] tiles<16>, f32[T], f32[T]\n"
+                "  %10 = quantize %6, %3 : u8[T,16] quads<16>\n  %11 = state {name = \"w\"} : f32[8,16]\n"
+                "  %12 = linear_int8 %10, %3, %11, %3 {group = 3} : f32[T,8] tiles<16>\n"
+                "  %13 = fake_quantize %12, %3 {group = 3} : f32[T,8] tiles<16>\n  %14 = relayout %9 : f32[T,16]\n"
+                "  %15 = relayout %13 : f32[T,8]\n  return \"norm\" = %14, \"y\" = %15\n}\n");
+    assert_int_equal(kernel_fixture_run(&f, "elementwise", 1e-5, 0), 21 * 24);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(in_tiles),       cmocka_unit_test(in_rows),
-        cmocka_unit_test(places_halfway), cmocka_unit_test(non_zeros_of_a_linear),
-        cmocka_unit_test(by_channels),    cmocka_unit_test(behind_products),
+        cmocka_unit_test(in_tiles),
+        cmocka_unit_test(in_rows),
+        cmocka_unit_test(places_halfway),
+        cmocka_unit_test(non_zeros_of_a_linear),
+        cmocka_unit_test(by_channels),
+        cmocka_unit_test(behind_products),
+        cmocka_unit_test(groups_that_are_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
