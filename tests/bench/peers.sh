@@ -7,7 +7,7 @@
 # out the padding itself. What else may be asked of the others stands beside them, and is not taken for the better one:
 #   int8     ONNX Runtime with the encoder's linear layers in int8, quantized dynamically; its logits may differ by a quarter of the largest
 #   torch_int8  PyTorch's dynamic quantization of the linear layers, likewise
-#   pofac_f32   pofac itself without quantization, beside --quantize
+#   pofac_f32   pofac itself without quantization, of a model that is quantized
 #   nested   PyTorch's TransformerEncoder, which drops the padding as well (nested tensors); for texts
 #
 # Every engine is a process of its own, in its best configuration: of each engine's variants (peer_torch.py, onnx_bert.js) the fastest is taken for
@@ -107,7 +107,6 @@ trap 'exit 1' INT TERM
     ${quantize:+--calibration} --head=sequence-classification "${pofac_model:-examples/bert-base.xml}" "$work" $shapes
 model=$work
 [ -n "$pofac_model" ] && [ "$sparsity" = 0 ] && model=$pofac_model
-plain=$model
 if [ -n "$quantize" ]; then
     case " $quantize" in *"method=dynamic"* | *"method dynamic"*) calibration=() ;; *) calibration=(--calibration="$work/calibration.safetensors") ;; esac
     # shellcheck disable=SC2086 # options are split on purpose
@@ -144,14 +143,14 @@ list_engines() {
     local engine variant pofac f32
     printf -v pofac 'exec %q --threads=%d --head=sequence-classification %s %q' "$build/bench_peer_pofac" "$1" "$pofac_options" "$model"
     engine_options=("--engine=pofac:-:$pofac" --beside="ONNX Runtime int8:0.25" --beside="PyTorch without padding:0.001" --beside="PyTorch int8:0.25")
-    [ -z "$quantize" ] || engine_options+=(--beside="PyTorch:0.25" --beside="ONNX Runtime:0.25" --beside="pofac f32:0.25")
+    [ -f "$model/quantization.safetensors" ] && engine_options+=(--beside="PyTorch:0.25" --beside="ONNX Runtime:0.25" --beside="pofac f32:0.25")
     for engine in $present; do
         case $engine in
         torch) for variant in eager layer onednn; do add_torch "$1" PyTorch $variant; done ;;
         onnxruntime) add_onnxruntime "$1" "ONNX Runtime" f32 ;;
         torch_int8) add_torch "$1" "PyTorch int8" int8 ;;
         pofac_f32)
-            printf -v f32 'exec %q --threads=%d --head=sequence-classification %s %q' "$build/bench_peer_pofac" "$1" "$pofac_options" "$plain"
+            printf -v f32 'exec %q --threads=%d --head=sequence-classification %s %q' "$build/bench_peer_pofac" "$1" "--quantization=off $pofac_options" "$model"
             engine_options+=("--engine=pofac f32:-:$f32")
             ;;
         int8) add_onnxruntime "$1" "ONNX Runtime int8" int8 ;;
