@@ -12,7 +12,7 @@
 #include "frontend/driver/run_data.h"
 
 typedef struct calibration_data_options {
-    int64_t samples; /* examples, at most; 0: all */
+    int64_t samples; /* examples, of a recipe's data rounded up to whole batches; 0: all */
     int64_t batch_size;
     interruption *stop;                                        /* looked at between batches; may be NULL */
     void (*progress)(void *user, uint64_t done, uint64_t all); /* examples, after each batch; may be NULL */

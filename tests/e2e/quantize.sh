@@ -9,14 +9,15 @@ ok "$build_dir/make_tensors" in.safetensors input_ids:i64:3,4:1,8,3,4,5,6,7,2,9,
 run predict model.xml --tensors in.safetensors -o fp32.safetensors
 wants_status 0
 
-# quantized DIRECTORY TOLERANCE OPTION...: the model quantized, and its logits, integer and simulated, near those of fp32.
+# quantized DIRECTORY TOLERANCE OPTION...: the model quantized, and its logits near those of fp32, in integers or as $hows says.
+hows='integer simulate'
 quantized() {
     local to=$1 tolerance=$2
     shift 2
     run quantize model.xml -o "$to" --threads 2 "$@"
     wants_status 0
     cp out "$to.json"
-    for how in integer simulate; do
+    for how in $hows; do
         run predict "$to" --quantization "$how" --tensors in.safetensors -o "$to.$how.safetensors"
         wants_status 0
         ok "$build_dir/compare_tensors" "$to.$how.safetensors" fp32.safetensors --tolerance="$tolerance"
@@ -34,6 +35,7 @@ quantized dynamic 0.004 --method dynamic --not_to_quantize classifier --not_to_q
 ok "$build_dir/json_has" dynamic.json method=dynamic examples=0 modules.11.name=bert.encoder.layer.1.output.dense
 grep -q 'pooler\|classifier' dynamic.json && fail "dynamic.json has layers that are not to be quantized: $(cat dynamic.json)"
 
+hows=integer
 # Whole numbers in the file give what the same ranges make of floats.
 quantized stored 0.004 --calibration in.safetensors --store_weights --quantize_embeddings
 quantized weights 0.004 --method weights --weight_scales per_channel
@@ -47,6 +49,21 @@ wants_status 0
 run predict again --tensors in.safetensors -o again.safetensors
 wants_status 0
 ok "$build_dir/compare_tensors" again.safetensors weights.integer.safetensors --tolerance=0.002
+
+# Zeros stay zeros, whatever the method.
+run prune model.xml -o sparse --target_sparsity 0.9
+wants_status 0
+run predict sparse --tensors in.safetensors -o sparse.safetensors
+for method in "static --calibration in.safetensors --store_weights" "dynamic --weight_scales per_channel" "weights --weight_bits 4"; do
+    run quantize sparse -o sparse8 --overwrite_output_dir --method $method
+    wants_status 0
+    run predict sparse8 --tensors in.safetensors -o sparse8.safetensors
+    wants_status 0
+    ok "$build_dir/compare_tensors" sparse8.safetensors sparse.safetensors --tolerance=0.01
+    run inspect sparse8
+    awk '/self.query.weight|dense.weight/ { sub("%", "", $3); n++; if ($3 < 89.8) exit 1 } END { if (n != 9) exit 1 }' out ||
+        fail "weights of method $method have lost zeros: $(grep 'weight' out | cut -c1-90)"
+done
 
 # ---- a description ----
 
@@ -66,6 +83,27 @@ grep -q pooler out && fail "the pooler is quantized"
 run quantize recipe.xml -o described --overwrite_output_dir --method dynamic --calibration_method minmax --not_to_quantize classifier
 wants_status 0
 ok "$build_dir/json_has" out method=dynamic calibration=minmax modules.12.name=bert.pooler.dense
+
+# ---- texts of a task ----
+
+printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' '[MASK]' good bad film no never >vocab.txt
+{
+    printf 'sentence\tlabel\n'
+    for i in 1 2 3 4 5; do printf 'good film%.0s\t1\nnever no bad film\t0\n' $i; done
+} >train.tsv
+sed 's/vocab_size="50"/vocab_size="10"/' model.xml | sed "s|</model>|<tokenizer vocab=\"$here/vocab.txt\"/></model>|" >texts.xml
+run quantize texts.xml -o texts --task sst2 --calibration train.tsv --calibration_samples 7 --calibration_batch_size 3 --max_seq_length 6
+wants_status 0
+ok "$build_dir/json_has" out examples=9 modules.0.input.0:number # batches are whole
+cp out first.json
+run quantize texts.xml -o texts --overwrite_output_dir --task sst2 --calibration train.tsv --calibration_samples 7 --calibration_batch_size 3 --max_seq_length 6 --threads 1
+cmp -s out first.json || fail "the ranges of the same examples differ: $(diff out first.json)"
+run predict texts train.tsv --threads 1
+wants_status 0
+echo '{"not_to_quantize": ["attention"], "not_to_requantize_output": ["dense"], "quantization_begin": 100}' >config.json
+run quantize texts.xml -o texts --overwrite_output_dir --quantization_config config.json --task sst2 --calibration train.tsv --requantize_outputs
+wants_status 0
+ok "$build_dir/json_has" out modules.0.name=bert.encoder.layer.0.intermediate.dense modules.0.output=null modules.5.name=classifier modules.5.output.0:number examples=10
 
 # ---- what is refused ----
 
