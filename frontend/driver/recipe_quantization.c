@@ -71,6 +71,21 @@ static pofac_status take_written(recipe_reader *r, const xml_element *quantize, 
 
 static const diag_place *place_of(const xml_element *quantize) { return quantize ? &quantize->place : NULL; }
 
+/* Settings of what is done after training. */
+static pofac_status check_settings(recipe_reader *r) {
+    static const char *const later[] = {"calibration", "percentile", "calibration_samples"};
+    const recipe_setting bits = recipe_get(r, QUANTIZE, "weight_bits"), outputs = recipe_get(r, QUANTIZE, "requantize_outputs");
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
+        const recipe_setting s = recipe_get(r, QUANTIZE, later[i]);
+        if (s.is_written) return recipe_wrong(r, &s, "found with method qat, whose ranges training learns");
+    }
+    if (bits.is_written && strcmp(bits.value.as.string, "8") != 0)
+        return recipe_wrong(r, &bits, "found 4 with method qat, wanted 8");
+    if (outputs.is_written && !outputs.value.as.truth)
+        return recipe_wrong(r, &outputs, "found false with method qat, wanted true, or not_to_requantize_output");
+    return r->status;
+}
+
 /* What `pofac quantize` does after training, and what is not done together. */
 static pofac_status check(recipe_reader *r, const xml_element *quantize, const recipe *c) {
     const recipe_setting method = recipe_get(r, QUANTIZE, "method");
@@ -79,6 +94,7 @@ static pofac_status check(recipe_reader *r, const xml_element *quantize, const r
     if (r->status != POFAC_OK) return r->status;
     if (method.is_written && strcmp(method.value.as.string, "qat") != 0)
         return recipe_wrong(r, &method, "found another than qat, wanted qat: pofac quantize does the others, without training");
+    TRY(check_settings(r));
     if (p->embeddings)
         return diag_error(
             r->sink, wrong, place_of(quantize),

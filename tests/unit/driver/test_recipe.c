@@ -249,6 +249,11 @@ static void contradictions_are_errors(void **unused) {
          ":2:47: error: task: found squad with kind glue, wanted kind squad\n"},
         {MODEL DATA "<quantize method=\"static\"/>", "",
          ":2:85: error: method: found another than qat, wanted qat: pofac quantize does the others, without training\n"},
+        {MODEL DATA "<quantize percentile=\"99\"/>", "",
+         ":2:89: error: percentile: found with method qat, whose ranges training learns\n"},
+        {MODEL DATA "<quantize weight_bits=\"4\"/>", "", ":2:90: error: weight_bits: found 4 with method qat, wanted 8\n"},
+        {MODEL DATA "<quantize requantize_outputs=\"false\"/>", "",
+         ":2:97: error: requantize_outputs: found false with method qat, wanted true, or not_to_requantize_output\n"},
         {MODEL DATA "<quantize quantize_embeddings=\"true\"/>", "",
          ":2:67: error: quantize_embeddings: found true, wanted false: training leaves tables in floats, which pofac quantize "
          "stores in "
