@@ -54,7 +54,7 @@ POFAC_MUST_USE pofac_status quantization_plan_read(const char *path, arena *a, c
 /* Appends the plan as a JSON object in one line, with the reference's keys and weight_scales, quantize_embeddings, observe_padding, activations, weight_bits. */
 void quantization_plan_put(const quantization_plan *p, strbuf *out);
 
-/* Of weights: scale and zero point of a range at the plan's bits (8: those of ir/quantization.h; b: the largest magnitude over 2^(b-1) - 1/2). */
+/* Of weights: the scale of a range at the plan's bits (8: that of ir/quantization.h; b: the largest magnitude over 2^(b-1) - 1/2). */
 float quantization_weight_scale(const float range[2], int bits);
 
 /* ---- a quantized model ---- */

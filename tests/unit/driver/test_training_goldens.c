@@ -1,5 +1,5 @@
 /*
- * The passes of pruning, locked zeros and distillation on a model of one layer, as text to read: tests/golden/training/PASS.pir has the graph of a
+ * The passes of pruning, locked zeros, distillation and quantization on a model of one layer, as text to read: tests/golden/training/PASS.pir has the graph of a
  * step, and that of the teacher, after the pass. POFAC_UPDATE_GOLDENS=1 writes what is found instead of comparing it.
  */
 #include <setjmp.h>
@@ -112,6 +112,13 @@ static void passes_of_pruning_and_distillation(void **unused) {
     check(&r, "lock", &(training_options){.pipeline = "lock{min_sparsity=0}"}, "pattern {name = ", 7);
     check(&r, "prune", &(training_options){.pruning = &pruning, .pipeline = "prune"}, "dense_to_sparse ", N_PRUNED);
     check(&r, "distill", &(training_options){.distillation = &d, .pipeline = "distill"}, "kl_divergence ", 1);
+    /* eight weights, six inputs of them, and what the query's, key's, intermediate and pooler's linears give; weights under masks have their modules' names */
+    quantization_plan bits = quantization_plan_default();
+    static const char *const kept[] = {"output.dense", "value", "classifier"};
+    bits.not_to_requantize_output = kept;
+    bits.n_not_to_requantize_output = sizeof kept / sizeof *kept;
+    check(&r, "quantize", &(training_options){.pruning = &pruning, .quantization = &bits, .pipeline = "prune,quantize"},
+          "fake_quantize ", 18);
     loaded_model_close(r.teacher);
     loaded_model_close(r.model);
     strbuf_free(&r.messages);
