@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "frontend/driver/compile_model.h"
 #include "frontend/driver/export_model.h"
 #include "frontend/driver/model_quantization.h"
 #include "frontend/driver/road.h"
@@ -217,6 +218,46 @@ static void directories_load_again(void **state) {
     loaded_model_close(m);
 }
 
+/* ---- compiled models ---- */
+
+static void expect_same_file(const char *a, const char *b) {
+    file_map x, y;
+    assert_int_equal(file_map_open(a, NULL, &x), POFAC_OK);
+    assert_int_equal(file_map_open(b, NULL, &y), POFAC_OK);
+    assert_true(x.size_bytes > 0);
+    assert_int_equal(x.size_bytes, y.size_bytes);
+    assert_memory_equal(x.data, y.data, x.size_bytes);
+    file_map_close(&x);
+    file_map_close(&y);
+}
+
+/* What is exported of a compiled model in 8 bits is what is exported of its original, its ranges bit for bit. */
+static void compiled_models_go_back(void **state) {
+    char compiled[512], onnx[2][512], ranges[2][600];
+    const road_options road = {.no_cache = true, .tune = ROAD_TUNE_OFF, .quantization = ROAD_INTEGER};
+    compiled_report written;
+    size_t n;
+    loaded_model *m = open_quantized(state, "origin", HEAD_SEQUENCE_CLASSIFICATION, &n);
+    snprintf(compiled, sizeof compiled, "%s", file_path(state, "m.pofac"));
+    snprintf(ranges[0], sizeof ranges[0], "%s", file_path(state, "origin/" QUANTIZATION_FILE));
+    snprintf(ranges[1], sizeof ranges[1], "%s", file_path(state, "back/" QUANTIZATION_FILE));
+    assert_int_equal(compile_model(m, &road, NULL, compiled, NULL, &written), POFAC_OK);
+    for (int i = 0; i < 2; i++) {
+        strbuf report = STRBUF_INIT;
+        snprintf(onnx[i], sizeof onnx[i], "%s", file_path(state, i ? "b.onnx" : "a.onnx"));
+        assert_int_equal(export_onnx(m, &(export_options){.output = onnx[i]}, NULL, &report), POFAC_OK);
+        if (i)
+            assert_int_equal(
+                export_directory(m, &(export_options){.output = file_path(state, "back"), .dtype = IR_F32}, NULL, &report),
+                POFAC_OK);
+        strbuf_free(&report);
+        loaded_model_close(m);
+        if (!i) m = open_model(compiled);
+    }
+    expect_same_file(onnx[0], onnx[1]);
+    expect_same_file(ranges[0], ranges[1]);
+}
+
 /* ---- errors ---- */
 
 static void what_cannot_be_written(void **state) {
@@ -260,11 +301,9 @@ static void short_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_model_is_exported),
-        cmocka_unit_test(quantized_models_simulate_alike),
-        cmocka_unit_test(directories_load_again),
-        cmocka_unit_test(what_cannot_be_written),
-        cmocka_unit_test(short_memory),
+        cmocka_unit_test(every_model_is_exported), cmocka_unit_test(quantized_models_simulate_alike),
+        cmocka_unit_test(directories_load_again),  cmocka_unit_test(compiled_models_go_back),
+        cmocka_unit_test(what_cannot_be_written),  cmocka_unit_test(short_memory),
     };
     return cmocka_run_group_tests(tests, files_set_up, files_tear_down);
 }
