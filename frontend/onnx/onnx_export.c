@@ -241,7 +241,7 @@ static pofac_status add_inputs(onnx_lowering *l) {
         if (n->op != OP_input) continue;
         const ir_type *t = graph_type(l->g, n->first_result);
         onnx_dim dims[IR_MAX_RANK];
-        onnx_type type;
+        onnx_type type = ONNX_FLOAT;
         TRY(onnx_type_of(l, n, t->dtype, &type));
         TRY(make_dims(l, t, dims));
         onnx_add_input(l->m, node_string(n, "name"), type, dims, t->rank);
@@ -268,7 +268,7 @@ static pofac_status add_outputs(onnx_lowering *l) {
         const ir_node *n = graph_node_of(l->g, o->value);
         const ir_type *t = graph_type(l->g, o->value);
         onnx_dim dims[IR_MAX_RANK];
-        onnx_type type;
+        onnx_type type = ONNX_FLOAT;
         if (!l->name[o->value]) return node_error(l->g, n, l->sink, "the output \"%s\" has no form in ONNX here", o->name);
         TRY(onnx_type_of(l, n, t->dtype, &type));
         TRY(make_dims(l, t, dims));
