@@ -29,8 +29,8 @@
 #   --clock=wall|cpu        cpu: the time that an engine spends on processors, which says more on a busy machine; for one thread
 #   --pofac_model=MODEL     a model instead of examples/bert-base.xml; pofac reads it as it is, the others its parameters in f32
 #   --sparsity=P            zero the smallest magnitudes, a share of P, of each linear weight of the encoder, for all engines
-#   --quantize="..."        pofac's model quantized by `pofac quantize` with these options, in integers; all logits may then differ from its own by a
-#                           quarter of the largest
+#   --quantize="..."        pofac's model quantized by `pofac quantize` with these options, in integers; all logits may then differ from its own by
+#                           the largest, since those of one random sequence may be close to 0
 #   --pofac_options="..."   further options of pofac, as `pofac bench` takes them
 set -euo pipefail
 export LC_ALL=C.UTF-8
@@ -143,7 +143,7 @@ list_engines() {
     local engine variant pofac f32
     printf -v pofac 'exec %q --threads=%d --head=sequence-classification %s %q' "$build/bench_peer_pofac" "$1" "$pofac_options" "$model"
     engine_options=("--engine=pofac:-:$pofac" --beside="ONNX Runtime int8:0.25" --beside="PyTorch without padding:0.001" --beside="PyTorch int8:0.25")
-    [ -f "$model/quantization.safetensors" ] && engine_options+=(--beside="PyTorch:0.25" --beside="ONNX Runtime:0.25" --beside="pofac f32:0.25")
+    [ -f "$model/quantization.safetensors" ] && engine_options+=(--beside="PyTorch:1" --beside="ONNX Runtime:1" --beside="pofac f32:1" --beside="PyTorch int8:1" --beside="ONNX Runtime int8:1")
     for engine in $present; do
         case $engine in
         torch) for variant in eager layer onednn; do add_torch "$1" PyTorch $variant; done ;;
