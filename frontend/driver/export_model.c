@@ -13,6 +13,7 @@
 #include "frontend/driver/model_save.h"
 #include "frontend/driver/road.h"
 #include "frontend/onnx/onnx_export.h"
+#include "frontend/onnx/onnx_model.h"
 #include "ir/support/directory.h"
 #include "ir/support/file_map.h"
 
@@ -24,17 +25,14 @@ static int64_t file_bytes(const char *path) {
     return stat(path, &s) == 0 ? (int64_t)s.st_size : 0;
 }
 
-static pofac_status report(const char *format, const char *output, const char *file, size_t n_quantized, const diag_sink *sink,
-                           strbuf *out) {
-    strbuf data = STRBUF_INIT;
-    strbuf_printf(&data, "%s.data", file);
+/* Of `file`, and of `data` beside it; NULL: there is none. */
+static pofac_status report(const char *format, const export_options *options, const char *file, const char *data,
+                           size_t n_quantized, const diag_sink *sink, strbuf *out) {
     strbuf_printf(out, "{\"format\": \"%s\", \"output\": ", format);
-    strbuf_put_json(out, output, strlen(output));
+    strbuf_put_json(out, options->output, strlen(options->output));
     strbuf_printf(out, ", \"bytes\": %" PRId64 ", \"external_bytes\": %" PRId64 ", \"quantized_weights\": %zu}\n", file_bytes(file),
-                  file_bytes(strbuf_str(&data)), n_quantized);
-    const bool ok = strbuf_ok(out) && strbuf_ok(&data);
-    strbuf_free(&data);
-    return ok ? POFAC_OK : diag_out_of_memory(sink);
+                  data ? file_bytes(data) : 0, n_quantized);
+    return strbuf_ok(out) ? POFAC_OK : diag_out_of_memory(sink);
 }
 
 /* ---- Hugging Face's directory ---- */
@@ -75,7 +73,7 @@ pofac_status export_directory(loaded_model *model, const export_options *options
     if (status == POFAC_OK)
         status = q ? write_quantization(options->output, q, sink, &n_quantized) : remove_quantization(options->output, sink);
     if (status == POFAC_OK) status = run_model_save(options->output, model, state, options->dtype, sink);
-    if (status == POFAC_OK) status = report("safetensors", options->output, strbuf_str(&weights), n_quantized, sink, out);
+    if (status == POFAC_OK) status = report("safetensors", options, strbuf_str(&weights), NULL, n_quantized, sink, out);
     state_store_destroy(state);
     module_destroy(m);
     strbuf_free(&weights);
@@ -92,7 +90,13 @@ pofac_status export_onnx(loaded_model *model, const export_options *options, con
     TRY(road_build(model, &road, sink, &m));
     pofac_status status =
         onnx_export(module_find_graph(m, ROAD_GRAPH), loaded_model_state(model), options->output, &onnx, sink, &result);
-    if (status == POFAC_OK) status = report("onnx", options->output, options->output, result.n_quantized, sink, out);
+    const bool outside = options->external_data || result.tensor_bytes > ONNX_MOST_INSIDE_BYTES;
+    strbuf data = STRBUF_INIT;
+    strbuf_printf(&data, "%s.data", options->output);
+    if (status == POFAC_OK && !strbuf_ok(&data)) status = diag_out_of_memory(sink);
+    if (status == POFAC_OK)
+        status = report("onnx", options, options->output, outside ? strbuf_str(&data) : NULL, result.n_quantized, sink, out);
+    strbuf_free(&data);
     module_destroy(m);
     return status;
 }

@@ -60,6 +60,9 @@ wants_status 0
 ok "$build_dir/json_has" out external_bytes="$(stat -c %s outside.onnx.data)"
 [ "$(stat -c %s outside.onnx)" -lt "$(stat -c %s demo.onnx)" ] || fail "outside.onnx has its tensors inside"
 grep -q 'encoder.layer.1.output.dense/Gemm' demo.onnx || fail "demo.onnx names no layer"
+run export demo --format onnx -o outside.onnx --overwrite
+wants_status 0
+ok "$build_dir/json_has" out external_bytes=0 # what lies there is of before
 run export demo.pofac --format onnx -o compiled.onnx
 wants_status 0
 ok cmp demo.onnx compiled.onnx
