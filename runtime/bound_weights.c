@@ -322,10 +322,12 @@ static pofac_status keep_packed(const binder *b, size_t index, ir_tensor *conten
     return status;
 }
 
-static pofac_status pack_int8_panels(const binder *b, size_t index, const char *name, const ir_tensor *content, const ir_tensor *range) {
+static pofac_status pack_int8_panels(const binder *b, size_t index, const char *name, const ir_tensor *content,
+                                     const ir_tensor *range) {
     const plan_buffer *buffer = &b->plan->buffers[index];
     const bool is_matrix = content->rank == 2 && dtype_class(content->dtype) == DTYPE_FLOAT;
-    const int64_t bytes = is_matrix ? int8_panels_bytes(buffer->packing, buffer->packing_parameter, content->dims[0], content->dims[1]) : -1;
+    const int64_t bytes =
+        is_matrix ? int8_panels_bytes(buffer->packing, buffer->packing_parameter, content->dims[0], content->dims[1]) : -1;
     const size_t room = bytes > 0 ? (size_t)bytes : WEIGHT_MEMORY_ALIGNMENT;
     if (bytes < 0) return diag_error(b->sink, POFAC_ERR_INPUT, NULL, "%s: wanted a matrix of floats below 2^63 bytes", name);
     void *memory = weight_memory_take(room);
@@ -336,7 +338,8 @@ static pofac_status pack_int8_panels(const binder *b, size_t index, const char *
 }
 
 /* content: the non-zeros. */
-static pofac_status pack_int8_sparse(const binder *b, size_t index, const char *name, const ir_tensor *content, const ir_tensor *range) {
+static pofac_status pack_int8_sparse(const binder *b, size_t index, const char *name, const ir_tensor *content,
+                                     const ir_tensor *range) {
     const plan_buffer *buffer = &b->plan->buffers[index];
     const ir_pattern *pattern;
     sparse_header *packed;

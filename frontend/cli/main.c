@@ -33,7 +33,8 @@ static void print_overview(FILE *out) {
           "Compiles BERT-like models for CPUs and runs them.\n\ncommands:\n",
           out);
     for (size_t i = 0; i < N_COMMANDS; i++) fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->meaning);
-    fputs("\n`pofac COMMAND --help` tells more. A MODEL is a Hugging Face directory, an XML description or a compiled model.\n", out);
+    fputs("\n`pofac COMMAND --help` tells more. A MODEL is a Hugging Face directory, an XML description or a compiled model.\n",
+          out);
 }
 
 const char *command_word(const command *c) {

@@ -41,8 +41,8 @@ POFAC_MUST_USE pofac_status recipe_read_distillation(recipe_reader *r, recipe *o
 POFAC_MUST_USE pofac_status recipe_read_quantization(recipe_reader *r, recipe *out);
 
 /* Parts of names: lines of the option, else the patterns of the parent's children of that name; *out stays where both are silent. The parent may be NULL. */
-POFAC_MUST_USE pofac_status recipe_read_parts(recipe_reader *r, const xml_element *parent, const char *name, const char *const **out,
-                                              size_t *n);
+POFAC_MUST_USE pofac_status recipe_read_parts(recipe_reader *r, const xml_element *parent, const char *name,
+                                              const char *const **out, size_t *n);
 
 /* Lines NAME=VALUE of settings. */
 void recipe_put_int(strbuf *out, const char *name, int64_t value);

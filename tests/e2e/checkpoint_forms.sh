@@ -47,7 +47,7 @@ mkdir sharded && cp zip/config.json sharded/ && cp zip/pytorch_model.bin sharded
 "$POFAC" inspect zip --json >parameters.json 2>err || fail "inspect: $(cat err)"
 {
     echo '{"weight_map": {'
-    grep -o '"name": *"[^"]*"' parameters.json | sed 's/"name": *\("[^"]*"\)/\1: "part.bin",/'
+    sed 's/, "total": .*//' parameters.json | grep -o '"name": *"[^"]*"' | sed 's/"name": *\("[^"]*"\)/\1: "part.bin",/'
     echo '"cls.predictions.decoder.weight": "part.bin"}}'
 } >sharded/pytorch_model.bin.index.json
 predict sharded-out sharded
