@@ -170,26 +170,26 @@ static bool add_number(const sparse_walk *w, int64_t row, int64_t column, int8_t
     return true;
 }
 
+/* Are its entries any four non-zeros of a row, each with an offset of its own? */
+static bool has_any_columns(const sparse_layout *l) { return l->kind == SPARSE_FOURS || l->kind == SPARSE_PAIRS; }
+
 static bool put_int8_entry(const sparse_walk *w, int64_t row, int64_t k0, uint64_t e) {
-    const unsigned tile = w->layout->tile;
-    uint16_t offsets[4];
-    if (w->layout->kind == SPARSE_PAIRS) {
-        static const int places[4] = {0, 1, 4, 5}; /* of a b a b c d c d */
-        memcpy(offsets, w->offsets + e * sizeof offsets, sizeof offsets);
-        for (int i = 0; i < 4; i++)
-            if (!add_number(w, row, k0 + (int64_t)offsets[i] * 4 / tile, w->bytes[8 * e + (uint64_t)places[i]])) return false;
-        return true;
+    static const unsigned in_pairs[4] = {0, 1, 4, 5}; /* of a b a b c d c d */
+    const sparse_layout *l = w->layout;
+    const bool pairs = l->kind == SPARSE_PAIRS, any = has_any_columns(l);
+    const int8_t *values = w->bytes + e * (pairs ? 8 : 4);
+    uint16_t offsets[4] = {0};
+    memcpy(offsets, w->offsets + e * (any ? sizeof offsets : sizeof *offsets), any ? sizeof offsets : sizeof *offsets);
+    for (unsigned i = 0; i < 4; i++) {
+        const int64_t column = any ? (int64_t)offsets[i] * 4 / l->tile : (int64_t)(offsets[0] / (l->tile / 2)) * 4 + i;
+        if (!add_number(w, row, k0 + column, values[pairs ? in_pairs[i] : i])) return false;
     }
-    memcpy(offsets, w->offsets + 2 * e, sizeof *offsets);
-    for (int i = 0; i < 4; i++)
-        if (!add_number(w, row, k0 + (int64_t)(offsets[0] / (tile / 2)) * 4 + i, w->bytes[4 * e + (uint64_t)i])) return false;
     return true;
 }
 
 static bool find_int8_parts(sparse_walk *w, const void *packed, size_t n_bytes) {
     const sparse_layout *l = w->layout;
     const sparse_header *h = packed;
-    const bool pairs = l->kind == SPARSE_PAIRS;
     if (n_bytes < sizeof *h || h->bytes > n_bytes || l->tile < 2 || l->k_block == 0 || l->row_group == 0) return false;
     const uint64_t groups = ((uint64_t)w->n_rows + l->row_group - 1) / l->row_group,
                    blocks = ((uint64_t)w->n_columns + l->k_block - 1) / l->k_block;
@@ -198,8 +198,8 @@ static bool find_int8_parts(sparse_walk *w, const void *packed, size_t n_bytes) 
     w->segments = part_of(h, h->segments, groups * blocks + 1, sizeof *w->segments);
     w->buckets = part_of(h, h->buckets, h->n_buckets, sizeof *w->buckets);
     w->rows = part_of(h, h->rows, h->n_visits, sizeof *w->rows);
-    w->offsets = part_of(h, h->offsets, h->n_entries, pairs ? 8 : 2);
-    w->bytes = part_of(h, h->values, h->n_entries, pairs ? 8 : 4);
+    w->offsets = part_of(h, h->offsets, h->n_entries, has_any_columns(l) ? 8 : 2);
+    w->bytes = part_of(h, h->values, h->n_entries, l->kind == SPARSE_PAIRS ? 8 : 4);
     return w->segments && w->buckets && w->rows && w->offsets && w->bytes;
 }
 

@@ -280,47 +280,99 @@ static sparse_header *pack_int8(const sparse_layout *l, const ir_tensor *t, cons
     return packed;
 }
 
+static const sparse_layout int8_layouts[] = {
+    {.kind = SPARSE_QUADS, .tile = 16, .k_block = 32, .row_group = 24, .block_rows = 1, .block_columns = 4},
+    {.kind = SPARSE_SPLIT_QUADS, .tile = 16, .k_block = 64, .row_group = 768, .block_rows = 1, .block_columns = 4},
+    {.kind = SPARSE_FOURS, .tile = 64, .k_block = 64, .row_group = 12, .block_rows = 1, .block_columns = 1},
+    {.kind = SPARSE_FOURS, .tile = 4, .k_block = 128, .row_group = 96, .block_rows = 1, .block_columns = 1},
+    {.kind = SPARSE_PAIRS, .tile = 16, .k_block = 32, .row_group = 24, .block_rows = 1, .block_columns = 1},
+    {.kind = SPARSE_PAIRS, .tile = 32, .k_block = 512, .row_group = 8, .block_rows = 1, .block_columns = 1}};
+#define N_INT8_LAYOUTS (sizeof int8_layouts / sizeof *int8_layouts)
+
+/* A kind without a row in the tables above has no test. */
+static void all_kinds(void **state) {
+    (void)state;
+    int checked = 0;
+    for (uint16_t kind = SPARSE_NONE + 1; kind < N_SPARSE_LAYOUTS; kind++) {
+        const bool in_8_bits = sparse_layout_is_int8(&(sparse_layout){.kind = kind});
+        const sparse_layout *table = in_8_bits ? int8_layouts : layouts;
+        size_t rows = 0;
+        for (size_t i = 0; i < (in_8_bits ? N_INT8_LAYOUTS : N_LAYOUTS); i++) rows += table[i].kind == kind;
+        if (rows == 0) fail_msg("layout %s is never unpacked here", sparse_layout_name((sparse_layout_kind)kind));
+        checked++;
+    }
+    assert_int_equal(checked, N_SPARSE_LAYOUTS - 1);
+}
+
 static void int8_non_zeros(void **state) {
     (void)state;
-    static const sparse_layout forms[] = {
-        {.kind = SPARSE_QUADS, .tile = 16, .k_block = 32, .row_group = 24, .block_rows = 1, .block_columns = 4},
-        {.kind = SPARSE_SPLIT_QUADS, .tile = 16, .k_block = 64, .row_group = 768, .block_rows = 1, .block_columns = 4},
-        {.kind = SPARSE_PAIRS, .tile = 16, .k_block = 32, .row_group = 24, .block_rows = 1, .block_columns = 1}};
     thread_pool *pool = make_pool();
     int compared = 0;
     for (size_t s = 0; s < N_SIZES; s++)
-        for (size_t f = 0; f < 3; f++)
+        for (size_t f = 0; f < N_INT8_LAYOUTS; f++)
             for (int by_row = 0; by_row < 2; by_row++) {
+                const sparse_layout *l = &int8_layouts[f];
                 ir_tensor t = make_matrix(sizes[s][0], sizes[s][1], 0.4), range = make_range(sizes[s][0], by_row);
-                sparse_header *packed = pack_int8(&forms[f], &t, &range, pool);
+                sparse_header *packed = pack_int8(l, &t, &range, pool);
                 const size_t n = packed->bytes;
                 float *out = make_room(&t);
-                assert_true(unpack_int8_sparse(&forms[f], packed, n, &range, t.dims[0], t.dims[1], out));
+                assert_true(unpack_int8_sparse(l, packed, n, &range, t.dims[0], t.dims[1], out));
                 quantize(&t, &range);
-                expect_numbers(&t, out, sparse_layout_name((sparse_layout_kind)forms[f].kind));
-                unsigned char *copy = malloc(n);
-                assert_non_null(copy);
-                for (size_t at = 0; at < n && s == 1; at++) { /* damaged: nothing outside is touched */
-                    memcpy(copy, packed, n);
-                    copy[at] = 0xff;
-                    (void)unpack_int8_sparse(&forms[f], copy, n, &range, t.dims[0], t.dims[1], out);
-                }
-                assert_false(unpack_int8_sparse(&forms[f], packed, n - 64, &range, t.dims[0], t.dims[1], out));
+                expect_numbers(&t, out, sparse_layout_name((sparse_layout_kind)l->kind));
+                assert_false(unpack_int8_sparse(l, packed, n - 64, &range, t.dims[0], t.dims[1], out));
                 assert_false(unpack_int8_sparse(&layouts[0], packed, n, &range, t.dims[0], t.dims[1], out));
-                assert_false(unpack_int8_sparse(&forms[f], packed, n, &t, t.dims[0], t.dims[1], out));
-                free(copy);
+                assert_false(unpack_int8_sparse(l, packed, n, &t, t.dims[0], t.dims[1], out));
                 free(out);
                 weight_memory_give(packed, n);
                 tensor_free(&t);
                 tensor_free(&range);
                 compared++;
             }
-    assert_int_equal(compared, N_SIZES * 3 * 2);
+    assert_int_equal(compared, N_SIZES * N_INT8_LAYOUTS * 2);
+    thread_pool_destroy(pool);
+}
+
+/* As damaged_indexes; of the smaller sizes every byte, of the others every seventh. */
+static void damaged_int8(void **state) {
+    (void)state;
+    static const unsigned char bytes[] = {0x00, 0x7f, 0xff};
+    thread_pool *pool = make_pool();
+    for (size_t f = 0; f < N_INT8_LAYOUTS; f++) {
+        const sparse_layout *l = &int8_layouts[f];
+        size_t tried = 0, refused = 0;
+        for (size_t s = 0; s < 4; s++) {
+            ir_tensor t = make_matrix(sizes[s][0], sizes[s][1], 0.4), range = make_range(sizes[s][0], s % 2);
+            sparse_header *packed = pack_int8(l, &t, &range, pool);
+            const size_t n = packed->bytes, every = s < 2 ? 1 : 7;
+            unsigned char *copy = malloc(n);
+            float *out = make_room(&t);
+            assert_non_null(copy);
+            for (size_t at = 0; at < n; at += at < sizeof *packed ? 1 : every)
+                for (size_t b = 0; b < sizeof bytes; b++, tried++) {
+                    memcpy(copy, packed, n);
+                    copy[at] = bytes[b];
+                    refused += !unpack_int8_sparse(l, copy, n, &range, t.dims[0], t.dims[1], out);
+                }
+            for (size_t shorter = 0; shorter < n; shorter += 8)
+                assert_false(unpack_int8_sparse(l, packed, shorter, &range, t.dims[0], t.dims[1], out));
+            assert_false(unpack_int8_sparse(l, packed, n, &range, t.dims[0], 10 * t.dims[1] + l->k_block, out));
+            assert_false(unpack_int8_sparse(l, NULL, 0, &range, t.dims[0], t.dims[1], out));
+            free(copy);
+            free(out);
+            weight_memory_give(packed, n);
+            tensor_free(&t);
+            tensor_free(&range);
+        }
+        assert_true(tried > 4000);
+        if (refused <= 150) fail_msg("%s: refused %zu of %zu", sparse_layout_name((sparse_layout_kind)l->kind), refused, tried);
+    }
     thread_pool_destroy(pool);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(panels), cmocka_unit_test(non_zeros), cmocka_unit_test(damaged_indexes),
-                                       cmocka_unit_test(int8_panels), cmocka_unit_test(int8_non_zeros)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(panels),          cmocka_unit_test(non_zeros),
+                                       cmocka_unit_test(damaged_indexes), cmocka_unit_test(all_kinds),
+                                       cmocka_unit_test(int8_panels),     cmocka_unit_test(int8_non_zeros),
+                                       cmocka_unit_test(damaged_int8)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
