@@ -225,9 +225,17 @@ POFAC_PRINTF(2, 3) static pofac_status broken(const compiled_file *f, const char
     return status;
 }
 
+static bool is_named_as_one(const char *path) {
+    static const char ending[] = ".pofac";
+    const size_t n = strlen(path), e = sizeof ending - 1;
+    return n >= e && strcmp(path + n - e, ending) == 0;
+}
+
 bool compiled_file_is_one(const char *path) {
     file_map map;
-    if (!file_exists(path) || file_is_directory(path) || file_map_open(path, NULL, &map) != POFAC_OK) return false;
+    if (!file_exists(path) || file_is_directory(path)) return false;
+    if (is_named_as_one(path)) return true;
+    if (file_map_open(path, NULL, &map) != POFAC_OK) return false;
     const bool is_one = map.size_bytes >= sizeof head_magic && memcmp(map.data, head_magic, sizeof head_magic) == 0;
     file_map_close(&map);
     return is_one;

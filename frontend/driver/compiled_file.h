@@ -59,7 +59,7 @@ void compiled_writer_abandon(compiled_writer *w);                               
 
 typedef struct compiled_file compiled_file;
 
-/* Does the file begin as compiled models do? False where it cannot be read. */
+/* Does the file begin as compiled models do, or end its name in .pofac? False for directories, and where there is nothing that can be read. */
 bool compiled_file_is_one(const char *path);
 
 /* POFAC_ERR_INPUT: it is cut short, damaged, of another version, or malformed. */

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "frontend/driver/compiled_file.h"
 #include "frontend/driver/recipe_reader.h"
 #include "ir/support/file_map.h"
 
@@ -92,7 +93,7 @@ static pofac_status read_all(recipe_reader *r, quantize_settings *out) {
 pofac_status quantize_settings_read(const char *path, const recipe_option *options, size_t n, arena *a, const diag_sink *sink,
                                     quantize_settings *out) {
     recipe_reader r = {.options = options, .n_options = n, .a = a, .sink = sink};
-    if (!file_is_directory(path)) {
+    if (!file_is_directory(path) && !compiled_file_is_one(path)) {
         xml_document *document;
         TRY(xml_document_read(path, a, sink, &document));
         r.root = document->root;

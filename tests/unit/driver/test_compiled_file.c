@@ -172,6 +172,11 @@ static void sections(void **state) {
     compiled_file_close(f);
     assert_false(compiled_file_is_one(file_path(state, "none")));
     assert_false(compiled_file_is_one(file_path(state, ".")));
+    put_file(state, "text", "<pofac/>", 8);
+    assert_false(compiled_file_is_one(file_path(state, "text")));
+    put_file(state, "text.pofac", "<pofac/>", 8);
+    assert_true(compiled_file_is_one(file_path(state, "text.pofac")));
+    assert_false(compiled_file_is_one(file_path(state, "none.pofac")));
 }
 
 /* Opens bytes as a file: the status, with what was said in `said`. */
