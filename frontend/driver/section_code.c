@@ -5,9 +5,16 @@
 #include <string.h>
 #include <zstd.h>
 
-/* Higher levels look for longer repetitions, which weights do not have. */
-#define LEVEL 5
-#define SAVED_AT_LEAST 8 /* one part in so many, else coding is not worth its time when a model is loaded */
+/* How zstd looks for repetitions. Numbers of weights have few by chance, short ones, which save little and take several times as long to decode as Huffman codes
+ * alone; what they are good for, runs of one byte, is found in any case. Texts have many. */
+typedef enum search { SEARCH_LONG, SEARCH_ALL, N_SEARCHES } search;
+
+#define ALL_LEVEL 5
+#define LONG_LEVEL 1
+#define LONG_LEAST 7            /* bytes */
+#define SLOW_SAVES_AT_LEAST 16  /* one part in so many of a chunk, else it is not searched for all */
+#define CODED_SAVES_AT_LEAST 32 /* likewise, else it stays as it is */
+#define SAVED_AT_LEAST 8        /* one part in so many, else coding is not worth its time when a model is loaded */
 
 #define SIZE_BITS 24 /* of a chunk's bytes in the table */
 
@@ -86,22 +93,32 @@ static bool from_non_zeros(const unsigned char *from, size_t from_bytes, unsigne
 #define PLAIN_ROOM (SECTION_CHUNK_BYTES + SECTION_CHUNK_BYTES / 8 + 1) /* of a chunk before zstd */
 
 typedef struct encoder {
-    ZSTD_CCtx *zstd;
+    ZSTD_CCtx *zstd[N_SEARCHES];
     unsigned char *plain, *coded, *best; /* of one chunk */
     size_t coded_room;
 } encoder;
 
+static ZSTD_CCtx *make_zstd(search s) {
+    ZSTD_CCtx *c = ZSTD_createCCtx();
+    size_t failed = c ? ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel, s == SEARCH_ALL ? ALL_LEVEL : LONG_LEVEL) : 0;
+    if (c && s == SEARCH_LONG && !ZSTD_isError(failed)) failed = ZSTD_CCtx_setParameter(c, ZSTD_c_strategy, ZSTD_fast);
+    if (c && s == SEARCH_LONG && !ZSTD_isError(failed)) failed = ZSTD_CCtx_setParameter(c, ZSTD_c_minMatch, LONG_LEAST);
+    if (!ZSTD_isError(failed)) return c;
+    ZSTD_freeCCtx(c);
+    return NULL;
+}
+
 static bool encoder_make(encoder *e) {
     e->coded_room = ZSTD_compressBound(PLAIN_ROOM);
-    e->zstd = ZSTD_createCCtx();
+    for (search s = SEARCH_LONG; s < N_SEARCHES; s++) e->zstd[s] = make_zstd(s);
     e->plain = malloc(PLAIN_ROOM);
     e->coded = malloc(e->coded_room);
     e->best = malloc(SECTION_CHUNK_BYTES);
-    return e->zstd && e->plain && e->coded && e->best;
+    return e->zstd[SEARCH_LONG] && e->zstd[SEARCH_ALL] && e->plain && e->coded && e->best;
 }
 
 static void encoder_free(encoder *e) {
-    ZSTD_freeCCtx(e->zstd);
+    for (search s = SEARCH_LONG; s < N_SEARCHES; s++) ZSTD_freeCCtx(e->zstd[s]);
     free(e->plain);
     free(e->coded);
     free(e->best);
@@ -115,21 +132,30 @@ static const unsigned char *prepare(encoder *e, chunk_coding coding, const unsig
     return e->plain;
 }
 
-/* The shortest form of a chunk into e->best; returns its bytes, 0 when memory is short. */
+/* Takes a form of a chunk that is shorter than the best, by what is worth its time; false when memory is short. */
+static bool try_form(encoder *e, search s, chunk_coding c, const unsigned char *plain, size_t n, size_t *best,
+                     chunk_coding *coding) {
+    const size_t coded = ZSTD_compress2(e->zstd[s], e->coded, e->coded_room, plain, n);
+    const size_t gain = *coding == CHUNK_AS_IT_IS ? n / CODED_SAVES_AT_LEAST : s == SEARCH_ALL ? *best / SLOW_SAVES_AT_LEAST : 0;
+    if (ZSTD_isError(coded)) return false; /* the room is what the library asks for: memory */
+    if (coded + gain >= *best) return true;
+    *best = coded;
+    *coding = c;
+    memcpy(e->best, e->coded, coded);
+    return true;
+}
+
+/* The form of a chunk into e->best, the shortest but for what takes long to decode; returns its bytes, 0 when memory is short. */
 static size_t encode_chunk(encoder *e, const unsigned char *from, size_t n, chunk_coding *coding) {
     size_t best = n;
     *coding = CHUNK_AS_IT_IS;
     memcpy(e->best, from, n);
-    for (chunk_coding c = CHUNK_BYTES; c < N_CHUNK_CODINGS; c++) {
-        size_t plain_bytes = n;
-        const unsigned char *plain = prepare(e, c, from, &plain_bytes);
-        const size_t coded = ZSTD_compressCCtx(e->zstd, e->coded, e->coded_room, plain, plain_bytes, LEVEL);
-        if (ZSTD_isError(coded)) return 0; /* the room is what the library asks for: memory */
-        if (coded >= best) continue;
-        best = coded;
-        *coding = c;
-        memcpy(e->best, e->coded, coded);
-    }
+    for (search s = SEARCH_LONG; s < N_SEARCHES; s++)
+        for (chunk_coding c = CHUNK_BYTES; c < N_CHUNK_CODINGS; c++) {
+            size_t plain_bytes = n;
+            const unsigned char *plain = prepare(e, c, from, &plain_bytes);
+            if (!try_form(e, s, c, plain, plain_bytes, &best, coding)) return 0;
+        }
     return best;
 }
 
