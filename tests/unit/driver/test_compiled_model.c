@@ -204,59 +204,6 @@ static void other_graphs(void **state) {
     loaded_model_close(b);
 }
 
-/* ---- 8 bits ---- */
-
-/* Ranges of all linears of the encoder's layer, of weights as they are in sparse_value. */
-static void write_quantization(void **state, const char *name) {
-    static const char *const parts[] = {"attention.self.query",   "attention.self.key", "attention.self.value",
-                                        "attention.output.dense", "intermediate.dense", "output.dense"};
-    static const float input[2] = {-3, 3}, weight[2] = {-0.25f, 0.25f}, output[2] = {-4, 4};
-    char names[6][80];
-    quantized_module modules[6];
-    for (int i = 0; i < 6; i++) {
-        snprintf(names[i], sizeof names[i], "bert.encoder.layer.0.%s", parts[i]);
-        modules[i] = (quantized_module){
-            .name = names[i], .input = input, .weight = weight, .output = i < 2 ? output : NULL, .n_weight_ranges = 1};
-    }
-    const quantization_plan how = quantization_plan_default();
-    assert_int_equal(model_quantization_write(file_path(state, name), &how, modules, 6, NULL), POFAC_OK);
-}
-
-static void eight_bits(void **state) {
-    static run_result wanted, found;
-    for (int sparse = 0; sparse < 2; sparse++) {
-        compiled_report r;
-        write_model(state, "int8", HEAD_SEQUENCE_CLASSIFICATION, sparse);
-        write_quantization(state, "int8");
-        loaded_model *a = open_model(state, "int8"), *b;
-        road_options road = cached_road, alone = plain_road;
-        road.quantization = alone.quantization = ROAD_INTEGER;
-        assert_int_equal(compile_model(a, &road, NULL, file_path(state, "int8.pofac"), NULL, &r), POFAC_OK);
-        assert_int_equal(loaded_model_open(file_path(state, "int8.pofac"), &(loaded_model_options){0}, NULL, &b), POFAC_OK);
-        size_t of_8_bits = 0;
-        const compiled_file *f = compiled_model_file(loaded_model_compiled(b));
-        for (size_t i = 0; i < compiled_file_size(f); i++) of_8_bits += strncmp(compiled_file_at(f, i)->packing, "int8_", 5) == 0;
-        assert_int_equal(of_8_bits, 6);
-        run_model(a, &road, &wanted);
-        run_model(b, &alone, &found);
-        expect_same(&wanted, &found, "integers");
-        assert_int_equal(found.cached, found.kernels);
-        road.graph.hidden_states = true; /* which is not in the file */
-        run_model(a, &road, &wanted);
-        run_model(b, &road, &found);
-        expect_same(&wanted, &found, "integers, hidden states");
-        assert_true(wanted.n > 500);
-        road.quantization = ROAD_SIMULATED; /* of the weights that 8 bits hold come the same ones */
-        run_model(a, &road, &wanted);
-        run_model(b, &road, &found);
-        expect_same(&wanted, &found, "simulated");
-        loaded_model_close(a);
-        loaded_model_close(b);
-    }
-}
-
-/* ---- other machines ---- */
-
 /* Copies a compiled model, with another content of one text; NULL: the text is left out. */
 static void copy_with(void **state, const char *from, const char *to, const char *text, const char *content) {
     compiled_file *f;
@@ -276,6 +223,130 @@ static void copy_with(void **state, const char *from, const char *to, const char
     assert_int_equal(compiled_writer_commit(w, &bytes), POFAC_OK);
     compiled_file_close(f);
 }
+
+/* ---- 8 bits ---- */
+
+/* Ranges of all linears of the encoder's layer, of weights as they are in sparse_value. */
+static void write_quantization(void **state, const char *name) {
+    static const char *const parts[] = {"attention.self.query",   "attention.self.key", "attention.self.value",
+                                        "attention.output.dense", "intermediate.dense", "output.dense"};
+    static const float input[2] = {-3, 3}, weight[2] = {-0.25f, 0.25f}, output[2] = {-4, 4};
+    char names[6][80];
+    quantized_module modules[6];
+    for (int i = 0; i < 6; i++) {
+        snprintf(names[i], sizeof names[i], "bert.encoder.layer.0.%s", parts[i]);
+        modules[i] = (quantized_module){
+            .name = names[i], .input = input, .weight = weight, .output = i < 2 ? output : NULL, .n_weight_ranges = 1};
+    }
+    const quantization_plan how = quantization_plan_default();
+    assert_int_equal(model_quantization_write(file_path(state, name), &how, modules, 6, NULL), POFAC_OK);
+}
+
+/* A way in which kernels of products in integers read weights. */
+typedef struct int8_form {
+    const char *pin, *packing; /* NULL: the rule's, of any packing in 8 bits */
+    sparse_layout_kind kinds[2];
+    bool sparse; /* a model with zeros */
+} int8_form;
+
+static const int8_form int8_forms[] = {
+    {.sparse = false},
+    {.sparse = true},
+    {.pin = "int8_linear by=tiles", .packing = "int8_tiles", .sparse = false},
+    {.pin = "int8_linear by=tiles", .packing = "int8_tiles", .sparse = true},
+    {"sparse_int8_linear bytes=quads", "int8_sparse", {SPARSE_QUADS, SPARSE_SPLIT_QUADS}, true},
+    {"sparse_int8_linear bytes=tiles", "int8_sparse", {SPARSE_FOURS, SPARSE_PAIRS}, true},
+};
+
+/* Sections of weights in that form. */
+static size_t count_forms(const loaded_model *m, const int8_form *form) {
+    const compiled_file *f = compiled_model_file(loaded_model_compiled(m));
+    size_t n = 0;
+    for (size_t i = 0; i < compiled_file_size(f); i++) {
+        const compiled_section *s = compiled_file_at(f, i);
+        const bool packed = form->packing ? strcmp(s->packing, form->packing) == 0 : strncmp(s->packing, "int8_", 5) == 0;
+        n += packed && (form->kinds[0] == SPARSE_NONE || s->sparse.kind == form->kinds[0] || s->sparse.kind == form->kinds[1]);
+    }
+    return n;
+}
+
+static void expect_same_runs(loaded_model *a, loaded_model *b, const road_options *with_pin, const char *what) {
+    static run_result wanted, found;
+    road_options own = *with_pin;
+    if (loaded_model_compiled(b)) own.kernel_variants = NULL; /* it knows its own */
+    run_model(a, with_pin, &wanted);
+    run_model(b, &own, &found);
+    assert_true(wanted.n >= 2);
+    expect_same(&wanted, &found, what);
+}
+
+static void try_int8_form(void **state, const int8_form *form) {
+    static run_result found;
+    compiled_report r;
+    loaded_model *a = open_model(state, form->sparse ? "int8-sparse" : "int8-dense"), *b, *c;
+    road_options road = cached_road, alone = plain_road;
+    road.quantization = alone.quantization = ROAD_INTEGER;
+    road.kernel_variants = form->pin;
+    strbuf said = STRBUF_INIT;
+    const diag_sink sink = diag_sink_to_strbuf(&said);
+    if (compile_model(a, &road, NULL, file_path(state, "int8.pofac"), &sink, &r) != POFAC_OK)
+        fail_msg("%s: said %s", form->pin ? form->pin : "rule", strbuf_str(&said));
+    strbuf_free(&said);
+    b = open_model(state, "int8.pofac");
+    if (count_forms(b, form) != 6) fail_msg("%s: %zu weights, wanted 6", form->pin ? form->pin : "rule", count_forms(b, form));
+    run_model(b, &alone, &found);
+    assert_int_equal(found.cached, found.kernels);
+    expect_same_runs(a, b, &road, "integers");
+    copy_with(state, "int8.pofac", "int8-away.pofac", COMPILED_TARGETS,
+              "neon 16 32 8 1 0 aarch64-unknown-linux-gnu generic +neon\n");
+    c = open_model(state, "int8-away.pofac");
+    expect_same_runs(a, c, &road, "integers, code made anew");
+#ifdef __x86_64__
+    road.isa = "x86-64";
+    expect_same_runs(a, b, &road, "integers, another instruction set");
+    expect_same_runs(a, c, &road, "integers, another instruction set, code made anew");
+    road.isa = NULL;
+#endif
+    road.quantization = ROAD_SIMULATED; /* of the weights that 8 bits hold come the same ones */
+    expect_same_runs(a, b, &road, "simulated");
+    loaded_model_close(a);
+    loaded_model_close(b);
+    loaded_model_close(c);
+}
+
+static void eight_bits(void **state) {
+    for (int sparse = 0; sparse < 2; sparse++) {
+        const char *name = sparse ? "int8-sparse" : "int8-dense";
+        tiny_model m = {.spec = tiny_spec(MODEL_BERT, HEAD_SEQUENCE_CLASSIFICATION), .value = sparse ? sparse_value : NULL};
+        m.spec.hidden_size = m.spec.intermediate_size = 64; /* whole tiles */
+        tiny_model_write(&m, file_path(state, name));
+        write_quantization(state, name);
+    }
+    for (size_t i = 0; i < sizeof int8_forms / sizeof *int8_forms; i++) try_int8_form(state, &int8_forms[i]);
+}
+
+/* A graph in integers that is not in the file. */
+static void eight_bits_elsewhere(void **state) {
+    static run_result wanted, found;
+    for (int sparse = 0; sparse < 2; sparse++) {
+        const char *name = sparse ? "int8-sparse" : "int8-dense";
+        compiled_report r;
+        road_options road = cached_road;
+        road.quantization = ROAD_INTEGER;
+        loaded_model *a = open_model(state, name), *b;
+        assert_int_equal(compile_model(a, &road, NULL, file_path(state, "int8.pofac"), NULL, &r), POFAC_OK);
+        b = open_model(state, "int8.pofac");
+        road.graph.hidden_states = true;
+        run_model(a, &road, &wanted);
+        run_model(b, &road, &found);
+        assert_true(wanted.n > 500);
+        expect_same(&wanted, &found, "integers, hidden states");
+        loaded_model_close(a);
+        loaded_model_close(b);
+    }
+}
+
+/* ---- other machines ---- */
 
 static void foreign_targets(void **state) {
     static const char *const targets[] = {"neon 16 32 8 1 0 aarch64-unknown-linux-gnu generic +neon\n",
@@ -392,9 +463,10 @@ static int set_up(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(parameters),      cmocka_unit_test(heads),
-                                       cmocka_unit_test(other_graphs),    cmocka_unit_test(eight_bits),
-                                       cmocka_unit_test(foreign_targets), cmocka_unit_test(damaged_texts),
-                                       cmocka_unit_test(tokenizers),      cmocka_unit_test(short_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(parameters),           cmocka_unit_test(heads),
+                                       cmocka_unit_test(other_graphs),         cmocka_unit_test(eight_bits),
+                                       cmocka_unit_test(eight_bits_elsewhere), cmocka_unit_test(foreign_targets),
+                                       cmocka_unit_test(damaged_texts),        cmocka_unit_test(tokenizers),
+                                       cmocka_unit_test(short_memory)};
     return cmocka_run_group_tests(tests, set_up, files_tear_down);
 }
