@@ -1,6 +1,6 @@
 #!/bin/bash
-# Compiled models: every command that takes a model takes one, with the same answers, without its original and without compiling; files that are not whole,
-# not of this version or not of this machine are refused or made anew, with a message.
+# Compiled models: every command that takes a model takes one, with the same answers, without its original and without compiling, in 8 bits too; files that are
+# not whole, not of this version or not of this machine are refused or made anew, with a message.
 . "$(dirname "$0")/harness.bash"
 ok "$build_dir/demo_model" demo
 printf '%s\n' "A wonderful film with a great cast." "The plot is boring." "It is not good." "Héros: großartig, (great)!" >sentences.txt
@@ -50,7 +50,8 @@ ok cmp inspected compiled_parameters
 # ---- other machines, other choices ----
 
 mv away demo
-if "$POFAC" list targets --available 2>/dev/null | grep -q . || grep -q avx2 /proc/cpuinfo; then
+run compile demo --isa avx2 --tune off
+if [ $rc = 0 ]; then
     run compile demo -o least.pofac --target x86-64 --tune off
     wants_status 0
     answers least least.pofac --no_cache
@@ -61,10 +62,49 @@ if "$POFAC" list targets --available 2>/dev/null | grep -q . || grep -q avx2 /pr
     wants_status 0
     answers both_least both.pofac --isa x86-64 --no_cache
     wants_quiet err
+    ok cmp both_least least_isa
     answers anew least.pofac --isa avx2 --no_cache
     grep -q "least.pofac: note: compiled for x86-64, which is not what runs here: its code is made anew for avx2$" err ||
         fail "$last: said $(cat err)"
     answers anew_isa demo --isa avx2 --tune off
+    ok cmp anew anew_isa
+    answers both_anew both.pofac --isa avx2 --no_cache
+    wants_quiet err
+    ok cmp both_anew anew_isa
+    run compile demo -o other.pofac --target neon
+    wants_status 2
+    grep -qx "error: --target: found neon, wanted a target of this machine's architecture (x86_64-[^ ]*)" err || fail "$last: said $(cat err)"
+    [ -e other.pofac ] && fail "a file was left after an error"
+else
+    wants_status 2
+    echo "SKIP: this machine has no avx2, so targets beside its own were not tried"
+fi
+
+# ---- 8 bits ----
+
+run quantize demo -o demo8 --method dynamic
+wants_status 0
+run compile demo8 -o demo8.pofac --tune off
+wants_status 0
+# each way to run it: options, and those of the model that it was made from
+answers integers demo8 --tune off
+answers simulated demo8 --tune off --quantization simulate
+answers interpreted8 demo8 --interpreter
+cmp -s integers original && fail "8 bits and floats give the same answers"
+mv demo8 away8
+answers compiled8 demo8.pofac --no_cache
+wants_quiet err
+ok cmp compiled8 integers
+answers compiled8 demo8.pofac --quantization simulate
+ok cmp compiled8 simulated
+answers compiled8 demo8.pofac --interpreter
+ok cmp compiled8 interpreted8
+if [ "$(uname -m)" = x86_64 ]; then
+    answers integers_least away8 --tune off --isa x86-64
+    answers compiled8 demo8.pofac --isa x86-64
+    ok cmp compiled8 integers_least
+else
+    echo "SKIP: x86-64 is not this machine's architecture, so 8 bits were not tried there"
 fi
 
 # ---- files that are not whole ----
@@ -82,10 +122,14 @@ printf '\x63' | dd of=newer.pofac bs=1 seek=8 conv=notrunc status=none
 shows predict newer.pofac sentences.txt
 printf 'POFACMDL' >stub.pofac
 shows predict stub.pofac sentences.txt
+echo "this is no model" >garbage.pofac
+shows predict garbage.pofac sentences.txt
+: >empty.pofac
+shows predict empty.pofac sentences.txt
+shows eval empty.pofac --task sst2 --eval dev.tsv
 shows predict demo.pofac sentences.txt --head question-answering
 shows predict demo.pofac sentences.txt --num_labels 5
 shows compile demo -o none/there.pofac
-shows compile demo -o other.pofac --target neon
 shows compile demo -o other.pofac --target vax
 [ -e other.pofac ] && fail "a file was left after an error"
 ls | grep -q tmp && fail "a temporary file was left: $(ls)"
