@@ -1,14 +1,25 @@
 /*
- * Any bytes as a compiled model: refused with a message, or its definition, graph, tokenizer and parameters can be read; once as they are, once with all
- * checksums made right. Its code is never run: whoever makes code and checksums of it may do what a program may.
+ * Any bytes as a compiled model: refused with a message, or its definition, graph, tokenizer, ranges of 8 bits and parameters can be read; once as they are,
+ * once with all checksums made right. Its code is never run: whoever makes code and checksums of it may do what a program may.
  */
 #include <stdint.h>
 
 #include "frontend/driver/compiled_model.h"
+#include "frontend/driver/model_quantization.h"
 #include "ir/support/hash.h"
 #include "tests/fuzz/input_file.h"
 
 enum { HEAD = 64, FOOT = 64, ENTRY = 128, BLOCK = 1 << 20 };
+
+static pofac_status read_quantization(const compiled_model *c, const diag_sink *sink) {
+    const compiled_section *s = compiled_file_find(compiled_model_file(c), COMPILED_TEXT, COMPILED_QUANTIZATION);
+    model_quantization *q = NULL;
+    if (!s || !s->bytes) return POFAC_OK;
+    const pofac_status status = model_quantization_read_memory(COMPILED_QUANTIZATION, s->data, s->bytes, sink, &q);
+    if ((status == POFAC_OK) != (q != NULL)) abort();
+    model_quantization_close(q);
+    return status;
+}
 
 static void read_parts(const compiled_model *c, const diag_sink *sink, strbuf *said) {
     arena a = ARENA_INIT;
@@ -17,11 +28,12 @@ static void read_parts(const compiled_model *c, const diag_sink *sink, strbuf *s
     ir_module *m = NULL;
     ir_context *context = context_create();
     cg_target target = {.isa = "generic"};
-    for (int part = 0; part < 4; part++) {
+    for (int part = 0; part < 5; part++) {
         strbuf_clear(said);
         const pofac_status status = part == 0   ? compiled_model_spec(c, &a, sink, &spec)
                                     : part == 1 ? compiled_model_tokenizer(c, sink, &t)
                                     : part == 2 ? compiled_model_graph(c, context, sink, &m)
+                                    : part == 3 ? read_quantization(c, sink)
                                                 : compiled_model_target(c, NULL, &a, sink, &target);
         if (status != POFAC_OK && said->size == 0) abort();
     }
