@@ -532,7 +532,7 @@ static void the_clock_times_gradients(void **state) {
     }
 }
 
-/* Of bytes, with a dense weight. */
+/* Of bytes: with a dense weight, and with one of non-zeros over activations in either layout. */
 static void the_clock_times_integers(void **state) {
     fixture *f = *state;
     cg_options options = {.cache_dir = NULL};
@@ -543,6 +543,12 @@ static void the_clock_times_integers(void **state) {
     assert_int_equal(timer.time(timer.user, &q, 0.01, &f->sink, c, 2), POFAC_OK);
     if (!(c[0].seconds > 0 && c[0].seconds < 1)) fail_msg("%s takes %g s", c[0].variant, c[0].seconds);
     assert_true(c[1].seconds == 0); /* which is no kernel of it */
+    const kernel_question sparse = {.N = 64, .K = 130, .n_rows = 40, .per_mille = 100, .product = PRODUCT_INT8};
+    kernel_candidate s[2] = {{.variant = "sparse_int8_linear tile=32 bytes=quads", .sparse = true},
+                             {.variant = "sparse_int8_linear tile=32 bytes=tiles", .sparse = true}};
+    assert_int_equal(timer.time(timer.user, &sparse, 0.01, &f->sink, s, 2), POFAC_OK);
+    for (size_t i = 0; i < 2; i++)
+        if (!(s[i].seconds > 0 && s[i].seconds < 1)) fail_msg("%s takes %g s", s[i].variant, s[i].seconds);
 }
 
 static void refuse(fixture *f, const char *lines, const char *message) {
