@@ -17,6 +17,7 @@
 #include "codegen/kernel.h"
 #include "codegen/target.h"
 #include "ir/text.h"
+#include "tests/unit/codegen/assembly_text.h"
 
 /* Every kernel once. */
 static const char every_kernel[] =
@@ -283,53 +284,6 @@ static void facts_stand_in_the_text(void **state) {
 
 /* ---- the inner loop ---- */
 
-typedef struct span {
-    const char *begin, *end;
-} span;
-
-static size_t count(span s, const char *word) {
-    size_t n = 0;
-    for (const char *at = s.begin; (at = strstr(at, word)) != NULL && at < s.end; at++) n++;
-    return n;
-}
-
-/* The loop body that starts with the label of a line: up to the jump back to it, without labels between; empty when it is none. */
-static span inner_loop_at(const char *line) {
-    char label[32];
-    snprintf(label, sizeof label, "\t%.*s\n", (int)strcspn(line, ":"), line);
-    const char *next = strstr(line + 1, "\n.LBB"), *jump = strstr(line, label);
-    return (span){line, !jump || (next && jump > next) ? line : jump};
-}
-
-/* The one with most of `word`. */
-static span inner_loop(const char *assembly, const char *word) {
-    span best = {assembly, assembly};
-    for (const char *line = assembly; line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
-        if (strncmp(line, ".LBB", 4) != 0) continue;
-        span s = inner_loop_at(line);
-        if (count(s, word) > count(best, word)) best = s;
-    }
-    return best;
-}
-
-/* Among such loops with exactly n of `other`. */
-static span inner_loop_with(const char *assembly, const char *word, const char *other, size_t n) {
-    span best = {assembly, assembly};
-    for (const char *line = assembly; line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
-        if (strncmp(line, ".LBB", 4) != 0) continue;
-        span s = inner_loop_at(line);
-        if (count(s, other) == n && count(s, word) > count(best, word)) best = s;
-    }
-    return best;
-}
-
-static void want_count(const char *isa, span loop, const char *word, size_t wanted) {
-    size_t n = count(loop, word);
-    if (n != wanted)
-        fail_msg("%s: %zu of \"%s\" in the inner loop, wanted %zu:\n%.*s", isa, n, word, wanted, (int)(loop.end - loop.begin),
-                 loop.begin);
-}
-
 static void linear_keeps_sums_in_registers(void **state) {
     (void)state;
     static const struct {
@@ -343,14 +297,14 @@ static void linear_keeps_sums_in_registers(void **state) {
         /* 4 rounds of k: a panel with two vectors of tokens; and panels with one, which fetches as many lines as it reads of
          * weights. Each weight is broadcast once. */
         const size_t weights = 4 * cases[i].rows, lines = cases[i].panels * ((4 * weights + 63) / 64);
-        span loop = inner_loop_with(assembly.data, cases[i].multiply, "prefetch", 1);
-        want_count(cases[i].isa, loop, cases[i].multiply, 2 * weights);
-        want_count(cases[i].isa, loop, cases[i].broadcast, weights);
-        want_count(cases[i].isa, loop, cases[i].stack, 0);
-        loop = inner_loop_with(assembly.data, cases[i].single, cases[i].multiply, cases[i].panels * weights);
-        want_count(cases[i].isa, loop, "prefetch", lines);
-        want_count(cases[i].isa, loop, cases[i].single, cases[i].panels * weights);
-        want_count(cases[i].isa, loop, cases[i].stack, 0);
+        assembly_span loop = assembly_inner_loop_with(&assembly, cases[i].multiply, "prefetch", 1);
+        assembly_want_count(cases[i].isa, loop, cases[i].multiply, 2 * weights);
+        assembly_want_count(cases[i].isa, loop, cases[i].broadcast, weights);
+        assembly_want_count(cases[i].isa, loop, cases[i].stack, 0);
+        loop = assembly_inner_loop_with(&assembly, cases[i].single, cases[i].multiply, cases[i].panels * weights);
+        assembly_want_count(cases[i].isa, loop, "prefetch", lines);
+        assembly_want_count(cases[i].isa, loop, cases[i].single, cases[i].panels * weights);
+        assembly_want_count(cases[i].isa, loop, cases[i].stack, 0);
         strbuf_free(&assembly);
     }
 }
@@ -381,14 +335,13 @@ static void attention_keeps_sums_in_registers(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         strbuf assembly = emit(text, cases[i].isa, CG_EMIT_ASM);
         size_t n_blocks = 0, n_keys = 0;
-        for (const char *line = assembly.data; line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
-            if (strncmp(line, ".LBB", 4) != 0) continue;
-            const span loop = inner_loop_at(line);
-            const size_t products = count(loop, cases[i].multiply);
+        for (const char *label = assembly_next_label(assembly.data); label; label = assembly_next_label(label + 1)) {
+            const assembly_span loop = assembly_loop_at(label);
+            const size_t products = assembly_count(loop, cases[i].multiply);
             if (products != cases[i].block && products != cases[i].keys) continue;
             n_blocks += products == cases[i].block;
             n_keys += products == cases[i].keys;
-            want_count(cases[i].isa, loop, "(%rsp", 0);
+            assembly_want_count(cases[i].isa, loop, "(%rsp", 0);
         }
         /* scores and features of two kernels, and one for both sums of keys */
         if (n_blocks < 4 || n_keys < 1)
@@ -406,25 +359,15 @@ static void weight_gradients_fold_their_loads(void **state) {
     } cases[] = {{"avx2", "\tvfmadd231ps\t", "\tvmulps\t", 8, 4}, {"avx512", "\tvfmadd231ps\t", "\tvmulps\t", 16, 2}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         strbuf assembly = emit(weight_gradient_kernel, cases[i].isa, CG_EMIT_ASM);
-        span loop = inner_loop(assembly.data, ",8), %");
-        want_count(cases[i].isa, loop, cases[i].multiply_add, cases[i].batch * (cases[i].vectors - 1));
-        want_count(cases[i].isa, loop, cases[i].multiply, cases[i].batch);
-        want_count(cases[i].isa, loop, ",8), %", cases[i].batch * cases[i].vectors); /* each product reads x from memory */
-        want_count(cases[i].isa, loop, "(%rsp", 0);
-        want_count(cases[i].isa, loop, "\tvmovaps\t(", 0);
-        want_count(cases[i].isa, loop, "\tvmovups\t(", 0);
+        assembly_span loop = assembly_inner_loop(&assembly, ",8), %");
+        assembly_want_count(cases[i].isa, loop, cases[i].multiply_add, cases[i].batch * (cases[i].vectors - 1));
+        assembly_want_count(cases[i].isa, loop, cases[i].multiply, cases[i].batch);
+        assembly_want_count(cases[i].isa, loop, ",8), %", cases[i].batch * cases[i].vectors); /* each product reads x from memory */
+        assembly_want_count(cases[i].isa, loop, "(%rsp", 0);
+        assembly_want_count(cases[i].isa, loop, "\tvmovaps\t(", 0);
+        assembly_want_count(cases[i].isa, loop, "\tvmovups\t(", 0);
         strbuf_free(&assembly);
     }
-}
-
-/* Lines that have both words. */
-static size_t count_lines(span s, const char *a, const char *b) {
-    size_t n = 0;
-    for (const char *line = s.begin; line < s.end; line += strcspn(line, "\n") + 1) {
-        const span whole = {line, line + strcspn(line, "\n")};
-        n += count(whole, a) > 0 && count(whole, b) > 0;
-    }
-    return n;
 }
 
 /*
@@ -464,15 +407,16 @@ static void sparse_linears_fold_their_loads(void **state) {
                  "}\n",
                  cases[i].tile, cases[i].variant, cases[i].tile);
         strbuf assembly = emit(text, cases[i].isa, CG_EMIT_ASM);
-        const span all = {assembly.data, assembly.data + assembly.size}, loop = inner_loop(assembly.data, cases[i].multiply);
-        want_count(what, loop, cases[i].multiply, cases[i].products);
-        if (count_lines(loop, cases[i].multiply, "(%") != cases[i].folded)
-            fail_msg("%s: %zu loads of x in multiply-adds, wanted %zu:\n%.*s", what, count_lines(loop, cases[i].multiply, "(%"),
-                     cases[i].folded, (int)(loop.end - loop.begin), loop.begin);
-        if (cases[i].broadcasts) want_count(what, loop, "\tvbroadcastss\t", cases[i].broadcasts);
-        want_count(what, loop, "shufps\t", cases[i].shuffles);
-        want_count(what, loop, "(%rsp", 0);
-        if (count_lines(all, "mm", "(%rsp")) fail_msg("%s: a vector goes to the stack:\n%s", what, assembly.data);
+        const assembly_span loop = assembly_inner_loop(&assembly, cases[i].multiply);
+        assembly_want_count(what, loop, cases[i].multiply, cases[i].products);
+        if (assembly_count_lines(loop, cases[i].multiply, "(%") != cases[i].folded)
+            fail_msg("%s: %zu loads of x in multiply-adds, wanted %zu:\n%.*s", what,
+                     assembly_count_lines(loop, cases[i].multiply, "(%"), cases[i].folded, (int)(loop.end - loop.begin),
+                     loop.begin);
+        if (cases[i].broadcasts) assembly_want_count(what, loop, "\tvbroadcastss\t", cases[i].broadcasts);
+        assembly_want_count(what, loop, "shufps\t", cases[i].shuffles);
+        assembly_want_count(what, loop, "(%rsp", 0);
+        assembly_want_no_vector_on_stack(what, &assembly);
         strbuf_free(&assembly);
     }
 }
@@ -498,16 +442,16 @@ static void one_token_is_gathered(void **state) {
                  "}\n",
                  cases[i].tile, cases[i].tile);
         strbuf assembly = emit(text, cases[i].isa, CG_EMIT_ASM);
-        const span all = {assembly.data, assembly.data + assembly.size}, loop = inner_loop(assembly.data, "\tvgatherdps\t");
-        want_count(cases[i].isa, loop, cases[i].gather, 2);
-        want_count(cases[i].isa, loop, "\tvgatherdps\t", 2);
-        want_count(cases[i].isa, loop, "\tprefetch", 2);
-        if (count_lines(loop, "\tvfmadd", "(%") != 2 || count_lines(loop, "\tvpmovzxwd\t", "(%") != 2)
+        const assembly_span loop = assembly_inner_loop(&assembly, "\tvgatherdps\t");
+        assembly_want_count(cases[i].isa, loop, cases[i].gather, 2);
+        assembly_want_count(cases[i].isa, loop, "\tvgatherdps\t", 2);
+        assembly_want_count(cases[i].isa, loop, "\tprefetch", 2);
+        if (assembly_count_lines(loop, "\tvfmadd", "(%") != 2 || assembly_count_lines(loop, "\tvpmovzxwd\t", "(%") != 2)
             fail_msg("%s: wanted two multiply-adds and two widenings with operands in memory:\n%.*s", cases[i].isa,
                      (int)(loop.end - loop.begin), loop.begin);
-        if (count_lines(loop, "\tmov", "(%") != 0 || count_lines(loop, "\tvmov", "(%") != 0)
+        if (assembly_count_lines(loop, "\tmov", "(%") != 0 || assembly_count_lines(loop, "\tvmov", "(%") != 0)
             fail_msg("%s: wanted no other loads:\n%.*s", cases[i].isa, (int)(loop.end - loop.begin), loop.begin);
-        if (count_lines(all, "mm", "(%rsp")) fail_msg("%s: a vector goes to the stack:\n%s", cases[i].isa, assembly.data);
+        assembly_want_no_vector_on_stack(cases[i].isa, &assembly);
         strbuf_free(&assembly);
     }
 }
@@ -528,11 +472,11 @@ static void updates_stream(void **state) {
     static const char *const isas[] = {"avx2", "avx512"};
     for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++) {
         strbuf assembly = emit(text, isas[i], CG_EMIT_ASM);
-        const span all = {assembly.data, assembly.data + assembly.size}, loop = inner_loop(assembly.data, "\tvsqrtps\t");
-        want_count(isas[i], loop, "\tvsqrtps\t", 1);
-        want_count(isas[i], loop, "\tvdivps\t", 1);
-        want_count(isas[i], loop, "\tvmovups\t", 3); /* stores; all that is read is an operand of arithmetic */
-        if (count_lines(all, "mm", "(%rsp")) fail_msg("%s: a vector goes to the stack:\n%s", isas[i], assembly.data);
+        const assembly_span loop = assembly_inner_loop(&assembly, "\tvsqrtps\t");
+        assembly_want_count(isas[i], loop, "\tvsqrtps\t", 1);
+        assembly_want_count(isas[i], loop, "\tvdivps\t", 1);
+        assembly_want_count(isas[i], loop, "\tvmovups\t", 3); /* stores; all that is read is an operand of arithmetic */
+        assembly_want_no_vector_on_stack(isas[i], &assembly);
         strbuf_free(&assembly);
     }
 }
