@@ -14,7 +14,7 @@ typedef struct kernel_case {
     bool evaluators;      /* steps without a kernel are allowed */
     named_tensors *inputs, *state;
     const ir_module *constants; /* has the data that the text leaves out; NULL: none */
-    bool plain;                 /* on each instruction set also without the extensions that the machine has */
+    bool plain;                 /* each instruction set with extensions of codegen/extensions.def also without them */
     double absolute, relative;  /* bound of |kernel - interpreter| */
 } kernel_case;
 

@@ -14,41 +14,23 @@
 #include <string.h>
 
 #include "ir/text.h"
-#include "tests/unit/codegen/kernel_case.h"
+#include "tests/unit/codegen/assembly_text.h"
+#include "tests/unit/codegen/int8_case.h"
 
 #define N_OF(list) (sizeof list / sizeof list[0])
 #define DIMS(...) ((int64_t[]){__VA_ARGS__})
-
-static void add_range(named_tensors *to, const char *name, double min, double max) {
-    named_tensors_add_doubles(to, name, IR_F32, 1, DIMS(2), (const double[]){min, max});
-}
 
 /* x f32[T,K] as %1, its range as %2. */
 static kernel_fixture begin(int64_t T, int64_t K) {
     kernel_fixture f = kernel_fixture_begin();
     kernel_case_reals(&f.inputs, "x", 2, DIMS(T, K));
-    add_range(&f.state, "x.range", -0.875, 0.95);
+    int8_case_range(&f.state, "x.range", -0.875, 0.95);
     strbuf_printf(&f.text,
                   "graph @g (B <= 8, T <= 4096) {\n"
                   "  %%1 = input {name = \"x\"} : f32[T,%lld]\n"
                   "  %%2 = state {name = \"x.range\"} : f32[2]\n",
                   (long long)K);
     return f;
-}
-
-/* Runs it on all instruction sets, `plain`: without their extensions, too; and frees it. */
-static int64_t run(kernel_fixture *f, const char *kernel, bool plain, double absolute) {
-    const kernel_case c = {.text = strbuf_str(&f->text),
-                           .kernel = kernel,
-                           .inputs = &f->inputs,
-                           .state = &f->state,
-                           .plain = plain,
-                           .absolute = absolute};
-    const int64_t compared = kernel_case_run(&c);
-    named_tensors_free(&f->inputs);
-    named_tensors_free(&f->state);
-    strbuf_free(&f->text);
-    return compared;
 }
 
 /* ---- quantize, row_range ---- */
@@ -64,7 +46,7 @@ static void check_quantize(int64_t T, int64_t K, const char *from, const char *t
     strbuf_printf(&f.text, to[0] ? "  %%6 = relayout %%5 : u8[T,%lld]\n" : "  %%6 = reshape %%5 : u8[T,%lld]\n", (long long)K);
     if (from[0]) strbuf_printf(&f.text, "  %%7 = relayout %%4 : f32[T,2]\n  return \"y\" = %%6, \"r\" = %%7\n}\n");
     else strbuf_printf(&f.text, "  return \"y\" = %%6, \"r\" = %%4\n}\n");
-    assert_int_equal(run(&f, "quantize", false, 0), T * (K + 2));
+    assert_int_equal(int8_case_run(&f, "quantize", INT8_CASE_NATIVE, 0), T * (K + 2));
 }
 
 static void activations_in_8_bits(void **unused) {
@@ -73,103 +55,52 @@ static void activations_in_8_bits(void **unused) {
     static const char *const layouts[][2] = {
         {"tiles<16>", "quads<16>"}, {"tiles<32>", "tiles<32>"}, {"", "quads<32>"}, {"", "tiles<16>"}, {"", ""},
         {"tiles<4>", "quads<4>"}};
-    for (size_t i = 0; i < N_OF(sizes); i++)
-        for (size_t l = 0; l < N_OF(layouts); l++)
-            check_quantize(sizes[i][0], sizes[i][1], layouts[l][0], layouts[l][1], (i + l) % 2);
+    for (size_t l = 0; l < N_OF(layouts); l++)
+        for (size_t i = 0; i < 2; i++) {
+            const int64_t *size = sizes[(i + l) % N_OF(sizes)];
+            check_quantize(size[0], size[1], layouts[l][0], layouts[l][1], (i + l / 2) % 2);
+        }
 }
 
 /* ---- products ---- */
 
-typedef struct product {
-    int64_t T, N, K;
-    int W;
-    bool bias, requantize, by_row, by_channel;
-    const char *tail;  /* elementwise op behind it: "", "gelu", "relu", "add" */
-    const char *bytes; /* and its layout in 8 bits, or NULL */
-    bool by_tiles;     /* of processors, which are memory where there are none */
-} product;
+#define BY_VECTORS "int8_linear by=vectors"
+#define BY_TILES "int8_linear by=tiles" /* of processors, which are memory where there are none */
 
-/* Bytes may differ by one where a function of real numbers stands before them. */
-static double bound(const product *p) {
-    const bool exact = strcmp(p->tail, "gelu") != 0 && strcmp(p->tail, "tanh") != 0;
-    return exact ? 0 : p->bytes ? 1 : 2e-5;
-}
-
-static kernel_fixture describe(const product *p) {
-    kernel_fixture f = begin(p->T, p->K);
-    kernel_case_reals(&f.state, "w", 2, DIMS(p->N, p->K));
-    ir_tensor *b = kernel_case_reals(&f.state, "b", 1, DIMS(p->N));
-    for (int64_t i = 0; i < p->N; i += 3) tensor_set(b, i, 1e4 * tensor_get(b, i)); /* beyond 2^23 units */
-    kernel_case_reals(&f.inputs, "r", 2, DIMS(p->T, p->N));
-    if (p->by_channel) {
-        ir_tensor *ranges = kernel_case_reals(&f.state, "w.range", 2, DIMS(p->N, 2));
-        for (int64_t i = 0; i < 2 * p->N; i++) tensor_set(ranges, i, (i % 2 ? 1 : -1) * fabs(tensor_get(ranges, i)));
-    }
-    if (!p->by_channel) add_range(&f.state, "w.range", -1, 0.5);
-    add_range(&f.state, "out.range", -3, 5);
-    add_range(&f.state, "next.range", -0.5, 4);
-    const long long N = p->N, K = p->K;
-    strbuf_printf(&f.text, "  %%3 = relayout %%1 : f32[T,%lld] tiles<%d>\n", K, p->W);
-    strbuf_printf(&f.text, "  %%4 = row_range %%3 : f32[T,2] tiles<%d>\n", p->W);
-    strbuf_printf(&f.text, "  %%5 = quantize %%3, %%%d : u8[T,%lld] quads<%d>\n", p->by_row ? 4 : 2, K, p->W);
-    strbuf_printf(&f.text, "  %%6 = state {name = \"w\"} : f32[%lld,%lld]\n", N, K);
-    if (p->by_channel) strbuf_printf(&f.text, "  %%7 = state {name = \"w.range\"} : f32[%lld,2]\n", N);
-    else strbuf_printf(&f.text, "  %%7 = state {name = \"w.range\"} : f32[2]\n");
-    strbuf_printf(&f.text, "  %%8 = state {name = \"b\"} : f32[%lld]\n", N);
-    strbuf_printf(&f.text, "  %%9 = state {name = \"out.range\"} : f32[2]\n  %%10 = state {name = \"next.range\"} : f32[2]\n");
-    strbuf_printf(&f.text, "  %%11 = input {name = \"r\"} : f32[T,%lld]\n  %%12 = relayout %%11 : f32[T,%lld] tiles<%d>\n", N, N,
-                  p->W);
-    strbuf_printf(&f.text,
-                  "  %%13 = linear_int8 %%5, %%%d, %%6, %%7, %s, %s {%svariant = \"int8_linear by=%s\"} : f32[T,%lld] tiles<%d>\n",
-                  p->by_row ? 4 : 2, p->bias ? "%8" : "_", p->requantize ? "%9" : "_", p->tail[0] || p->bytes ? "group = 1, " : "",
-                  p->by_tiles ? "tiles" : "vectors", N, p->W);
-    return f;
-}
-
-static void check_product(const product *p) {
-    kernel_fixture f = describe(p);
-    const long long N = p->N;
-    int last = 13;
-    if (p->tail[0]) {
-        strbuf_printf(&f.text, "  %%14 = %s %%13%s {group = 1} : f32[T,%lld] tiles<%d>\n", p->tail,
-                      strcmp(p->tail, "add") == 0 ? ", %12" : "", N, p->W);
-        last = 14;
-    }
-    if (p->bytes) {
-        strbuf_printf(&f.text, "  %%%d = quantize %%%d, %%10 {group = 1} : u8[T,%lld] %s<%d>\n", last + 1, last, N, p->bytes, p->W);
-        last++;
-    }
-    strbuf_printf(&f.text, "  %%%d = relayout %%%d : %s[T,%lld]\n  return \"y\" = %%%d\n}\n", last + 1, last,
-                  p->bytes ? "u8" : "f32", N, last + 1);
-    assert_int_equal(run(&f, "int8_linear", !p->tail[0] && !p->bytes && p->T > 100, bound(p)), p->T * p->N);
+static void check_product(const int8_case *p) {
+    kernel_fixture f = int8_case_begin(p);
+    int8_case_put_rest(&f.text, p);
+    const int8_case_machines on = !p->tail[0] && !p->bytes && p->T > 100 ? INT8_CASE_AND_PLAIN : INT8_CASE_NATIVE;
+    assert_int_equal(int8_case_run(&f, "int8_linear", on, int8_case_bound(p)), p->T * p->N);
 }
 
 static void products_of_odd_sizes(void **unused) {
     (void)unused;
     static const int64_t sizes[][3] = {{1, 1, 1}, {33, 25, 31}, {200, 97, 65}};
     for (size_t i = 0; i < N_OF(sizes); i++)
-        for (int form = 0; form < 3; form++) {
-            const int kind = (int)(i + 5 * (size_t)form);
-            check_product(&(product){.T = sizes[i][0],
-                                     .N = sizes[i][1],
-                                     .K = sizes[i][2],
-                                     .W = i % 2 ? 32 : 16,
-                                     .bias = kind % 4 != 0,
-                                     .requantize = form == 1,
-                                     .by_row = form == 2,
-                                     .by_channel = kind % 3 == 0,
-                                     .tail = "",
-                                     .bytes = kind % 5 == 0   ? "quads"
-                                              : kind % 5 == 1 ? "tiles"
-                                                              : NULL});
+        for (size_t f = 0; f < 2; f++) {
+            const size_t form = (i + f) % 3, kind = i + 5 * form;
+            check_product(&(int8_case){.T = sizes[i][0],
+                                       .N = sizes[i][1],
+                                       .K = sizes[i][2],
+                                       .W = i % 2 ? 32 : 16,
+                                       .bias = kind % 4 != 0,
+                                       .requantize = form == 1,
+                                       .by_row = form == 2,
+                                       .by_channel = kind % 3 == 0,
+                                       .tail = "",
+                                       .bytes = kind % 5 == 0   ? "quads"
+                                                : kind % 5 == 1 ? "tiles"
+                                                                : NULL,
+                                       .variant = BY_VECTORS});
         }
 }
 
 static void products_of_bert_sizes(void **unused) {
     (void)unused;
-    check_product(&(product){130, 768, 64, 64, true, true, false, false, "", NULL, false});
-    check_product(&(product){40, 100, 768, 32, true, false, false, false, "", NULL, false});
-    check_product(&(product){17, 96, 3072, 32, true, true, false, true, "", "quads", false});
+    check_product(&(int8_case){130, 768, 64, 64, true, true, false, false, "", NULL, .variant = BY_VECTORS});
+    check_product(&(int8_case){40, 100, 768, 32, true, false, false, false, "", NULL, .variant = BY_VECTORS});
+    check_product(&(int8_case){17, 96, 3072, 32, true, true, false, true, "", "quads", .variant = BY_VECTORS});
 }
 
 /* Tiles of which few vectors hold tokens, alone and behind whole tiles. */
@@ -177,55 +108,75 @@ static void products_of_few_tokens(void **unused) {
     (void)unused;
     static const int64_t tokens[] = {17, 65};
     for (size_t i = 0; i < N_OF(tokens); i++)
-        check_product(&(product){tokens[i], 50, 40, 64, true, i % 2, false, false, "", i % 3 ? "quads" : NULL, false});
+        check_product(
+            &(int8_case){tokens[i], 50, 40, 64, true, i % 2, false, false, "", i % 3 ? "quads" : NULL, .variant = BY_VECTORS});
 }
 
 static void products_with_elementwise_work(void **unused) {
     (void)unused;
     static const char *const tails[] = {"gelu", "relu", "tanh", "add"};
     for (size_t i = 0; i < N_OF(tails); i++) {
-        check_product(&(product){40, 30, 24, 32, true, true, false, true, tails[i], i % 2 ? NULL : "quads", false});
-        check_product(&(product){19, 33, 24, 16, true, false, i % 2, false, tails[i], i % 2 ? "tiles" : NULL, false});
+        check_product(
+            &(int8_case){40, 30, 24, 32, true, true, false, true, tails[i], i % 2 ? NULL : "quads", .variant = BY_VECTORS});
+        check_product(
+            &(int8_case){19, 33, 24, 16, true, false, i % 2, false, tails[i], i % 2 ? "tiles" : NULL, .variant = BY_VECTORS});
     }
 }
 
 /* By tiles of 16 x 64 bytes, with tokens and rows that do not fill them. */
 static void products_by_tiles(void **unused) {
     (void)unused;
-    check_product(&(product){130, 100, 128, 32, true, true, false, true, "relu", "quads", true});
-    check_product(&(product){17, 32, 64, 64, true, false, true, false, "", NULL, true});
-    check_product(&(product){49, 5, 192, 16, false, true, false, false, "gelu", "quads", true});
+    check_product(&(int8_case){130, 100, 128, 32, true, true, false, true, "relu", "quads", .variant = BY_TILES});
+    check_product(&(int8_case){17, 32, 64, 64, true, false, true, false, "", NULL, .variant = BY_TILES});
+    check_product(&(int8_case){49, 5, 192, 16, false, true, false, false, "gelu", "quads", .variant = BY_TILES});
 }
 
 /* A result in the middle that is needed outside: f32 of what becomes 8 bits. */
 static void numbers_and_bytes_of_one_result(void **unused) {
     (void)unused;
-    const product p = {45, 21, 17, 32, true, false, false, false, "relu", "quads", false};
-    kernel_fixture f = describe(&p);
-    strbuf_puts(&f.text, "  %14 = relu %13 {group = 1} : f32[T,21] tiles<32>\n"
-                         "  %15 = quantize %14, %10 {group = 1} : u8[T,21] quads<32>\n"
-                         "  %16 = relayout %15 : u8[T,21]\n"
-                         "  %17 = relayout %14 : f32[T,21]\n"
-                         "  %18 = relayout %13 : f32[T,21]\n"
-                         "  return \"y\" = %16, \"z\" = %17, \"u\" = %18\n}\n");
-    assert_int_equal(run(&f, "int8_linear", false, 0), 3 * 45 * 21);
+    const int8_case p = {45, 21, 17, 32, true, false, false, false, "relu", "quads", .variant = BY_VECTORS};
+    kernel_fixture f = int8_case_begin(&p);
+    strbuf_puts(&f.text, "  %15 = relu %14 {group = 1} : f32[T,21] tiles<32>\n"
+                         "  %16 = quantize %15, %11 {group = 1} : u8[T,21] quads<32>\n"
+                         "  %17 = relayout %16 : u8[T,21]\n"
+                         "  %18 = relayout %15 : f32[T,21]\n"
+                         "  %19 = relayout %14 : f32[T,21]\n"
+                         "  return \"y\" = %17, \"z\" = %18, \"u\" = %19\n}\n");
+    assert_int_equal(int8_case_run(&f, "int8_linear", INT8_CASE_NATIVE, 0), 3 * 45 * 21);
 }
 
 /* 255 * 127 and 255 * -128 everywhere, and next to each other. */
 static void products_that_would_saturate(void **unused) {
     (void)unused;
-    for (int kind = 0; kind < 3; kind++) {
-        const product p = {35, 24, 768, 32, false, false, false, false, "", NULL, false};
-        kernel_fixture f = describe(&p);
-        ir_tensor *x = named_tensors_find(&f.inputs, "x"), *w = named_tensors_find(&f.state, "w"),
-                  *r = named_tensors_find(&f.state, "x.range");
-        tensor_set(r, 0, 0);
-        tensor_set(r, 1, 1);
-        for (int64_t i = 0; i < tensor_elements(x); i++) tensor_set(x, i, 1);
-        for (int64_t i = 0; i < tensor_elements(w); i++) tensor_set(w, i, kind == 0 || (kind == 2 && i / 2 % 2) ? 1 : -1);
-        strbuf_puts(&f.text, "  %14 = relayout %13 : f32[T,24]\n  return \"y\" = %14\n}\n");
-        assert_int_equal(run(&f, "int8_linear", true, 0), 35 * 24);
+    static const char *const variants[] = {BY_VECTORS, BY_TILES};
+    for (size_t i = 0; i < N_OF(variants); i++) {
+        const int8_case p = {35, 24, 768, 32, .tail = "", .variant = variants[i]};
+        kernel_fixture f = int8_case_begin(&p);
+        int8_case_go_to_ends(&f);
+        int8_case_put_rest(&f.text, &p);
+        assert_int_equal(int8_case_run(&f, "int8_linear", INT8_CASE_AND_PLAIN, 0), 35 * 24);
     }
+}
+
+/* Results of which many are another number than by multiplication with 1/6 itself: the factor is 21845 / 2^17. */
+static void factors_are_rounded(void **unused) {
+    (void)unused;
+    const int8_case p = {256, 3, 1, 32, .requantize = true, .tail = "", .variant = BY_VECTORS};
+    kernel_fixture f = int8_case_begin(&p);
+    static const struct {
+        const char *range;
+        double min, max;
+    } ranges[] = {{"x.range", 0, 255}, {"w.range", -127.5, 0}, {"out.range", -765, 765}};
+    for (size_t i = 0; i < N_OF(ranges); i++) {
+        ir_tensor *r = named_tensors_find(&f.state, ranges[i].range);
+        tensor_set(r, 0, ranges[i].min);
+        tensor_set(r, 1, ranges[i].max);
+    }
+    ir_tensor *x = named_tensors_find(&f.inputs, "x"), *w = named_tensors_find(&f.state, "w");
+    for (int64_t i = 0; i < 256; i++) tensor_set(x, i, (double)i);
+    for (int64_t i = 0; i < 3; i++) tensor_set(w, i, (double)(i == 0 ? 1 : -i));
+    int8_case_put_rest(&f.text, &p);
+    assert_int_equal(int8_case_run(&f, "int8_linear", INT8_CASE_AND_PLAIN, 0), 256 * 3);
 }
 
 /* ---- attention ---- */
@@ -249,9 +200,9 @@ static void check_attention(const int64_t *lengths, size_t n, int64_t H, int64_t
         char name[32];
         kernel_case_reals(&f.state, names[i], 2, DIMS(E, E));
         snprintf(name, sizeof name, "%s.range", names[i]);
-        add_range(&f.state, name, -1 - i, 2);
+        int8_case_range(&f.state, name, -1 - i, 2);
         snprintf(name, sizeof name, "%s.out", names[i]);
-        add_range(&f.state, name, i ? -2 : -4, 3);
+        int8_case_range(&f.state, name, i ? -2 : -4, 3);
         strbuf_printf(&f.text, "  %%%d = state {name = \"%s\"} : f32[%d,%d]\n  %%%d = state {name = \"%s.range\"} : f32[2]\n", at,
                       names[i], e, e, at + 1, names[i]);
         strbuf_printf(&f.text, "  %%%d = state {name = \"%s.out\"} : f32[2]\n", at + 2, names[i]);
@@ -266,7 +217,7 @@ static void check_attention(const int64_t *lengths, size_t n, int64_t H, int64_t
         &f.text,
         "  %%20 = relayout %%19 : f32[T,%d]\n  %%21 = relayout %%19#1 : f32[T,%d]\n  return \"y\" = %%20, \"lse\" = %%21\n}\n", e,
         (int)H);
-    assert_int_equal(run(&f, "attention", false, 2e-5), T * (E + H));
+    assert_int_equal(int8_case_run(&f, "attention", INT8_CASE_NATIVE, 2e-5), T * (E + H));
 }
 
 static void attention_of_requantized_queries_and_keys(void **unused) {
@@ -310,27 +261,14 @@ static strbuf assembly_for(const char *machine, bool requantize) {
     return assembly;
 }
 
-static size_t count(const strbuf *text, const char *what) {
-    size_t n = 0;
-    for (const char *at = strstr(strbuf_str(text), what); at; at = strstr(at + 1, what)) n++;
-    return n;
-}
-
-/* Does a line with `what` name the stack? */
-static bool touches_stack(const strbuf *text, const char *what) {
-    for (const char *at = strstr(strbuf_str(text), what); at; at = strstr(at + 1, what)) {
-        const char *stack = strstr(at, "(%rsp"), *end = strchr(at, '\n');
-        if (stack && end && stack < end) return true;
-    }
-    return false;
-}
+static size_t count(const strbuf *assembly, const char *word) { return assembly_count(assembly_whole(assembly), word); }
 
 /* The instructions that processors have for it, as many as the block has sums, with nothing on the stack; with tiles, those alone. */
 static void code_uses_what_processors_have(void **unused) {
     (void)unused;
     strbuf vectors = assembly_for("x86_64-linux-gnu:sapphirerapids,-amx-int8", true);
     assert_in_range(count(&vectors, "\tvpdpbusd\t"), 3 * 2 * 12, 4 * 2 * 12); /* two quads with two vectors, one with one */
-    assert_false(touches_stack(&vectors, "\tvpdpbusd\t"));
+    assert_int_equal(assembly_count_lines(assembly_whole(&vectors), "\tvpdpbusd\t", "(%rsp"), 0);
     assert_int_equal(count(&vectors, "\tvpermi2b\t") + count(&vectors, "\tvpermt2b\t"), 2);
     assert_int_equal(count(&vectors, "\ttdpbsud\t"), 0);
     strbuf_free(&vectors);
@@ -361,6 +299,7 @@ int main(void) {
         cmocka_unit_test(products_with_elementwise_work),
         cmocka_unit_test(numbers_and_bytes_of_one_result),
         cmocka_unit_test(products_that_would_saturate),
+        cmocka_unit_test(factors_are_rounded),
         cmocka_unit_test(attention_of_requantized_queries_and_keys),
         cmocka_unit_test(products_by_tiles),
         cmocka_unit_test(code_uses_what_processors_have),
