@@ -1,12 +1,13 @@
 /*
  * Compares tensors of two files, element by element, and says which differs most and where.
  *
- *   compare_tensors FOUND EXPECTED [--tolerance=X] [--mask=FILE] [NAME[ROW]=EXPECTED_NAME ...]
+ *   compare_tensors FOUND EXPECTED [--tolerance=X] [--relative=X] [--ending=TEXT] [--mask=FILE] [NAME[ROW]=EXPECTED_NAME ...]
  *
- * Without pairs, every tensor of EXPECTED must be in FOUND with the same shape. A pair compares row ROW of the tensor NAME of FOUND with a
- * tensor of EXPECTED, which may be shorter in its first dimension: rows are padded. --mask: a file with attention_mask [B,S]; tensors whose
- * first dimensions are [B,S] are compared where it is not 0. A NaN differs from everything. Exit status: 0 equal within the tolerance
- * (absolute; default 0), 1 not, 2 usage, 3 a file cannot be read.
+ * Without pairs, every tensor of EXPECTED must be in FOUND with the same shape; with --ending those whose names end so, one at least. A pair
+ * compares row ROW of the tensor NAME of FOUND with a tensor of EXPECTED, which may be shorter in its first dimension: rows are padded. --mask:
+ * a file with attention_mask [B,S]; tensors whose first dimensions are [B,S] are compared where it is not 0. Numbers may differ by
+ * `tolerance` + `relative` * |expected|, both 0 by default; a NaN differs from everything. Exit status: 0 equal within that, 1 not, 2 usage,
+ * 3 a file cannot be read.
  */
 #include <math.h>
 #include <stdio.h>
@@ -18,7 +19,8 @@
 typedef struct comparison {
     checkpoint *found, *expected, *mask_file;
     ir_tensor mask; /* [B,S], rank 0 when there is none */
-    double tolerance;
+    double tolerance, relative;
+    const char *ending; /* of names */
     const diag_sink *sink;
     bool differs;
 } comparison;
@@ -56,11 +58,13 @@ static void print_place(const checkpoint_tensor *t, int64_t i) {
     printf("]");
 }
 
+static double allowed(const comparison *c, double expected) { return c->tolerance + c->relative * fabs(expected); }
+
 /* Elements [first, first + n) of `found` against all n of `expected`. */
 static pofac_status compare_elements(comparison *c, const checkpoint_tensor *found, int64_t first,
                                      const checkpoint_tensor *expected) {
     int64_t n = checkpoint_elements(expected), worst = 0, compared = 0;
-    double largest = -1.0;
+    double largest = 0.0, most = -INFINITY; /* by how much more than is allowed */
     ir_tensor x = {0}, y = {0};
     pofac_status status = checkpoint_load(found, IR_F32, c->sink, &x);
     if (status == POFAC_OK) status = checkpoint_load(expected, IR_F32, c->sink, &y);
@@ -68,18 +72,21 @@ static pofac_status compare_elements(comparison *c, const checkpoint_tensor *fou
         if (is_padded(c, expected, i)) continue;
         double difference = fabs(tensor_get(&x, first + i) - tensor_get(&y, i));
         if (isnan(difference)) difference = INFINITY;
+        const double over = isinf(difference) ? difference : difference - allowed(c, tensor_get(&y, i));
         compared++;
-        if (difference <= largest) continue;
-        largest = difference;
+        if (difference > largest) largest = difference;
+        if (over <= most) continue;
+        most = over;
         worst = i;
     }
-    if (status == POFAC_OK && largest > c->tolerance) {
+    if (status == POFAC_OK && most > 0) {
+        const double value = tensor_get(&x, first + worst), wanted = tensor_get(&y, worst);
         print_place(expected, worst);
-        printf(" is %.9g, wanted %.9g: they differ by %.3g, allowed are %.3g\n", tensor_get(&x, first + worst),
-               tensor_get(&y, worst), largest, c->tolerance);
+        printf(" is %.9g, wanted %.9g: they differ by %.3g, allowed are %.3g\n", value, wanted, fabs(value - wanted),
+               allowed(c, wanted));
         c->differs = true;
     } else if (status == POFAC_OK) {
-        printf("%s: %lld elements within %.3g\n", expected->name, (long long)compared, largest < 0.0 ? 0.0 : largest);
+        printf("%s: %lld elements within %.3g\n", expected->name, (long long)compared, largest);
     }
     tensor_free(&x);
     tensor_free(&y);
@@ -96,14 +103,26 @@ static void shapes_differ(comparison *c, const checkpoint_tensor *found, const c
     c->differs = true;
 }
 
+static bool ends_in(const char *name, const char *ending) {
+    const size_t n = strlen(name), k = strlen(ending);
+    return n >= k && strcmp(name + n - k, ending) == 0;
+}
+
 static pofac_status compare_all(comparison *c) {
+    size_t n = 0;
     for (size_t i = 0; i < checkpoint_size(c->expected); i++) {
-        const checkpoint_tensor *expected = checkpoint_at(c->expected, i), *found = find(c, c->found, "found", expected->name);
+        const checkpoint_tensor *expected = checkpoint_at(c->expected, i);
+        if (!ends_in(expected->name, c->ending)) continue;
+        n++;
+        const checkpoint_tensor *found = find(c, c->found, "found", expected->name);
         if (!found) continue;
         if (found->rank != expected->rank || memcmp(found->dims, expected->dims, expected->rank * sizeof *found->dims) != 0)
             shapes_differ(c, found, expected);
         else TRY(compare_elements(c, found, 0, expected));
     }
+    if (n > 0) return POFAC_OK;
+    printf("%s: none among the expected tensors\n", *c->ending ? c->ending : "tensors");
+    c->differs = true;
     return POFAC_OK;
 }
 
@@ -142,6 +161,8 @@ static pofac_status compare(comparison *c, int argc, char **argv) {
     TRY(checkpoint_open(argv[2], c->sink, &c->expected));
     for (int i = 3; i < argc; i++) {
         if (strncmp(argv[i], "--tolerance=", 12) == 0) c->tolerance = strtod(argv[i] + 12, NULL);
+        else if (strncmp(argv[i], "--relative=", 11) == 0) c->relative = strtod(argv[i] + 11, NULL);
+        else if (strncmp(argv[i], "--ending=", 9) == 0) c->ending = argv[i] + 9;
         else if (strncmp(argv[i], "--mask=", 7) == 0) TRY(open_mask(c, argv[i] + 7));
         else pairs = true;
     }
@@ -154,10 +175,11 @@ static pofac_status compare(comparison *c, int argc, char **argv) {
 int main(int argc, char **argv) {
     const diag_sink sink = {print_diag, stderr};
     if (argc < 3) {
-        fprintf(stderr, "usage: compare_tensors FOUND EXPECTED [--tolerance=X] [--mask=FILE] [NAME[ROW]=EXPECTED_NAME ...]\n");
+        fprintf(stderr, "usage: compare_tensors FOUND EXPECTED [--tolerance=X] [--relative=X] [--ending=TEXT] [--mask=FILE] "
+                        "[NAME[ROW]=EXPECTED_NAME ...]\n");
         return POFAC_ERR_USAGE;
     }
-    comparison c = {.sink = &sink};
+    comparison c = {.sink = &sink, .ending = ""};
     pofac_status status = compare(&c, argc, argv);
     tensor_free(&c.mask);
     checkpoint_close(c.mask_file);
