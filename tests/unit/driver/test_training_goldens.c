@@ -75,6 +75,21 @@ static void expect(const char *pass, const strbuf *found) {
     file_map_close(&map);
 }
 
+/* Nothing in the scopes of a teacher is quantized, and a teacher is there. */
+static void check_teacher(const char *pass, const strbuf *text) {
+    bool in_teacher = false;
+    size_t linears = 0;
+    for (const char *line = strbuf_str(text); *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        const char *end = line + strcspn(line, "\n"), *at;
+        if (strncmp(line, "  scope ", 8) == 0) in_teacher = strncmp(line, "  scope \"teacher", 16) == 0;
+        linears += in_teacher && (at = strstr(line, " = linear ")) != NULL && at < end;
+        if (((at = strstr(line, "_quantize")) != NULL && at < end && in_teacher) ||
+            ((at = strstr(line, "\"teacher.")) != NULL && at < end && (at = strstr(line, "_range\"")) != NULL && at < end))
+            fail_msg("%s: the teacher is quantized: %.*s", pass, (int)(end - line), line);
+    }
+    if (linears != 8) fail_msg("%s: found %zu linears of the teacher, wanted 8", pass, linears);
+}
+
 /* The text after the pass reads back, and holds `n_wanted` times `wanted`. */
 static void check(golden_run *r, const char *pass, training_options *o, const char *wanted, size_t n_wanted) {
     ir_module *m, *back;
@@ -86,6 +101,7 @@ static void check(golden_run *r, const char *pass, training_options *o, const ch
     text_print_module(m, (text_print_options){0}, &text);
     for (const char *at = strbuf_str(&text); (at = strstr(at, wanted)) != NULL; at++) n++;
     if (n != n_wanted) fail_msg("%s: found %zu times \"%s\", wanted %zu\n%s", pass, n, wanted, n_wanted, strbuf_str(&text));
+    if (o->distillation && o->quantization) check_teacher(pass, &text);
     expect(pass, &text);
     want(r, text_parse_module(loaded_model_context(r->model), pass, text.data, text.size, NULL, &r->sink, &back), pass);
     module_destroy(back);
@@ -118,6 +134,12 @@ static void passes_of_pruning_and_distillation(void **unused) {
     bits.not_to_requantize_output = kept;
     bits.n_not_to_requantize_output = sizeof kept / sizeof *kept;
     check(&r, "quantize", &(training_options){.pruning = &pruning, .quantization = &bits, .pipeline = "prune,quantize"},
+          "fake_quantize ", 18);
+    /* all of it: the student's linears, which keep their zeros, and the teacher's, which do too and stay as they are */
+    check(&r, "distill-quantize",
+          &(training_options){.distillation = &d,
+                              .quantization = &bits,
+                              .pipeline = "distill,lock{min_sparsity=50,of_teacher=1},lock{min_sparsity=0},quantize{begin=3}"},
           "fake_quantize ", 18);
     loaded_model_close(r.teacher);
     loaded_model_close(r.model);
