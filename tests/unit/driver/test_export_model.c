@@ -71,25 +71,37 @@ static interp_results interpret_model(loaded_model *model, road_quantization qua
     return r;
 }
 
-/* Runs the file on the batch and compares all outputs; returns how many elements there were. */
-static int64_t compare_outputs(const char *path, loaded_model *model, road_quantization quantization, double absolute) {
+/* Runs the file on the batch; returns by how much all outputs, of `n` elements, differ at most from what the interpreter gives. */
+static double outputs_distance(const char *path, loaded_model *model, road_quantization quantization, int64_t *n) {
     named_tensors batch = make_batch();
     const tensor_source inputs = named_tensors_source(&batch);
     interp_results wanted = interpret_model(model, quantization, &batch);
     onnx_file f = onnx_file_read(path);
-    int64_t compared = 0;
+    double farthest = 0;
+    *n = 0;
     assert_int_equal(f.model->graph->n_output, wanted.n_outputs);
     for (size_t i = 0; i < wanted.n_outputs; i++) {
+        const ir_tensor *expected = &wanted.outputs[i].tensor;
         ir_tensor found;
         onnx_file_run(&f, &inputs, wanted.outputs[i].name, &found);
-        assert_tensors_close(wanted.outputs[i].name, &found, &wanted.outputs[i].tensor, absolute, 0);
-        compared += tensor_elements(&found);
+        assert_tensors_close(wanted.outputs[i].name, &found, expected, INFINITY, 0); /* its shape and type; no NaN */
+        for (int64_t k = 0; k < tensor_elements(&found); k++)
+            farthest = fmax(farthest, fabs(tensor_get(&found, k) - tensor_get(expected, k)));
+        *n += tensor_elements(&found);
         tensor_free(&found);
     }
     onnx_file_free(&f);
     interp_results_free(&wanted);
     named_tensors_free(&batch);
-    return compared;
+    return farthest;
+}
+
+/* Compares all outputs of the file with what the interpreter gives; returns how many elements there were. */
+static int64_t compare_outputs(const char *path, loaded_model *model, road_quantization quantization, double bound) {
+    int64_t n;
+    const double found = outputs_distance(path, model, quantization, &n);
+    if (!(found <= bound)) fail_msg("%s: outputs differ by %g, wanted at most %g", path, found, bound);
+    return n;
 }
 
 /* ---- ONNX ---- */
@@ -156,17 +168,22 @@ static loaded_model *open_quantized(void **state, const char *name, model_head h
     return open_model(directory);
 }
 
-/* As the simulation by fake_quantize, but for roundings that go to the other side. */
+/* As the simulation by fake_quantize, but for roundings that go to the other side; and farther from what is not quantized. */
 static void quantized_models_simulate_alike(void **state) {
     char path[512];
     size_t n;
+    int64_t compared;
     strbuf report = STRBUF_INIT;
     snprintf(path, sizeof path, "%s", file_path(state, "q.onnx"));
     loaded_model *m = open_quantized(state, "eight", HEAD_SEQUENCE_CLASSIFICATION, &n);
     assert_int_equal(n, 8);
     assert_int_equal(export_onnx(m, &(export_options){.output = path}, NULL, &report), POFAC_OK);
     assert_non_null(strstr(strbuf_str(&report), "\"quantized_weights\": 8}\n"));
-    assert_int_equal(compare_outputs(path, m, ROAD_SIMULATED, 1e-3), B * 2);
+    const double simulated = outputs_distance(path, m, ROAD_SIMULATED, &compared);
+    assert_int_equal(compared, B * 2);
+    const double in_floats = outputs_distance(path, m, ROAD_UNQUANTIZED, &compared);
+    if (!(simulated <= 1e-3) || !(in_floats > 5e-3))
+        fail_msg("outputs differ by %g from the simulation, by %g from what is not quantized", simulated, in_floats);
     onnx_file f = onnx_file_read(path);
     assert_int_equal(onnx_file_count(&f, "QuantizeLinear"), 6 + 4); /* q, k and v read one value; every other output */
     assert_null(onnx_file_tensor(&f, "classifier.weight"));

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -58,6 +59,10 @@ static int64_t bytes_of(const char *path) {
     struct stat s;
     assert_int_equal(stat(path, &s), 0);
     return s.st_size;
+}
+
+static void wants(const char *text, const char *part) {
+    if (!strstr(text, part)) fail_msg("found no %s in:\n%s", part, text);
 }
 
 static void check_sums(const size_report *r) {
@@ -121,6 +126,12 @@ static void write_ranges(const char *directory, const float weight[2]) {
     assert_int_equal(model_quantization_write(directory, &all, modules, 6, NULL), POFAC_OK);
 }
 
+static double nominal(const size_report *r) { return size_factor(8 * r->encoder.dense_bytes, r->encoder.nonzero_bits); }
+
+static void check_nominal(const size_report *r, double wanted) {
+    if (!(fabs(nominal(r) - wanted) < 0.05)) fail_msg("nominal compression is %g, wanted %.1f", nominal(r), wanted);
+}
+
 /* The encoder in 8 bits: nominally 4 * 3 / 2 times smaller; in memory a byte each, and the sums of rows. */
 static void eight_bits(void **state) {
     static const float ranges[2][2] = {{-0.5f, 0.5f}, {-200, 0.5f}}; /* by the second all round to 0 */
@@ -135,6 +146,7 @@ static void eight_bits(void **state) {
         const int64_t kept = r->encoder.parameters - r->encoder.zeros;
         check_sums(r);
         assert_int_equal(r->encoder.nonzero_bits, 8 * kept);
+        check_nominal(r, 6.0);
         assert_int_equal(r->encoder.rounded_zeros, i ? kept : 0);
         assert_int_equal(r->encoder.file_bytes, 4 * ENCODER);
         assert_in_range(r->encoder.memory_bytes, ENCODER, 2 * ENCODER);
@@ -143,6 +155,40 @@ static void eight_bits(void **state) {
         assert_true(r->files[1].bytes > 0);
         sized_free(&s);
     }
+}
+
+/* Of ten elements of a matrix, side by side and over the ends of rows, nine are zero. */
+static double tenths(const char *name, int64_t row, int64_t column) {
+    const bool wide = strstr(name, ".output.dense") && !strstr(name, "attention");
+    return (row * (wide ? 48 : 32) + column) % 10 == 4 ? 0.5 : 0;
+}
+
+/* The method's own figure: 90 % zeros and 8 bits are 40 times smaller. */
+static void forty_times_smaller(void **state) {
+    static const float range[2] = {-0.5f, 0.5f};
+    char path[512];
+    tiny_model t = {.spec = tiny_spec(MODEL_BERT, HEAD_SEQUENCE_CLASSIFICATION), .value = tenths};
+    strbuf text = STRBUF_INIT, json = STRBUF_INIT;
+    snprintf(path, sizeof path, "%s", file_path(state, "forty"));
+    tiny_model_write(&t, path);
+    for (size_t i = 0; i < 2; i++) { /* in floats, and in 8 bits */
+        if (i) write_ranges(path, range);
+        sized s = measure(path, ROAD_INTEGER);
+        check_sums(&s.report);
+        assert_int_equal(s.report.encoder.parameters - s.report.encoder.zeros,
+                         4 * 102 + 2 * 154); /* of 4 times 1024 and 2 times 1536 */
+        check_nominal(&s.report, i ? 40.0 : 10.0);
+        size_report_print(&s.report, &text);
+        size_report_put_json(&s.report, &json);
+        sized_free(&s);
+    }
+    wants(strbuf_str(&text),
+          "\nnominal compression of the encoder's weights: 10.01 (f32 over the bits of those that are not zero, 32.0 each;");
+    wants(strbuf_str(&text),
+          "\nnominal compression of the encoder's weights: 40.04 (f32 over the bits of those that are not zero, 8.0 each;");
+    wants(strbuf_str(&json), "\"nominal_compression\": 40.0447,");
+    strbuf_free(&text);
+    strbuf_free(&json);
 }
 
 static bool in_four_bits(void *user, const char *weight, weight_storage *out) {
@@ -205,10 +251,6 @@ static void compiled(void **state) {
     sized_free(&original);
 }
 
-static void wants(const char *text, const char *part) {
-    if (!strstr(text, part)) fail_msg("found no %s in:\n%s", part, text);
-}
-
 static void texts(void **state) {
     char path[512];
     tiny_model t = {.spec = tiny_spec(MODEL_DISTILBERT, HEAD_NONE), .value = thirds};
@@ -234,8 +276,8 @@ static void texts(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(floats),   cmocka_unit_test(eight_bits), cmocka_unit_test(four_bits),
-        cmocka_unit_test(compiled), cmocka_unit_test(texts),
+        cmocka_unit_test(floats),    cmocka_unit_test(eight_bits), cmocka_unit_test(forty_times_smaller),
+        cmocka_unit_test(four_bits), cmocka_unit_test(compiled),   cmocka_unit_test(texts),
     };
     return cmocka_run_group_tests(tests, files_set_up, files_tear_down);
 }
