@@ -48,16 +48,6 @@ static pofac_status write_quantization(const char *directory, const model_quanti
     return status;
 }
 
-/* Those of a model that lay there before go. */
-static pofac_status remove_quantization(const char *directory, const diag_sink *sink) {
-    strbuf path = STRBUF_INIT;
-    strbuf_printf(&path, "%s/" QUANTIZATION_FILE, directory);
-    pofac_status status = strbuf_ok(&path) ? POFAC_OK : diag_out_of_memory(sink);
-    if (status == POFAC_OK && file_exists(strbuf_str(&path))) status = directory_remove(strbuf_str(&path), sink);
-    strbuf_free(&path);
-    return status;
-}
-
 pofac_status export_directory(loaded_model *model, const export_options *options, const diag_sink *sink, strbuf *out) {
     const road_options road = {.quantization = ROAD_UNQUANTIZED};
     ir_module *m = NULL;
@@ -70,9 +60,8 @@ pofac_status export_directory(loaded_model *model, const export_options *options
     if (status == POFAC_OK) status = state_store_create(m, loaded_model_state(model), sink, &state);
     if (status == POFAC_OK) status = directory_make(options->output, sink);
     const model_quantization *q = options->without_quantization ? NULL : loaded_model_quantization(model);
-    if (status == POFAC_OK)
-        status = q ? write_quantization(options->output, q, sink, &n_quantized) : remove_quantization(options->output, sink);
     if (status == POFAC_OK) status = run_model_save(options->output, model, state, options->dtype, sink);
+    if (status == POFAC_OK && q) status = write_quantization(options->output, q, sink, &n_quantized);
     if (status == POFAC_OK) status = report("safetensors", options, strbuf_str(&weights), NULL, n_quantized, sink, out);
     state_store_destroy(state);
     module_destroy(m);

@@ -7,10 +7,12 @@
  */
 #include "frontend/driver/model_save.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "frontend/checkpoint/safetensors.h"
 #include "frontend/checkpoint/tensor_names.h"
@@ -174,8 +176,8 @@ static pofac_status save_compiled_tokenizer(const char *dir, loaded_model *model
 
 static pofac_status save_tokenizer(const char *dir, loaded_model *model, const diag_sink *sink) {
     const compiled_model *compiled = loaded_model_compiled(model);
-    if (compiled) return save_compiled_tokenizer(dir, model, compiled_model_file(compiled), sink);
     const char *vocabulary = loaded_model_vocabulary(model), *from = loaded_model_directory(model);
+    if (compiled && !vocabulary) return save_compiled_tokenizer(dir, model, compiled_model_file(compiled), sink);
     if (!vocabulary) return from ? copy_tokenizer(from, dir, sink) : POFAC_OK;
     TRY(copy_file(vocabulary, dir, "vocab.txt", sink));
     return write_settings(dir, model, sink);
@@ -336,6 +338,18 @@ static pofac_status save_weights(const char *dir, loaded_model *model, state_sto
     return status;
 }
 
+/* Ranges of a model that lay there before are of other weights. */
+static pofac_status remove_ranges(const char *dir, const diag_sink *sink) {
+    strbuf path = STRBUF_INIT;
+    strbuf_printf(&path, "%s/" QUANTIZATION_FILE, dir);
+    pofac_status status = strbuf_ok(&path) ? POFAC_OK : diag_out_of_memory(sink);
+    if (status == POFAC_OK && unlink(strbuf_str(&path)) != 0 && errno != ENOENT)
+        status =
+            diag_error(sink, POFAC_ERR_RUNTIME, &(diag_place){.file = strbuf_str(&path)}, "cannot be removed: %s", strerror(errno));
+    strbuf_free(&path);
+    return status;
+}
+
 pofac_status run_model_save(const char *dir, loaded_model *model, state_store *state, ir_dtype dtype, const diag_sink *sink) {
     return run_model_save_stored(dir, model, state, dtype, NULL, sink);
 }
@@ -347,5 +361,6 @@ pofac_status run_model_save_stored(const char *dir, loaded_model *model, state_s
     if (status == POFAC_OK) status = write_in(dir, "config.json", config.data, config.size, sink);
     strbuf_free(&config);
     if (status == POFAC_OK) status = save_tokenizer(dir, model, sink);
+    if (status == POFAC_OK) status = remove_ranges(dir, sink);
     return status == POFAC_OK ? save_weights(dir, model, state, dtype, storage, sink) : status;
 }

@@ -14,7 +14,8 @@
 #include "runtime/state_store.h"
 
 /*
- * Writes them into `dir`, which is there; each file takes the place of an old one at once, model.safetensors last. `dtype` of the
+ * Writes them into `dir`, which is there; each file takes the place of an old one at once, model.safetensors last. Before that, ranges of 8 bits go that
+ * lay there (QUANTIZATION_FILE): they are of other weights, and whoever has some of these writes them afterwards. `dtype` of the
  * parameters: IR_F32, IR_BF16 or IR_F16, rounded to nearest even. `state` has all parameters of the model's head. The original is read
  * again; `dir` may be its own. POFAC_ERR_RUNTIME: it cannot be written.
  */

@@ -263,6 +263,9 @@ pofac_status prune_once_model(loaded_model *model, const prune_once_options *opt
     ir_module *m = NULL;
     state_store *state = NULL;
     pruning p;
+    if (loaded_model_quantization(model))
+        diag_warning(sink, &(diag_place){.file = loaded_model_path(model)},
+                     "found a model in 8 bits, which is pruned in floats: its ranges are not kept");
     TRY(road_build(model, &road, sink, &m));
     const ir_graph *g = module_find_graph(m, ROAD_GRAPH);
     pofac_status status = begin(&p, options, sink);

@@ -1,10 +1,8 @@
 /* Quantization after training; see quantize_once.h. */
 #include "frontend/driver/quantize_once.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "frontend/driver/model_save.h"
 #include "ir/support/directory.h"
@@ -77,18 +75,6 @@ static bool find_storage(void *user, const char *weight, weight_storage *out) {
     return true;
 }
 
-/* What an older model of the directory had: ranges of other weights. */
-static pofac_status remove_ranges(const quantizing *q) {
-    strbuf path = STRBUF_INIT;
-    strbuf_printf(&path, "%s/%s", q->options->output, QUANTIZATION_FILE);
-    pofac_status status = strbuf_ok(&path) ? POFAC_OK : diag_out_of_memory(q->sink);
-    if (status == POFAC_OK && unlink(strbuf_str(&path)) != 0 && errno != ENOENT)
-        status = diag_error(q->sink, POFAC_ERR_RUNTIME, &(diag_place){.file = strbuf_str(&path)}, "cannot be removed: %s",
-                            strerror(errno));
-    strbuf_free(&path);
-    return status;
-}
-
 static pofac_status write_ranges(const quantizing *q, arena *a) {
     quantized_module *modules = ARENA_ARRAY(a, quantized_module, q->n_modules + 1);
     if (q->settings->plan.activations == QUANTIZE_WEIGHTS_ONLY) return POFAC_OK;
@@ -101,7 +87,6 @@ static pofac_status write_model(quantizing *q) {
     arena a = ARENA_INIT;
     const model_storage storage = {.find = find_storage, .user = q, .pool = calibration_pool(q->calibration)};
     pofac_status status = directory_make(q->options->output, q->sink);
-    if (status == POFAC_OK) status = remove_ranges(q);
     if (status == POFAC_OK)
         status = run_model_save_stored(q->options->output, q->model, q->state, q->options->dtype, &storage, q->sink);
     if (status == POFAC_OK) status = write_ranges(q, &a);

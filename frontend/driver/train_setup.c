@@ -277,19 +277,19 @@ static pofac_status go_on(train_parts *p) {
 }
 
 /* A quantized model's ranges are learned on: its training is behind the run that makes them anew. */
-static pofac_status take_ranges(train_parts *p) {
+static void take_ranges(train_parts *p) {
     const learned_ranges *ranges = training_ranges(p->training);
-    model_quantization *q;
-    if (!ranges) return POFAC_OK;
-    TRY(model_quantization_read(loaded_model_directory(p->model), p->sink, &q));
-    if (q && learned_ranges_take(ranges, q, training_state(p->training))) p->position.forwards = p->recipe->quantization.begin + 1;
-    model_quantization_close(q);
-    return POFAC_OK;
+    const model_quantization *q = loaded_model_quantization(p->model);
+    if (!q) return;
+    if (!ranges)
+        diag_warning(p->sink, &(diag_place){.file = loaded_model_path(p->model)},
+                     "found a model in 8 bits, which is trained in floats: its ranges are not kept");
+    else if (learned_ranges_take(ranges, q, training_state(p->training))) p->position.forwards = p->recipe->quantization.begin + 1;
 }
 
 /* The first masks; lines of a run that saved nothing go. */
 static pofac_status begin(train_parts *p) {
-    TRY(take_ranges(p));
+    take_ranges(p);
     TRY(mask_schedule_begin(&p->masks, &(mask_step){p->training, &p->source, p->inputs}, p->sink));
     return run_directory_cut(p->recipe->train.output_dir, RUN_METRICS_FILE, 0, p->sink);
 }

@@ -171,6 +171,29 @@ wants_status 0
 [ -e never/quantization.safetensors ] && fail "ranges were written that nobody has learned"
 cat err >transcript
 
+# Training, or pruning, a quantized model in floats keeps no ranges, and leaves none of what lay there before.
+run train whole $toy --max_steps 1 --output_dir channels --overwrite_output_dir
+wants_status 0
+grep -qx 'whole: warning: found a model in 8 bits, which is trained in floats: its ranges are not kept' err || fail "$last: said $(cat err)"
+run prune whole --target_sparsity 0 -o further --overwrite_output_dir
+wants_status 0
+grep -qx 'whole: warning: found a model in 8 bits, which is pruned in floats: its ranges are not kept' err || fail "$last: said $(cat err)"
+for dir in channels further; do
+    [ -e $dir/quantization.safetensors ] && fail "$dir has ranges of other weights"
+    run eval $dir --task sst2 --eval train.tsv
+    wants_status 0
+done
+# Other weights than those of the quantized model have none of its ranges; a compiled model has its own.
+sed 's|<model .*|<model from="whole" head="sequence-classification"><checkpoint path="sparse/model.safetensors"/></model></pofac>|; /<bert/,$d' student.xml >other.xml
+run train other.xml $toy --max_steps 2 --quantization_begin 100 --output_dir others
+wants_status 0
+[ -e others/quantization.safetensors ] && fail "ranges of a model with other weights were learned on"
+run compile whole -o whole.pofac --tune off
+wants_status 0
+run train whole.pofac $toy --max_steps 1 --learning_rate 0 --quantization_begin 100 --output_dir others --overwrite_output_dir
+wants_status 0
+[ -e others/quantization.safetensors ] || fail "ranges of a compiled model were not learned on"
+
 # ---- what would be done, and what is refused ----
 
 run train sparse $toy --dry_run --max_steps 2 --quantization_begin 100 --not_to_quantize pooler
