@@ -128,6 +128,10 @@ static pofac_status check_options(const command_input *in) {
             "--target needs --emit=llvm, asm or obj, or --output FILE: code for another machine can be written, not run here");
     if (option_given(o, "target") && option_given(o, "isa"))
         return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "--target and --isa exclude each other: --isa is about this machine");
+    if (option_given(o, "target") && strcmp(option_text(o, "target"), "native") != 0 &&
+        strcmp(option_text(o, "tune"), "again") == 0)
+        return diag_error(in->sink, POFAC_ERR_USAGE, NULL,
+                          "--target and --tune again exclude each other: this machine's clock says nothing about another");
     if (emit && strcmp(emit, "obj") == 0 && !option_given(o, "output") && isatty(STDOUT_FILENO))
         return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "object code is not for terminals; give --output FILE");
     return POFAC_OK;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "frontend/driver/compiled_model.h"
+#include "frontend/model/xml_document.h"
 #include "frontend/text/tokenizer_config.h"
 #include "ir/op.h"
 #include "ir/support/file_map.h"
@@ -73,9 +74,10 @@ static pofac_status add_tokenizer(compile_job *j) {
     return status;
 }
 
-/* What a quantized model's directory says of it. */
+/* What a quantized model's directory says of it; of one that is compiled as if it were none, nothing. */
 static pofac_status add_quantization(compile_job *j) {
-    const char *directory = loaded_model_quantization(j->model) ? loaded_model_directory(j->model) : NULL;
+    const bool is_quantized = loaded_model_quantization(j->model) && j->road->quantization != ROAD_UNQUANTIZED;
+    const char *directory = is_quantized ? loaded_model_directory(j->model) : NULL;
     const char *path = directory ? arena_printf(&j->memory, "%s/" QUANTIZATION_FILE, directory) : NULL;
     file_map file;
     if (!directory) return POFAC_OK;
@@ -215,10 +217,14 @@ static pofac_status next_target(compile_job *j, const char **at, cg_target *out)
     const size_t n = strcspn(*at, ",");
     const char *name = arena_strndup(&j->memory, *at, n);
     cg_target host;
+    pofac_status status;
     if (!name) return diag_out_of_memory(j->sink);
     *at += n + ((*at)[n] == ',');
-    TRY(cg_target_host(NULL, &j->memory, strcmp(name, "native") == 0 ? j->sink : NULL, &host));
-    if (strcmp(name, "native") == 0) *out = host;
+    const bool is_native = strcmp(name, "native") == 0; /* what this machine lacks is nothing to another */
+    status = cg_target_host(NULL, &j->memory, is_native ? j->sink : NULL, &host);
+    if (status != POFAC_OK && !is_native) status = cg_target_host(NULL, &j->memory, j->sink, &host); /* which says why */
+    TRY(status);
+    if (is_native) *out = host;
     else TRY(cg_target_named(name, j->sink, out));
     if (strcspn(out->triple, "-") != strcspn(host.triple, "-") || strncmp(out->triple, host.triple, strcspn(host.triple, "-")) != 0)
         return diag_error(j->sink, POFAC_ERR_USAGE, NULL, "--target: found %s, wanted a target of this machine's architecture (%s)",
@@ -284,16 +290,39 @@ static pofac_status write_parts(compile_job *j, const char *targets) {
     return compile_graph(j, targets);
 }
 
+/* A description may ask for 8 bits that are not there yet. */
+static pofac_status check_description(compile_job *j) {
+    const char *path = loaded_model_path(j->model);
+    xml_document *document;
+    if (file_is_directory(path) || loaded_model_quantization(j->model) || j->road->quantization == ROAD_UNQUANTIZED)
+        return POFAC_OK;
+    TRY(xml_document_read(path, &j->memory, j->sink, &document));
+    const xml_attr *method = xml_attr_get(xml_child(document->root, "quantize"), "method");
+    if (!method || !method->written || strcmp(method->value.as.string, "qat") == 0) return POFAC_OK;
+    return diag_error(j->sink, POFAC_ERR_USAGE, &method->place,
+                      "method: found %s, which compiling does not do, wanted --quantization off, or the directory that `pofac "
+                      "quantize %s -o DIR` makes",
+                      method->value.as.string, path);
+}
+
+static pofac_status check_job(compile_job *j) {
+    if (loaded_model_compiled(j->model))
+        return diag_error(j->sink, POFAC_ERR_USAGE, &(diag_place){.file = loaded_model_path(j->model)},
+                          "found a compiled model, wanted the model that it was made from");
+    if (j->road->quantization == ROAD_SIMULATED && loaded_model_quantization(j->model))
+        return diag_error(j->sink, POFAC_ERR_USAGE, NULL,
+                          "--quantization: found simulate, wanted integer or off, which a compiled model can be made for");
+    return check_description(j);
+}
+
 pofac_status compile_model(loaded_model *model, const road_options *road, const char *targets, const char *path,
                            const diag_sink *sink, compiled_report *out) {
     compile_job j = {
         .model = model, .road = road, .sink = sink, .memory = ARENA_INIT, .choices = STRBUF_INIT, .targets = STRBUF_INIT};
-    if (loaded_model_compiled(model))
-        return diag_error(sink, POFAC_ERR_USAGE, &(diag_place){.file = loaded_model_path(model)},
-                          "found a compiled model, wanted the model that it was made from");
     if (!targets) targets = road->isa ? road->isa : "native";
-    TRY(compiled_writer_open(path, sink, &j.writer));
-    pofac_status status = write_parts(&j, targets);
+    pofac_status status = check_job(&j);
+    if (status == POFAC_OK) status = compiled_writer_open(path, sink, &j.writer);
+    if (status == POFAC_OK) status = write_parts(&j, targets);
     if (status == POFAC_OK) status = compiled_writer_commit(j.writer, &j.report.file_bytes);
     else compiled_writer_abandon(j.writer);
     *out = j.report;

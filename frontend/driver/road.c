@@ -175,8 +175,8 @@ static double seconds(void) {
 /* Would the road end at the graph that the compiled model has? */
 static bool takes_compiled_graph(const loaded_model *model, const road_options *o) {
     const compiled_model *c = loaded_model_compiled(model);
-    const bool asks = (o->pipeline && strcmp(o->pipeline, "infer") != 0) || o->kernel_variants || o->kernel_choices ||
-                      o->tune == ROAD_TUNE_AGAIN || o->tune_tokens || o->observer || o->state || o->prunes || o->locks;
+    const bool asks = o->pipeline || o->kernel_variants || o->kernel_choices || o->tune == ROAD_TUNE_AGAIN || o->tune_tokens ||
+                      o->observer || o->state || o->prunes || o->locks;
     return !asks && !o->quantizes && compiled_model_has_graph(c, &o->graph, road_arithmetic(model, o));
 }
 

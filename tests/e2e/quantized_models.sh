@@ -68,6 +68,21 @@ done
 run compile small0 --quantization off --emit=ir -o off.pir --cache_dir cache
 wants_status 0
 grep -q int8 off.pir && fail "--quantization off: there are integers"
+# A compiled model is what it was compiled as.
+predicts fp32 small90 --quantization off --tune off
+run compile small90 -o off.pofac --quantization off --tune off --cache_dir cache
+wants_status 0
+predicts off off.pofac
+ok cmp off.safetensors fp32.safetensors
+run compile small90 -o no.pofac --quantization simulate --cache_dir cache
+wants_status 2
+grep -qx 'error: --quantization: found simulate, wanted integer or off, which a compiled model can be made for' err || fail "$last: $(cat err)"
+[ -e no.pofac ] && fail "$last: wrote a model"
+run compile small90 -o small90.pofac --tune off --cache_dir cache
+wants_status 0
+predicts piped small90.pofac --pipeline infer
+predicts simulation small90 --pipeline infer --tune off
+ok cmp piped.safetensors simulation.safetensors
 run bench small90 --batch 2 --sequence 9 --iterations 2 --warmup 1 --cache_dir cache
 wants_status 0
 grep -q int8_linear out || fail "$last: no kernel in integers"

@@ -78,6 +78,7 @@ shows predict model.xml --head=classification
 shows compile model.xml --emit=exe
 shows compile model.xml --output=-
 shows compile model.xml --isa=avx9
+shows compile model.xml -o m.pofac --target=avx2 --tune=again
 shows compile model.xml --target=neon
 shows compile model.xml --target=neon --emit=ir
 shows compile model.xml --target=neon --isa=avx2 --emit=asm
