@@ -15,6 +15,11 @@ loaded_model_options arguments_model(const option_values *o) {
     return m;
 }
 
+ir_dtype arguments_dtype(const option_values *o) {
+    const char *name = option_text(o, "dtype");
+    return strcmp(name, "f16") == 0 ? IR_F16 : strcmp(name, "bf16") == 0 ? IR_BF16 : IR_F32;
+}
+
 road_options arguments_road(const option_values *o) {
     const char *tune = option_text(o, "tune"), *quantization = option_text(o, "quantization");
     return (road_options){.tune = strcmp(tune, "off") == 0     ? ROAD_TUNE_OFF

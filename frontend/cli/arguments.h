@@ -9,6 +9,9 @@
 /* OPTIONS_MODEL */
 loaded_model_options arguments_model(const option_values *o);
 
+/* Of a row `dtype` with f32, bf16 and f16: of parameters that are written. */
+ir_dtype arguments_dtype(const option_values *o);
+
 /* OPTIONS_COMPILE and, where the command has it, OPTIONS_THREADS. */
 road_options arguments_road(const option_values *o);
 

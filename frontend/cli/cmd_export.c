@@ -17,16 +17,19 @@ static const option_row rows[] = {
     OPTIONS_MODEL,
 };
 
-static ir_dtype dtype_of(const option_values *o) {
-    const char *name = option_text(o, "dtype");
-    return strcmp(name, "f16") == 0 ? IR_F16 : strcmp(name, "bf16") == 0 ? IR_BF16 : IR_F32;
+/* With tensors outside, the file that these go to as well. */
+static pofac_status check_output(const command_input *in, const export_options *o, bool onnx) {
+    const char *data = arena_printf(in->memory, "%s.data", o->output);
+    if (!data) return diag_out_of_memory(in->sink);
+    TRY(arguments_check_output(in, o->output, onnx ? ARGUMENT_FILE : ARGUMENT_DIRECTORY, "overwrite"));
+    return o->external_data ? arguments_check_output(in, data, ARGUMENT_FILE, "overwrite") : POFAC_OK;
 }
 
 static pofac_status run(const command_input *in) {
     const option_values *o = in->options;
     const bool onnx = strcmp(option_text(o, "format"), "onnx") == 0;
     const export_options options = {.output = option_text(o, "output"),
-                                    .dtype = dtype_of(o),
+                                    .dtype = arguments_dtype(o),
                                     .external_data = option_flag(o, "external_data"),
                                     .without_quantization = strcmp(option_text(o, "quantization"), "off") == 0};
     const loaded_model_options model_options = arguments_model(o);
@@ -39,7 +42,7 @@ static pofac_status run(const command_input *in) {
     if (!onnx && option_flag(o, "external_data"))
         return diag_error(in->sink, POFAC_ERR_USAGE, NULL,
                           "--external_data is given with --format safetensors, wanted --format onnx");
-    TRY(arguments_check_output(in, options.output, onnx ? ARGUMENT_FILE : ARGUMENT_DIRECTORY, "overwrite"));
+    TRY(check_output(in, &options, onnx));
     TRY(loaded_model_open(o->arguments[0], &model_options, in->sink, &model));
     pofac_status status =
         onnx ? export_onnx(model, &options, in->sink, &report) : export_directory(model, &options, in->sink, &report);

@@ -92,11 +92,6 @@ static pofac_status override(const command_input *in, pruning_config *c) {
     return option_given(o, "not_to_prune") ? read_patterns(in, option_text(o, "not_to_prune"), &c->not_to_prune) : POFAC_OK;
 }
 
-static ir_dtype dtype_of(const option_values *o) {
-    const char *name = option_text(o, "dtype");
-    return strcmp(name, "f16") == 0 ? IR_F16 : strcmp(name, "bf16") == 0 ? IR_BF16 : IR_F32;
-}
-
 static pofac_status prune(const command_input *in, const prune_once_options *p, strbuf *report) {
     const char *path = in->options->arguments[0];
     const bool is_file = prune_once_is_file(path);
@@ -115,7 +110,7 @@ static pofac_status run(const command_input *in) {
     pruning_config config = pruning_config_default();
     prune_once_options p = {.config = &config,
                             .output = option_text(o, "output_dir"),
-                            .dtype = dtype_of(o),
+                            .dtype = arguments_dtype(o),
                             .of_options = !option_given(o, "pruning_config")};
     strbuf report = STRBUF_INIT;
     if (!p.output) return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "--output_dir is missing: where the result goes");

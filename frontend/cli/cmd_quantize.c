@@ -1,5 +1,4 @@
 /* pofac quantize: a trained model -> one of few bits, without training. */
-#include <dirent.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -75,28 +74,6 @@ static size_t collect(const command_input *in, const char *const *names, size_t 
     return given;
 }
 
-static ir_dtype dtype_of(const option_values *o) {
-    const char *name = option_text(o, "dtype");
-    return strcmp(name, "f16") == 0 ? IR_F16 : strcmp(name, "bf16") == 0 ? IR_BF16 : IR_F32;
-}
-
-static bool is_empty_directory(const char *path) {
-    DIR *d = opendir(path);
-    size_t entries = 0;
-    while (d && readdir(d)) entries++;
-    if (d) closedir(d);
-    return d && entries <= 2; /* itself and the one above */
-}
-
-static pofac_status check_output(const command_input *in, const char *output) {
-    struct stat s;
-    if (!output) return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "--output_dir is missing: where the result goes");
-    if (stat(output, &s) != 0 || is_empty_directory(output)) return POFAC_OK;
-    if (S_ISDIR(s.st_mode) && option_flag(in->options, "overwrite_output_dir")) return POFAC_OK;
-    return diag_error(in->sink, POFAC_ERR_USAGE, &(diag_place){.file = output},
-                      "found something there, wanted a new directory, or --overwrite_output_dir for one that is there");
-}
-
 static void show(void *user, uint64_t done, uint64_t all) {
     progress_bar_update(user, "examples", done, all ? (double)done / (double)all : -1.0);
 }
@@ -132,12 +109,28 @@ static pofac_status read_recipe(const command_input *in, const char *model, cons
     return POFAC_OK;
 }
 
+/* Options of what the method does not do. */
+static pofac_status check_options(const command_input *in, const quantize_settings *s) {
+    static const char *const of_examples[] = {
+        "calibration",    "calibration_samples", "calibration_batch_size", "kind",         "task",
+        "max_seq_length", "doc_stride",          "max_query_length",       "skip_bad_rows"};
+    const option_values *o = in->options;
+    const bool observes = s->plan.activations == QUANTIZE_STATIC;
+    for (size_t i = 0; i < sizeof of_examples / sizeof *of_examples && !observes; i++)
+        if (option_given(o, of_examples[i]))
+            return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "--%s: found with method %s, which observes no activations",
+                              of_examples[i], s->method);
+    if (option_flag(o, "store_weights") && s->plan.activations == QUANTIZE_WEIGHTS_ONLY)
+        return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "--store_weights: found with method weights, which stores them anyway");
+    if (option_given(o, "not_to_requantize_output") && !s->outputs)
+        return diag_error(in->sink, POFAC_ERR_USAGE, NULL,
+                          "--not_to_requantize_output: found without --requantize_outputs, which it makes exceptions of");
+    return POFAC_OK;
+}
+
 static pofac_status find_examples(const command_input *in, const quantize_settings *s, const char *model,
                                   quantize_once_options *o) {
     const char *examples = option_text(in->options, "calibration");
-    if (s->plan.activations != QUANTIZE_STATIC && examples)
-        return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "--calibration: found with method %s, which observes no activations",
-                          s->method);
     if (s->plan.activations != QUANTIZE_STATIC) return POFAC_OK;
     if (examples && is_tensors(in, model, examples)) {
         o->tensors = examples;
@@ -158,6 +151,14 @@ static pofac_status quantize(const command_input *in, const quantize_once_option
     return status;
 }
 
+static pofac_status check_paths(const command_input *in, const char *model, const char *output) {
+    if (!output) return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "--output_dir is missing: where the result goes");
+    if (compiled_file_is_one(model))
+        return diag_error(in->sink, POFAC_ERR_USAGE, &(diag_place){.file = model},
+                          "found a compiled model, wanted the model that it was made from");
+    return arguments_check_output(in, output, ARGUMENT_DIRECTORY, "overwrite_output_dir");
+}
+
 static pofac_status run(const command_input *in) {
     const option_values *o = in->options;
     recipe_option given[sizeof of_settings / sizeof *of_settings];
@@ -166,7 +167,7 @@ static pofac_status run(const command_input *in) {
     strbuf report = STRBUF_INIT;
     quantize_once_options options = {.settings = &settings,
                                      .output = option_text(o, "output_dir"),
-                                     .dtype = dtype_of(o),
+                                     .dtype = arguments_dtype(o),
                                      .store_weights = option_flag(o, "store_weights"),
                                      .data = {.batch_size = option_whole(o, "calibration_batch_size"),
                                               .stop = in->stop,
@@ -178,9 +179,10 @@ static pofac_status run(const command_input *in) {
                                               .tune = ROAD_TUNE_OFF,
                                               .threads = (size_t)option_whole(o, "threads")},
                                      .kind = option_flag(o, "interpreter") ? EXECUTOR_INTERPRETER : EXECUTOR_COMPILED};
-    TRY(check_output(in, options.output));
+    TRY(check_paths(in, o->arguments[0], options.output));
     const size_t n = collect(in, of_settings, sizeof of_settings / sizeof *of_settings, given);
     TRY(quantize_settings_read(o->arguments[0], given, n, in->memory, in->sink, &settings));
+    TRY(check_options(in, &settings));
     TRY(find_examples(in, &settings, o->arguments[0], &options));
     TRY(interruption_begin(in->stop, in->sink));
     progress_bar_begin(&bar, true, in->sink);

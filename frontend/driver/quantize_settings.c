@@ -14,11 +14,13 @@ static const char *get_word(recipe_reader *r, const char *name) {
     return s.is_there ? s.value.as.string : "";
 }
 
+/* As the plan has it, where nothing is written. */
 static pofac_status read_method(recipe_reader *r, quantize_settings *out) {
     static const quantization_activations activations[] = {QUANTIZE_STATIC, QUANTIZE_DYNAMIC, QUANTIZE_WEIGHTS_ONLY};
     static const char *const names[] = {"static", "dynamic", "weights"};
     const recipe_setting s = recipe_get(r, QUANTIZE, "method");
-    out->method = names[0];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (activations[i] == out->plan.activations) out->method = names[i];
     if (r->status != POFAC_OK || !s.is_written) return r->status;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(names[i], s.value.as.string) != 0) continue;
@@ -57,9 +59,13 @@ static pofac_status check(recipe_reader *r, const quantize_settings *s) {
                          percentile = recipe_get(r, QUANTIZE, "percentile"),
                          outputs = recipe_get(r, QUANTIZE, "requantize_outputs"),
                          begin = recipe_get(r, QUANTIZE, "quantization_begin");
+    const recipe_setting scales = recipe_get(r, QUANTIZE, "weight_scales");
     const bool is_static = s->plan.activations == QUANTIZE_STATIC;
     if (s->plan.weight_bits == 4 && s->plan.activations != QUANTIZE_WEIGHTS_ONLY)
         return recipe_wrong(r, &bits, "found 4 bits with 8 bits of activations, wanted method weights");
+    if (s->plan.weight_bits == 4 && s->plan.per_channel && !s->plan.embeddings)
+        return recipe_wrong(r, &scales,
+                            "found per_channel with weights of 4 bits, of which 32 columns share a scale, wanted per_tensor");
     if (percentile.is_written && s->calibration != CALIBRATE_PERCENTILE)
         return recipe_wrong(r, &percentile, "found without the calibration percentile, which it belongs to");
     if (s->calibration == CALIBRATE_PERCENTILE && !is_static)
@@ -78,7 +84,6 @@ static pofac_status read_all(recipe_reader *r, quantize_settings *out) {
     *out = (quantize_settings){.plan = quantization_plan_default()};
     if (config.is_there) TRY(quantization_plan_read(config.value.as.string, r->a, r->sink, &out->plan));
     out->plan.begin = 0;
-    out->plan.activations = QUANTIZE_STATIC;
     out->outputs = outputs.is_there && outputs.value.as.truth;
     TRY(read_method(r, out));
     read_calibration(r, out);

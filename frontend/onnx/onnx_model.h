@@ -73,7 +73,8 @@ int64_t onnx_tensor_bytes(const onnx_model *m);
 
 /*
  * Writes the file, which takes the place of an old one at once. `external`, and in any case when the tensors have more than ONNX_MOST_INSIDE_BYTES: those of
- * 1 KiB and more go into PATH.data beside it, each at a multiple of 4,096 bytes. Call it once. POFAC_ERR_RUNTIME: it cannot be written, or memory is short.
+ * 1 KiB and more go into PATH.data beside it, each at a multiple of 4,096 bytes. Each of the two files takes its place at once, PATH.data first: of a model
+ * that lies there with tensors outside, nothing is left in between, or when the second cannot be written. Call it once. POFAC_ERR_RUNTIME: it cannot be written, or memory is short.
  */
 POFAC_MUST_USE pofac_status onnx_model_write(onnx_model *m, const char *path, bool external, const diag_sink *sink);
 

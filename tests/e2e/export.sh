@@ -67,6 +67,13 @@ run export demo.pofac --format onnx -o compiled.onnx
 wants_status 0
 ok cmp demo.onnx compiled.onnx
 
+# A vocabulary that is given stands for the one in the file.
+sed '$s/.*/another/' demo/vocab.txt >other.txt
+run export demo.pofac --vocab other.txt -o renamed
+wants_status 0
+ok cmp other.txt renamed/vocab.txt
+[ -f renamed/tokenizer_config.json ] || fail "renamed has no settings of its tokenizer"
+
 # ---- what is refused ----
 
 refused() {
@@ -79,6 +86,9 @@ refused() {
 refused "error: --output is missing: where the model goes" 2 demo
 refused "demo.onnx: error: found something there, wanted a new one, or --overwrite" 2 demo --format onnx -o demo.onnx
 refused "copy: error: found something there, wanted a new one, or --overwrite" 2 demo -o copy
+echo of another model >apart.onnx.data
+refused "apart.onnx.data: error: found something there, wanted a new one, or --overwrite" 2 demo --format onnx --external_data -o apart.onnx
+[ "$(cat apart.onnx.data)" = "of another model" ] || fail "apart.onnx.data was replaced"
 refused "error: --dtype is given with --format onnx, which is in f32, wanted one of them" 2 demo --format onnx --dtype f16 -o x.onnx
 refused "error: --external_data is given with --format safetensors, wanted --format onnx" 2 demo --external_data -o x
 refused "none/x.onnx: error: cannot be written: No such file or directory" 1 demo --format onnx -o none/x.onnx

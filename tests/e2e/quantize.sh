@@ -108,6 +108,15 @@ run quantize texts.xml -o texts --overwrite_output_dir --quantization_config con
 wants_status 0
 ok "$build_dir/json_has" out modules.0.name=bert.encoder.layer.0.intermediate.dense modules.0.output=null modules.5.name=classifier modules.5.output.0:number examples=10
 
+# A configuration says which activations where no method is given.
+echo '{"activations": "dynamic"}' >config.json
+run quantize model.xml -o configured --quantization_config config.json
+wants_status 0
+ok "$build_dir/json_has" out method=dynamic modules.0.input=null
+run quantize model.xml -o configured --overwrite_output_dir --quantization_config config.json --method static --calibration in.safetensors
+wants_status 0
+ok "$build_dir/json_has" out method=static modules.0.input.0:number
+
 # ---- what is refused ----
 
 # refused MESSAGE OPTION...: usage, and nothing is written.
@@ -126,6 +135,11 @@ grep -qF 'method static needs examples to observe activations in: wanted --calib
 refused '--method is "qat"' --method qat
 refused '--calibration: found with method dynamic, which observes no activations' --method dynamic --calibration in.safetensors
 refused '--weight_bits: found 4 bits with 8 bits of activations, wanted method weights' --calibration in.safetensors --weight_bits 4
+refused '--weight_scales: found per_channel with weights of 4 bits, of which 32 columns share a scale, wanted per_tensor' --method weights --weight_bits 4 --weight_scales per_channel
+refused '--calibration_samples: found with method dynamic, which observes no activations' --method dynamic --calibration_samples 3
+refused '--task: found with method weights, which observes no activations' --method weights --task sst2
+refused '--store_weights: found with method weights, which stores them anyway' --method weights --store_weights
+refused '--not_to_requantize_output: found without --requantize_outputs, which it makes exceptions of' --method dynamic --not_to_requantize_output dense
 refused '--percentile: found without the calibration percentile, which it belongs to' --calibration in.safetensors --percentile 99
 refused '--percentile is "50"' --calibration in.safetensors --calibration_method percentile --percentile 50
 refused '--calibration_method: found percentile without method static, whose activations it is for' --method weights --calibration_method percentile
@@ -138,7 +152,17 @@ refused 'tensor "input_ids": found none, wanted what the model reads' --calibrat
 ok "$build_dir/make_tensors" wrong.safetensors input_ids:i64:1,2:1,50
 refused 'wrong.safetensors: error: tensor "input_ids": found 50 in row 0, wanted numbers from 0 to 49' --calibration wrong.safetensors
 run quantize model.xml -o static --method dynamic
-grep -qF 'static: error: found something there, wanted a new directory, or --overwrite_output_dir for one that is there' err || fail "no message of the directory: $(cat err)"
+grep -qF 'static: error: found something there, wanted a new one, or --overwrite_output_dir' err || fail "no message of the directory: $(cat err)"
+run compile static -o static.pofac --tune off
+wants_status 0
+run quantize static.pofac -o refused --method dynamic
+wants_status 2
+grep -qx 'static.pofac: error: found a compiled model, wanted the model that it was made from' err || fail "no message of compiled models: $(cat err)"
+run compile recipe.xml -o recipe.pofac
+wants_status 2
+grep -q '^recipe.xml:2:[0-9:]* error: method: found static, which compiling does not do, wanted --quantization off, or the directory that `pofac quantize recipe.xml -o DIR` makes$' err ||
+    fail "no message of the description: $(cat err)"
+[ -e recipe.pofac ] && fail "recipe.pofac is there"
 sed 's/method="static"/method="qat"/' recipe.xml >qat.xml
 run quantize qat.xml -o refused
 wants_status 3
