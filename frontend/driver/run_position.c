@@ -20,7 +20,7 @@
     FIELD(REAL, "epoch", epoch)                                                                                                    \
     FIELD(INTEGER, "tokens", tokens)                                                                                               \
     FIELD(INTEGER, "examples", examples)                                                                                           \
-    FIELD(INTEGER, "forwards", forwards)                                                                                           \
+    FIELD(LATER, "forwards", forwards)                                                                                             \
     FIELD(WORD, "data_fingerprint", data.fingerprint)                                                                              \
     FIELD(WORD, "data_epoch", data.epoch)                                                                                          \
     FIELD(WORD, "data_index", data.index)                                                                                          \
@@ -43,6 +43,7 @@
 void run_position_put(const run_position *p, strbuf *out) {
     const char *comma = "{";
 #define INTEGER(value) strbuf_printf(out, "%" PRId64, value)
+#define LATER(value) INTEGER(value)
 #define WORD(value) strbuf_printf(out, "\"%" PRIu64 "\"", value)
 #define REAL(value) json_put_real(value, out)
 #define BOOL(value) strbuf_puts(out, (value) ? "true" : "false")
@@ -53,6 +54,7 @@ void run_position_put(const run_position *p, strbuf *out) {
     FIELDS(FIELD)
 #undef FIELD
 #undef INTEGER
+#undef LATER
 #undef WORD
 #undef REAL
 #undef BOOL
@@ -80,6 +82,9 @@ static int64_t read_integer(reader *r, const char *name) {
     return json_integer_value(v);
 }
 
+/* 0 where it is absent, as in checkpoints from before it was counted. */
+static int64_t read_later(reader *r, const char *name) { return json_object_get(r->root, name) ? read_integer(r, name) : 0; }
+
 static uint64_t read_word(reader *r, const char *name) {
     const json_t *v = json_object_get(r->root, name);
     const char *text = json_string_value(v);
@@ -105,6 +110,7 @@ static bool read_bool(reader *r, const char *name) {
 
 static void read_fields(reader *r, run_position *out) {
 #define INTEGER read_integer
+#define LATER read_later
 #define WORD read_word
 #define REAL read_real
 #define BOOL read_bool
@@ -112,6 +118,7 @@ static void read_fields(reader *r, run_position *out) {
     FIELDS(FIELD)
 #undef FIELD
 #undef INTEGER
+#undef LATER
 #undef WORD
 #undef REAL
 #undef BOOL

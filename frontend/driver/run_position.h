@@ -28,7 +28,7 @@ typedef struct run_position {
 /* Appends a JSON object. */
 void run_position_put(const run_position *p, strbuf *out);
 
-/* POFAC_ERR_INPUT: the file cannot be read, or a field is missing or of another kind. */
+/* POFAC_ERR_INPUT: the file cannot be read, or a field is missing (but `forwards`, which is 0 then) or of another kind. */
 POFAC_MUST_USE pofac_status run_position_read(const char *path, const diag_sink *sink, run_position *out);
 
 #endif

@@ -60,9 +60,10 @@ bool value_histogram_add(value_histogram *h, const float *values, int64_t n) {
     if (n <= 0) return true;
     h->range = range;
     h->n += (uint64_t)n;
-    (void)frexpf(fmaxf(-range.min, range.max), &exponent); /* all magnitudes are below 2^exponent, or zero */
+    const float most = fmaxf(-range.min, range.max);
+    (void)frexpf(most, &exponent); /* all magnitudes are below 2^exponent */
     exponent -= HALF_EXPONENT;
-    if (exponent > h->exponent) widen(h, exponent - h->exponent);
+    if (most > 0 && exponent > h->exponent) widen(h, exponent - h->exponent);
     const float per_bin = ldexpf(1, -h->exponent);
     for (int64_t i = 0; i < n; i++) h->bins[HALF + (int)floorf(values[i] * per_bin)]++;
     return true;

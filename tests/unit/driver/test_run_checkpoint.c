@@ -204,17 +204,41 @@ static void position_keeps_every_number(void **state) {
     wanted.evaluations_without_gain = 2;
     wanted.evaluation_due = true;
     wanted.metrics_bytes = 1234;
+    wanted.forwards = 77;
     strbuf settings = STRBUF_INIT, kernels = STRBUF_INIT;
     assert_int_equal(run_checkpoint_save(&s.o, &wanted, s.run.state, &s.sink), POFAC_OK);
     snprintf(path, sizeof path, "%s/checkpoint-7", s.dir);
     assert_int_equal(run_checkpoint_peek(path, &found, &settings, &kernels, &s.sink), POFAC_OK);
     assert_true(found.has_best && isnan(found.best_metric) && found.best_step == 5 && found.evaluations_without_gain == 2 &&
-                found.evaluation_due && found.metrics_bytes == 1234);
+                found.evaluation_due && found.metrics_bytes == 1234 && found.forwards == 77);
     assert_string_equal(strbuf_str(&settings), SETTINGS);
     assert_string_equal(strbuf_str(&kernels), KERNELS);
     strbuf_free(&settings);
     strbuf_free(&kernels);
     scene_end(&s);
+}
+
+/* Checkpoints from before forwards were counted. */
+static void position_without_forwards(void **state) {
+    static const char line[] = "\n  \"forwards\": 77,";
+    run_position wanted = position_at(7), found;
+    strbuf text = STRBUF_INIT, said = STRBUF_INIT;
+    const diag_sink sink = diag_sink_to_strbuf(&said);
+    const char *path = file_path(state, "old.json");
+    wanted.forwards = 77;
+    run_position_put(&wanted, &text);
+    char *at = strstr(text.data, line);
+    assert_non_null(at);
+    memmove(at, at + strlen(line), strlen(at + strlen(line)) + 1);
+    assert_int_equal(file_write_all(path, text.data, strlen(text.data), NULL), POFAC_OK);
+    assert_int_equal(run_position_read(path, &sink, &found), POFAC_OK);
+    assert_true(found.forwards == 0 && found.step == 7 && found.loss_sum == wanted.loss_sum);
+    memcpy(strstr(text.data, "\"tokens\""), "\"Tokens\"", 8);
+    assert_int_equal(file_write_all(path, text.data, strlen(text.data), NULL), POFAC_OK);
+    assert_int_equal(run_position_read(path, &sink, &found), POFAC_ERR_INPUT);
+    assert_non_null(strstr(strbuf_str(&said), "old.json: error: tokens: found nothing, wanted a whole number from 0 on"));
+    strbuf_free(&text);
+    strbuf_free(&said);
 }
 
 static void has_the_trainers_state(void **state) {
@@ -638,23 +662,15 @@ static int set_up(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(comes_back_bit_for_bit),
-        cmocka_unit_test(sums_of_gradients_are_kept_within_a_step_alone),
-        cmocka_unit_test(parameters_come_back_alone),
-        cmocka_unit_test(position_keeps_every_number),
-        cmocka_unit_test(has_the_trainers_state),
-        cmocka_unit_test(names_settings_that_differ),
-        cmocka_unit_test(refuses_another_state),
-        cmocka_unit_test(refuses_another_pattern),
-        cmocka_unit_test(keeps_to_the_limit),
-        cmocka_unit_test(keeps_what_the_run_began_with),
-        cmocka_unit_test(replaces_one_of_the_same_step),
-        cmocka_unit_test(a_full_disk_loses_nothing),
-        cmocka_unit_test(short_memory_loses_nothing),
-        cmocka_unit_test(failing_reads_lose_nothing),
-        cmocka_unit_test(failures_while_loading_are_reported),
-        cmocka_unit_test(damage_is_found_in_every_file),
-        cmocka_unit_test(says_what_is_wrong),
+        cmocka_unit_test(comes_back_bit_for_bit),        cmocka_unit_test(sums_of_gradients_are_kept_within_a_step_alone),
+        cmocka_unit_test(parameters_come_back_alone),    cmocka_unit_test(position_keeps_every_number),
+        cmocka_unit_test(position_without_forwards),     cmocka_unit_test(has_the_trainers_state),
+        cmocka_unit_test(names_settings_that_differ),    cmocka_unit_test(refuses_another_state),
+        cmocka_unit_test(refuses_another_pattern),       cmocka_unit_test(keeps_to_the_limit),
+        cmocka_unit_test(keeps_what_the_run_began_with), cmocka_unit_test(replaces_one_of_the_same_step),
+        cmocka_unit_test(a_full_disk_loses_nothing),     cmocka_unit_test(short_memory_loses_nothing),
+        cmocka_unit_test(failing_reads_lose_nothing),    cmocka_unit_test(failures_while_loading_are_reported),
+        cmocka_unit_test(damage_is_found_in_every_file), cmocka_unit_test(says_what_is_wrong),
         cmocka_unit_test(large_files_are_hashed),
     };
     return cmocka_run_group_tests(tests, set_up, files_tear_down);

@@ -87,6 +87,20 @@ static void test_bins_hold_their_values(void **state) {
     value_histogram_free(&h);
 }
 
+/* Zeros say nothing of how large what follows is. */
+static void test_zeros_first(void **state) {
+    (void)state;
+    static const float zeros[4] = {0, -0.0f, 0, 0}, small[4] = {0x1p-30f, -0x1p-31f, 0x1.8p-30f, 0};
+    value_histogram h = histogram_of(zeros, 4);
+    assert_true(value_histogram_add(&h, small, 4));
+    assert_int_equal(h.exponent, -29 - 13);
+    assert_int_equal(h.bins[VALUE_HISTOGRAM_BINS / 2], 5);
+    assert_int_equal(h.bins[VALUE_HISTOGRAM_BINS / 2 + 4096], 1);
+    assert_int_equal(h.bins[VALUE_HISTOGRAM_BINS / 2 + 6144], 1);
+    assert_int_equal(h.bins[VALUE_HISTOGRAM_BINS / 2 - 2048], 1);
+    value_histogram_free(&h);
+}
+
 static void test_what_is_not_finite(void **state) {
     (void)state;
     const float wrong[] = {1, NAN, 2, 3, INFINITY, 4, -INFINITY};
@@ -235,6 +249,7 @@ static void test_short_memory(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_counts_do_not_depend_on_order),
                                        cmocka_unit_test(test_bins_hold_their_values),
+                                       cmocka_unit_test(test_zeros_first),
                                        cmocka_unit_test(test_what_is_not_finite),
                                        cmocka_unit_test(test_percentiles),
                                        cmocka_unit_test(test_least_error),
