@@ -296,30 +296,38 @@ static const char *entry_text(const compiled_file *f, uint32_t at) {
     return at < n && memchr(texts + at, 0, n - at) ? texts + at : NULL;
 }
 
-/* Elements of [rank] dims, or -1. */
+/* Elements of the tensor that the section is of, or -1: there are none, or more than can be counted in bytes. */
 static int64_t count_elements(const compiled_section *s) {
+    const uint32_t rank = s->kind == COMPILED_PATTERN && s->rank > 2 ? 2 : s->rank;
     int64_t n = 1;
-    for (uint32_t i = 0; i < s->rank; i++)
+    for (uint32_t i = 0; i < rank; i++)
         if (s->dims[i] < 0 || __builtin_mul_overflow(n, s->dims[i], &n)) return -1;
-    return n;
+    return n <= INT64_MAX / 8 ? n : -1;
+}
+
+/* What is wrong with the dims of a section that has `bytes`; NULL: nothing. */
+static const char *dims_fault(const compiled_section *s, uint64_t bytes) {
+    const int64_t elements = count_elements(s);
+    uint64_t bits;
+    if (elements < 0) return "its dims cannot be";
+    if (s->kind == COMPILED_PACKED && s->rank != 2) return "a packed weight wants two dims";
+    if (s->kind == COMPILED_PATTERN && s->rank != 3) return "a pattern wants three numbers";
+    if (s->kind == COMPILED_PATTERN && (s->dims[2] < 0 || s->dims[2] > elements)) return "it has more non-zeros than elements";
+    if (s->kind != COMPILED_TENSOR && s->kind != COMPILED_CONSTANT) return NULL;
+    if (__builtin_mul_overflow((uint64_t)elements, (uint64_t)dtype_bits(s->dtype), &bits) || bits / 8 + (bits % 8 != 0) != bytes)
+        return "its bytes are not those of its dims";
+    return NULL;
 }
 
 /* What is wrong with a section; NULL: nothing. */
 static const char *section_fault(const compiled_section *s, const file_entry *e, uint64_t end) {
-    const int64_t elements = count_elements(s);
-    uint64_t wanted;
     if (!lies_within(e->begin, e->stored_bytes, end)) return "it is not in the file";
     if (e->coding >= N_SECTION_CODINGS) return "it has an unknown coding";
     if (e->coding == SECTION_RAW && e->bytes != e->stored_bytes) return "its numbers of bytes differ";
     if (e->coding != SECTION_RAW &&
         (e->bytes > SIZE_MAX / 2 || section_chunks((size_t)e->bytes) > e->stored_bytes / sizeof(uint32_t)))
         return "it is too short for what it says that it holds";
-    if (elements < 0) return "its dims cannot be";
-    if (s->kind == COMPILED_PATTERN && s->rank != 3) return "a pattern wants three numbers";
-    if (s->kind != COMPILED_TENSOR && s->kind != COMPILED_CONSTANT) return NULL;
-    if (__builtin_mul_overflow((uint64_t)elements, (uint64_t)dtype_bits(s->dtype) / 8, &wanted) || wanted != e->bytes)
-        return "its bytes are not those of its dims";
-    return NULL;
+    return dims_fault(s, e->bytes);
 }
 
 static pofac_status read_entry(compiled_file *f, size_t i) {

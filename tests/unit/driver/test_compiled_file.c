@@ -368,6 +368,50 @@ static void full_disk(void **state) {
     assert_true(failures > 3);
 }
 
+/* What checksums do not tell: dims that are none, or others than the bytes are of. */
+static void dims_that_cannot_be(void **state) {
+    static const char eight[8];
+    const compiled_section cases[] = {
+        {.kind = COMPILED_TENSOR, .dtype = IR_I4, .rank = 1, .dims = {16}, .data = eight, .bytes = 8},
+        {.kind = COMPILED_TENSOR, .dtype = IR_I4, .rank = 1, .dims = {15}, .data = eight, .bytes = 8},
+        {.kind = COMPILED_TENSOR, .dtype = IR_I4, .rank = 1, .dims = {16}},
+        {.kind = COMPILED_TENSOR, .dtype = IR_U8, .rank = 2, .dims = {-2, -4}, .data = eight, .bytes = 8},
+        {.kind = COMPILED_PACKED, .packing = "panels", .rank = 2, .dims = {INT64_C(1) << 40, 1 << 21}, .data = eight, .bytes = 8},
+        {.kind = COMPILED_PACKED, .packing = "panels", .rank = 1, .dims = {2}, .data = eight, .bytes = 8},
+        {.kind = COMPILED_PATTERN, .rank = 3, .dims = {3, 4, 12}},
+        {.kind = COMPILED_PATTERN, .rank = 3, .dims = {3, 4, 13}},
+        {.kind = COMPILED_PATTERN, .rank = 3, .dims = {3, 4, -1}},
+        {.kind = COMPILED_PATTERN, .rank = 2, .dims = {3, 4}},
+    };
+    static const char *const said[] = {NULL,
+                                       NULL,
+                                       "its bytes are not those of its dims",
+                                       "its dims cannot be",
+                                       "its dims cannot be",
+                                       "a packed weight wants two dims",
+                                       NULL,
+                                       "it has more non-zeros than elements",
+                                       "it has more non-zeros than elements",
+                                       "a pattern wants three numbers"};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        compiled_section s = cases[i];
+        compiled_writer *w;
+        compiled_file *f;
+        uint64_t bytes;
+        strbuf message = STRBUF_INIT;
+        const diag_sink sink = diag_sink_to_strbuf(&message);
+        s.name = "w";
+        assert_int_equal(compiled_writer_open(file_path(state, "dims"), NULL, &w), POFAC_OK);
+        assert_int_equal(compiled_writer_add(w, &s), POFAC_OK);
+        assert_int_equal(compiled_writer_commit(w, &bytes), POFAC_OK);
+        const pofac_status status = compiled_file_open(file_path(state, "dims"), &sink, &f);
+        assert_int_equal(status, said[i] ? POFAC_ERR_INPUT : POFAC_OK);
+        if (said[i] && !strstr(strbuf_str(&message), said[i])) fail_msg("case %zu: said %s", i, strbuf_str(&message));
+        compiled_file_close(f);
+        strbuf_free(&message);
+    }
+}
+
 static int set_up(void **state) {
     big = make_bytes(CONTENT_RISING, BIG);
     return files_set_up(state);
@@ -382,6 +426,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(codings),      cmocka_unit_test(sections),
                                        cmocka_unit_test(flipped_bits), cmocka_unit_test(large_sections),
                                        cmocka_unit_test(malformed),    cmocka_unit_test(short_memory),
-                                       cmocka_unit_test(full_disk)};
+                                       cmocka_unit_test(full_disk),    cmocka_unit_test(dims_that_cannot_be)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
