@@ -9,8 +9,10 @@
 #include "ir/support/file_map.h"
 
 loaded_model_options arguments_model(const option_values *o) {
-    loaded_model_options m = {
-        .num_labels = option_whole(o, "num_labels"), .seed = (uint64_t)option_whole(o, "seed"), .vocab = option_text(o, "vocab")};
+    loaded_model_options m = {.num_labels = option_whole(o, "num_labels"),
+                              .seed = (uint64_t)option_whole(o, "seed"),
+                              .threads = (size_t)option_whole(o, "threads"),
+                              .vocab = option_text(o, "vocab")};
     if (!model_head_parse(option_text(o, "head"), &m.head)) m.head = HEAD_AUTO;
     return m;
 }

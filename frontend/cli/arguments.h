@@ -6,7 +6,7 @@
 #include "frontend/driver/road.h"
 #include "ir/text.h"
 
-/* OPTIONS_MODEL */
+/* OPTIONS_MODEL and, where the command has it, OPTIONS_THREADS. */
 loaded_model_options arguments_model(const option_values *o);
 
 /* Of a row `dtype` with f32, bf16 and f16: of parameters that are written. */

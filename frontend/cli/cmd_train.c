@@ -49,7 +49,9 @@ static const option_row rows[] = {
 /* ---- options ---- */
 
 static loaded_model_options model_options(const option_values *o) {
-    loaded_model_options m = {.num_labels = option_whole(o, "num_labels"), .vocab = option_text(o, "vocab")};
+    loaded_model_options m = {.num_labels = option_whole(o, "num_labels"),
+                              .threads = (size_t)option_whole(o, "threads"),
+                              .vocab = option_text(o, "vocab")};
     if (!model_head_parse(option_text(o, "head"), &m.head)) m.head = HEAD_AUTO;
     return m;
 }

@@ -283,10 +283,19 @@ static pofac_status compile_graph(compile_job *j, const char *targets) {
     return status;
 }
 
+static pofac_status add_maker(compile_job *j) {
+    strbuf text = STRBUF_INIT;
+    compiled_maker_print(&text);
+    pofac_status status = strbuf_ok(&text) ? add_text(j, COMPILED_MAKER, text.data, text.size) : diag_out_of_memory(j->sink);
+    strbuf_free(&text);
+    return status;
+}
+
 static pofac_status write_parts(compile_job *j, const char *targets) {
     TRY(add_config(j));
     TRY(add_tokenizer(j));
     TRY(add_quantization(j));
+    TRY(add_maker(j));
     return compile_graph(j, targets);
 }
 

@@ -456,12 +456,12 @@ static pofac_status decode_sections(open_work *w, thread_pool *pool) {
     return ok ? POFAC_OK : diag_out_of_memory(f->sink);
 }
 
-static pofac_status read_sections(compiled_file *f) {
+static pofac_status read_sections(compiled_file *f, size_t threads) {
     open_work w = {.f = f};
     thread_pool *pool = NULL;
     w.first = calloc((size_t)f->foot.n_entries + 1, sizeof *w.first);
-    const size_t threads = f->map.size_bytes < SMALL_BYTES; /* 0: as many as there are */
-    pofac_status status = w.first ? thread_pool_create(threads, f->sink, &pool) : diag_out_of_memory(f->sink);
+    pofac_status status =
+        w.first ? thread_pool_create(f->map.size_bytes < SMALL_BYTES ? 1 : threads, f->sink, &pool) : diag_out_of_memory(f->sink);
     if (status == POFAC_OK) status = check_sections(&w, pool);
     if (status == POFAC_OK) status = decode_sections(&w, pool);
     thread_pool_destroy(pool);
@@ -470,22 +470,22 @@ static pofac_status read_sections(compiled_file *f) {
     return status;
 }
 
-static pofac_status open_parts(compiled_file *f) {
+static pofac_status open_parts(compiled_file *f, size_t threads) {
     if (!f->path) return diag_out_of_memory(f->sink);
     TRY(file_map_open(f->path, f->sink, &f->map));
     TRY(check_ends(f));
     TRY(check_directory(f));
     TRY(read_entries(f));
-    return read_sections(f);
+    return read_sections(f, threads);
 }
 
-pofac_status compiled_file_open(const char *path, const diag_sink *sink, compiled_file **out) {
+pofac_status compiled_file_open(const char *path, size_t threads, const diag_sink *sink, compiled_file **out) {
     *out = NULL;
     compiled_file *f = calloc(1, sizeof *f);
     if (!f) return diag_out_of_memory(sink);
     f->sink = sink;
     f->path = strdup(path);
-    pofac_status status = open_parts(f);
+    pofac_status status = open_parts(f, threads);
     f->sink = NULL;
     if (status == POFAC_OK) *out = f;
     else compiled_file_close(f);
@@ -507,8 +507,6 @@ void compiled_file_close(compiled_file *f) {
 
 const char *compiled_file_path(const compiled_file *f) { return f->path; }
 
-size_t compiled_file_bytes(const compiled_file *f) { return f->map.size_bytes; }
-
 size_t compiled_file_size(const compiled_file *f) { return (size_t)f->foot.n_entries; }
 
 const compiled_section *compiled_file_at(const compiled_file *f, size_t i) { return &f->sections[i]; }
@@ -521,8 +519,4 @@ const compiled_section *compiled_file_find(const compiled_file *f, compiled_kind
 const compiled_section *compiled_file_next(const compiled_file *f, const compiled_section *section) {
     const size_t next = f->next[section - f->sections];
     return next ? &f->sections[next - 1] : NULL;
-}
-
-void compiled_file_release(const compiled_file *f, const compiled_section *section) {
-    file_map_release(&f->map, section->data, section->bytes);
 }

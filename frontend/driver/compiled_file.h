@@ -11,7 +11,7 @@
  * behind it included; so threads check a file side by side, and no byte of it can change unseen. The version counts up with every change of this form, of a
  * packing (ir/packings.def) or of a sparse layout.
  *
- * Opening checks all checksums and decodes what is coded, on as many threads as the process may use.
+ * Opening checks all checksums and decodes what is coded, on several threads.
  */
 #ifndef POFAC_FRONTEND_COMPILED_FILE_H
 #define POFAC_FRONTEND_COMPILED_FILE_H
@@ -62,12 +62,11 @@ typedef struct compiled_file compiled_file;
 /* Does the file begin as compiled models do, or end its name in .pofac? False for directories, and where there is nothing that can be read. */
 bool compiled_file_is_one(const char *path);
 
-/* POFAC_ERR_INPUT: it is cut short, damaged, of another version, or malformed. */
-POFAC_MUST_USE pofac_status compiled_file_open(const char *path, const diag_sink *sink, compiled_file **out);
+/* `threads` at most; 0: as many as the process may use. POFAC_ERR_INPUT: it is cut short, damaged, of another version, or malformed. */
+POFAC_MUST_USE pofac_status compiled_file_open(const char *path, size_t threads, const diag_sink *sink, compiled_file **out);
 void compiled_file_close(compiled_file *f); /* NULL is fine */
 
 const char *compiled_file_path(const compiled_file *f);
-size_t compiled_file_bytes(const compiled_file *f);
 size_t compiled_file_size(const compiled_file *f); /* sections */
 const compiled_section *compiled_file_at(const compiled_file *f, size_t i);
 
@@ -76,8 +75,5 @@ const compiled_section *compiled_file_find(const compiled_file *f, compiled_kind
 
 /* The section of the same kind and name behind `section`; NULL: it is the last one. */
 const compiled_section *compiled_file_next(const compiled_file *f, const compiled_section *section);
-
-/* Lets pages of a section leave memory; they are read again where they are touched. */
-void compiled_file_release(const compiled_file *f, const compiled_section *section);
 
 #endif

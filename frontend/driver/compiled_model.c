@@ -41,6 +41,8 @@ void compiled_target_print(const cg_target *t, strbuf *out) {
                   t->extensions, t->triple, t->cpu, t->features);
 }
 
+void compiled_maker_print(strbuf *out) { strbuf_printf(out, "%s LLVM %s", cg_sources_hash(), cg_llvm_version()); }
+
 void compiled_object_name(const char *key, char out[33]) { hash_to_hex(hash_bytes128(key, strlen(key)), out); }
 
 static pofac_status malformed(const compiled_model *c, const diag_sink *sink, const char *section, const char *why) {
@@ -110,13 +112,13 @@ static pofac_status list_parameters(compiled_model *c, const diag_sink *sink) {
     return POFAC_OK;
 }
 
-pofac_status compiled_model_open(const char *path, const diag_sink *sink, compiled_model **out) {
+pofac_status compiled_model_open(const char *path, size_t threads, const diag_sink *sink, compiled_model **out) {
     *out = NULL;
     compiled_model *c = calloc(1, sizeof *c);
     if (!c) return diag_out_of_memory(sink);
     c->packed = (packed_source){.find = find_packed, .count = count_packed, .user = c};
     c->objects = (cg_objects){.get = get_object, .user = c};
-    pofac_status status = compiled_file_open(path, sink, &c->file);
+    pofac_status status = compiled_file_open(path, threads, sink, &c->file);
     if (status == POFAC_OK) status = list_parameters(c, sink);
     if (status == POFAC_OK) *out = c;
     else compiled_model_close(c);
@@ -347,6 +349,15 @@ static void note_foreign(const compiled_model *c, const char *targets, const cg_
     strbuf_free(&names);
 }
 
+static bool is_made_here(const compiled_model *c) {
+    const compiled_section *s = find_text(c, COMPILED_MAKER);
+    strbuf maker = STRBUF_INIT;
+    compiled_maker_print(&maker);
+    const bool same = s && strbuf_ok(&maker) && s->bytes == maker.size && memcmp(s->data, maker.data, maker.size) == 0;
+    strbuf_free(&maker);
+    return same;
+}
+
 pofac_status compiled_model_target(const compiled_model *c, const char *isa, arena *a, const diag_sink *sink, cg_target *out) {
     const compiled_section *s = find_text(c, COMPILED_TARGETS);
     char *text = arena_strndup(a, s && s->data ? s->data : "", s ? s->bytes : 0), *line = text;
@@ -364,5 +375,8 @@ pofac_status compiled_model_target(const compiled_model *c, const char *isa, are
     }
     if (best.isa) *out = best;
     else note_foreign(c, original, out, sink);
+    if (best.isa && !is_made_here(c))
+        diag_note(sink, &(diag_place){.file = compiled_file_path(c->file)},
+                  "compiled by another pofac: its code is made anew for %s", best.isa);
     return POFAC_OK;
 }

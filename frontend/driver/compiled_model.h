@@ -25,6 +25,7 @@
 #define COMPILED_GRAPH_OPTIONS "graph options"
 #define COMPILED_KERNELS "kernels"
 #define COMPILED_TARGETS "targets"
+#define COMPILED_MAKER "made by"
 #define COMPILED_QUANTIZATION "quantization.safetensors"
 
 /* ---- texts ---- */
@@ -38,6 +39,9 @@ void compiled_tokenizer_settings_print(const tokenizer_options *o, strbuf *out);
 /* One line. */
 void compiled_target_print(const cg_target *t, strbuf *out);
 
+/* What made the code: that of others has other names, and is not found. */
+void compiled_maker_print(strbuf *out);
+
 /* The name of a kernel's object: the hash of its key. */
 void compiled_object_name(const char *key, char out[33]);
 
@@ -45,7 +49,8 @@ void compiled_object_name(const char *key, char out[33]);
 
 typedef struct compiled_model compiled_model;
 
-POFAC_MUST_USE pofac_status compiled_model_open(const char *path, const diag_sink *sink, compiled_model **out);
+/* `threads` of compiled_file_open. */
+POFAC_MUST_USE pofac_status compiled_model_open(const char *path, size_t threads, const diag_sink *sink, compiled_model **out);
 void compiled_model_close(compiled_model *c); /* NULL is fine */
 
 const compiled_file *compiled_model_file(const compiled_model *c);
@@ -79,7 +84,7 @@ POFAC_MUST_USE pofac_status compiled_model_graph(const compiled_model *c, ir_con
 const char *compiled_model_kernels(const compiled_model *c);
 
 /* The best of its targets that this machine runs, and of that instruction set where `isa` is neither NULL nor "native". Where it runs none of them a
- * note says so, and *out stays what it was: the machine itself. Strings in `a`. */
+ * note says so, and *out stays what it was: the machine itself. A note, too, where another pofac has made the code. Strings in `a`. */
 POFAC_MUST_USE pofac_status compiled_model_target(const compiled_model *c, const char *isa, arena *a, const diag_sink *sink,
                                                   cg_target *out);
 

@@ -216,7 +216,7 @@ static pofac_status read_compiled_quantization(loaded_model *m, const diag_sink 
 }
 
 static pofac_status open_compiled(loaded_model *m, const loaded_model_options *o, const diag_sink *sink) {
-    TRY(compiled_model_open(m->path, sink, &m->compiled));
+    TRY(compiled_model_open(m->path, o->threads, sink, &m->compiled));
     TRY(compiled_model_spec(m->compiled, &m->memory, sink, &m->spec));
     if (m->spec.head == HEAD_AUTO) m->spec.head = HEAD_NONE;
     TRY(check_compiled_options(m, o, sink));

@@ -21,6 +21,7 @@ typedef struct loaded_model_options {
     model_head head;    /* HEAD_AUTO: as the model says */
     int64_t num_labels; /* 0: as the model says */
     uint64_t seed;
+    size_t threads;            /* that open a compiled model, at most; 0: as many as the process may use */
     const char *vocab;         /* vocabulary instead of the model's own, or NULL */
     const char *const *labels; /* [num_labels] names instead of the model's, copied; or NULL */
     model_rate hidden_dropout, attention_dropout,

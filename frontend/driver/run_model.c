@@ -63,7 +63,7 @@ static pofac_status find_labels(model_choice *c, const diag_sink *sink, label_se
 
 /* Those of a teacher with the same head, in its order; *found false: it has none. */
 static pofac_status find_teachers_labels(model_choice *c, const diag_sink *sink, bool *found, label_set *out) {
-    const loaded_model_options plain = {.seed = c->recipe->train.seed};
+    const loaded_model_options plain = {.seed = c->recipe->train.seed, .threads = c->options.threads};
     loaded_model *teacher;
     TRY(loaded_model_open(c->recipe->teacher, &plain, sink, &teacher));
     const model_spec *spec = loaded_model_spec(teacher);
@@ -124,7 +124,7 @@ static pofac_status choose(model_choice *c, const diag_sink *sink) {
     loaded_model *model;
     if (r->data.kind == RECIPE_GLUE) TRY(task_find(r->data.task, sink, &c->task));
     TRY(choose_head(c, sink));
-    loaded_model_options plain = {.seed = r->train.seed, .vocab = c->options.vocab};
+    loaded_model_options plain = {.seed = r->train.seed, .threads = c->options.threads, .vocab = c->options.vocab};
     TRY(loaded_model_open(r->path, &plain, sink, &model));
     if (c->head == HEAD_AUTO) c->head = loaded_model_spec(model)->head;
     pofac_status status = choose_labels(c, loaded_model_spec(model), sink);

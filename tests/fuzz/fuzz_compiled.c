@@ -57,7 +57,7 @@ static void try_bytes(const uint8_t *data, size_t size) {
     const diag_sink sink = diag_sink_to_strbuf(&said);
     compiled_model *c;
     put(data, size);
-    const pofac_status status = compiled_model_open(path, &sink, &c);
+    const pofac_status status = compiled_model_open(path, 1, &sink, &c);
     if ((status == POFAC_OK) != (c != NULL)) abort();
     if (status != POFAC_OK && said.size == 0) abort(); /* an error without a message */
     if (c) read_parts(c, &sink, &said);
