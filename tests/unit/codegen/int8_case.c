@@ -17,10 +17,10 @@ static void put_activations(strbuf *text, const int8_case *c) {
                   "graph @g (T <= 4096) {\n"
                   "  %%1 = input {name = \"x\"} : f32[T,%d]\n"
                   "  %%2 = state {name = \"x.range\"} : f32[2]\n"
-                  "  %%3 = relayout %%1 : f32[T,%d] tiles<%d>\n"
-                  "  %%4 = row_range %%3 : f32[T,2] tiles<%d>\n"
-                  "  %%5 = quantize %%3, %%%d : u8[T,%d] %s<%d>\n",
-                  K, K, W, W, c->by_row ? 4 : 2, K, c->tiles ? "tiles" : "quads", W);
+                  "  %%3 = relayout %%1 : f32[T,%d] tiles<%d>\n",
+                  K, K, W);
+    if (c->by_row) strbuf_printf(text, "  %%4 = row_range %%3 : f32[T,2] tiles<%d>\n", W);
+    strbuf_printf(text, "  %%5 = quantize %%3, %%%d : u8[T,%d] %s<%d>\n", c->by_row ? 4 : 2, K, c->tiles ? "tiles" : "quads", W);
 }
 
 /* %7 and its range, %8. */
@@ -35,6 +35,9 @@ static void put_weight(strbuf *text, const int8_case *c) {
     else strbuf_puts(text, "f32[2]\n");
 }
 
+/* Does something else come to the product, %13? */
+static bool adds(const int8_case *c) { return strcmp(c->tail, "add") == 0; }
+
 void int8_case_put_product(strbuf *text, const int8_case *c) {
     const int N = (int)c->N, W = c->W;
     const bool grouped = c->tail[0] || c->bytes;
@@ -43,11 +46,12 @@ void int8_case_put_product(strbuf *text, const int8_case *c) {
     strbuf_printf(text,
                   "  %%9 = state {name = \"b\"} : f32[%d]\n"
                   "  %%10 = state {name = \"out.range\"} : f32[2]\n"
-                  "  %%11 = state {name = \"next.range\"} : f32[2]\n"
-                  "  %%12 = input {name = \"r\"} : f32[T,%d]\n"
-                  "  %%13 = relayout %%12 : f32[T,%d] tiles<%d>\n"
-                  "  %%14 = linear_int8 %%5, %%%d, %%7, %%8, %s, %s%s",
-                  N, N, N, W, c->by_row ? 4 : 2, c->bias ? "%9" : "_", c->requantize ? "%10" : "_", c->sparse ? ", %6" : "");
+                  "  %%11 = state {name = \"next.range\"} : f32[2]\n",
+                  N);
+    if (adds(c))
+        strbuf_printf(text, "  %%12 = input {name = \"r\"} : f32[T,%d]\n  %%13 = relayout %%12 : f32[T,%d] tiles<%d>\n", N, N, W);
+    strbuf_printf(text, "  %%14 = linear_int8 %%5, %%%d, %%7, %%8, %s, %s%s", c->by_row ? 4 : 2, c->bias ? "%9" : "_",
+                  c->requantize ? "%10" : "_", c->sparse ? ", %6" : "");
     if (c->variant) strbuf_printf(text, " {variant = \"%s\"%s}", c->variant, grouped ? ", group = 1" : "");
     else if (grouped) strbuf_puts(text, " {group = 1}");
     strbuf_printf(text, " : f32[T,%d] tiles<%d>\n", N, W);
@@ -58,7 +62,7 @@ void int8_case_put_rest(strbuf *text, const int8_case *c) {
     int last = 14;
     if (c->tail[0]) {
         strbuf_printf(text, "  %%%d = %s %%%d%s {group = 1} : f32[T,%d] tiles<%d>\n", last + 1, c->tail, last,
-                      strcmp(c->tail, "add") == 0 ? ", %13" : "", N, W);
+                      adds(c) ? ", %13" : "", N, W);
         last++;
     }
     if (c->bytes) {
