@@ -50,7 +50,7 @@ typedef struct compiled_writer compiled_writer;
 
 /* The file appears whole, when it is committed, or not at all. */
 POFAC_MUST_USE pofac_status compiled_writer_open(const char *path, const diag_sink *sink, compiled_writer **out);
-/* Its bytes are coded where that saves an eighth; texts always try, and tensors in rows never, so that they are read where the file is mapped. */
+/* Its bytes are coded where that saves a quarter; texts always try, and tensors in rows never, so that they are read where the file is mapped. */
 POFAC_MUST_USE pofac_status compiled_writer_add(compiled_writer *w, const compiled_section *section);
 POFAC_MUST_USE pofac_status compiled_writer_commit(compiled_writer *w, uint64_t *file_bytes); /* frees w in any case */
 void compiled_writer_abandon(compiled_writer *w);                                             /* frees w; NULL is fine */

@@ -14,7 +14,7 @@ typedef enum search { SEARCH_LONG, SEARCH_ALL, N_SEARCHES } search;
 #define LONG_LEAST 7            /* bytes */
 #define SLOW_SAVES_AT_LEAST 16  /* one part in so many of a chunk, else it is not searched for all */
 #define CODED_SAVES_AT_LEAST 32 /* likewise, else it stays as it is */
-#define SAVED_AT_LEAST 8        /* one part in so many, else coding is not worth its time when a model is loaded */
+#define SAVED_AT_LEAST 4        /* of a section, else coding is not worth its time when a model is loaded */
 
 #define SIZE_BITS 24 /* of a chunk's bytes in the table */
 
@@ -47,8 +47,8 @@ static void from_deltas(const unsigned char *from, size_t n, unsigned char *to) 
     unsigned here = 0;
     for (size_t i = 0; i < numbers; i++) {
         here += from[i] | (unsigned)from[numbers + i] << 8;
-        to[2 * i] = (unsigned char)here;
-        to[2 * i + 1] = (unsigned char)(here >> 8);
+        const uint16_t number = (uint16_t)here;
+        memcpy(to + 2 * i, &number, sizeof number); /* little-endian */
     }
     if (n % 2) to[n - 1] = from[n - 1];
 }
@@ -82,8 +82,8 @@ static bool from_non_zeros(const unsigned char *from, size_t from_bytes, unsigne
     for (size_t i = 0; 64 * i < n; i++) {
         uint64_t set = read_bits(from, bits, i);
         if (n - 64 * i < 64 && set >> (n - 64 * i)) return false;
-        for (; set && at < from_bytes; set &= set - 1) to[64 * i + (size_t)__builtin_ctzll(set)] = from[at++];
-        if (set) return false;
+        if ((size_t)__builtin_popcountll(set) > from_bytes - at) return false;
+        for (; set; set &= set - 1) to[64 * i + (size_t)__builtin_ctzll(set)] = from[at++];
     }
     return at == from_bytes;
 }

@@ -29,7 +29,7 @@ typedef enum section_coding { SECTION_RAW = 0, SECTION_CODED = 1, N_SECTION_CODI
 size_t section_chunks(size_t n_bytes);
 
 /* Appends `bytes` to `out`, each chunk in the coding that makes it shortest, or almost so and faster to decode; SECTION_RAW, with nothing appended, where that saves less
- * than an eighth. */
+ * than a quarter. */
 POFAC_MUST_USE pofac_status section_encode(const void *bytes, size_t n_bytes, const diag_sink *sink, section_coding *coding,
                                            strbuf *out);
 
