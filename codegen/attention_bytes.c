@@ -6,10 +6,12 @@
 
 /* ---- describe ---- */
 
-/* The range that a requantized product has its result in; IR_NO_VALUE: it is none. */
+/* The range that a requantized product has its result in; IR_NO_VALUE: it is none, or of a range that another step makes, for which the attention, of
+ * which it is no input, would not wait. */
 static ir_value range_of(const ir_graph *g, ir_value v) {
     const ir_node *n = graph_node_of(g, v);
-    return n->op == OP_linear_int8 ? node_input(n, 5) : IR_NO_VALUE;
+    const ir_value range = n->op == OP_linear_int8 ? node_input(n, 5) : IR_NO_VALUE;
+    return range != IR_NO_VALUE && int8_is_fixed(g, range) ? range : IR_NO_VALUE;
 }
 
 bool attention_bytes_describe(const cg_group *g, const cg_target *target, cg_kernel *k) {
@@ -31,10 +33,6 @@ int64_t attention_bytes_besides(int64_t D, int64_t W, unsigned lanes) {
 
 static cg_val add_int(emitter *e, cg_val a, cg_val b) { return LLVMBuildAdd(e->builder, a, b, ""); }
 static cg_val mul_int(emitter *e, cg_val a, cg_val b) { return LLVMBuildMul(e->builder, a, b, ""); }
-
-static int8_scale scale_of_range(emitter *e, unsigned lanes, cg_val range) {
-    return int8_scale_of(e, em_load_splat(e, lanes, range), em_load_splat(e, lanes, em_at_int(e, range, 4)));
-}
 
 /* Minus the zero point, i32. */
 static cg_val less_zero(emitter *e, const int8_scale *s) {
@@ -66,7 +64,7 @@ attention_bytes attention_bytes_place(emitter *e, const attention_code *c, const
     b.query = em_index(e, b.key_terms, room, 4);
     b.ranges[0] = operand[kernel_get(c->kernel, "q_range")];
     b.ranges[1] = operand[kernel_get(c->kernel, "k_range")];
-    const int8_scale queries = scale_of_range(e, c->lanes, b.ranges[0]), keys = scale_of_range(e, c->lanes, b.ranges[1]);
+    const int8_scale queries = int8_scale_at(e, c->lanes, b.ranges[0]), keys = int8_scale_at(e, c->lanes, b.ranges[1]);
     cg_val less_query_zero = less_zero(e, &queries), less_all = em_const_i32(e, c->lanes, (int32_t)(-128 * c->D));
     key_tiles tiles;
     em_loop lanes;
@@ -116,7 +114,7 @@ static void multiply_quads(emitter *e, const attention_code *c, const query_part
 void attention_bytes_scores(emitter *e, const attention_code *c, const query_part *p, const attention_bytes *b, cg_val x,
                             double factor, cg_val to) {
     const unsigned rows = (unsigned)kernel_get(c->kernel, p->vectors == 1 ? "narrow_key_rows" : "key_rows");
-    const int8_scale queries = scale_of_range(e, c->lanes, b->ranges[0]), keys = scale_of_range(e, c->lanes, b->ranges[1]);
+    const int8_scale queries = int8_scale_at(e, c->lanes, b->ranges[0]), keys = int8_scale_at(e, c->lanes, b->ranges[1]);
     cg_val scale = em_fmul(e, em_fmul(e, queries.scale, keys.scale), em_const(e, c->lanes, factor)), term[PART_VECTORS];
     cg_val less_zeros = mul_int(e, less_zero(e, &queries), em_const_i32(e, c->lanes, (int32_t)c->D));
     cg_val share = add_int(e, less_zero(e, &keys), em_const_i32(e, c->lanes, 128));

@@ -3,7 +3,8 @@
 
 #include <math.h>
 
-#define LEAST_SCALE 0x1p-23
+#include "ir/quantization.h"
+
 #define ROUNDING 0x1.8p23
 
 /* Numbers in memory. Where nothing is quantized, x times 1, between infinite ends, plus and minus 0, times 1. */
@@ -31,7 +32,8 @@ void fake_quantize_prepare(emitter *e, const fake_quantize_range *r, cg_val memo
     cg_val min = em_load(e, 1, r->range, 4), max = em_load(e, 1, em_at_int(e, r->range, 4), 4), zero = em_const(e, 1, 0);
     cg_val below = em_select(e, em_fless(e, min, zero), min, zero), above = larger(e, max, zero);
     cg_val width = r->symmetric ? larger(e, em_fsub(e, zero, below), above) : em_fsub(e, above, below);
-    cg_val scale = larger(e, em_fdiv(e, width, em_const(e, 1, r->symmetric ? 127.5 : 255)), em_const(e, 1, LEAST_SCALE));
+    cg_val scale =
+        larger(e, em_fdiv(e, width, em_const(e, 1, r->symmetric ? 127.5 : 255)), em_const(e, 1, (double)QUANTIZATION_LEAST_SCALE));
     cg_val place = r->symmetric ? zero : zero_point(e, below, scale);
     cg_val number[N_NUMBERS] = {[INVERSE] = em_fdiv(e, em_const(e, 1, 1), scale),
                                 [LEAST] = em_fsub(e, em_const(e, 1, r->symmetric ? -128 : 0), place),

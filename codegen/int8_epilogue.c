@@ -3,17 +3,18 @@
  *
  * What is the same for all tokens is computed once for each part, all rows side by side: the number that is added to a row's sums (bias
  * and zero point) and the factor that its sums are multiplied by. The rest takes eight instructions for a vector of tokens, and five more
- * where the result is quantized again. A requantized result has 256 values: where bytes made from it are all that is wanted, as behind the first
- * of two feed-forward products, the elementwise work is done once for each of them, and then looked up (em_table_u8). Whole numbers are rounded by adding and taking off 1.5 * 2^23, which is exact below 2^22: so every
- * number is clamped before it is rounded, which gives the same, since the ends are whole numbers.
+ * where the result is quantized again. A requantized result has 256 values: where bytes made from it are all that is wanted, as behind the
+ * first of two feed-forward products, the elementwise work is done once for each of them, and then looked up (em_table_u8). Whole numbers
+ * are rounded by adding and taking off 1.5 * 2^23, which is exact below 2^22: so every number is clamped before it is rounded, which gives
+ * the same, since the ends are whole numbers.
  */
 #include "codegen/int8_epilogue.h"
 
 #include "codegen/dot_product.h"
+#include "ir/quantization.h"
 
 #define ROUNDS 0x1.8p23
 #define ROUNDS_BITS 0x4B400000
-#define LEAST_SCALE 0x1p-23
 #define MOST_BIAS 0x1p30
 
 /* Numbers in int8_epilogue.constants, 4 bytes each. */
@@ -34,7 +35,7 @@ enum {
 
 /* ---- describe ---- */
 
-static bool is_fixed(const ir_graph *g, ir_value v) { return graph_node_of(g, v)->op == OP_constant || kernel_keeps_state(g, v); }
+bool int8_is_fixed(const ir_graph *g, ir_value v) { return graph_node_of(g, v)->op == OP_constant || kernel_keeps_state(g, v); }
 
 static bool is_range(const ir_type *t) { return is_f32_rows(t) && t->rank == 1; }
 
@@ -55,7 +56,7 @@ bool int8_find_product(const cg_group *g, const ir_node *n, int8_product *p) {
     p->W = x->tile;
     p->quads = x->layout == LAYOUT_QUADS;
     if (!is_range(x_range) && !(is_f32_tiles(x_range) && x_range->tile == x->tile)) return false;
-    return p->N > 0 && p->K > 0 && is_fixed(graph, p->weight) && is_fixed(graph, p->w_range) &&
+    return p->N > 0 && p->K > 0 && int8_is_fixed(graph, p->weight) && int8_is_fixed(graph, p->w_range) &&
            is_f32_rows(graph_type(graph, p->w_range));
 }
 
@@ -113,7 +114,7 @@ static void range_scale(emitter *e, cg_val min, cg_val max, bool symmetric, cg_v
     cg_val nothing = em_const(e, lanes, 0), below = em_fmin_nan(e, min, nothing), above = em_fmax_nan(e, max, nothing);
     cg_val width = symmetric ? em_fdiv(e, em_fmax_skip_nan(e, em_fsub(e, nothing, below), above), em_const(e, lanes, 127.5))
                              : em_fdiv(e, em_fsub(e, above, below), em_const(e, lanes, 255));
-    *scale = em_fmax_nan(e, width, em_const(e, lanes, LEAST_SCALE));
+    *scale = em_fmax_nan(e, width, em_const(e, lanes, (double)QUANTIZATION_LEAST_SCALE));
     if (symmetric) return;
     cg_val place = em_fdiv(e, em_fsub(e, nothing, below), *scale);
     *zero = nearest(e, between(e, place, nothing, em_const(e, lanes, 255)));
@@ -137,6 +138,10 @@ int8_scale int8_scale_of(emitter *e, cg_val min, cg_val max) {
     cg_val scale, zero;
     range_scale(e, min, max, false, &scale, &zero);
     return scale_of(e, scale, zero);
+}
+
+int8_scale int8_scale_at(emitter *e, unsigned lanes, cg_val range) {
+    return int8_scale_of(e, em_load_splat(e, lanes, range), em_load_splat(e, lanes, em_at_int(e, range, 4)));
 }
 
 cg_val int8_encode(emitter *e, cg_val x, const int8_scale *s) {
@@ -315,7 +320,7 @@ static void emit_tokens(emitter *e, const int8_epilogue *f, const int8_part *p) 
 
 /* ---- elements ---- */
 
-/* A row's sums with bias and zero point, times the factor. part: bytes into the row. */
+/* A row's sums with bias and zero point, times the factor; where tokens have scales of their own, the bias comes behind them. part: bytes into the row. */
 static cg_val emit_product(emitter *e, const int8_epilogue *f, const int8_part *p, cg_val row, cg_val part) {
     const cg_kernel *k = f->kernel;
     const unsigned lanes = f->lanes, align = 4 * lanes;
@@ -324,17 +329,14 @@ static cg_val emit_product(emitter *e, const int8_epilogue *f, const int8_part *
     cg_val factor = em_load_splat(e, lanes, row_factor(e, p, row));
     if (!f->tokens) {
         sum = add_int(e, sum, em_load_splat_i32(e, lanes, row_offset(e, p, row)));
-    } else {
-        cg_val weight_sum = em_load_splat_i32(e, lanes, em_index(e, p->weight_sums, row, 4));
-        cg_val token = em_at(e, f->tokens, part), zero = em_load_i32(e, lanes, em_at_int(e, token, 4 * f->W), align);
-        factor = em_fmul(e, em_load(e, lanes, token, align), factor);
-        if (bias) {
-            cg_val b = em_load_splat(e, lanes, em_index(e, f->operand[bias], em_add(e, p->row0, row), 4));
-            sum = add_int(e, sum, bias_in_units(e, b, factor));
-        }
-        sum = LLVMBuildSub(e->builder, sum, LLVMBuildMul(e->builder, zero, weight_sum, ""), "");
+        return em_fmul(e, float_of_int(e, sum), factor);
     }
-    return em_fmul(e, float_of_int(e, sum), factor);
+    cg_val weight_sum = em_load_splat_i32(e, lanes, em_index(e, p->weight_sums, row, 4));
+    cg_val token = em_at(e, f->tokens, part), zero = em_load_i32(e, lanes, em_at_int(e, token, 4 * f->W), align);
+    sum = LLVMBuildSub(e->builder, sum, LLVMBuildMul(e->builder, zero, weight_sum, ""), "");
+    cg_val y = em_fmul(e, float_of_int(e, sum), em_fmul(e, em_load(e, lanes, token, align), factor));
+    if (!bias) return y;
+    return em_fadd(e, y, em_load_splat(e, lanes, em_index(e, f->operand[bias], em_add(e, p->row0, row), 4)));
 }
 
 /* The product within what 8 bits hold, the zero point taken off. */

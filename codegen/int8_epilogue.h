@@ -8,7 +8,8 @@
  *   y   = sum * (X C)                                              without a range of the output, or
  *   y   = (clamp(round(sum * a / 2^n) + P, 0, 255) - P) * O        a / 2^n: X C / O in 15 bits
  *
- * X and Z are those of the tensor or of each row of x, C that of the weight or of each of its rows. round: to nearest even. All of it is
+ * X and Z are those of the tensor or of each row of x, where the bias is not in the sum but added to y: such a row may be so small that the
+ * bias has no place in 32 bits of its units. C is that of the weight or of each of its rows. round: to nearest even. All of it is
  * the arithmetic of ir/quantization.h, in single precision, bit by bit.
  *
  * Describing kernels call int8_find_product for the group's first node, add their own operands and parameters and then
@@ -25,6 +26,9 @@ typedef struct int8_product {
     int64_t N, K, W;
     bool quads; /* x is [tile][K/4][W][4], else [tile][K][W] */
 } int8_product;
+
+/* Is the value a constant, or state that no graph of the module replaces? */
+bool int8_is_fixed(const ir_graph *g, ir_value v);
 
 /* False where `n` is no such node, or its ranges or shapes are not what kernels take. */
 bool int8_find_product(const cg_group *g, const ir_node *n, int8_product *p);
@@ -76,6 +80,8 @@ typedef struct int8_scale {
 
 /* Of ranges, vectors of their ends. */
 int8_scale int8_scale_of(emitter *e, cg_val min, cg_val max);
+/* Of one in memory, f32 [2], in all lanes. */
+int8_scale int8_scale_at(emitter *e, unsigned lanes, cg_val range);
 
 /* x in 8 bits: i32 in 0..255. */
 cg_val int8_encode(emitter *e, cg_val x, const int8_scale *s);

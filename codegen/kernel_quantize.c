@@ -51,11 +51,6 @@ typedef struct quantize_code {
     cg_val x, range, y, n_rows;
 } quantize_code;
 
-/* A range in all lanes. */
-static int8_scale splat_scale(emitter *e, unsigned lanes, cg_val range) {
-    return int8_scale_of(e, em_load_splat(e, lanes, range), em_load_splat(e, lanes, em_at_int(e, range, 4)));
-}
-
 /* ---- from tiles ---- */
 
 /* Features [k, k + count) of the lanes at `lane`; past the last one it is that again. */
@@ -84,7 +79,7 @@ static void emit_from_tiles(emitter *e, const quantize_code *c) {
     cg_val range = c->by_row ? em_index(e, em_index(e, c->range, t, 8 * c->W), lanes.index, 4) : c->range;
     const int8_scale scale = c->by_row ? int8_scale_of(e, em_load(e, c->lanes, range, 4 * c->lanes),
                                                        em_load(e, c->lanes, em_at_int(e, range, 4 * c->W), 4 * c->lanes))
-                                       : splat_scale(e, c->lanes, range);
+                                       : int8_scale_at(e, c->lanes, range);
     em_loop_begin(e, &features, em_int(e, 0), em_int(e, c->K), c->to_quads ? 4 : 1, NULL, 0);
     emit_features(e, c, &scale, t, lanes.index, features.index);
     em_loop_end(e, &features, NULL);
@@ -125,7 +120,7 @@ static void emit_from_rows(emitter *e, const quantize_code *c) {
     em_loop_begin(e, &rows, em_mul_int(e, em_begin_unit(e), block), em_min(e, em_mul_int(e, em_end_unit(e), block), c->n_rows), 1,
                   NULL, 0);
     cg_val range = c->by_row ? em_index(e, c->range, rows.index, 8) : c->range;
-    const int8_scale four = splat_scale(e, 4, range), one = splat_scale(e, 1, range);
+    const int8_scale four = int8_scale_at(e, 4, range), one = int8_scale_at(e, 1, range);
     em_loop_begin(e, &runs, em_int(e, 0), em_int(e, whole), 4, NULL, 0);
     emit_run(e, c, &four, rows.index, runs.index, 4);
     em_loop_end(e, &runs, NULL);

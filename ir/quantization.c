@@ -3,13 +3,14 @@
 
 #include <math.h>
 
-#define LEAST_SCALE 0x1p-23f
+#define MOST_BIAS 0x1p30f
 
 quantization quantization_of(value_range range, quantization_scheme scheme) {
     const float below = fminf(range.min, 0), above = fmaxf(range.max, 0);
     if (scheme == QUANTIZE_SYMMETRIC)
-        return (quantization){.scale = fmaxf(fmaxf(-below, above) / 127.5f, LEAST_SCALE), .least = -128, .greatest = 127};
-    quantization q = {.scale = fmaxf((above - below) / 255.0f, LEAST_SCALE), .least = 0, .greatest = 255};
+        return (quantization){
+            .scale = fmaxf(fmaxf(-below, above) / 127.5f, QUANTIZATION_LEAST_SCALE), .least = -128, .greatest = 127};
+    quantization q = {.scale = fmaxf((above - below) / 255.0f, QUANTIZATION_LEAST_SCALE), .least = 0, .greatest = 255};
     const float zero = -rintf(below / q.scale);
     q.zero_point = !(zero > 0) ? 0 : zero > 255 ? 255 : (int32_t)zero;
     return q;
@@ -30,9 +31,11 @@ int32_t quantization_encode(quantization q, float x) {
 }
 
 int32_t quantization_bias(float bias, float scale) {
-    const float most = 0x1p30f, place = rintf(bias * (1 / scale));
-    return isnan(place) ? 0 : (int32_t)fmaxf(-most, fminf(place, most));
+    const float place = rintf(bias * (1 / scale));
+    return isnan(place) ? 0 : (int32_t)fmaxf(-MOST_BIAS, fminf(place, MOST_BIAS));
 }
+
+bool quantization_bias_fits(float bias, float scale) { return fabsf(bias * (1 / scale)) <= MOST_BIAS; }
 
 float quantization_factor(float scale, float to) {
     const float s = scale / to;

@@ -16,8 +16,10 @@ typedef enum quantization_scheme {
     QUANTIZE_SYMMETRIC /* -128 to 127 about 0, of weights: scale is the largest magnitude over 127.5 */
 } quantization_scheme;
 
+#define QUANTIZATION_LEAST_SCALE 0x1p-23f
+
 typedef struct quantization {
-    float scale; /* at least 2^-23 */
+    float scale; /* at least QUANTIZATION_LEAST_SCALE */
     int32_t zero_point, least, greatest;
 } quantization;
 
@@ -47,8 +49,12 @@ int32_t quantization_encode(quantization q, float x);
  */
 #define QUANTIZATION_MAX_COLUMNS 32768
 
-/* A bias in units of `scale`, that of input times that of weight: round(bias / scale), at most 2^30 from 0; 0 for NaN. */
+/*
+ * A bias in units of `scale`, that of input times that of weight: round(bias / scale), at most 2^30 from 0; 0 for NaN. It fits unless the scales are far below what
+ * the bias is worth, as those of weights that are all zero.
+ */
 int32_t quantization_bias(float bias, float scale);
+bool quantization_bias_fits(float bias, float scale);
 
 /* By what a sum in units of `scale` is multiplied to become one in units of `to`: a / 2^n with a = round(s 2^n), n = floor(15 - log2 s), s = scale / to;
  * a has at most 16 bits. */

@@ -11,8 +11,6 @@
 #include "ir/op.h"
 #include "ir/quantization.h"
 
-#define MOST_BIAS 0x1p30f /* quantization_bias clamps beyond */
-
 /* Scales and zero points of the rows of a tensor, or one of all. */
 typedef struct row_codes {
     int64_t n; /* 1: of all */
@@ -128,7 +126,7 @@ static pofac_status lower_rows(onnx_lowering *l, const ir_node *n, const char *x
     const char *least = onnx_binary(l, "Min", onnx_add_node(l->m, "ReduceMin", &x, 1, attrs, 2), zero); /* [R] */
     const char *greatest = onnx_binary(l, "Max", onnx_add_node(l->m, "ReduceMax", &x, 1, attrs, 2), zero);
     const char *scale = onnx_binary(l, "Div", onnx_binary(l, "Sub", greatest, least), onnx_number(l, 255));
-    scale = onnx_binary(l, "Max", scale, onnx_number(l, 0x1p-23));
+    scale = onnx_binary(l, "Max", scale, onnx_number(l, (double)QUANTIZATION_LEAST_SCALE));
     const char *place = onnx_unary(l, "Round", onnx_binary(l, "Div", onnx_binary(l, "Sub", zero, least), scale));
     place = onnx_ternary(l, "Clip", place, zero, onnx_number(l, 255));
     const onnx_codes codes = {.scale = scale, .zero = onnx_with_int(l, "Cast", &place, 1, "to", ONNX_UINT8), .per_row = true};
@@ -165,7 +163,7 @@ static int32_t *encode_bias(onnx_lowering *l, const ir_tensor *bias, const float
     int32_t *codes = ARENA_ARRAY(&l->memory, int32_t, (size_t)n);
     for (int64_t i = 0; codes && i < n; i++) {
         const float b = (float)tensor_get(bias, i), scale = scales[per_row ? i : 0];
-        if (!(fabsf(b / scale) <= MOST_BIAS)) return NULL;
+        if (!quantization_bias_fits(b, scale)) return NULL;
         codes[i] = quantization_bias(b, scale);
     }
     return codes;

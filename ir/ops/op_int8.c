@@ -164,6 +164,7 @@ static int32_t dot(const weight_row *w, const uint8_t *x) {
 pofac_status eval_linear_int8(const ir_eval *e) {
     const ir_tensor *x = e->input[X], *bias = eval_input(e, BIAS), *out_range = eval_input(e, OUT_RANGE), *y = e->result[0];
     const int64_t n_rows = x->dims[0], K = x->dims[1], N = y->dims[1];
+    const bool by_row = e->input[X_RANGE]->rank == 2;
     const quantization output = out_range ? quantization_of(range_at(out_range, 0), QUANTIZE_AFFINE) : (quantization){0};
     weight_row w = {.values = malloc(((size_t)K + 1) * sizeof *w.values)};
     quantization *inputs = malloc(((size_t)n_rows + 1) * sizeof *inputs);
@@ -175,11 +176,12 @@ pofac_status eval_linear_int8(const ir_eval *e) {
         const float b = bias ? (float)tensor_get(bias, n) : 0;
         for (int64_t r = 0; r < n_rows; r++) {
             const float scale = inputs[r].scale * w.scale;
-            const int32_t sum =
-                dot(&w, (const uint8_t *)x->data + r * K) + quantization_bias(b, scale) - inputs[r].zero_point * w.sum;
+            const int32_t product = dot(&w, (const uint8_t *)x->data + r * K) - inputs[r].zero_point * w.sum,
+                          sum = product + (by_row ? 0 : quantization_bias(b, scale));
             ((float *)y->data)[r * N + n] =
-                !out_range ? quantization_of_sum(sum, scale)
-                           : quantization_of_requantized_sum(sum, quantization_factor(scale, output.scale), output);
+                by_row       ? quantization_of_sum(sum, scale) + b
+                : !out_range ? quantization_of_sum(sum, scale)
+                             : quantization_of_requantized_sum(sum, quantization_factor(scale, output.scale), output);
         }
     }
     free(w.values);
