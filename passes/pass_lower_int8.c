@@ -15,7 +15,8 @@
  * to places a step away from the simulation's, where its value lies between two.
  *
  * A linear is left as it is while its training has not begun (`forward` or `begin` are given), its weight is no matrix of f32 or non-zeros of a pattern,
- * its sums might not fit into 32 bits, or where the environment has one of its ranges and nothing is known by it: simulation and integers then differ.
+ * its sums might not fit into 32 bits, or where the environment has one of its ranges and nothing is known by it, or has a bias that units of the scales
+ * cannot hold: simulation and integers then differ.
  */
 #include <math.h>
 #include <string.h>
@@ -36,21 +37,63 @@ typedef struct lowering_state {
 
 /* ---- which ---- */
 
-/* Is the range known to say nothing? Its elements are of no use then, which the simulation passes by. */
-static pofac_status is_unknown(const lowering_state *s, ir_value range, bool *out) {
+static const char *name_of(const lowering_state *s, ir_value v) { return node_string(graph_node_of(s->rw.from, v), "name"); }
+
+/* The state, if the environment has it; to be released then. */
+static pofac_status get_state(const lowering_state *s, ir_value v, ir_tensor *t, bool *found) {
     const tensor_source *state = s->in->environment->state;
-    const ir_node *leaf = graph_node_of(s->rw.from, range);
-    ir_tensor t;
-    *out = false;
-    if (leaf->op != OP_state || !state) return POFAC_OK;
-    const char *name = node_string(leaf, "name");
-    const pofac_status status = state->get(state->user, name, NULL, &t);
+    *found = false;
+    if (v == IR_NO_VALUE || graph_node_of(s->rw.from, v)->op != OP_state || !state) return POFAC_OK;
+    const pofac_status status = state->get(state->user, name_of(s, v), NULL, t);
     if (status == POFAC_ERR_INPUT) return POFAC_OK; /* there is none of that name: whoever binds it will say so */
     if (status != POFAC_OK) return diag_out_of_memory(s->in->sink);
+    *found = true;
+    return POFAC_OK;
+}
+
+static void release_state(const lowering_state *s, ir_value v) { tensor_source_release(s->in->environment->state, name_of(s, v)); }
+
+/* Is the range known to say nothing? Its elements are of no use then, which the simulation passes by. */
+static pofac_status is_unknown(const lowering_state *s, ir_value range, bool *out) {
+    ir_tensor t;
+    bool found;
+    *out = false;
+    TRY(get_state(s, range, &t, &found));
+    if (!found) return POFAC_OK;
     for (int64_t i = 0; i + 1 < tensor_elements(&t); i += 2)
         *out = *out || !(tensor_get(&t, i) <= tensor_get(&t, i + 1)) || isinf(tensor_get(&t, i)) || isinf(tensor_get(&t, i + 1));
-    tensor_source_release(state, name);
+    release_state(s, range);
     return POFAC_OK;
+}
+
+static float scale_at(const ir_tensor *ranges, int64_t i, quantization_scheme scheme) {
+    return quantization_of((value_range){(float)tensor_get(ranges, 2 * i), (float)tensor_get(ranges, 2 * i + 1)}, scheme).scale;
+}
+
+/* Are its elements too many units of both scales for 32 bits, as next to weights that are all zero? x: a range of the whole tensor. */
+static bool is_too_large(const ir_tensor *bias, const ir_tensor *x, const ir_tensor *w) {
+    const int64_t n = tensor_elements(bias), n_ranges = tensor_elements(w) / 2;
+    const float x_scale = scale_at(x, 0, QUANTIZE_AFFINE);
+    bool fits = true;
+    if (n_ranges != 1 && n_ranges != n) return false; /* whoever binds them will say so */
+    for (int64_t i = 0; i < n && fits; i++)
+        fits = quantization_bias_fits((float)tensor_get(bias, i), x_scale * scale_at(w, n_ranges == 1 ? 0 : i, QUANTIZE_SYMMETRIC));
+    return !fits;
+}
+
+/* Is the linear's bias known to be lost in sums of 32 bits? Where rows of x have ranges of their own, it is not in them. */
+static pofac_status loses_bias(const lowering_state *s, const ir_node *linear, ir_value x_range, ir_value w_range, bool *out) {
+    const ir_value values[3] = {node_input(linear, 2), x_range, w_range};
+    ir_tensor t[3];
+    bool found[3] = {false, false, false};
+    pofac_status status = POFAC_OK;
+    *out = false;
+    if (graph_type(s->rw.from, x_range)->rank != 1) return POFAC_OK;
+    for (int i = 0; i < 3 && status == POFAC_OK; i++) status = get_state(s, values[i], &t[i], &found[i]);
+    if (status == POFAC_OK && found[0] && found[1] && found[2]) *out = is_too_large(&t[0], &t[1], &t[2]);
+    for (int i = 0; i < 3; i++)
+        if (found[i]) release_state(s, values[i]);
+    return status;
 }
 
 /* The fake_quantize that makes `v`, if it holds in every run; else NULL. */
@@ -93,11 +136,13 @@ static pofac_status find_last(const lowering_state *s, const ir_node *linear, co
 
 static pofac_status find_linear(lowering_state *s, const ir_node *n) {
     const ir_node *x = input_quantizer(s, n->inputs[0]), *w = quantizer_of(s, n->inputs[1], "symmetric");
-    bool unknown[2];
+    bool unknown[2], lost;
     if (!x || !w || !has_form(s->rw.from, x, w)) return POFAC_OK;
     TRY(is_unknown(s, x->inputs[1], &unknown[0]));
     TRY(is_unknown(s, w->inputs[1], &unknown[1]));
     if (unknown[0] || unknown[1]) return POFAC_OK;
+    TRY(loses_bias(s, n, x->inputs[1], w->inputs[1], &lost));
+    if (lost) return POFAC_OK;
     const ir_node *last;
     TRY(find_last(s, n, x, &last));
     s->last[n->first_result] = last;
