@@ -350,6 +350,7 @@ static pofac_status range_of_weight(calibration *c, calibrated_module *m, const 
         if (value_range_is_none(ranges[i]))
             return diag_error(sink, POFAC_ERR_NUMERIC, NULL, "%s: found a weight that is NaN or infinite, wanted numbers",
                               m->weight);
+    weight_ranges_widen(ranges, q->n_weight_ranges);
     q->weight = (const float *)ranges;
     return POFAC_OK;
 }

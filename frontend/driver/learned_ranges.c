@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontend/driver/weight_ranges.h"
 #include "ir/op.h"
 #include "ir/quantization.h"
 #include "ir/support/strmap.h"
@@ -107,15 +108,45 @@ bool learned_ranges_take(const learned_ranges *l, const model_quantization *from
 
 /* ---- to a quantized model ---- */
 
-/* The range of that name in the state, *n of them; NULL: none, or nothing was seen. */
-static const float *known_range(state_store *state, const char *name, int64_t *n) {
+_Static_assert(sizeof(value_range) == 2 * sizeof(float), "ranges are pairs of floats, least first");
+
+/* The range of that name in the state; NULL: none, or nothing was seen. */
+static const float *known_range(state_store *state, const char *name) {
     const state_entry *e = name ? state_store_find(state, name) : NULL;
     const float *range = e ? e->tensor.data : NULL;
-    const int64_t count = e ? tensor_elements(&e->tensor) / 2 : 0;
-    for (int64_t i = 0; i < count; i++)
-        if (value_range_is_none((value_range){range[2 * i], range[2 * i + 1]})) return NULL;
-    if (n) *n = count;
-    return range;
+    return range && !value_range_is_none((value_range){range[0], range[1]}) ? range : NULL;
+}
+
+/* Into out->weight, which stays NULL where nothing was seen and quantization has not begun; begun: the module's input has been seen. Rows without non-zeros show no
+ * range: they get others. */
+static pofac_status weight_ranges_of(state_store *state, const char *name, bool begun, arena *memory, quantized_module *out) {
+    const state_entry *e = state_store_find(state, name);
+    const int64_t n = e ? tensor_elements(&e->tensor) / 2 : 0;
+    value_range *ranges = ARENA_ARRAY(memory, value_range, (size_t)n + 1);
+    if (!ranges) return POFAC_ERR_RUNTIME;
+    if (n > 0) memcpy(ranges, e->tensor.data, (size_t)n * sizeof *ranges);
+    for (int64_t i = 0; i < n; i++) begun = begun || !value_range_is_none(ranges[i]);
+    if (n == 0 || !begun) return POFAC_OK;
+    weight_ranges_widen(ranges, n);
+    out->weight = (const float *)ranges;
+    out->n_weight_ranges = n;
+    return POFAC_OK;
+}
+
+/* All modules with what is known of them; one that has a range without a value is left out by *whole[i] false. */
+static pofac_status collect_modules(const learned_ranges *l, state_store *state, arena *memory, quantized_module *modules,
+                                    bool *whole) {
+    for (size_t i = 0; i < l->modules.size; i++) {
+        const learned_module *from = &l->modules.data[i];
+        quantized_module *m = &modules[i];
+        *m = (quantized_module){.name = from->name,
+                                .input = known_range(state, from->input),
+                                .output = known_range(state, from->output),
+                                .by_channel = l->plan->per_channel};
+        TRY(weight_ranges_of(state, from->weight, m->input != NULL, memory, m));
+        whole[i] = m->weight && (m->input || !from->input) && (m->output || !from->output);
+    }
+    return POFAC_OK;
 }
 
 pofac_status learned_ranges_write(const learned_ranges *l, state_store *state, const char *directory, const diag_sink *sink,
@@ -123,19 +154,16 @@ pofac_status learned_ranges_write(const learned_ranges *l, state_store *state, c
     arena memory = ARENA_INIT;
     size_t n = 0;
     quantized_module *modules = ARENA_ARRAY(&memory, quantized_module, l->modules.size + 1);
-    pofac_status status = modules ? POFAC_OK : diag_out_of_memory(sink);
-    for (size_t i = 0; modules && i < l->modules.size; i++) {
-        const learned_module *from = &l->modules.data[i];
-        quantized_module m = {.name = from->name,
-                              .input = known_range(state, from->input, NULL),
-                              .output = known_range(state, from->output, NULL),
-                              .by_channel = l->plan->per_channel};
-        m.weight = known_range(state, from->weight, &m.n_weight_ranges);
-        const bool is_whole = m.weight && (m.input || !from->input) && (m.output || !from->output);
-        if (is_whole) modules[n++] = m;
+    bool *whole = ARENA_ARRAY(&memory, bool, l->modules.size + 1);
+    pofac_status status = modules && whole ? collect_modules(l, state, &memory, modules, whole) : POFAC_ERR_RUNTIME;
+    *written = false;
+    if (status != POFAC_OK) diag_out_of_memory(sink);
+    for (size_t i = 0; status == POFAC_OK && i < l->modules.size; i++) *written = *written || whole[i];
+    for (size_t i = 0; *written && i < l->modules.size; i++) {
+        if (whole[i]) modules[n++] = modules[i];
+        else diag_warning(sink, NULL, "%s: found no range that was seen, wanted ranges: it is not quantized", modules[i].name);
     }
-    *written = n > 0;
-    if (status == POFAC_OK && n > 0) status = model_quantization_write(directory, l->plan, modules, n, sink);
+    if (n > 0) status = model_quantization_write(directory, l->plan, modules, n, sink);
     arena_free(&memory);
     return status;
 }

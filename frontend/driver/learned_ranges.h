@@ -21,8 +21,8 @@ size_t learned_ranges_modules(const learned_ranges *l);
 /* Puts the ranges of a quantized model into the state, where it has them. True: there are some. */
 bool learned_ranges_take(const learned_ranges *l, const model_quantization *from, state_store *state);
 
-/* DIRECTORY/quantization.safetensors (model_quantization_write) with the modules whose ranges are known; *written false, and no such file: none is known, since
- * quantization has not begun. */
+/* DIRECTORY/quantization.safetensors (model_quantization_write) with the modules whose ranges are known, and a warning for each other one; *written false, and no
+ * such file: none is known, since quantization has not begun. Rows of weights without non-zeros, which show no range, have the whole weight's. */
 POFAC_MUST_USE pofac_status learned_ranges_write(const learned_ranges *l, state_store *state, const char *directory,
                                                  const diag_sink *sink, bool *written);
 

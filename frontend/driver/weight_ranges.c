@@ -73,3 +73,14 @@ void weight_ranges(const float *weights, int64_t n_rows, int64_t n_columns, cali
     row_job j = {weights, n_columns, method, bits, out};
     thread_pool_run(pool, range_of_row, &j, (size_t)n_rows);
 }
+
+void weight_ranges_widen(value_range *ranges, int64_t n) {
+    value_range whole = {0, 0};
+    for (int64_t i = 0; i < n; i++) {
+        if (value_range_is_none(ranges[i])) ranges[i] = (value_range){0, 0};
+        whole = (value_range){fminf(whole.min, ranges[i].min), fmaxf(whole.max, ranges[i].max)};
+    }
+    if (whole.min == 0 && whole.max == 0) whole = (value_range){-1, 1};
+    for (int64_t i = 0; i < n; i++)
+        if (ranges[i].min == 0 && ranges[i].max == 0) ranges[i] = whole;
+}

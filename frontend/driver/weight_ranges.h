@@ -22,4 +22,10 @@ value_range weight_range(const float *weights, int64_t n, calibration_method met
 void weight_ranges(const float *weights, int64_t n_rows, int64_t n_columns, calibration_method method, int bits, thread_pool *pool,
                    value_range *out);
 
+/*
+ * Ranges of zeros alone, and of rows of which nothing was seen, since they have no weights, become those of the whole weight; where it has
+ * none either, -1 to 1. Zeros are exact in any range, but biases are kept in units of its scale, of which the least has too few.
+ */
+void weight_ranges_widen(value_range *ranges, int64_t n);
+
 #endif

@@ -234,6 +234,11 @@ static void test_ranges_of_weights(void **state) {
     value_histogram_free(&h);
     x[5] = NAN;
     assert_true(value_range_is_none(weight_range(x, N, CALIBRATE_MINMAX, 8)));
+    value_range some[] = {{-2, 2}, {0, 0}, {-1, 3}, VALUE_RANGE_NONE}, none[] = {VALUE_RANGE_NONE, {0, 0}};
+    weight_ranges_widen(some, 4);
+    weight_ranges_widen(none, 2);
+    for (int i = 0; i < 4; i++) assert_true(some[i].min == (i == 2 ? -1 : -2) && some[i].max == (i == 0 ? 2 : 3));
+    for (int i = 0; i < 2; i++) assert_true(none[i].min == -1 && none[i].max == 1);
     thread_pool_destroy(pool);
     free(x);
 }
