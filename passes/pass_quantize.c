@@ -7,7 +7,7 @@
  *   linear %x, %w, %b        ->    linear fake_quantize(%x, %s), fake_quantize(%w, ...), %b          returns "M.input_range" = %s
  *
  * M is the linear's module. The weight's range, M.weight_range, is that of all steps, symmetric; inputs and outputs have moving averages. Linears that
- * read one value share what is known of it, under the first one's name; a module that stands twice in a graph learns of both, one after the other. Linears
+ * read one value by such a range share what is known of it, under the first one's name; a module that stands twice in a graph learns of both, one after the other. Linears
  * of values in 8 bits are left as they are. The result goes through M.output_range where the environment says so. Where it wants ranges of rows, an input
  * has no state: it is quantized by its row_range; ranges of channels are M.weight_range, f32 [N,2].
  * Non-zeros of a pattern are quantized as such: 0 stays 0. With `ranges` known (trained=0), nothing is observed: the graph of inference as training sees it.
@@ -27,10 +27,10 @@ typedef struct quantize_state {
     rewriter rw;
     arena memory;
     int64_t begin, trained;
-    ir_value forward;    /* the input, in the new graph; IR_NO_VALUE: not made */
-    ir_value *quantized; /* [old values] as 8 bits hold it; IR_NO_VALUE: not yet */
-    strmap observed;     /* name of a range -> number of `ranges` */
-    ir_value *ranges;    /* as the forward pass leaves them */
+    ir_value forward;       /* the input, in the new graph; IR_NO_VALUE: not made */
+    ir_value *quantized[2]; /* [by ranges of rows][old values] as 8 bits hold it; IR_NO_VALUE: not yet */
+    strmap observed;        /* name of a range -> number of `ranges` */
+    ir_value *ranges;       /* as the forward pass leaves them */
 } quantize_state;
 
 /* ---- names ---- */
@@ -98,10 +98,10 @@ static ir_value quantize_value(quantize_state *s, ir_value x, const char *module
     return node_add(g, OP_fake_quantize, (ir_value[]){x, *range, forward, channels.pattern}, n, holding, 2, NULL);
 }
 
-/* The value of the old graph in 8 bits, made once. */
+/* The value of the old graph in 8 bits, made once for all that read it by one range, and once for those that read it by ranges of rows. */
 static ir_value quantize_input(quantize_state *s, ir_value old, const char *module, pass_quantized what) {
     const ir_value x = rewrite_value(&s->rw, old);
-    ir_value *made = &s->quantized[old];
+    ir_value *made = &s->quantized[what == PASS_QUANTIZED_ROWS][old];
     if (*made != IR_NO_VALUE) return *made;
     if (what == PASS_QUANTIZED_ROWS) *made = build_binary(s->rw.to, OP_fake_quantize, x, build_unary(s->rw.to, OP_row_range, x));
     else *made = quantize_value(s, x, module, IR_INPUT_RANGE, "affine", (weight_channels){NULL, IR_NO_VALUE});
@@ -163,13 +163,13 @@ static pofac_status quantize_graph(void *user, const ir_graph *from, ir_module *
     const pass_input *in = user;
     quantize_state s = {.in = in, .memory = ARENA_INIT, .forward = IR_NO_VALUE, .observed = STRMAP_INIT};
     const size_t most = 3 * count_linears(from) + 1;
-    s.quantized = ARENA_ARRAY(&s.memory, ir_value, from->values.size + 1);
+    for (int rows = 0; rows < 2; rows++) s.quantized[rows] = ARENA_ARRAY(&s.memory, ir_value, from->values.size + 1);
     s.ranges = ARENA_ARRAY(&s.memory, ir_value, most);
-    pofac_status status = s.quantized && s.ranges ? POFAC_OK : diag_out_of_memory(in->sink);
+    pofac_status status = s.quantized[0] && s.quantized[1] && s.ranges ? POFAC_OK : diag_out_of_memory(in->sink);
     if (status == POFAC_OK) status = pass_int_option(in, "begin", &s.begin);
     if (status == POFAC_OK) status = pass_int_option(in, "trained", &s.trained);
     if (status == POFAC_OK) {
-        for (size_t i = 0; i <= from->values.size; i++) s.quantized[i] = IR_NO_VALUE;
+        for (size_t i = 0; i <= from->values.size; i++) s.quantized[0][i] = s.quantized[1][i] = IR_NO_VALUE;
         status = rewrite_graph(&s, from, to);
     }
     strmap_free(&s.observed);

@@ -43,7 +43,7 @@ static size_t parse_name(const char *name, range_kind *kind, range_field *field)
 float quantization_weight_scale(const float range[2], int bits) {
     const quantization q = quantization_of((value_range){range[0], range[1]}, QUANTIZE_SYMMETRIC);
     const float half = (float)(1 << (bits - 1)) - 0.5f;
-    return bits == 8 ? q.scale : fmaxf(fmaxf(-range[0], range[1]) / half, 0x1p-23f);
+    return bits == 8 ? q.scale : fmaxf(fmaxf(-range[0], range[1]) / half, QUANTIZATION_LEAST_SCALE);
 }
 
 typedef struct range_scale {
@@ -193,9 +193,9 @@ static pofac_status read_one(const file_reader *r, read_module *m) {
     TRY(read_ranges(r, OF_INPUT, m->tensors[OF_INPUT], &q->input, &n, &by_channel));
     TRY(read_ranges(r, OF_OUTPUT, m->tensors[OF_OUTPUT], &q->output, &n, &by_channel));
     TRY(read_ranges(r, OF_WEIGHT, m->tensors[OF_WEIGHT], &q->weight, &q->n_weight_ranges, &q->by_channel));
-    if (q->weight) return POFAC_OK;
-    return diag_error(r->sink, POFAC_ERR_INPUT, &(diag_place){.file = r->path}, "module \"%s\": found no range of its weight",
-                      q->name);
+    if (q->weight && (q->input || !q->output)) return POFAC_OK;
+    return diag_error(r->sink, POFAC_ERR_INPUT, &(diag_place){.file = r->path}, "module \"%s\": found %s", q->name,
+                      q->weight ? "a range of its output, wanted one of its input, too" : "no range of its weight");
 }
 
 static pofac_status read_plan(const file_reader *r) {

@@ -164,7 +164,40 @@ static void learned_ranges_are_used(void **unused) {
     named_tensors_free(&state);
 }
 
+static pass_quantized in_two_ways(void *user, const char *module) {
+    (void)user;
+    return strcmp(module, "m.a") == 0 ? PASS_QUANTIZED_ROWS : PASS_QUANTIZED_OPERANDS;
+}
+
+/* A value that one linear reads by ranges of rows, another by one that is known. */
+static void readers_have_ranges_of_their_own(void **unused) {
+    (void)unused;
+    const pass_environment environment = {.quantizes = in_two_ways};
+    arena memory = ARENA_INIT;
+    pass_pipeline p;
+    text_case c;
+    ir_module *out = NULL;
+    size_t of_rows = 0, of_all = 0;
+    text_case_begin(&c, nodes);
+    assert_int_equal(pipeline_parse("quantize{trained=0}", &memory, &c.sink, &p), POFAC_OK);
+    if (pipeline_run(&p, c.module, &environment, NULL, &c.sink, &out) != POFAC_OK) fail_msg("%s", strbuf_str(&c.messages));
+    c.module = out;
+    const ir_graph *g = out->graphs.data[0];
+    for (size_t i = 0; i < g->nodes.size; i++) {
+        const ir_node *n = &g->nodes.data[i];
+        if (n->op != OP_fake_quantize || graph_node_of(g, n->inputs[0])->op != OP_input) continue;
+        const ir_node *range = graph_node_of(g, n->inputs[1]);
+        if (range->op == OP_row_range) of_rows++;
+        else of_all += strcmp(node_string(range, "name"), "m.b.input_range") == 0;
+    }
+    assert_int_equal(of_rows, 1);
+    assert_int_equal(of_all, 1);
+    text_case_end(&c);
+    arena_free(&memory);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(the_graph_is_the_one_by_hand), cmocka_unit_test(learned_ranges_are_used)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(the_graph_is_the_one_by_hand), cmocka_unit_test(learned_ranges_are_used),
+                                       cmocka_unit_test(readers_have_ranges_of_their_own)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
