@@ -8,7 +8,7 @@
  * running it once. Leaves keep the layout that they are declared in.
  *
  * Activations in 8 bits are read in quads<W>, or in tiles<W> by linears whose variant says "bytes=tiles"; `quantize` writes them so: there is one for
- * each layout that somebody reads.
+ * each layout that somebody reads. Rows of them, beside these, are a relayout.
  */
 #include <stdio.h>
 #include <string.h>
@@ -91,7 +91,7 @@ static const ir_type *declared_in_rows(layout_state *s, const ir_node *n) {
     return t ? type_with_layout(s->rw.to->module->context, t, LAYOUT_ROWS, 0) : NULL;
 }
 
-/* One for each layout that is read; what nobody reads is in rows. */
+/* One for each layout that is read, of which rows are a relayout of another; what nobody reads is in rows. */
 static void place_quantize(layout_state *s, const ir_node *n) {
     ir_context *c = s->rw.to->module->context;
     const ir_type *t = rewrite_type(&s->rw, graph_type(s->rw.from, n->first_result));
@@ -100,7 +100,7 @@ static void place_quantize(layout_state *s, const ir_node *n) {
     const ir_value x = in_layout(s, n->inputs[0], tiled ? LAYOUT_TILES : LAYOUT_ROWS),
                    range = in_layout(s, n->inputs[1], tiled ? tiled_layout(s->rw.from, n, 1) : LAYOUT_ROWS);
     for (int layout = 0; layout < N_LAYOUTS; layout++) {
-        if (!t || !(read >> layout & 1)) continue;
+        if (!t || !(read >> layout & 1) || (tiled && layout == LAYOUT_ROWS)) continue;
         const ir_value q =
             node_add(s->rw.to, OP_quantize, (ir_value[]){x, range}, 2, NULL, 0, type_with_layout(c, t, (ir_layout)layout, s->tile));
         s->converted[layout][n->first_result] = q;
