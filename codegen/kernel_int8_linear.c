@@ -4,10 +4,10 @@
  *
  * Work is cut as that of the f32 product (kernel_linear.c): one unit takes a block of weight rows through the tiles of a group. A panel
  * stays in L1 while the tiles of the group, in L2, pass; P x V sums of vectors of tokens stay in registers over all K. For four
- * neighbouring columns a vector of x, 4 bytes of each token, meets 4 bytes of a row of the weight in all lanes (em_dot_u8s8). The sums go
- * With tiles, 32 rows of the weight times 32 tokens are four tiles of sums: a tile of weight is 16 rows of 64 columns, and one of x 16 quads
- * of 16 tokens, as quads<W> have them. The sums go
- * to scratch, and when all panels of the block are through, to what stands behind (int8_epilogue.h).
+ * neighbouring columns a vector of x, 4 bytes of each token, meets 4 bytes of a row of the weight in all lanes (em_dot_u8s8). With tiles,
+ * 32 rows of the weight times 32 tokens are four tiles of sums: a tile of weight is 16 rows of 64 columns, and one of x 16 quads of 16
+ * tokens, as quads<W> have them. The sums go to scratch, and when all panels of the block are through, to what stands behind
+ * (int8_epilogue.h).
  *
  * operands: x, weight, those of the epilogue. dims: R.
  */
@@ -37,10 +37,10 @@ bool describe_int8_linear(const cg_group *g, const cg_target *target, cg_kernel 
     if (!int8_find_product(g, group_node(g, 0), &p) || !p.quads || p.pattern) return false;
     const bool fits_tiles = p.K % TILE_COLUMNS == 0 && p.W % EM_TILE_ROWS == 0,
                by_tiles = kernel_option(k, "by", fits_tiles && (target->extensions & CG_TILES_U8S8));
-    const int64_t panel = by_tiles ? TILE_PANEL : kernel_option(k, "panel", choose_panel(target, p.N)),
+    const int64_t panel = kernel_option(k, "panel", by_tiles ? TILE_PANEL : choose_panel(target, p.N)),
                   group = kernel_option(k, "group", p.W < GROUP_TOKENS ? GROUP_TOKENS / p.W : 1);
     if (kernel_option(k, "tile", p.W) != p.W || (by_tiles && !fits_tiles)) return false;
-    if (!by_tiles && (panel % 4 != 0 || panel > MAX_PANEL)) return false;
+    if (by_tiles ? panel != TILE_PANEL : panel % 4 != 0 || panel > MAX_PANEL) return false;
     const int64_t n_panels = (p.N + panel - 1) / panel, blocks = (n_panels * panel + BLOCK_ROWS - 1) / BLOCK_ROWS,
                   per_block = (n_panels + blocks - 1) / blocks, n_blocks = (n_panels + per_block - 1) / per_block;
     kernel_operand(k, p.x);

@@ -91,7 +91,8 @@ static bool sparse_gradient_variant(linear_product product, int64_t tile, int64_
     return true;
 }
 
-/* Over activations in quads, groups of four columns with a non-zero; in tiles, non-zeros alone, where processors have no sums of four products. */
+/* Over activations in quads, groups of four columns with a non-zero; in tiles, any four non-zeros of a row, or pairs of them where processors have no sums of
+ * four products. */
 static bool sparse_int8_variant(int64_t tile, size_t i, strbuf *out) {
     static const char *const bytes[] = {"quads", "tiles"};
     if (i >= 2) return false;

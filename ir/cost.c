@@ -7,7 +7,8 @@
 linear_choice cost_by_rule(const linear_problem *p) {
     /* N K is the number of elements of a tensor, and a hundred times that fits into a double exactly enough */
     double zeros = (double)(p->N * p->K - p->nnz);
-    const double least = p->integers ? COST_RULE_INT8_SPARSITY : COST_RULE_SPARSITY;
+    const bool by_fours = p->structure.fill > 0 && p->structure.block_columns % 4 == 0;
+    const double least = p->integers && !by_fours ? COST_RULE_INT8_SPARSITY : COST_RULE_SPARSITY;
     return (linear_choice){.sparse = p->may_be_sparse && 100 * zeros >= least * ((double)p->N * (double)p->K)};
 }
 

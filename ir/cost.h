@@ -49,8 +49,10 @@ typedef struct cost_source {
  * The choice that needs no clock: sparse from COST_RULE_SPARSITY percent of zeros on, no variant. Half is on the safe side of the
  * break-even of the kernels (25 to 40 % in measurements on AVX2), and of that of memory: a non-zero costs 6 bytes with its offset, so
  * that below a third of zeros a sparse weight is even the larger one.
- * The products of training have theirs at 40 %. In integers four columns are one instruction, dense, and sparse where one of them is not zero, which
- * three of five such groups are at 80 % of zeros.
+ * The products of training have theirs at 40 %. In integers, processors that have it take four columns with one instruction, dense, and sparse where one of
+ * them is not zero, which three of five such groups are at 80 % of zeros: COST_RULE_INT8_SPARSITY is theirs. Where zeros come in blocks of four columns, a
+ * group is one or not, and half of them pays again. Processors without the instruction break even earlier: there the rule is on the safe side, and a clock
+ * better.
  */
 #define COST_RULE_SPARSITY 50
 #define COST_RULE_INT8_SPARSITY 80

@@ -185,9 +185,10 @@ static void put_key(const measured_cost *m, const kernel_question *q, strbuf *ou
     if (q->structure.fill) strbuf_printf(out, " of which %u per mille", q->structure.fill);
     strbuf_printf(out,
                   " N=%" PRId64 " K=%" PRId64 " rows=%" PRId64 " per_mille=%" PRId64
-                  " target %s %s %s %s codegen %s llvm %s blas %s cpu %s",
-                  q->N, q->K, q->n_rows, q->per_mille, t->triple, t->cpu, t->features, t->isa, cg_sources_hash(), cg_llvm_version(),
-                  blas_kernels(), m->cpu);
+                  " target %s %s %s %s extensions=%u vector_bytes=%u vector_registers=%u codegen %s llvm %s blas %s cpu %s",
+                  q->N, q->K, q->n_rows, q->per_mille, t->triple, t->cpu, t->features, t->isa, (unsigned)t->extensions,
+                  (unsigned)t->vector_bytes, (unsigned)t->vector_registers, cg_sources_hash(), cg_llvm_version(), blas_kernels(),
+                  m->cpu);
 }
 
 /* One line of an answer into the candidate that it is about; the next line, or NULL when it is about another. */

@@ -149,7 +149,9 @@ static void linears_in_integers(void **state) {
     sparsify_case c;
     for (int64_t zeros = 24; zeros <= 28; zeros++) {
         begin(&c, one_int8);
-        add_weight(&c, "w", IR_F32, 4, 8, zeros);
+        add_weight(&c, "w", IR_F32, 4, 8, 32);
+        for (int64_t i = 0; i < 32 - zeros; i++)
+            tensor_set(named_tensors_find(&c.state, "w"), 5 * i % 32, 1); /* no two make a block */
         expect(&c, "sparsify", 100 * zeros >= 80 * 32 ? INT8_SPARSE("") : one_int8);
         end(&c);
     }
@@ -177,6 +179,19 @@ static void linears_in_integers(void **state) {
                 "  %8 = linear_int8 %7, %6, %2, %6 : f32[T,8]\n"
                 "  return \"y\" = %8\n}\n");
     end(&c);
+}
+
+/* Zeros in blocks of four columns leave whole groups out, so that half of them is enough. */
+static void blocks_of_four_want_half_zeros(void **state) {
+    (void)state;
+    linear_problem p = {.N = 100, .K = 100, .nnz = 5000, .may_be_sparse = true, .integers = true};
+    assert_false(cost_by_rule(&p).sparse);
+    p.structure = (zero_structure){.block_rows = 4, .block_columns = 1, .fill = 1000};
+    assert_false(cost_by_rule(&p).sparse);
+    p.structure = (zero_structure){.block_rows = 1, .block_columns = 4, .fill = 1000};
+    assert_true(cost_by_rule(&p).sparse);
+    p.nnz++;
+    assert_false(cost_by_rule(&p).sparse);
 }
 
 static void min_sparsity_bounds_the_rule(void **state) {
@@ -404,17 +419,12 @@ static void variants_name_their_tile(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_rule_wants_half_zeros),
-        cmocka_unit_test(linears_in_integers),
-        cmocka_unit_test(min_sparsity_bounds_the_rule),
-        cmocka_unit_test(what_does_not_fit_stays),
-        cmocka_unit_test(leaves_are_shared),
-        cmocka_unit_test(costs_are_asked_once_for_all),
-        cmocka_unit_test(answers_are_recorded),
-        cmocka_unit_test(errors_of_costs_end_the_pass),
-        cmocka_unit_test(results_are_the_same_bits),
-        cmocka_unit_test(failing_allocations_are_reported),
-        cmocka_unit_test(variants_name_their_tile),
+        cmocka_unit_test(the_rule_wants_half_zeros),        cmocka_unit_test(linears_in_integers),
+        cmocka_unit_test(blocks_of_four_want_half_zeros),   cmocka_unit_test(min_sparsity_bounds_the_rule),
+        cmocka_unit_test(what_does_not_fit_stays),          cmocka_unit_test(leaves_are_shared),
+        cmocka_unit_test(costs_are_asked_once_for_all),     cmocka_unit_test(answers_are_recorded),
+        cmocka_unit_test(errors_of_costs_end_the_pass),     cmocka_unit_test(results_are_the_same_bits),
+        cmocka_unit_test(failing_allocations_are_reported), cmocka_unit_test(variants_name_their_tile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
