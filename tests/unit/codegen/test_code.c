@@ -225,7 +225,8 @@ static void llvm_text_has_every_kernel(void **state) {
 /* The number behind the last ", align " or " align " of a line; 0 when there is none. */
 static unsigned long alignment_of(const char *line, size_t n) {
     unsigned long found = 0;
-    for (const char *at = line; (at = strstr(at, "align ")) != NULL && at < line + n; at++) found = strtoul(at + 6, NULL, 10);
+    for (const char *at = line; (at = memmem(at, (size_t)(line + n - at), "align ", 6)) != NULL; at++)
+        found = strtoul(at + 6, NULL, 10);
     return found;
 }
 
@@ -238,8 +239,7 @@ static void want_facts_of_line(const char *isa, const char *line, size_t n, size
             fail_msg("%s: found \"%.*s\", wanted \"%s\"", isa, (int)n, line, arguments);
         return;
     }
-    const char *load = strstr(line, "= load "), *store = strncmp(line, "  store ", 8) == 0 ? line : NULL;
-    if (!store && (!load || load >= line + n)) return;
+    if (strncmp(line, "  store ", 8) != 0 && !memmem(line, n, "= load ", 7)) return;
     ++*n_accesses;
     unsigned long align = alignment_of(line, n);
     if (align == 0 || align > 64 || (align & (align - 1)) != 0)
