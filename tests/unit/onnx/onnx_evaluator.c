@@ -111,7 +111,7 @@ onnx_file onnx_file_read(const char *path) {
     if (file_exists(data)) {
         assert_int_equal(file_map_open(data, NULL, &map), POFAC_OK);
         f.outside = malloc(map.size_bytes + 1);
-        memcpy(f.outside, map.data, map.size_bytes);
+        if (map.size_bytes) memcpy(f.outside, map.data, map.size_bytes); /* a file without tensors is empty, and not mapped */
         f.outside_bytes = map.size_bytes;
         file_map_close(&map);
     }
