@@ -157,16 +157,14 @@ pofac_status onnx_lower_fake_quantize(onnx_lowering *l, const ir_node *n) {
 
 /* ---- what reads them ---- */
 
-/* Elements of the bias in 32 bits; NULL: one has no room, or memory is short. */
-static int32_t *encode_bias(onnx_lowering *l, const ir_tensor *bias, const float *scales, bool per_row) {
-    const int64_t n = tensor_elements(bias);
-    int32_t *codes = ARENA_ARRAY(&l->memory, int32_t, (size_t)n);
-    for (int64_t i = 0; codes && i < n; i++) {
+/* Elements of the bias in 32 bits; false: one has no room. */
+static bool encode_bias(const ir_tensor *bias, const float *scales, bool per_row, int32_t *codes) {
+    for (int64_t i = 0; i < tensor_elements(bias); i++) {
         const float b = (float)tensor_get(bias, i), scale = scales[per_row ? i : 0];
-        if (!quantization_bias_fits(b, scale)) return NULL;
+        if (!quantization_bias_fits(b, scale)) return false;
         codes[i] = quantization_bias(b, scale);
     }
-    return codes;
+    return true;
 }
 
 pofac_status onnx_quantized_bias(onnx_lowering *l, const ir_node *linear, const char **out) {
@@ -183,10 +181,10 @@ pofac_status onnx_quantized_bias(onnx_lowering *l, const ir_node *linear, const 
     TRY(onnx_state_floats(l, parameter, &bias));
     const int64_t n = tensor_elements(&bias), n_scales = w->per_row ? n : 1;
     float *scales = ARENA_ARRAY(&l->memory, float, (size_t)n_scales);
-    if (!scales) return diag_out_of_memory(l->sink);
+    int32_t *codes = ARENA_ARRAY(&l->memory, int32_t, (size_t)n);
+    if (!scales || !codes) return diag_out_of_memory(l->sink);
     for (int64_t i = 0; i < n_scales; i++) scales[i] = x->scales[0] * w->scales[i];
-    const int32_t *codes = encode_bias(l, &bias, scales, w->per_row);
-    if (!codes) return POFAC_OK;
+    if (!encode_bias(&bias, scales, w->per_row, codes)) return POFAC_OK;
     const char *const inputs[] = {onnx_add_tensor(l->m, name, ONNX_INT32, &n, 1, codes),
                                   onnx_add_tensor(l->m, scale_name, ONNX_FLOAT, &n_scales, w->per_row, scales)};
     *out = onnx_with_int(l, "DequantizeLinear", inputs, 2, "axis", 0);
