@@ -110,7 +110,7 @@ static void count_band(counts *c, const ir_tensor *w, int64_t first, bool with_b
 
 /*
  * What an element of a block costs: a multiply-add per vector of activations, and its share in what a block reads once for each column,
- * and once. The weights are those with which non-zeros one by one, blocks of 4 x 1, 8 x 1 and 1 x 4 were measured (README.md).
+ * and once. The weights are those with which non-zeros one by one, blocks of 4 x 1, 8 x 1 and 1 x 4 were measured (docs/measurements.md).
  */
 static double cost_of(unsigned rows, unsigned columns, double fill) { return (1 + 0.35 / rows + 0.15 / (rows * columns)) / fill; }
 

@@ -29,7 +29,7 @@ check_top_level() {
     local entry
     while read -r entry; do
         case $entry in
-        ir | passes | codegen | runtime | frontend | tests | examples | .*) ;;
+        ir | passes | codegen | runtime | frontend | tests | examples | docs | .*) ;;
         CMakeLists.txt | CMakePresets.json | README.md | ARCHITECTURE.md | CONTRIBUTING.md | LICENSE) ;;
         *) complain "$entry: not one of the entries that the top level may have" ;;
         esac
