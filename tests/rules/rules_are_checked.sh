@@ -94,4 +94,24 @@ symbols 'variable common can change' '__attribute__((common)) int common;'
 symbols 'abort may not be used in a library' 'void abort(void); void f(void) { abort(); }'
 symbols 'LLVMRunPasses: no passes of LLVM' 'int LLVMRunPasses(void); int f(void) { return LLVMRunPasses(); }'
 symbols 'stderr may not be used in a library' 'extern void *stderr; void *f(void) { return stderr; }'
+
+# links WANTED TEXT: a page with this text, beside one with the headings "Two words" and "C & D".
+links() {
+    local output
+    rm -rf "$work/pages" && mkdir -p "$work/pages/docs"
+    printf '# Two words\n\n## `C` & D\n\n```\n# none\n```\n' >"$work/pages/docs/other.md"
+    printf '%s\n' "$2" >"$work/pages/page.md"
+    output=$("$here/check_links.sh" "$work/pages" 2>&1)
+    expect "$2" "$1" $? "$output"
+}
+
+links '' '[a](docs/other.md), [b](docs/other.md#two-words) and [c](docs/other.md#c--d), [d](docs), [e](https://nowhere.invalid/x)'
+links '' 'code: `[a](nowhere.md)`'
+links '' '```
+[a](nowhere.md)
+```'
+links 'page.md:1: the link to nowhere.md names no file of the tree' '[a](docs/other.md) [b](nowhere.md)'
+links 'page.md:1: the link to docs/other.md#none names no heading of that page' '[a](docs/other.md#none)'
+links 'page.md:2: the link to #there names no heading of that page' '# Here
+[a](#there) [b](#here)'
 exit $failed
