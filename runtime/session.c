@@ -36,13 +36,14 @@ typedef struct index_range {
 struct session {
     const plan *plan;
     thread_pool *pool;
-    bound_weights weights;
-    ir_tensor *tensors; /* [n_buffers] of weights and inputs: what evaluators see; owned where an input was copied */
-    void **pointers;    /* [n_buffers] what kernels see */
-    bool *returned;     /* [n_buffers] an output of the plan */
+    const bound_weights *weights; /* its own, or such as it shares */
+    bound_weights own;            /* nothing where they are shared */
+    ir_tensor *tensors;           /* [n_buffers] of weights and inputs: what evaluators see; owned where an input was copied */
+    void **pointers;              /* [n_buffers] what kernels see */
+    bool *returned;               /* [n_buffers] an output of the plan */
     index_range *ranges;
     size_t n_ranges;
-    int64_t *binding; /* [weights.n_symbols] of the last run, by ir_symbol */
+    int64_t *binding; /* [weights->n_symbols] of the last run, by ir_symbol */
     int64_t *slot_bytes, *slot_start;
     char *arena;
     char *scratch; /* [threads][scratch_bytes] */
@@ -57,7 +58,7 @@ struct session {
     session_memory memory;
 };
 
-static ir_binding binding_of(const session *s) { return (ir_binding){s->binding, s->weights.n_symbols}; }
+static ir_binding binding_of(const session *s) { return (ir_binding){s->binding, s->weights->n_symbols}; }
 
 /* ---- indices ---- */
 
@@ -166,7 +167,7 @@ static bool make_arrays(session *s) {
     s->tensors = calloc(n, sizeof *s->tensors);
     s->pointers = calloc(n, sizeof *s->pointers);
     s->returned = calloc(n, sizeof *s->returned);
-    s->binding = calloc(s->weights.n_symbols, sizeof *s->binding);
+    s->binding = calloc(s->weights->n_symbols, sizeof *s->binding);
     s->slot_bytes = calloc(slots, sizeof *s->slot_bytes);
     s->slot_start = calloc(slots, sizeof *s->slot_start);
     s->times_ns = calloc(p->n_steps + 1, sizeof *s->times_ns);
@@ -179,17 +180,16 @@ static bool make_arrays(session *s) {
 static void take_weights(session *s) {
     for (size_t i = 0; i < s->plan->n_buffers; i++) {
         if (s->plan->buffers[i].kind == PLAN_INPUT || s->plan->buffers[i].kind == PLAN_SLOT) continue;
-        s->tensors[i] = s->weights.tensors[i];
+        s->tensors[i] = s->weights->tensors[i];
         s->tensors[i].owned = false;
-        s->pointers[i] = s->weights.pointers[i];
+        s->pointers[i] = s->weights->pointers[i];
     }
-    s->memory.mapped_weight_bytes = s->weights.mapped_bytes;
-    s->memory.packed_weight_bytes = s->weights.own_bytes;
+    s->memory.mapped_weight_bytes = s->weights->mapped_bytes;
+    s->memory.packed_weight_bytes = s->weights->own_bytes;
 }
 
-static pofac_status session_build(session *s, const tensor_source *state, const diag_sink *sink) {
+static pofac_status session_build(session *s, const diag_sink *sink) {
     const plan *p = s->plan;
-    TRY(bound_weights_make(p, state, s->pool, sink, &s->weights));
     if (!make_arrays(s)) return diag_out_of_memory(sink);
     TRY(step_runner_make(p, s->pool, sink, &s->runner));
     for (size_t i = 0; i < p->n_outputs; i++) s->returned[p->outputs[i].buffer] = true;
@@ -199,13 +199,37 @@ static pofac_status session_build(session *s, const tensor_source *state, const 
     return find_ranges(s, sink);
 }
 
-pofac_status session_create(const plan *p, const tensor_source *state, thread_pool *pool, const diag_sink *sink, session **out) {
-    *out = NULL;
+static session *make_session(const plan *p, thread_pool *pool) {
     session *s = calloc(1, sizeof *s);
-    if (!s) return diag_out_of_memory(sink);
+    if (!s) return NULL;
     s->plan = p;
     s->pool = pool;
-    pofac_status status = session_build(s, state, sink);
+    s->weights = &s->own;
+    return s;
+}
+
+pofac_status session_create(const plan *p, const tensor_source *state, thread_pool *pool, const diag_sink *sink, session **out) {
+    *out = NULL;
+    session *s = make_session(p, pool);
+    if (!s) return diag_out_of_memory(sink);
+    pofac_status status = bound_weights_make(p, state, pool, sink, &s->own);
+    if (status == POFAC_OK) status = session_build(s, sink);
+    if (status != POFAC_OK) session_destroy(s);
+    else *out = s;
+    return status;
+}
+
+pofac_status session_create_sharing(const plan *p, const bound_weights *weights, thread_pool *pool, const diag_sink *sink,
+                                    session **out) {
+    *out = NULL;
+    for (size_t i = 0; i < p->n_buffers; i++)
+        if (p->buffers[i].written)
+            return diag_error(sink, POFAC_ERR_USAGE, NULL,
+                              "found state that runs replace (%s), wanted weights that sessions can share", p->buffers[i].name);
+    session *s = make_session(p, pool);
+    if (!s) return diag_out_of_memory(sink);
+    s->weights = weights;
+    pofac_status status = session_build(s, sink);
     if (status != POFAC_OK) session_destroy(s);
     else *out = s;
     return status;
@@ -214,7 +238,7 @@ pofac_status session_create(const plan *p, const tensor_source *state, thread_po
 void session_destroy(session *s) {
     if (!s) return;
     for (size_t i = 0; s->tensors && i < s->plan->n_buffers; i++) tensor_free(&s->tensors[i]);
-    bound_weights_free(s->plan, &s->weights);
+    bound_weights_free(s->plan, &s->own);
     free(s->tensors);
     free(s->pointers);
     free(s->returned);
@@ -234,13 +258,13 @@ void session_destroy(session *s) {
 }
 
 const void *session_packed_weight(const session *s, size_t buffer, size_t *n_bytes) {
-    *n_bytes = s->weights.own[buffer];
-    return *n_bytes && s->plan->buffers[buffer].packing != PACKING_NONE ? s->weights.pointers[buffer] : NULL;
+    *n_bytes = s->weights->own[buffer];
+    return *n_bytes && s->plan->buffers[buffer].packing != PACKING_NONE ? s->weights->pointers[buffer] : NULL;
 }
 
 pofac_status session_renew_patterns(session *s, const char *ending, const diag_sink *sink) {
     s->ran = false;
-    TRY(bound_weights_renew(s->plan, ending, s->pool, sink, &s->weights));
+    TRY(bound_weights_renew(s->plan, ending, s->pool, sink, &s->own));
     take_weights(s);
     return POFAC_OK;
 }
@@ -288,9 +312,9 @@ static pofac_status get_taken(void *user, const char *name, const diag_sink *sin
 static pofac_status bind_symbols(session *s, const tensor_source *inputs, const diag_sink *sink) {
     taken_inputs taken = {s->plan, s->tensors, inputs};
     const tensor_source source = {.get = get_taken, .user = &taken};
-    TRY(binding_from_inputs(s->plan->graph, &source, sink, s->binding, s->weights.n_symbols));
-    for (size_t i = 0; i < s->weights.n_symbols; i++)
-        if (s->weights.counts[i] >= 0) s->binding[i] = s->weights.counts[i];
+    TRY(binding_from_inputs(s->plan->graph, &source, sink, s->binding, s->weights->n_symbols));
+    for (size_t i = 0; i < s->weights->n_symbols; i++)
+        if (s->weights->counts[i] >= 0) s->binding[i] = s->weights->counts[i];
     return POFAC_OK;
 }
 
@@ -493,10 +517,10 @@ pofac_status session_output(const session *s, const char *name, const diag_sink 
 session_memory session_memory_use(const session *s) { return s->memory; }
 
 pofac_status session_memory_at(const session *s, ir_binding binding, const diag_sink *sink, session_memory *out) {
-    size_t slots = s->plan->n_slots, symbols = s->weights.n_symbols;
+    size_t slots = s->plan->n_slots, symbols = s->weights->n_symbols;
     int64_t *slot_bytes = calloc(slots + 1, sizeof *slot_bytes), *values = calloc(symbols, sizeof *values);
     for (size_t i = 0; values && i < symbols; i++)
-        values[i] = s->weights.counts[i] >= 0 ? s->weights.counts[i] : i < binding.size ? binding.value[i] : -1;
+        values[i] = s->weights->counts[i] >= 0 ? s->weights->counts[i] : i < binding.size ? binding.value[i] : -1;
     pofac_status status =
         slot_bytes && values ? count_room(s, (ir_binding){values, symbols}, sink, slot_bytes, out) : diag_out_of_memory(sink);
     free(slot_bytes);

@@ -1,11 +1,12 @@
 /*
- * A session runs a plan: it owns the packed weights, the arena for one batch shape at a time, and uses a thread pool. A session is
- * used by one thread at a time; any number of sessions share a plan.
+ * A session runs a plan: it owns the packed weights, or shares them with others, and the arena for one batch shape at a time, and uses a
+ * thread pool. A session is used by one thread at a time; any number of sessions share a plan.
  */
 #ifndef POFAC_RUNTIME_SESSION_H
 #define POFAC_RUNTIME_SESSION_H
 
 #include "ir/plan.h"
+#include "runtime/bound_weights.h"
 #include "runtime/thread_pool.h"
 
 typedef struct session session;
@@ -14,6 +15,11 @@ typedef struct session session;
  * graphs replace is written where it lies, by every run; several sessions may share it, and run one after the other. */
 POFAC_MUST_USE pofac_status session_create(const plan *p, const tensor_source *state, thread_pool *pool, const diag_sink *sink,
                                            session **out);
+
+/* The same on weights that were made for the plan, and outlive the session. Sessions only read them: any number may run at the same time, each with a
+ * pool of its own. POFAC_ERR_USAGE: the plan has state that runs replace. */
+POFAC_MUST_USE pofac_status session_create_sharing(const plan *p, const bound_weights *weights, thread_pool *pool,
+                                                   const diag_sink *sink, session **out);
 void session_destroy(session *s);
 
 /* What steps read of state buffer `buffer`, packed by this session, with its bytes; NULL where it is not packed, is that of a buffer before, or is the
@@ -31,6 +37,7 @@ POFAC_MUST_USE pofac_status session_run(session *s, const tensor_source *inputs,
 /* A result of the last run, valid until the next; POFAC_ERR_USAGE when the plan has no such output. */
 POFAC_MUST_USE pofac_status session_output(const session *s, const char *name, const diag_sink *sink, ir_tensor *out);
 
+/* Of weights that are shared, each session counts all. */
 typedef struct session_memory {
     int64_t mapped_weight_bytes, packed_weight_bytes, arena_bytes, scratch_bytes;
 } session_memory;

@@ -55,6 +55,13 @@ pofac_status executor_bind(executor *e, const tensor_source *weights, const diag
     return weights ? session_create(e->compiled.plan, weights, e->compiled.pool, sink, &e->compiled.session) : POFAC_OK;
 }
 
+pofac_status executor_of(runnable r, const diag_sink *sink, executor **out) {
+    *out = calloc(1, sizeof **out);
+    if (!*out) return diag_out_of_memory(sink);
+    **out = (executor){.kind = EXECUTOR_COMPILED, .compiled = r};
+    return POFAC_OK;
+}
+
 const ir_graph *executor_graph(const executor *e) {
     return e->kind == EXECUTOR_COMPILED ? e->compiled.plan->graph : module_find_graph(e->module, ROAD_GRAPH);
 }

@@ -20,6 +20,9 @@ POFAC_MUST_USE pofac_status executor_compile(loaded_model *model, const road_opt
                                              const diag_sink *sink, executor **out);
 POFAC_MUST_USE pofac_status executor_bind(executor *e, const tensor_source *weights, const diag_sink *sink);
 
+/* What runs a runnable with a session; takes it over, but not after an error. */
+POFAC_MUST_USE pofac_status executor_of(runnable r, const diag_sink *sink, executor **out);
+
 /* The graph that runs: its inputs and outputs. */
 const ir_graph *executor_graph(const executor *e);
 

@@ -52,6 +52,7 @@ void interruption_end(interruption *i) {
 
 int interruption_check(interruption *i) {
     struct signalfd_siginfo info;
+    if (i && i->asked && atomic_load(i->asked)) return INTERRUPTION_ASKED;
     if (!i || i->fd < 0) return i ? i->signal : 0;
     while (read(i->fd, &info, sizeof info) == (ssize_t)sizeof info)
         if (!i->signal) i->signal = (int)info.ssi_signo;

@@ -63,9 +63,11 @@ static pofac_status read_directory(loaded_model *m, const char *directory, const
     return config_json_read(config, &m->memory, sink, &m->spec);
 }
 
-static pofac_status read_description(loaded_model *m, const char *path, const char **checkpoint_path, const diag_sink *sink) {
+static pofac_status read_description(loaded_model *m, const loaded_model_options *o, const char **checkpoint_path,
+                                     const diag_sink *sink) {
     xml_document *document;
-    TRY(xml_document_read(path, &m->memory, sink, &document));
+    TRY(o->description ? xml_document_parse(m->path, o->description, o->description_bytes, &m->memory, sink, &document)
+                       : xml_document_read(m->path, &m->memory, sink, &document));
     const xml_model *x = &document->model;
     if (x->from) {
         TRY(read_directory(m, x->from, sink));
@@ -235,12 +237,13 @@ static pofac_status open_parts(loaded_model *m, const loaded_model_options *o, c
     const char *weights = NULL;
     m->context = context_create();
     if (!m->path || !m->context) return diag_out_of_memory(sink);
-    if (compiled_file_is_one(m->path)) return open_compiled(m, o, sink);
-    if (file_is_directory(m->path)) TRY(read_directory(m, m->path, sink));
+    if (!o->description && compiled_file_is_one(m->path)) return open_compiled(m, o, sink);
+    if (o->description) TRY(read_description(m, o, &weights, sink));
+    else if (file_is_directory(m->path)) TRY(read_directory(m, m->path, sink));
     else if (!file_exists(m->path))
         return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path},
                           "no such file or directory, wanted a Hugging Face directory, an XML description or a compiled model");
-    else TRY(read_description(m, m->path, &weights, sink));
+    else TRY(read_description(m, o, &weights, sink));
     if (!weights && m->directory) {
         weights = m->directory;
         TRY(model_quantization_read(m->directory, sink, &m->quantization));

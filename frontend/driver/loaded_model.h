@@ -21,7 +21,9 @@ typedef struct loaded_model_options {
     model_head head;    /* HEAD_AUTO: as the model says */
     int64_t num_labels; /* 0: as the model says */
     uint64_t seed;
-    size_t threads;            /* that open a compiled model, at most; 0: as many as the process may use */
+    size_t threads;          /* that open a compiled model, at most; 0: as many as the process may use */
+    const char *description; /* the XML description itself, of description_bytes; `path` is its name; NULL: the file is read */
+    size_t description_bytes;
     const char *vocab;         /* vocabulary instead of the model's own, or NULL */
     const char *const *labels; /* [num_labels] names instead of the model's, copied; or NULL */
     model_rate hidden_dropout, attention_dropout,

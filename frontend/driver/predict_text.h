@@ -25,6 +25,7 @@
 
 #include "frontend/data/qa_output.h"
 #include "frontend/data/qa_windows.h"
+#include "frontend/driver/answer_content.h"
 #include "frontend/driver/executor.h"
 #include "frontend/driver/records.h"
 
@@ -54,9 +55,36 @@ typedef struct predict_text_options {
 /* Takes complete lines; a status other than POFAC_OK ends the work. */
 typedef pofac_status (*predict_write)(void *user, const char *lines, size_t n);
 
+/* Takes the answer to a record, from 0, as numbers that live during the call, in the order in which they are made. */
+typedef pofac_status (*predict_take)(void *user, size_t record, const answer_content *content, const diag_sink *sink);
+
 /* POFAC_ERR_INTERRUPTED, without a message, when a signal has come: the batch that ran is finished, and what is complete was given
  * out. */
 POFAC_MUST_USE pofac_status predict_text(loaded_model *model, const road_options *road, const predict_text_options *options,
                                          record_reader *records, predict_write write, void *user, const diag_sink *sink);
+
+/*
+ * The same in parts, for those who predict again and again: what is made of the options once, for records on an executor of the model's
+ * graph for texts. One thread uses it at a time; any number of them may share a model whose tokenizer was read before.
+ */
+typedef struct text_predictor text_predictor;
+
+/* Options as above, but that kind, max_memory, report_memory and profile are the executor's. They outlive it, as the model does. */
+POFAC_MUST_USE pofac_status text_predictor_create(loaded_model *model, const predict_text_options *options, const diag_sink *sink,
+                                                  text_predictor **out);
+void text_predictor_destroy(text_predictor *t); /* NULL is fine */
+
+/* The graph that it wants. */
+model_graph_options predict_text_graph(const loaded_model *model, model_graph_options rest);
+
+/* Where answers go: one of the two is not NULL. */
+typedef struct predict_target {
+    predict_write write;
+    predict_take take;
+    void *user;
+} predict_target;
+
+POFAC_MUST_USE pofac_status text_predictor_run(text_predictor *t, executor *e, record_reader *records, const predict_target *target,
+                                               const diag_sink *sink);
 
 #endif

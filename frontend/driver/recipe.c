@@ -355,13 +355,12 @@ static pofac_status read_sections(recipe_reader *r, recipe_use use, recipe *out)
     return r->status;
 }
 
-pofac_status recipe_read(const char *path, const recipe_option *options, size_t n, recipe_use use, arena *a, const diag_sink *sink,
-                         recipe *out) {
+/* `document`: the description; NULL: there is none. */
+static pofac_status read_recipe(const char *path, const xml_document *document, const recipe_option *options, size_t n,
+                                recipe_use use, arena *a, const diag_sink *sink, recipe *out) {
     recipe_reader r = {.options = options, .n_options = n, .a = a, .sink = sink};
     *out = (recipe){.path = path, .head = HEAD_AUTO};
-    if (!file_is_directory(path) && !compiled_file_is_one(path)) {
-        xml_document *document;
-        TRY(xml_document_read(path, a, sink, &document));
+    if (document) {
         r.root = document->root;
         out->head = document->model.head;
         out->leaves_labels = document->model.has_spec && document->model.num_labels == 0;
@@ -373,6 +372,51 @@ pofac_status recipe_read(const char *path, const recipe_option *options, size_t 
     uselocale(old);
     freelocale(c_locale);
     return status;
+}
+
+pofac_status recipe_read(const char *path, const recipe_option *options, size_t n, recipe_use use, arena *a, const diag_sink *sink,
+                         recipe *out) {
+    xml_document *document = NULL;
+    if (!file_is_directory(path) && !compiled_file_is_one(path)) TRY(xml_document_read(path, a, sink, &document));
+    return read_recipe(path, document, options, n, use, a, sink, out);
+}
+
+pofac_status recipe_read_text(const char *path, const char *text, size_t n_bytes, const recipe_option *options, size_t n,
+                              recipe_use use, arena *a, const diag_sink *sink, recipe *out) {
+    xml_document *document;
+    TRY(xml_document_parse(path, text, n_bytes, a, sink, &document));
+    TRY(read_recipe(path, document, options, n, use, a, sink, out));
+    out->text = text;
+    out->text_bytes = n_bytes;
+    return POFAC_OK;
+}
+
+/* ---- names of options ---- */
+
+static bool is_recipe_element(const char *element) {
+    static const char *const elements[] = {"data", "train", "prune", "quantize", "teacher", "distill"};
+    for (size_t i = 0; i < sizeof elements / sizeof *elements; i++)
+        if (strcmp(elements[i], element) == 0) return true;
+    return false;
+}
+
+static bool is_option(const char *name) {
+    static const char *const lists[] = {"not_to_prune", "not_to_quantize", "not_to_requantize_output"};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        if (strcmp(lists[i], name) == 0) return true;
+    for (size_t i = 0; i < xml_attribute_count(); i++) {
+        const xml_attribute_row *row = xml_attribute_at(i);
+        if (is_recipe_element(row->element) && strcmp(recipe_option_name(row->element, row->name), name) == 0) return true;
+    }
+    return false;
+}
+
+pofac_status recipe_check_options(const recipe_option *options, size_t n, const diag_sink *sink) {
+    for (size_t i = 0; i < n; i++)
+        if (!is_option(options[i].name))
+            return diag_error(sink, POFAC_ERR_USAGE, NULL,
+                              "found the option \"%s\", wanted an option of a recipe (pofac train --help)", options[i].name);
+    return POFAC_OK;
 }
 
 /* ---- settings as text ---- */

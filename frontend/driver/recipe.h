@@ -80,7 +80,9 @@ typedef struct recipe_distill {
 } recipe_distill;
 
 typedef struct recipe {
-    const char *path;               /* of the model, as given: a description or a directory */
+    const char *path; /* of the model, as given: a description or a directory */
+    const char *text; /* the description, where it was given as a text, of text_bytes; else NULL */
+    size_t text_bytes;
     model_head head;                /* that the description names, or HEAD_AUTO */
     bool leaves_labels;             /* a description that says nothing of labels: they are the task's */
     bool lock;                      /* <prune> by a method that locks: zeros stay zeros */
@@ -111,6 +113,13 @@ typedef enum recipe_use { RECIPE_FOR_TRAINING, RECIPE_FOR_PLANNING, RECIPE_FOR_E
  * document, or a configuration of pruning; POFAC_ERR_USAGE: the options; of both, a value or a contradiction. */
 POFAC_MUST_USE pofac_status recipe_read(const char *path, const recipe_option *options, size_t n, recipe_use use, arena *a,
                                         const diag_sink *sink, recipe *out);
+
+/* The same of a description of n_bytes that came from `path`: its name in messages, and where relative paths start. */
+POFAC_MUST_USE pofac_status recipe_read_text(const char *path, const char *text, size_t n_bytes, const recipe_option *options,
+                                             size_t n, recipe_use use, arena *a, const diag_sink *sink, recipe *out);
+
+/* POFAC_ERR_USAGE: one of the names is no option's. */
+POFAC_MUST_USE pofac_status recipe_check_options(const recipe_option *options, size_t n, const diag_sink *sink);
 
 /* Appends all that determines the numbers of a run, a line NAME=VALUE each: what a checkpoint's settings are held against. */
 void recipe_put_settings(const recipe *r, strbuf *out);

@@ -9,8 +9,10 @@
 #include "ir/support/json_text.h"
 
 struct record_reader {
-    line_reader *lines; /* one of the two is NULL */
+    line_reader *lines; /* one of the three is not NULL */
     squad_reader *squad;
+    const record *given; /* [n_given] */
+    size_t n_given, next;
     record_format format;
 };
 
@@ -40,6 +42,13 @@ pofac_status record_reader_open(const char *path, const char *format, const diag
     return status;
 }
 
+pofac_status record_reader_of(const record *records, size_t n, const diag_sink *sink, record_reader **out) {
+    *out = calloc(1, sizeof **out);
+    if (!*out) return diag_out_of_memory(sink);
+    **out = (record_reader){.given = records, .n_given = n};
+    return POFAC_OK;
+}
+
 void record_reader_close(record_reader *r) {
     if (!r) return;
     line_reader_close(r->lines);
@@ -51,21 +60,25 @@ void record_reader_watch(record_reader *r, interruption *stop) {
     if (r->lines) line_reader_watch(r->lines, stop);
 }
 
-bool record_reader_is_ready(record_reader *r) { return r->squad || line_reader_is_ready(r->lines); }
+bool record_reader_is_ready(record_reader *r) { return !r->lines || line_reader_is_ready(r->lines); }
 
 const char *record_reader_name(const record_reader *r) {
+    if (!r->squad && !r->lines) return "texts";
     return r->squad ? inflated_file_name(squad_reader_file(r->squad)) : line_reader_name(r->lines);
 }
 
 uint64_t record_reader_bytes(const record_reader *r) {
+    if (!r->squad && !r->lines) return r->next;
     return r->squad ? inflated_file_position(squad_reader_file(r->squad)) : line_reader_bytes(r->lines);
 }
 
 int64_t record_reader_total_bytes(const record_reader *r) {
+    if (!r->squad && !r->lines) return (int64_t)r->n_given;
     return r->squad ? inflated_file_total_bytes(squad_reader_file(r->squad)) : line_reader_total_bytes(r->lines);
 }
 
 diag_place record_reader_place(const record_reader *r, const record *at, arena *a) {
+    if (!r->squad && !r->lines) return (diag_place){.file = arena_printf(a, "text %llu", (unsigned long long)at->line)};
     const char *name = record_reader_name(r), *with_id = at->id ? arena_printf(a, "%s: question %s", name, at->id) : NULL;
     return (diag_place){.file = with_id ? with_id : name, .line = (uint32_t)at->line};
 }
@@ -168,6 +181,15 @@ static pofac_status next_question(record_reader *r, arena *a, const diag_sink *s
     return take(a, q->id.text, q->id.bytes, sink, &out->id, &id_bytes);
 }
 
+static pofac_status next_given(record_reader *r, record *out, bool *found) {
+    *found = r->next < r->n_given;
+    if (*found) {
+        *out = r->given[r->next++];
+        out->line = r->next;
+    }
+    return POFAC_OK;
+}
+
 static bool is_passed_over(const record_reader *r, const char *line, size_t n) {
     if (r->format == RECORDS_JSONL) return strspn(line, " \t") == n;
     return r->format == RECORDS_TSV && n == 0;
@@ -179,6 +201,7 @@ pofac_status record_reader_next(record_reader *r, arena *a, const diag_sink *sin
     *found = false;
     *out = (record){0};
     if (r->squad) return next_question(r, a, sink, out, found);
+    if (!r->lines) return next_given(r, out, found);
     do {
         TRY(line_reader_next(r->lines, sink, &line, &n));
     } while (line && is_passed_over(r, line, n));

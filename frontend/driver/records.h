@@ -27,6 +27,8 @@ typedef struct record_reader record_reader;
 /* Reads `path`, or standard input for "-". The format by the path's ending where `format` is NULL (.jsonl, .json, .tsv, else text);
  * else "text", "tsv", "jsonl", "squad". `path` outlives the reader. */
 POFAC_MUST_USE pofac_status record_reader_open(const char *path, const char *format, const diag_sink *sink, record_reader **out);
+/* Gives n records that somebody holds, one after the other; they outlive the reader. Messages count them from 1: "text 3". */
+POFAC_MUST_USE pofac_status record_reader_of(const record *records, size_t n, const diag_sink *sink, record_reader **out);
 void record_reader_close(record_reader *r); /* NULL is fine */
 
 /* Signals that `stop` notes end waiting for lines; it must outlive the reader. */
@@ -35,8 +37,8 @@ void record_reader_watch(record_reader *r, interruption *stop);
 /* Can a record, or the end, be had without waiting for whoever writes the input? Always so of SQuAD's files. */
 bool record_reader_is_ready(record_reader *r);
 
-const char *record_reader_name(const record_reader *r);    /* for messages: the path, or "standard input" */
-uint64_t record_reader_bytes(const record_reader *r);      /* of the file, of what was read */
+const char *record_reader_name(const record_reader *r);    /* for messages: the path, "standard input", or "texts" */
+uint64_t record_reader_bytes(const record_reader *r);      /* of the file, of what was read; given records are counted instead */
 int64_t record_reader_total_bytes(const record_reader *r); /* of the whole file; -1: not known */
 /* Where a record stands, for messages; `a` takes what is made for it. */
 diag_place record_reader_place(const record_reader *r, const record *at, arena *a);

@@ -229,7 +229,7 @@ pofac_status runnable_compile(loaded_model *model, const road_options *options, 
 
 void runnable_destroy(runnable *r) {
     session_destroy(r->session);
-    plan_destroy(r->plan);
+    if (!r->borrows_plan) plan_destroy(r->plan);
     thread_pool_destroy(r->pool);
     *r = (runnable){0};
 }

@@ -73,6 +73,7 @@ typedef struct runnable {
     thread_pool *pool;
     session *session;
     double build_seconds, pack_seconds; /* graph + passes + code; packing of weights */
+    bool borrows_plan;                  /* the plan is somebody else's (shared_plan.h) */
 } runnable;
 POFAC_MUST_USE pofac_status runnable_create(loaded_model *model, const road_options *options, const diag_sink *sink, runnable *out);
 /* All but the session, which is NULL then. */

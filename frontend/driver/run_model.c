@@ -124,7 +124,11 @@ static pofac_status choose(model_choice *c, const diag_sink *sink) {
     loaded_model *model;
     if (r->data.kind == RECIPE_GLUE) TRY(task_find(r->data.task, sink, &c->task));
     TRY(choose_head(c, sink));
-    loaded_model_options plain = {.seed = r->train.seed, .threads = c->options.threads, .vocab = c->options.vocab};
+    loaded_model_options plain = {.description = r->text,
+                                  .description_bytes = r->text_bytes,
+                                  .seed = r->train.seed,
+                                  .threads = c->options.threads,
+                                  .vocab = c->options.vocab};
     TRY(loaded_model_open(r->path, &plain, sink, &model));
     if (c->head == HEAD_AUTO) c->head = loaded_model_spec(model)->head;
     pofac_status status = choose_labels(c, loaded_model_spec(model), sink);
@@ -139,6 +143,8 @@ pofac_status run_model_open(const recipe *r, const loaded_model_options *options
     model_choice c = {.recipe = r, .options = *options, .collector = LABEL_COLLECTOR_INIT, .memory = ARENA_INIT};
     *out = NULL;
     pofac_status status = choose(&c, sink);
+    c.options.description = r->text;
+    c.options.description_bytes = r->text_bytes;
     c.options.head = c.head;
     c.options.seed = r->train.seed;
     c.options.hidden_dropout = r->train.hidden_dropout;

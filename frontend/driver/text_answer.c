@@ -2,7 +2,6 @@
 #include "frontend/driver/text_answer.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,7 +68,7 @@ pofac_status text_answer_check(const model_spec *spec, const tokenizer *t, const
     return check_tokens(outputs, "last_hidden_state", s, 1, sink, out);
 }
 
-/* ---- the objects' parts ---- */
+/* ---- what the answers have ---- */
 
 static int64_t arg_max(const float *x, int64_t n) {
     int64_t best = 0;
@@ -78,90 +77,61 @@ static int64_t arg_max(const float *x, int64_t n) {
     return best;
 }
 
-static void put_text(strbuf *out, const char *text) { strbuf_put_json(out, text, strlen(text)); }
-
-static void put_label(const model_spec *spec, int64_t label, strbuf *out) {
-    if (spec->labels) put_text(out, spec->labels[label]);
-    else strbuf_printf(out, "\"LABEL_%lld\"", (long long)label);
+/* Label i with a score; false: no memory for the name of one that has none. */
+static bool read_label(const model_spec *spec, int64_t i, double score, arena *a, answer_choice *out) {
+    *out = (answer_choice){spec->labels ? spec->labels[i] : arena_printf(a, "LABEL_%lld", (long long)i), i, score};
+    return out->name != NULL;
 }
 
-/* A number that JSON can hold, whatever the locale's decimal point. */
-static void put_number(strbuf *out, double x) {
-    char text[40];
-    if (!isfinite(x)) {
-        strbuf_puts(out, "null");
-        return;
-    }
-    snprintf(text, sizeof text, "%.7g", x);
-    size_t whole = strspn(text, "-0123456789"), point = strcspn(text + whole, "0123456789e");
-    strbuf_append(out, text, whole);
-    if (point) strbuf_putc(out, '.');
-    strbuf_puts(out, text + whole + point);
-}
-
-static void put_scores(const model_spec *spec, const float *x, int64_t n, strbuf *out) {
-    strbuf_puts(out, n == 1 ? "{\"score\": " : "{\"scores\": {");
-    for (int64_t i = 0; i < n; i++) {
-        if (i) strbuf_puts(out, ", ");
-        if (n > 1) put_label(spec, i, out);
-        if (n > 1) strbuf_puts(out, ": ");
-        put_number(out, x[i]);
-    }
-    strbuf_puts(out, n == 1 ? "}" : "}}");
-}
-
-static pofac_status put_classes(const model_spec *spec, const tensor_source *outputs, const text_sequence *s, const diag_sink *sink,
-                                strbuf *out) {
+static pofac_status read_classes(const model_spec *spec, const tensor_source *outputs, const text_sequence *s, arena *a,
+                                 const diag_sink *sink, answer_content *out) {
     ir_tensor logits;
     TRY(outputs->get(outputs->user, "logits", sink, &logits));
     int64_t n = logits.dims[1];
     const float *x = (const float *)logits.data + s->row * n;
-    if (spec->regression) {
-        put_scores(spec, x, n, out);
-        return POFAC_OK;
-    }
-    int64_t best = arg_max(x, n);
     const softmax all = softmax_of(x, n);
-    strbuf_puts(out, "{\"label\": ");
-    put_label(spec, best, out);
-    strbuf_puts(out, ", \"score\": ");
-    put_number(out, softmax_probability(all, x[best]));
-    strbuf_puts(out, ", \"probabilities\": {");
-    for (int64_t i = 0; i < n; i++) {
-        if (i) strbuf_puts(out, ", ");
-        put_label(spec, i, out);
-        strbuf_puts(out, ": ");
-        put_number(out, softmax_probability(all, x[i]));
-    }
-    strbuf_puts(out, "}}");
+    answer_choice *labels = ARENA_ARRAY(a, answer_choice, n);
+    if (!labels) return diag_out_of_memory(sink);
+    for (int64_t i = 0; i < n; i++)
+        if (!read_label(spec, i, spec->regression ? x[i] : softmax_probability(all, x[i]), a, &labels[i]))
+            return diag_out_of_memory(sink);
+    out->n_labels = (size_t)n;
+    out->best = (size_t)arg_max(x, n);
+    out->labels = labels;
     return POFAC_OK;
 }
 
 /* Is token i a token of the record's text, and not one that was added? */
 static bool is_text_token(const text_sequence *s, size_t i) { return s->encoding.tokens[i].end > s->encoding.tokens[i].begin; }
 
-static pofac_status put_tokens(const model_spec *spec, const tokenizer *t, const tensor_source *outputs, const text_sequence *s,
-                               const diag_sink *sink, strbuf *out) {
+static answer_span token_span(const encoding_token *t) {
+    return (answer_span){.begin = t->begin, .end = t->end, .in_pair = t->type_id != 0};
+}
+
+static pofac_status read_tokens(const model_spec *spec, const tokenizer *t, const tensor_source *outputs, const text_sequence *s,
+                                arena *a, const diag_sink *sink, answer_content *out) {
     ir_tensor logits;
     TRY(outputs->get(outputs->user, "logits", sink, &logits));
     int64_t length = logits.dims[1], n = logits.dims[2];
-    bool first = true;
-    strbuf_puts(out, "{\"tokens\": [");
+    answer_span *spans = ARENA_ARRAY(a, answer_span, s->encoding.size + 1);
+    answer_choice *labels = ARENA_ARRAY(a, answer_choice, s->encoding.size + 1);
+    if (!spans || !labels) return diag_out_of_memory(sink);
     for (size_t i = 0; i < s->encoding.size; i++) {
         const encoding_token *token = &s->encoding.tokens[i];
         if (!is_text_token(s, i)) continue;
         const float *x = (const float *)logits.data + (s->row * length + (int64_t)i) * n;
-        int64_t best = arg_max(x, n);
-        strbuf_puts(out, first ? "{\"token\": " : ", {\"token\": ");
-        put_text(out, tokenizer_token(t, token->id));
-        strbuf_puts(out, ", \"label\": ");
-        put_label(spec, best, out);
-        strbuf_puts(out, ", \"score\": ");
-        put_number(out, softmax_probability(softmax_of(x, n), x[best]));
-        strbuf_printf(out, ", \"begin\": %zu, \"end\": %zu%s}", token->begin, token->end, token->type_id ? ", \"pair\": true" : "");
-        first = false;
+        const int64_t best = arg_max(x, n);
+        answer_choice *label = &labels[out->n_spans];
+        answer_span *span = &spans[out->n_spans++];
+        if (!read_label(spec, best, softmax_probability(softmax_of(x, n), x[best]), a, label)) return diag_out_of_memory(sink);
+        *span = token_span(token);
+        span->text = tokenizer_token(t, token->id);
+        span->text_bytes = strlen(span->text);
+        span->n_choices = 1;
+        span->choices = label;
+        span->score = label->score;
     }
-    strbuf_puts(out, "]}");
+    out->spans = spans;
     return POFAC_OK;
 }
 
@@ -210,81 +180,85 @@ static size_t find_candidates(const float *x, int64_t n, size_t k, candidate *be
     return found;
 }
 
-static pofac_status put_candidates(const tokenizer *t, const float *x, int64_t n, int64_t k, const diag_sink *sink, strbuf *out) {
+static pofac_status read_candidates(const tokenizer *t, const float *x, int64_t n, int64_t k, arena *a, const diag_sink *sink,
+                                    answer_span *out) {
     int64_t known = (int64_t)tokenizer_vocab_size(t);
     const softmax all = softmax_of(x, n);
     if (known > n) known = n;
     if (k > known) k = known;
-    candidate *best = calloc(k ? (size_t)k : 1, sizeof *best);
-    if (!best) return diag_out_of_memory(sink);
-    size_t found = find_candidates(x, known, (size_t)k, best);
-    strbuf_puts(out, "\"candidates\": [");
-    for (size_t i = 0; i < found; i++) {
-        strbuf_puts(out, i ? ", {\"token\": " : "{\"token\": ");
-        put_text(out, tokenizer_token(t, best[i].id));
-        strbuf_printf(out, ", \"id\": %d, \"score\": ", best[i].id);
-        put_number(out, softmax_probability(all, best[i].logit));
-        strbuf_putc(out, '}');
-    }
-    strbuf_putc(out, ']');
-    free(best);
+    candidate *best = ARENA_ARRAY(a, candidate, k + 1);
+    answer_choice *choices = ARENA_ARRAY(a, answer_choice, k + 1);
+    if (!best || !choices) return diag_out_of_memory(sink);
+    out->n_choices = find_candidates(x, known, (size_t)k, best);
+    out->choices = choices;
+    for (size_t i = 0; i < out->n_choices; i++)
+        choices[i] = (answer_choice){tokenizer_token(t, best[i].id), best[i].id, softmax_probability(all, best[i].logit)};
     return POFAC_OK;
 }
 
-static pofac_status put_masks(const model_spec *spec, const tokenizer *t, const tensor_source *outputs, const text_sequence *s,
-                              int64_t top_k, const diag_sink *sink, strbuf *out) {
+static size_t count_masks(const text_sequence *s, int32_t mask) {
+    size_t n = 0;
+    for (size_t i = 0; mask >= 0 && i < s->encoding.size; i++) n += s->encoding.tokens[i].id == mask;
+    return n;
+}
+
+static pofac_status read_masks(const model_spec *spec, const tokenizer *t, const tensor_source *outputs, const text_sequence *s,
+                               int64_t top_k, arena *a, const diag_sink *sink, answer_content *out) {
     ir_tensor logits;
+    const int32_t mask = tokenizer_special_id(t, TOKENIZER_MASK);
     TRY(outputs->get(outputs->user, "prediction_logits", sink, &logits));
     int64_t n = logits.dims[1], row = s->prediction; /* logits [M,V] */
-    int32_t mask = tokenizer_special_id(t, TOKENIZER_MASK);
-    bool first = true;
-    strbuf_puts(out, "{\"masks\": [");
+    answer_span *spans = ARENA_ARRAY(a, answer_span, count_masks(s, mask) + 1);
+    if (!spans) return diag_out_of_memory(sink);
     for (size_t i = 0; i < s->encoding.size; i++) {
         const encoding_token *token = &s->encoding.tokens[i];
         if (token->id != mask || mask < 0) continue;
-        strbuf_printf(out, "%s{\"begin\": %zu, \"end\": %zu, %s", first ? "" : ", ", token->begin, token->end,
-                      token->type_id ? "\"pair\": true, " : "");
-        TRY(put_candidates(t, (const float *)logits.data + row++ * n, n, top_k, sink, out));
-        strbuf_putc(out, '}');
-        first = false;
+        spans[out->n_spans] = token_span(token);
+        TRY(read_candidates(t, (const float *)logits.data + row++ * n, n, top_k, a, sink, &spans[out->n_spans++]));
     }
-    strbuf_putc(out, ']');
-    if (tells_next(spec, s)) {
-        TRY(outputs->get(outputs->user, "seq_relationship_logits", sink, &logits));
-        const float *x = (const float *)logits.data + s->row * 2;
-        strbuf_puts(out, ", \"is_next\": ");
-        put_number(out, softmax_probability(softmax_of(x, 2), x[0]));
-    }
-    strbuf_putc(out, '}');
+    out->spans = spans;
+    if (!tells_next(spec, s)) return POFAC_OK;
+    TRY(outputs->get(outputs->user, "seq_relationship_logits", sink, &logits));
+    const float *x = (const float *)logits.data + s->row * 2;
+    out->has_next = true;
+    out->is_next = softmax_probability(softmax_of(x, 2), x[0]);
     return POFAC_OK;
 }
 
-static pofac_status put_embedding(const tensor_source *outputs, const text_sequence *s, const diag_sink *sink, strbuf *out) {
+static pofac_status read_embedding(const tensor_source *outputs, const text_sequence *s, const diag_sink *sink,
+                                   answer_content *out) {
     ir_tensor x;
     bool pooled = has_output(outputs, "pooler_output");
     TRY(outputs->get(outputs->user, pooled ? "pooler_output" : "last_hidden_state", sink, &x));
     int64_t n = x.dims[x.rank - 1], stride = pooled ? n : n * x.dims[1];
-    strbuf_puts(out, "{\"embedding\": [");
-    for (int64_t i = 0; i < n; i++) {
-        if (i) strbuf_puts(out, ", ");
-        put_number(out, ((const float *)x.data)[s->row * stride + i]);
-    }
-    strbuf_puts(out, "]}");
+    out->n_embedding = (size_t)n;
+    out->embedding = (const float *)x.data + s->row * stride;
     return POFAC_OK;
 }
 
-pofac_status text_answer_put(const model_spec *spec, const tokenizer *t, const tensor_source *outputs, const text_sequence *s,
-                             int64_t top_k, const diag_sink *sink, strbuf *out) {
+pofac_status text_answer_read(const model_spec *spec, const tokenizer *t, const tensor_source *outputs, const text_sequence *s,
+                              int64_t top_k, arena *a, const diag_sink *sink, answer_content *out) {
+    *out = (answer_content){0};
     switch (spec->head) {
-    case HEAD_SEQUENCE_CLASSIFICATION: return put_classes(spec, outputs, s, sink, out);
-    case HEAD_TOKEN_CLASSIFICATION: return put_tokens(spec, t, outputs, s, sink, out);
+    case HEAD_SEQUENCE_CLASSIFICATION: return read_classes(spec, outputs, s, a, sink, out);
+    case HEAD_TOKEN_CLASSIFICATION: return read_tokens(spec, t, outputs, s, a, sink, out);
     case HEAD_MASKED_LM:
-    case HEAD_PRETRAINING: return put_masks(spec, t, outputs, s, top_k, sink, out);
+    case HEAD_PRETRAINING: return read_masks(spec, t, outputs, s, top_k, a, sink, out);
     case HEAD_QUESTION_ANSWERING:
     case HEAD_AUTO:
     case HEAD_NONE: break;
     }
-    return put_embedding(outputs, s, sink, out);
+    return read_embedding(outputs, s, sink, out);
+}
+
+pofac_status text_answer_put(const model_spec *spec, const tokenizer *t, const tensor_source *outputs, const text_sequence *s,
+                             int64_t top_k, const diag_sink *sink, strbuf *out) {
+    arena a = ARENA_INIT;
+    answer_content content;
+    pofac_status status = text_answer_read(spec, t, outputs, s, top_k, &a, sink, &content);
+    if (status == POFAC_OK) answer_content_put_json(spec, &content, out);
+    arena_free(&a);
+    return status;
 }
 
 pofac_status text_answer_improve(const tensor_source *outputs, const text_sequence *s, const qa_answer_options *o,
@@ -301,11 +275,18 @@ pofac_status text_answer_improve(const tensor_source *outputs, const text_sequen
     return qa_answers_take(answers, o, &window, sink);
 }
 
-void text_answer_put_span(const record *r, const qa_answers *answers, const qa_answer_options *o, strbuf *out) {
+answer_span text_answer_span(const record *r, const qa_answers *answers, const qa_answer_options *o) {
     const qa_span none = {0}, *best = qa_answers_best(answers, o, NULL), *span = best ? best : &none;
-    strbuf_puts(out, "{\"answer\": ");
-    strbuf_put_json(out, r->pair + span->begin_byte, span->end_byte - span->begin_byte);
-    strbuf_puts(out, ", \"score\": ");
-    put_number(out, span->probability);
-    strbuf_printf(out, ", \"begin\": %zu, \"end\": %zu}", span->begin_byte, span->end_byte);
+    return (answer_span){.begin = span->begin_byte,
+                         .end = span->end_byte,
+                         .in_pair = true,
+                         .text = r->pair + span->begin_byte,
+                         .text_bytes = span->end_byte - span->begin_byte,
+                         .score = span->probability};
+}
+
+void text_answer_put_span(const record *r, const qa_answers *answers, const qa_answer_options *o, strbuf *out) {
+    const model_spec spec = {.head = HEAD_QUESTION_ANSWERING};
+    const answer_span span = text_answer_span(r, answers, o);
+    answer_content_put_json(&spec, &(answer_content){.n_spans = 1, .spans = &span}, out);
 }

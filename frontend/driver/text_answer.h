@@ -1,8 +1,9 @@
-/* A head's numbers for one text -> what a user reads, as JSON. */
+/* A head's numbers for one text -> what a user reads (answer_content.h), also as JSON. */
 #ifndef POFAC_FRONTEND_TEXT_ANSWER_H
 #define POFAC_FRONTEND_TEXT_ANSWER_H
 
 #include "frontend/data/qa_answers.h"
+#include "frontend/driver/answer_content.h"
 #include "frontend/driver/records.h"
 #include "frontend/model/model_spec.h"
 #include "frontend/text/tokenizer.h"
@@ -28,15 +29,20 @@ typedef struct text_fault {
 /* The first such number among those that the sequence's answer is made of: those of its own tokens, not of padding. */
 POFAC_MUST_USE pofac_status text_answer_check(const model_spec *spec, const tokenizer *t, const tensor_source *outputs,
                                               const text_sequence *s, const diag_sink *sink, text_fault *out);
-/* Appends the object of one sequence, without a newline; not for question answering. `outputs` has the graph's outputs by name
- * (model_graph.h); `top_k` candidates of a mask are listed. */
+/* What one sequence says, in `a`; not for question answering. `outputs` has the graph's outputs by name (model_graph.h), in which the
+ * embedding lies; `top_k` candidates of a mask are listed. */
+POFAC_MUST_USE pofac_status text_answer_read(const model_spec *spec, const tokenizer *t, const tensor_source *outputs,
+                                             const text_sequence *s, int64_t top_k, arena *a, const diag_sink *sink,
+                                             answer_content *out);
+/* Appends it as an object, without a newline. */
 POFAC_MUST_USE pofac_status text_answer_put(const model_spec *spec, const tokenizer *t, const tensor_source *outputs,
                                             const text_sequence *s, int64_t top_k, const diag_sink *sink, strbuf *out);
 
-/* Question answering: lets the spans of a window compete with those of the record's other windows, in whichever order they run; appends
- * the finished object. */
+/* Question answering: lets the spans of a window compete with those of the record's other windows, in whichever order they run; the best
+ * one; and appends it as an object. */
 POFAC_MUST_USE pofac_status text_answer_improve(const tensor_source *outputs, const text_sequence *s, const qa_answer_options *o,
                                                 const diag_sink *sink, qa_answers *answers);
+answer_span text_answer_span(const record *r, const qa_answers *answers, const qa_answer_options *o);
 void text_answer_put_span(const record *r, const qa_answers *answers, const qa_answer_options *o, strbuf *out);
 
 #endif

@@ -10,19 +10,21 @@
 #include "frontend/driver/locked_pattern.h"
 #include "frontend/driver/model_save.h"
 #include "frontend/driver/train_parts.h"
+#include "ir/support/directory.h"
 #include "ir/text.h"
 
 #define MOST_STEP_VALUES 16 /* of a line of metrics */
 
-typedef struct train_loop {
+struct train_loop {
     train_parts parts;
-    train_result *result;
+    train_result counted;                 /* so far */
+    train_result *result;                 /* is that */
     double begin;                         /* seconds */
     double loss_sum;                      /* over the steps of this program */
     double logged_seconds, logged_tokens; /* of the steps since the last line */
     double learning_rate;                 /* of the last step */
     bool is_saved;                        /* a checkpoint has the position */
-} train_loop;
+};
 
 static double seconds(void) {
     struct timespec t;
@@ -147,8 +149,9 @@ static void show_progress(const train_loop *l) {
 
 static pofac_status save(train_loop *l) {
     if (l->is_saved) return POFAC_OK;
+    TRY(train_save(&l->parts));
     l->is_saved = true;
-    return train_save(&l->parts);
+    return POFAC_OK;
 }
 
 /* Evaluation and checkpoint, where it is their turn. */
@@ -183,23 +186,37 @@ static pofac_status before_steps(train_loop *l) {
     return p->position.evaluation_due ? judge_and_save(l, true) : POFAC_OK;
 }
 
-static pofac_status loop(train_loop *l) {
+static bool is_done(const train_loop *l) { return l->parts.position.step >= l->parts.max_steps || l->result->stopped_early; }
+
+static train_step_report report_of(const train_loop *l, const step_outcome *s) {
+    const run_position *at = &l->parts.position;
+    return (train_step_report){at->step,       at->epoch,        s->loss,      s->task_loss,        s->distill_loss,
+                               s->hidden_loss, s->learning_rate, s->grad_norm, l->result->sparsity, s->tokens,
+                               s->examples};
+}
+
+/* An evaluation that was interrupted comes first. */
+static pofac_status settle(train_loop *l) {
+    if (!l->parts.position.evaluation_due) return POFAC_OK;
+    l->is_saved = false;
+    const pofac_status status = judge_and_save(l, true);
+    return status == POFAC_ERR_INTERRUPTED ? stop_for_signal(l) : status;
+}
+
+pofac_status train_loop_step(train_loop *l, train_step_report *out) {
     train_parts *p = &l->parts;
-    const pofac_status first = before_steps(l);
-    if (first == POFAC_ERR_INTERRUPTED) return stop_for_signal(l);
-    TRY(first);
-    while (p->position.step < p->max_steps && !l->result->stopped_early) {
-        step_outcome s;
-        const double begin = seconds();
-        TRY(train_step(p, &s));
-        take_in(l, &s, seconds() - begin);
-        show_progress(l);
-        const pofac_status status = after_step(l, &s);
-        if (status == POFAC_ERR_INTERRUPTED || (status == POFAC_OK && interruption_check(p->options->stop)))
-            return stop_for_signal(l);
-        TRY(status);
-    }
-    return log_line(l);
+    step_outcome s;
+    *out = (train_step_report){0};
+    TRY(settle(l));
+    const double begin = seconds();
+    if (is_done(l)) return diag_error(p->sink, POFAC_ERR_USAGE, NULL, "found no step left, wanted one");
+    TRY(train_step(p, &s));
+    take_in(l, &s, seconds() - begin);
+    *out = report_of(l, &s);
+    show_progress(l);
+    const pofac_status status = after_step(l, &s);
+    if (status == POFAC_ERR_INTERRUPTED || (status == POFAC_OK && interruption_check(p->options->stop))) return stop_for_signal(l);
+    return status;
 }
 
 /* ---- the end ---- */
@@ -248,12 +265,12 @@ static pofac_status evaluate_result(train_loop *l) {
     return train_log_evaluation(p->log, p->position.step, values, evaluation_values(l, e, values), p->sink);
 }
 
-/* The result's quantization.safetensors. */
-static pofac_status write_ranges(const train_parts *p) {
+/* quantization.safetensors beside weights that were written. */
+static pofac_status write_ranges(const train_parts *p, const char *dir) {
     const learned_ranges *ranges = training_ranges(p->training);
     bool written;
     if (!ranges) return POFAC_OK;
-    TRY(learned_ranges_write(ranges, training_state(p->training), p->recipe->train.output_dir, p->sink, &written));
+    TRY(learned_ranges_write(ranges, training_state(p->training), dir, p->sink, &written));
     if (!written)
         diag_warning(p->sink, NULL,
                      "quantization_begin: found %" PRId64 " and %" PRId64 " forwards of training: no ranges were learned, the "
@@ -275,7 +292,7 @@ static pofac_status finish(train_loop *l) {
     TRY(load_best(l));
     r->sparsity = train_sparsity(p);
     TRY(run_model_save(p->recipe->train.output_dir, p->model, training_state(p->training), IR_F32, p->sink));
-    TRY(write_ranges(p));
+    TRY(write_ranges(p, p->recipe->train.output_dir));
     if (p->recipe->lock) TRY(locked_pattern_check(&p->masks, p->model, p->recipe->train.output_dir, p->sink));
     if (p->evaluation) TRY(evaluate_result(l));
     TRY(write_results(l));
@@ -284,21 +301,71 @@ static pofac_status finish(train_loop *l) {
     return run_trainer_state_save(&options, &p->position, p->sink);
 }
 
-pofac_status train_run(const recipe *r, const train_options *o, const diag_sink *sink, train_result *out) {
+/* ---- the whole ---- */
+
+pofac_status train_loop_open(const recipe *r, const train_options *o, const diag_sink *sink, train_loop **out) {
     train_loop *l = calloc(1, sizeof *l);
-    *out = (train_result){0};
+    *out = NULL;
     if (!l) return diag_out_of_memory(sink);
-    l->result = out;
+    l->result = &l->counted;
     l->parts = (train_parts){.recipe = r, .options = o, .sink = sink, .directory = RUN_DIRECTORY_INIT};
     pofac_status status = train_open_run(&l->parts);
     l->begin = seconds();
     if (status == POFAC_OK) {
-        out->sparsity = train_sparsity(&l->parts);
-        status = loop(l);
+        l->result->sparsity = train_sparsity(&l->parts);
+        status = before_steps(l);
+        if (status == POFAC_ERR_INTERRUPTED) status = stop_for_signal(l);
     }
-    if (status == POFAC_OK) status = finish(l);
+    if (status == POFAC_OK) *out = l;
+    else train_loop_close(l);
+    return status;
+}
+
+void train_loop_close(train_loop *l) {
+    if (!l) return;
     train_close(&l->parts);
     free(l);
+}
+
+int64_t train_loop_step_number(const train_loop *l) { return l->parts.position.step; }
+
+int64_t train_loop_max_steps(const train_loop *l) { return l->parts.max_steps; }
+
+bool train_loop_is_done(const train_loop *l) { return is_done(l); }
+
+pofac_status train_loop_evaluate(train_loop *l, evaluation_result *out) {
+    if (!l->parts.evaluation)
+        return diag_error(l->parts.sink, POFAC_ERR_USAGE, NULL, "found no data to evaluate on, wanted eval in <data>");
+    const pofac_status status = evaluate(l, out);
+    return status == POFAC_ERR_INTERRUPTED ? stop_for_signal(l) : status;
+}
+
+pofac_status train_loop_save(train_loop *l) { return save(l); }
+
+pofac_status train_loop_save_model(train_loop *l, const char *dir) {
+    TRY(directory_make(dir, l->parts.sink));
+    TRY(run_model_save(dir, l->parts.model, training_state(l->parts.training), IR_F32, l->parts.sink));
+    return write_ranges(&l->parts, dir);
+}
+
+pofac_status train_loop_finish(train_loop *l, train_result *out) {
+    pofac_status status = settle(l);
+    if (status == POFAC_OK) status = log_line(l);
+    if (status == POFAC_OK) status = finish(l);
+    *out = l->counted;
+    return status;
+}
+
+pofac_status train_run(const recipe *r, const train_options *o, const diag_sink *sink, train_result *out) {
+    train_loop *l;
+    train_step_report report;
+    *out = (train_result){0};
+    TRY(train_loop_open(r, o, sink, &l));
+    pofac_status status = POFAC_OK;
+    while (status == POFAC_OK && !is_done(l)) status = train_loop_step(l, &report);
+    if (status == POFAC_OK) status = train_loop_finish(l, out);
+    else *out = l->counted;
+    train_loop_close(l);
     return status;
 }
 

@@ -53,6 +53,41 @@ typedef struct train_result {
 /* POFAC_ERR_INTERRUPTED, without a message, when a signal came: the step was finished and a checkpoint saved. */
 POFAC_MUST_USE pofac_status train_run(const recipe *r, const train_options *o, const diag_sink *sink, train_result *out);
 
+/*
+ * The same step by step: opened, as long as steps are left a step after the other, then finished, or given up. Options and recipe outlive it.
+ * One thread uses a loop at a time; any number of loops may be there, each in a directory of its own.
+ */
+typedef struct train_loop train_loop;
+
+/* What a step tells. */
+typedef struct train_step_report {
+    int64_t step; /* from 1 */
+    double epoch, loss, task_loss, distill_loss, hidden_loss, learning_rate, grad_norm, sparsity;
+    int64_t tokens, examples;
+} train_step_report;
+
+POFAC_MUST_USE pofac_status train_loop_open(const recipe *r, const train_options *o, const diag_sink *sink, train_loop **out);
+void train_loop_close(train_loop *l); /* NULL is fine */
+
+int64_t train_loop_step_number(const train_loop *l); /* steps that are done, those of a checkpoint too */
+int64_t train_loop_max_steps(const train_loop *l);
+bool train_loop_is_done(const train_loop *l); /* no step is left */
+
+/* The next step and what comes after it. POFAC_ERR_INTERRUPTED: it is done and saved, and *out is set. Errors as train_run. */
+POFAC_MUST_USE pofac_status train_loop_step(train_loop *l, train_step_report *out);
+
+/* The weights as they are, on the recipe's data to evaluate on. POFAC_ERR_USAGE: there are none; POFAC_ERR_INTERRUPTED: a checkpoint is saved. */
+POFAC_MUST_USE pofac_status train_loop_evaluate(train_loop *l, evaluation_result *out);
+
+/* Saves a checkpoint of the state as it is, unless the last one is that. */
+POFAC_MUST_USE pofac_status train_loop_save(train_loop *l);
+
+/* Writes the weights as they are into the directory, which is made. */
+POFAC_MUST_USE pofac_status train_loop_save_model(train_loop *l, const char *dir);
+
+/* The end of a run: results. */
+POFAC_MUST_USE pofac_status train_loop_finish(train_loop *l, train_result *out);
+
 /* What a run would do - steps, examples, parameters, memory, time -, as text, with the step compiled but nothing run or written.
  * POFAC_ERR_USAGE, after all that is known, when it would not fit into max_memory, POFAC_ERR_RUNTIME when not into this machine's memory. */
 POFAC_MUST_USE pofac_status train_dry_run(const recipe *r, const train_options *o, const diag_sink *sink, strbuf *out);
