@@ -129,13 +129,13 @@ static pofac_status take(void *user, size_t index, const answer_content *c, cons
         if (!keep_span(j, &j->texts[index], &c->spans[i], &spans[i])) return diag_out_of_memory(sink);
     if (c->n_embedding) memcpy(embedding, c->embedding, c->n_embedding * sizeof *embedding);
     j->answers[index] = (pofac_answer){.n_labels = c->n_labels,
-                                        .best = c->best,
-                                        .labels = labels,
-                                        .n_spans = c->n_spans,
-                                        .spans = spans,
-                                        .n_embedding = c->n_embedding,
-                                        .embedding = embedding,
-                                        .is_next = c->has_next ? c->is_next : -1.0};
+                                       .best = c->best,
+                                       .labels = labels,
+                                       .n_spans = c->n_spans,
+                                       .spans = spans,
+                                       .n_embedding = c->n_embedding,
+                                       .embedding = embedding,
+                                       .is_next = c->has_next ? c->is_next : -1.0};
     return POFAC_OK;
 }
 
