@@ -8,7 +8,7 @@
 
 static const option_row rows[] = {
     {"emit", OPTION_CHOICE, "ir|llvm|asm|obj", NULL, 0, 0, "write the optimized IR, LLVM IR, assembly or object code"},
-    {"output", OPTION_TEXT, "FILE", NULL, 0, 0,
+    {"output", OPTION_WRITES, "FILE", NULL, 0, 0,
      "where --emit writes; without --emit, the compiled model: one file that runs by itself; -o FILE does the same"},
     {"target", OPTION_TEXT, "MACHINE", NULL, 0, 0,
      "code of --emit for another machine (a row of `pofac list targets`, or TRIPLE[:[CPU][,+FEATURE]...]), or code in a compiled "

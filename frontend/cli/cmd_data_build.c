@@ -4,10 +4,10 @@
 #include "frontend/driver/build_shards.h"
 
 static const option_row rows[] = {
-    {"output_dir", OPTION_TEXT, "DIR", NULL, 0, 0, "where shards go (required); -o DIR does the same"},
+    {"output_dir", OPTION_WRITES, "DIR", NULL, 0, 0, "where shards go (required); -o DIR does the same"},
     {"kind", OPTION_TEXT, "KIND", NULL, 0, 0, "kind of corpus (`pofac list corpora`); absent: told from the files"},
-    {"vocab", OPTION_TEXT, "FILE", NULL, 0, 0, "vocabulary, one token per line"},
-    {"tokenizer", OPTION_TEXT, "DIR", NULL, 0, 0, "instead of --vocab: a model's directory, with its vocabulary and settings"},
+    {"vocab", OPTION_READS, "FILE", NULL, 0, 0, "vocabulary, one token per line"},
+    {"tokenizer", OPTION_READS, "DIR", NULL, 0, 0, "instead of --vocab: a model's directory, with its vocabulary and settings"},
     {"cased", OPTION_FLAG, NULL, NULL, 0, 0, "keep case and accents, for cased vocabularies"},
     {"mode", OPTION_TEXT, "MODE", "segment_pair_nsp", 0, 0, "how documents become examples (`pofac list pair_modes`)"},
     {"max_seq_length", OPTION_WHOLE, "N", "128", PAIR_LEAST_LENGTH, PAIR_MOST_LENGTH,

@@ -5,8 +5,8 @@
 static const option_row rows[] = {
     {"split", OPTION_CHOICE, "train|validation", "train", 0, 0, "which shards of a directory"},
     {"example", OPTION_WHOLE, "N", NULL, 0, INT64_MAX, "show this example, numbered from 0, instead of counts"},
-    {"vocab", OPTION_TEXT, "FILE", NULL, 0, 0, "vocabulary that the shards were made with, to show text"},
-    {"tokenizer", OPTION_TEXT, "DIR", NULL, 0, 0, "instead of --vocab: the model's directory"},
+    {"vocab", OPTION_READS, "FILE", NULL, 0, 0, "vocabulary that the shards were made with, to show text"},
+    {"tokenizer", OPTION_READS, "DIR", NULL, 0, 0, "instead of --vocab: the model's directory"},
     {"cased", OPTION_FLAG, NULL, NULL, 0, 0, "as when the shards were made"},
     {"masked", OPTION_FLAG, NULL, NULL, 0, 0, "show the example as it is masked in an epoch"},
     {"epoch", OPTION_WHOLE, "N", "0", 0, UINT32_MAX, "which epoch, from 0"},

@@ -8,18 +8,18 @@
 #include "frontend/driver/make_logits.h"
 
 static const option_row rows[] = {
-    {"output", OPTION_TEXT, "DIR", NULL, 0, 0, "where logits go, or go on (required); -o DIR does the same"},
+    {"output", OPTION_WRITES, "DIR", NULL, 0, 0, "where logits go, or go on (required); -o DIR does the same"},
     {"top_k", OPTION_WHOLE, "K", "64", 0, 1 << 24, "of logits over a vocabulary, the largest of each token that are kept; 0: all"},
     {"dtype", OPTION_CHOICE, "f32|f16", "f32", 0, 0, "of logits over a vocabulary"},
     {"epochs", OPTION_WHOLE, "N", "0", 0, 1 << 20, "of shards, which are masked anew in each; 0: as many as the recipe takes"},
 #include "frontend/cli/recipe_rows.def"
     {"not_to_prune", OPTION_LINES, "REGEX", NULL, 0, 0, "as in `pofac train`, whose options this takes; plays no part here"},
-    {"teacher", OPTION_TEXT, "PATH", NULL, 0, 0, "the model that the recipe's learns from: a directory or a description"},
-    {"teacher_logits", OPTION_TEXT, "PATH", NULL, 0, 0, "as in `pofac train`, whose options this takes; wanted is a teacher"},
+    {"teacher", OPTION_READS, "PATH", NULL, 0, 0, "the model that the recipe's learns from: a directory or a description"},
+    {"teacher_logits", OPTION_READS, "PATH", NULL, 0, 0, "as in `pofac train`, whose options this takes; wanted is a teacher"},
     {"head", OPTION_CHOICE, "auto|pretraining|masked-lm|sequence-classification|token-classification|question-answering", "auto", 0,
      0, "auto: as the description says, or what the data are for"},
     {"num_labels", OPTION_WHOLE, "N", NULL, 1, 1 << 24, "labels of a new head; absent: the task's"},
-    {"vocab", OPTION_TEXT, "FILE", NULL, 0, 0, "vocabulary, instead of the model's own"},
+    {"vocab", OPTION_READS, "FILE", NULL, 0, 0, "vocabulary, instead of the model's own"},
     OPTIONS_COMPILE,
     OPTIONS_THREADS,
 };

@@ -6,8 +6,8 @@
 #include "frontend/driver/check_questions.h"
 
 static const option_row rows[] = {
-    {"model", OPTION_TEXT, "MODEL", NULL, 0, 0, "make features with this model's tokenizer"},
-    {"vocab", OPTION_TEXT, "FILE", NULL, 0, 0, "make features with this vocabulary"},
+    {"model", OPTION_READS, "MODEL", NULL, 0, 0, "make features with this model's tokenizer"},
+    {"vocab", OPTION_READS, "FILE", NULL, 0, 0, "make features with this vocabulary"},
     {"cased", OPTION_FLAG, NULL, NULL, 0, 0, "keep case and accents, for cased vocabularies"},
     {"max_seq_length", OPTION_WHOLE, "N", "384", 4, 1 << 20, "tokens of a window, special ones included"},
     {"doc_stride", OPTION_WHOLE, "N", NULL, 1, 1 << 20,

@@ -4,7 +4,7 @@
 #include "frontend/driver/train_vocabulary.h"
 
 static const option_row rows[] = {
-    {"output", OPTION_TEXT, "FILE", "vocab.txt", 0, 0, "file that is written; -o FILE does the same"},
+    {"output", OPTION_WRITES, "FILE", "vocab.txt", 0, 0, "file that is written; -o FILE does the same"},
     {"kind", OPTION_TEXT, "KIND", NULL, 0, 0, "kind of corpus (`pofac list corpora`); absent: told from the files"},
     {"vocab_size", OPTION_WHOLE, "N", "30522", 5, 1 << 24,
      "tokens, the five special ones included; fewer where the words give no more"},

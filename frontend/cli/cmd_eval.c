@@ -19,7 +19,7 @@ static const option_row rows[] = {
 #define RECIPE_OF_prune(name, type, range, need, help)
 #define RECIPE_OF_distill(name, type, range, need, help)
 #include "frontend/cli/recipe_rows.def"
-    {"output_dir", OPTION_TEXT, "DIR", NULL, 0, 0, "write eval_results.json and all_results.json there, too"},
+    {"output_dir", OPTION_WRITES, "DIR", NULL, 0, 0, "write eval_results.json and all_results.json there, too"},
     {"per_device_eval_batch_size", OPTION_TEXT, "N", "8", 0, 0, "sequences in a batch"},
     {"mask_padded_logits", OPTION_FLAG, NULL, "true", 0, 0, "question answering leaves padded positions out of the softmax"},
     OPTIONS_MODEL,

@@ -12,7 +12,7 @@ static const option_row rows[] = {
     {"quantization", OPTION_CHOICE, "auto|off", "auto", 0, 0,
      "of a quantized model; auto: its scales (onnx: QuantizeLinear, DequantizeLinear; safetensors: quantization.safetensors); off: "
      "f32 alone"},
-    {"output", OPTION_TEXT, "PATH", NULL, 0, 0, "directory or file to write (required); -o does the same"},
+    {"output", OPTION_WRITES, "PATH", NULL, 0, 0, "directory or file to write (required); -o does the same"},
     {"overwrite", OPTION_FLAG, NULL, NULL, 0, 0, "write into a directory that is not empty, or over a file"},
     OPTIONS_MODEL,
 };

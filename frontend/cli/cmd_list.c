@@ -53,5 +53,6 @@ const command command_list = {
     .name = "list",
     .arguments = "[TABLE]",
     .max_arguments = 1,
+    .plain_arguments = true,
     .run = run,
     .meaning = "print a table: ops, passes, pipelines, kernels, targets, heads, ... (without a name: which there are)"};

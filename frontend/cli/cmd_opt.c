@@ -4,9 +4,9 @@
 
 static const option_row rows[] = {
     {"pipeline", OPTION_TEXT, "PASSES", "", 0, 0, "passes to run: names with options, or named pipelines; none: check and print"},
-    {"output", OPTION_TEXT, "FILE", NULL, 0, 0, "where the result goes; default stdout"},
-    {"constants", OPTION_TEXT, "FILE", NULL, 0, 0, "checkpoint with the data of elided constants"},
-    {"save_constants", OPTION_TEXT, "FILE", NULL, 0, 0, "safetensors file for the data of elided constants of the result"},
+    {"output", OPTION_WRITES, "FILE", NULL, 0, 0, "where the result goes; default stdout"},
+    {"constants", OPTION_READS, "FILE", NULL, 0, 0, "checkpoint with the data of elided constants"},
+    {"save_constants", OPTION_WRITES, "FILE", NULL, 0, 0, "safetensors file for the data of elided constants of the result"},
     OPTIONS_PASSES,
 };
 

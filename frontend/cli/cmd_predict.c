@@ -10,8 +10,8 @@
 #include "ir/support/file_map.h"
 
 static const option_row rows[] = {
-    {"tensors", OPTION_TEXT, "FILE", NULL, 0, 0, "predict on the tensors of this file; --output names the result"},
-    {"output", OPTION_TEXT, "FILE", NULL, 0, 0, "where results go; -o FILE does the same; texts: default stdout"},
+    {"tensors", OPTION_READS, "FILE", NULL, 0, 0, "predict on the tensors of this file; --output names the result"},
+    {"output", OPTION_WRITES, "FILE", NULL, 0, 0, "where results go; -o FILE does the same; texts: default stdout"},
     {"format", OPTION_CHOICE, "text|tsv|jsonl|squad", NULL, 0, 0, "of text input; absent: by the file's ending"},
     {"task", OPTION_CHOICE, "squad|squad_v2", NULL, 0, 0,
      "FILE is SQuAD's; --output names predictions.json, beside which stand nbest_predictions.json and of v2 null_odds.json"},

@@ -6,7 +6,7 @@
 #include "frontend/driver/prune_once.h"
 
 static const option_row rows[] = {
-    {"pruning_config", OPTION_TEXT, "FILE", NULL, 0, 0, "JSON configuration of the pruning package; what is given beside it wins"},
+    {"pruning_config", OPTION_READS, "FILE", NULL, 0, 0, "JSON configuration of the pruning package; what is given beside it wins"},
     {"pruning_fn", OPTION_TEXT, "NAME", NULL, 0, 0,
      "method (`pofac list pruning_methods`); without a configuration unstructured_magnitude"},
     {"target_sparsity", OPTION_REAL, "SHARE", NULL, 0, 0, "share of zeros, 0 to 1"},
@@ -16,13 +16,13 @@ static const option_row rows[] = {
      "block methods: entries along the inputs and the outputs; one number: a square"},
     {"pooling_type", OPTION_CHOICE, "avg|max", NULL, 0, 0, "block methods: how a block's entries make its magnitude"},
     {"fast_threshold", OPTION_FLAG, NULL, NULL, 0, 0, "threshold from a histogram"},
-    {"pruning_masks", OPTION_TEXT, "FILE", NULL, 0, 0,
+    {"pruning_masks", OPTION_READS, "FILE", NULL, 0, 0,
      "custom_mask: tensors NAME.mask or NAME for each weight NAME; what is not 0 is kept"},
     {"not_to_prune", OPTION_LINES, "REGEX", NULL, 0, 0,
      "layers that stay dense, instead of the configuration's; may be given several times"},
     {"dtype", OPTION_CHOICE, "f32|bf16|f16", "f32", 0, 0,
      "of the parameters of a model that is written; plain tensors keep theirs"},
-    {"output_dir", OPTION_TEXT, "DIR", NULL, 0, 0,
+    {"output_dir", OPTION_WRITES, "DIR", NULL, 0, 0,
      "where the model goes, or the file for plain tensors (required); -o does the same"},
     {"overwrite_output_dir", OPTION_FLAG, NULL, NULL, 0, 0, "write into a directory that is not empty, or over a file"},
     OPTIONS_MODEL,

@@ -11,7 +11,7 @@
 static const option_row rows[] = {
     {"method", OPTION_CHOICE, "static|dynamic|weights", NULL, 0, 0,
      "activations by ranges that calibration finds (standard), by those of each row as it comes, or not at all"},
-    {"calibration", OPTION_TEXT, "PATH", NULL, 0, 0,
+    {"calibration", OPTION_READS, "PATH", NULL, 0, 0,
      "examples to observe activations in: a file of tensors (input_ids, attention_mask, token_type_ids), or what --task or --kind "
      "reads"},
     {"calibration_method", OPTION_CHOICE, "minmax|percentile|mse", NULL, 0, 0,
@@ -33,7 +33,7 @@ static const option_row rows[] = {
     {"not_to_quantize", OPTION_LINES, "TEXT", NULL, 0, 0,
      "layers whose names have this in them stay in floating point; may be given several times"},
     {"not_to_requantize_output", OPTION_LINES, "TEXT", NULL, 0, 0, "likewise their outputs"},
-    {"quantization_config", OPTION_TEXT, "FILE", NULL, 0, 0,
+    {"quantization_config", OPTION_READS, "FILE", NULL, 0, 0,
      "JSON configuration of the pruning package's quantizer; what is given beside it wins"},
     {"kind", OPTION_CHOICE, "segment_pair_nsp|doc_sentences|concatenate|glue|squad|tensors", NULL, 0, 0,
      "what the examples are, where --task does not say it"},
@@ -43,7 +43,7 @@ static const option_row rows[] = {
     {"max_query_length", OPTION_TEXT, "N", NULL, 0, 0, "questions: tokens of the question, at most"},
     {"skip_bad_rows", OPTION_FLAG, NULL, NULL, 0, 0, "rows of a task that cannot be read are left out"},
     {"dtype", OPTION_CHOICE, "f32|bf16|f16", "f32", 0, 0, "of the parameters that stay floats"},
-    {"output_dir", OPTION_TEXT, "DIR", NULL, 0, 0, "where the model goes (required); -o does the same"},
+    {"output_dir", OPTION_WRITES, "DIR", NULL, 0, 0, "where the model goes (required); -o does the same"},
     {"overwrite_output_dir", OPTION_FLAG, NULL, NULL, 0, 0, "write into a directory that is not empty"},
     {"interpreter", OPTION_FLAG, NULL, NULL, 0, 0, "run by the reference interpreter instead of compiled code: slow and exact"},
     {"isa", OPTION_TEXT, "NAME", "native", 0, 0, "instruction set of the kernels (`pofac list targets`)"},

@@ -7,17 +7,17 @@
 static const option_row rows[] = {
     {"task", OPTION_TEXT, "NAME", NULL, 0, 0,
      "whose metrics are wanted: squad, squad_v2, or a row of `pofac list tasks` (required)"},
-    {"data", OPTION_TEXT, "FILE", NULL, 0, 0, "the task's data with answers or labels (required)"},
-    {"predictions", OPTION_TEXT, "FILE", NULL, 0, 0,
+    {"data", OPTION_READS, "FILE", NULL, 0, 0, "the task's data with answers or labels (required)"},
+    {"predictions", OPTION_READS, "FILE", NULL, 0, 0,
      "SQuAD: {\"ID\": \"text\", ...}; else JSON lines of `pofac predict`, INDEX<TAB>PREDICTION, or one a line (required)"},
     {"format", OPTION_CHOICE, "tsv|csv|jsonl|conll", NULL, 0, 0, "of the data; absent: by the task and the file's ending"},
-    {"null_odds", OPTION_TEXT, "FILE", NULL, 0, 0, "squad_v2: odds of no answer, {\"ID\": X, ...}, for the best thresholds"},
+    {"null_odds", OPTION_READS, "FILE", NULL, 0, 0, "squad_v2: odds of no answer, {\"ID\": X, ...}, for the best thresholds"},
     {"no_answer_threshold", OPTION_REAL, "X", "1", 0, 0, "squad_v2: odds above it mean no answer, where --null_odds is given"},
     {"missing", OPTION_CHOICE, "error|zero", NULL, 0, 0,
      "rows without a prediction; zero: they are wrong; absent: SQuAD zero, else error"},
     {"extra", OPTION_CHOICE, "error|ignore", NULL, 0, 0, "predictions without a row; absent: SQuAD ignore, else error"},
     {"skip_bad_rows", OPTION_FLAG, NULL, NULL, 0, 0, "pass over rows of the data that are malformed, and say how many"},
-    {"output_dir", OPTION_TEXT, "DIR", NULL, 0, 0, "write SPLIT_results.json and all_results.json there, too"},
+    {"output_dir", OPTION_WRITES, "DIR", NULL, 0, 0, "write SPLIT_results.json and all_results.json there, too"},
     {"split", OPTION_TEXT, "NAME", "eval", 0, 0, "with --output_dir: what the results are of"},
 };
 

@@ -3,7 +3,7 @@
 #include "frontend/driver/tokenize_file.h"
 
 static const option_row rows[] = {
-    {"vocab", OPTION_TEXT, "FILE", NULL, 0, 0, "vocabulary, one token per line (required)"},
+    {"vocab", OPTION_READS, "FILE", NULL, 0, 0, "vocabulary, one token per line (required)"},
     {"cased", OPTION_FLAG, NULL, NULL, 0, 0, "keep case and accents, for cased vocabularies"},
     {"no_special_tokens", OPTION_FLAG, NULL, NULL, 0, 0, "leave out [CLS] and [SEP]"},
 };

@@ -20,6 +20,7 @@ typedef struct command {
     const char *name;
     const char *arguments; /* "MODEL [FILE...]", for the help */
     size_t min_arguments, max_arguments;
+    bool plain_arguments; /* they are not paths of files that are read */
     const option_row *rows;
     size_t n_rows;
     pofac_status (*run)(const command_input *in);

@@ -49,29 +49,6 @@ static bool is_choice(const char *choices, const char *value) {
     }
 }
 
-static pofac_status check_value(const option_row *row, const char *value, const diag_sink *sink) {
-    int64_t size;
-    if (row->kind == OPTION_SIZE && (!decimal_read_bytes(value, &size) || size < row->low || size > row->high))
-        return diag_error(sink, POFAC_ERR_USAGE, NULL, "--%s is \"%s\", wanted a number of bytes like 512M or 2G", row->name,
-                          value);
-    double real;
-    if (row->kind == OPTION_REAL && !(decimal_read(value, strlen(value), &real) && isfinite(real)))
-        return diag_error(sink, POFAC_ERR_USAGE, NULL, "--%s is \"%s\", wanted a number", row->name, value);
-    if ((row->kind == OPTION_CHOICE || row->kind == OPTION_FORM) && !is_choice(row->value, value))
-        return diag_error(sink, POFAC_ERR_USAGE, NULL, "--%s is \"%s\", wanted %s", row->name, value, row->value);
-    if (row->kind == OPTION_FLAG && strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
-        return diag_error(sink, POFAC_ERR_USAGE, NULL, "--%s is \"%s\", wanted true or false", row->name, value);
-    if (row->kind != OPTION_WHOLE) return POFAC_OK;
-    char *end;
-    errno = 0;
-    long long number = strtoll(value, &end, 10);
-    bool is_number = *value && !isspace((unsigned char)*value) && !*end && !errno;
-    if (!is_number || number < row->low || number > row->high)
-        return diag_error(sink, POFAC_ERR_USAGE, NULL, "--%s is \"%s\", wanted a whole number from %lld to %lld", row->name, value,
-                          (long long)row->low, (long long)row->high);
-    return POFAC_OK;
-}
-
 /* Reads the option argv[*at]; *at becomes the last word that belongs to it. */
 static pofac_status take_option(int argc, char **argv, int *at, arena *a, const diag_sink *sink, option_values *out) {
     const char *word = argv[*at], *name = word + (word[1] == '-' ? 2 : 1), *equals = strchr(name, '=');
@@ -102,7 +79,7 @@ static pofac_status take_option(int argc, char **argv, int *at, arena *a, const 
         if (!value) return diag_out_of_memory(sink);
     }
     out->values[row] = value;
-    return check_value(r, value, sink);
+    return options_check_value(r, value, NULL, sink);
 }
 
 pofac_status options_parse(const option_row *rows, size_t n_rows, int argc, char **argv, arena *a, const diag_sink *sink,
@@ -155,6 +132,29 @@ int64_t option_size(const option_values *o, const char *name) {
 bool option_given(const option_values *o, const char *name) {
     size_t row = find_row(o->rows, o->n_rows, name, strlen(name));
     return row < o->n_rows && o->values[row];
+}
+
+pofac_status options_check_value(const option_row *row, const char *value, const diag_place *place, const diag_sink *sink) {
+    const pofac_status wrong = place ? POFAC_ERR_INPUT : POFAC_ERR_USAGE;
+    int64_t size;
+    if (row->kind == OPTION_SIZE && (!decimal_read_bytes(value, &size) || size < row->low || size > row->high))
+        return diag_error(sink, wrong, place, "--%s is \"%s\", wanted a number of bytes like 512M or 2G", row->name, value);
+    double real;
+    if (row->kind == OPTION_REAL && !(decimal_read(value, strlen(value), &real) && isfinite(real)))
+        return diag_error(sink, wrong, place, "--%s is \"%s\", wanted a number", row->name, value);
+    if ((row->kind == OPTION_CHOICE || row->kind == OPTION_FORM) && !is_choice(row->value, value))
+        return diag_error(sink, wrong, place, "--%s is \"%s\", wanted %s", row->name, value, row->value);
+    if (row->kind == OPTION_FLAG && strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
+        return diag_error(sink, wrong, place, "--%s is \"%s\", wanted true or false", row->name, value);
+    if (row->kind != OPTION_WHOLE) return POFAC_OK;
+    char *end;
+    errno = 0;
+    long long number = strtoll(value, &end, 10);
+    bool is_number = *value && !isspace((unsigned char)*value) && !*end && !errno;
+    if (!is_number || number < row->low || number > row->high)
+        return diag_error(sink, wrong, place, "--%s is \"%s\", wanted a whole number from %lld to %lld", row->name, value,
+                          (long long)row->low, (long long)row->high);
+    return POFAC_OK;
 }
 
 enum { HELP_INDENT = 29, HELP_COLUMNS = 200 };

@@ -15,7 +15,9 @@
 typedef enum option_kind {
     OPTION_FLAG,
     OPTION_TEXT,
-    OPTION_LINES, /* a text that may be given several times: the value has each on a line of its own */
+    OPTION_READS,  /* a text: the path of a file or directory that is read */
+    OPTION_WRITES, /* likewise one that is written */
+    OPTION_LINES,  /* a text that may be given several times: the value has each on a line of its own */
     OPTION_WHOLE,
     OPTION_CHOICE,
     OPTION_FORM, /* a choice that may be left out: --name is --name=FIRST; another choice follows a '=' */
@@ -43,7 +45,7 @@ typedef struct option_row {
      "what stands on top of the encoder; auto: as the model says"},                                                                \
         {"num_labels", OPTION_WHOLE, "N", NULL, 1, 1 << 24, "number of labels of a head that has labels"},                         \
         {"seed", OPTION_WHOLE, "N", "42", 0, INT64_MAX, "seed of parameters that the checkpoint lacks"}, {                         \
-        "vocab", OPTION_TEXT, "FILE", NULL, 0, 0, "vocabulary, instead of the model's own"                                         \
+        "vocab", OPTION_READS, "FILE", NULL, 0, 0, "vocabulary, instead of the model's own"                                        \
     }
 
 #define OPTIONS_COMPILE                                                                                                            \
@@ -94,7 +96,7 @@ typedef struct option_row {
         {"full_layers", OPTION_FLAG, NULL, NULL, 0, 0, "print layers that equal the one before them too"},                         \
         {"time_passes", OPTION_FLAG, NULL, NULL, 0, 0, "print the time of each pass on stderr"},                                   \
         {"stop_after", OPTION_TEXT, "PASS", NULL, 0, 0, "leave the pipeline after this pass"}, {                                   \
-        "reproducer", OPTION_TEXT, "FILE", "pofac-reproducer.pir", 0, 0, "where a failing pass's input is written"                 \
+        "reproducer", OPTION_WRITES, "FILE", "pofac-reproducer.pir", 0, 0, "where a failing pass's input is written"               \
     }
 
 #define OPTIONS_THREADS                                                                                                            \
@@ -120,6 +122,10 @@ int64_t option_whole(const option_values *o, const char *name);    /* 0 when abs
 double option_real(const option_values *o, const char *name);      /* likewise */
 int64_t option_size(const option_values *o, const char *name);     /* likewise, in bytes */
 bool option_given(const option_values *o, const char *name);
+
+/* Is the text one that the row takes? What a LINES row takes is one of its lines. `place` may be NULL: the command line. */
+POFAC_MUST_USE pofac_status options_check_value(const option_row *row, const char *value, const diag_place *place,
+                                                const diag_sink *sink);
 
 /* Prints the options' part of a help text. */
 void options_help(const option_row *rows, size_t n_rows, FILE *out);

@@ -15,7 +15,7 @@
         0,                                                                                                                         \
         "time, GFLOP/s and GB/s of each step, on stderr; trace: for Perfetto"},                                                    \
     {                                                                                                                              \
-        "profile_output", OPTION_TEXT, "FILE", NULL, 0, 0, "where --profile goes instead of stderr"                                \
+        "profile_output", OPTION_WRITES, "FILE", NULL, 0, 0, "where --profile goes instead of stderr"                              \
     }
 
 /* POFAC_ERR_USAGE: --profile_output alone, or a trace without it. */

@@ -11,15 +11,15 @@
 
 /* RECIPE_ROWS expands to the rows within a command's table, where xml.def is included with the macros below. An element that is no option has an
  * empty macro. */
-#define RECIPE_ROW_STRING(name, range, standard, help) {#name, OPTION_TEXT, "TEXT", standard, 0, 0, help},
-#define RECIPE_ROW_PATH(name, range, standard, help) {#name, OPTION_TEXT, "PATH", standard, 0, 0, help},
+#define RECIPE_ROW_STRING(name, range, standard, help) {#name, RECIPE_KIND_##name, "TEXT", standard, 0, 0, help},
+#define RECIPE_ROW_PATH(name, range, standard, help) {#name, OPTION_READS, "PATH", standard, 0, 0, help},
 #define RECIPE_ROW_INT(name, range, standard, help) {#name, OPTION_TEXT, "N", standard, 0, 0, help},
 #define RECIPE_ROW_INTS(name, range, standard, help) {#name, OPTION_TEXT, "N...", standard, 0, 0, help},
 #define RECIPE_ROW_FLOAT(name, range, standard, help) {#name, OPTION_TEXT, "X", standard, 0, 0, help},
 #define RECIPE_ROW_BOOL(name, range, standard, help) {#name, OPTION_FLAG, NULL, standard, 0, 0, help},
 #define RECIPE_ROW_WORD(name, range, standard, help) {#name, OPTION_CHOICE, range, standard, 0, 0, help},
 
-#define RECIPE_PRUNING_PATH(name, range, standard, help) {"pruning_" #name, OPTION_TEXT, "PATH", standard, 0, 0, help},
+#define RECIPE_PRUNING_PATH(name, range, standard, help) {"pruning_" #name, OPTION_READS, "PATH", standard, 0, 0, help},
 #define RECIPE_PRUNING_INT RECIPE_ROW_INT
 #define RECIPE_PRUNING_INTS RECIPE_ROW_INTS
 #define RECIPE_PRUNING_FLOAT RECIPE_ROW_FLOAT
@@ -45,6 +45,22 @@
 #define RECIPE_OF_quantize(name, type, range, need, help)
 #define RECIPE_OF_not_to_quantize(name, type, range, need, help)
 #define RECIPE_OF_not_to_requantize_output(name, type, range, need, help)
+#define RECIPE_OF_pipeline(name, type, range, need, help)
+#define RECIPE_OF_parameter(name, type, range, need, help)
+#define RECIPE_OF_stage(name, type, range, need, help)
+#define RECIPE_OF_argument(name, type, range, need, help)
+#define RECIPE_OF_option(name, type, range, need, help)
+#define RECIPE_OF_set(name, type, range, need, help)
+#define RECIPE_OF_results(name, type, range, need, help)
+#define RECIPE_OF_row(name, type, range, need, help)
+#define RECIPE_OF_cell(name, type, range, need, help)
+
+/* What the texts of <train> are. */
+#define RECIPE_KIND_output_dir OPTION_WRITES
+#define RECIPE_KIND_resume_from_checkpoint OPTION_READS
+#define RECIPE_KIND_logging_dir OPTION_WRITES
+#define RECIPE_KIND_max_memory OPTION_TEXT
+#define RECIPE_KIND_metric_for_best_model OPTION_TEXT
 
 #define RECIPE_NEED_REQUIRED NULL
 #define RECIPE_NEED_ABSENT NULL

@@ -12,6 +12,8 @@
 
 #include <libxml/tree.h>
 
+#include "frontend/model/xml_places.h"
+
 /* A name or value in a message is cut behind this many bytes. */
 #define SHOWN_BYTES 60u
 
@@ -23,6 +25,7 @@
 
 typedef struct checker {
     const xml_source *source;
+    xml_paths paths;
     arena *a;
     xml_report *report;
     bool no_memory;
@@ -74,48 +77,6 @@ static const char *wanted_value(checker *c, const xml_attribute_row *row) {
     return wanted;
 }
 
-/* ---- places ---- */
-
-/* Ties each element of the tree to its tag. */
-static void tie_tags(xmlNode *root, const xml_source *source) {
-    size_t i = 0;
-    for (xmlNode *node = root; node && i < source->n_tags;) {
-        if (node->type == XML_ELEMENT_NODE) node->_private = (void *)&source->tags[i++];
-        if (node->type == XML_ELEMENT_NODE && node->children) {
-            node = node->children;
-            continue;
-        }
-        while (node != root && !node->next) node = node->parent;
-        node = node == root ? NULL : node->next;
-    }
-}
-
-static diag_place element_place(const checker *c, const xmlNode *node) {
-    const xml_tag *tag = node->_private;
-    return tag ? xml_source_place(c->source, tag->begin) : (diag_place){.file = c->source->file};
-}
-
-static const xml_tag_attribute *find_tag_attribute(const checker *c, const xmlNode *node, const char *prefix, const char *name) {
-    const xml_tag *tag = node->_private;
-    const size_t prefix_bytes = prefix ? strlen(prefix) + 1 : 0, n = prefix_bytes + strlen(name);
-    for (size_t i = 0; tag && i < tag->n_attributes; i++) {
-        const char *at = c->source->bytes + tag->attributes[i].name.offset;
-        if (tag->attributes[i].name_bytes != n || memcmp(at + prefix_bytes, name, n - prefix_bytes) != 0) continue;
-        if (!prefix || memcmp(at, prefix, prefix_bytes - 1) == 0) return &tag->attributes[i];
-    }
-    return NULL;
-}
-
-static diag_place attribute_name_place(const checker *c, const xmlNode *node, const char *prefix, const char *name) {
-    const xml_tag_attribute *at = find_tag_attribute(c, node, prefix, name);
-    return at ? xml_source_place(c->source, at->name) : element_place(c, node);
-}
-
-static diag_place attribute_value_place(const checker *c, const xmlNode *node, const char *name) {
-    const xml_tag_attribute *at = find_tag_attribute(c, node, NULL, name);
-    return at ? xml_source_place(c->source, at->value) : element_place(c, node);
-}
-
 /* ---- names that are wanted ---- */
 
 typedef struct candidates {
@@ -133,7 +94,7 @@ static candidates attributes_of(const char *element) {
 static candidates children_of(const char *element) {
     candidates found = {.n = 0};
     for (size_t i = 0; i < xml_element_count() && found.n < MAX_CANDIDATES; i++)
-        if (strcmp(xml_element_at(i)->parent, element) == 0) found.names[found.n++] = xml_element_at(i)->name;
+        if (xml_element_holds(element, xml_element_at(i))) found.names[found.n++] = xml_element_at(i)->name;
     return found;
 }
 
@@ -156,10 +117,12 @@ static const xmlAttr *find_property(const xmlNode *node, const char *name) {
     return NULL;
 }
 
-/* A relative path from the folder of the document on. */
+/* A path that is meant from the folder of the document on. */
 static const char *resolve_path(checker *c, const char *path) {
     const char *slash = strrchr(c->source->file, '/');
     if (path[0] == '/' || !slash) return path;
+    if (c->paths == XML_PATHS_OF_PIPELINE && strncmp(path, "./", 2) != 0) return path;
+    if (c->paths == XML_PATHS_OF_PIPELINE) path += 2;
     return have(c, arena_printf(c->a, "%.*s%s", (int)(slash - c->source->file) + 1, c->source->file, path));
 }
 
@@ -188,7 +151,7 @@ static const char *property_text(checker *c, const xmlNode *node, const xmlAttr 
 static void complain_attribute(checker *c, const xmlNode *node, const xml_element_row *row, const xmlAttr *p) {
     const char *name = (const char *)p->name, *prefix = p->ns ? (const char *)p->ns->prefix : NULL;
     const candidates all = attributes_of(row->name);
-    const diag_place place = attribute_name_place(c, node, prefix, name);
+    const diag_place place = xml_attribute_name_place(c->source, node, prefix, name);
     const char *shown = shown_name(c, p->name);
     if (prefix) shown = have(c, arena_printf(c->a, "%s:%s", shown_name(c, p->ns->prefix), shown));
     if (all.n == 0) complain(c, XML_MESSAGE_NO_ATTRIBUTES, &place, shown, row->name, "", "");
@@ -206,8 +169,10 @@ static bool read_attributes(checker *c, const xmlNode *node, xml_element *elemen
             all_known = false;
             continue;
         }
-        xml_attr attr = {
-            .row = row, .written = true, .place = attribute_value_place(c, node, name), .text = property_text(c, node, p)};
+        xml_attr attr = {.row = row,
+                         .written = true,
+                         .place = xml_attribute_value_place(c->source, node, name),
+                         .text = property_text(c, node, p)};
         if (!c->no_memory && read_value(c, &attr)) attrs[element->n_attrs++] = attr;
     }
     return all_known;
@@ -242,7 +207,7 @@ static bool make_attributes(checker *c, const xmlNode *node, xml_element *elemen
 static bool check_namespace(checker *c, const xmlNode *node) {
     const char *namespace = node->ns ? (const char *)node->ns->href : NULL;
     if (namespace && strcmp(namespace, XML_NAMESPACE) == 0) return true;
-    diag_place place = element_place(c, node);
+    diag_place place = xml_element_place(c->source, node);
     const char *name = shown_name(c, node->name);
     if (namespace) complain(c, XML_MESSAGE_WRONG_NAMESPACE, &place, name, shown_name(c, node->ns->href), XML_NAMESPACE, "");
     else complain(c, XML_MESSAGE_NO_NAMESPACE, &place, name, XML_NAMESPACE, "", "");
@@ -254,9 +219,9 @@ static const xml_element_row *find_child_row(checker *c, const xmlNode *node, co
     if (!check_namespace(c, node)) return NULL;
     const char *name = (const char *)node->name;
     const xml_element_row *row = xml_element_row_find(name);
-    if (row && strcmp(row->parent, parent->name) == 0) return row;
+    if (row && xml_element_holds(parent->name, row)) return row;
     const candidates all = children_of(parent->name);
-    diag_place place = element_place(c, node);
+    diag_place place = xml_element_place(c->source, node);
     if (row && row != xml_element_at(0)) complain(c, XML_MESSAGE_WRONG_PARENT, &place, name, parent->name, row->parent, "");
     else if (all.n == 0) complain(c, XML_MESSAGE_NO_ELEMENTS, &place, shown_name(c, node->name), parent->name, "", "");
     else
@@ -277,7 +242,7 @@ static void check_second(checker *c, const xml_element *parent, const xml_elemen
     if (!first) return;
     char line[16];
     snprintf(line, sizeof line, "%u", (unsigned)first->place.line);
-    diag_place place = element_place(c, node);
+    diag_place place = xml_element_place(c->source, node);
     complain(c, XML_MESSAGE_SECOND_ELEMENT, &place, row->name, parent->row->name, line, "");
 }
 
@@ -306,15 +271,6 @@ static bool check_content(checker *c, const xmlNode *node, xml_element *element)
     return all_known;
 }
 
-static void check_missing(checker *c, const xml_element *element) {
-    for (size_t i = 0; i < xml_element_count(); i++) {
-        const xml_element_row *row = xml_element_at(i);
-        if (row->occurs != XML_OCCURS_ONE || strcmp(row->parent, element->row->name) != 0 || find_child(element, row->name))
-            continue;
-        complain(c, XML_MESSAGE_MISSING_ELEMENT, &element->place, row->name, element->row->name, "", "");
-    }
-}
-
 /* One of a choice: how messages call it, and where it stands if it does. */
 typedef struct choice {
     const char *shown;
@@ -325,7 +281,7 @@ typedef struct choice {
 static choice find_choice(checker *c, const xmlNode *node, const xml_element *element, const char *name) {
     if (xml_attribute_row_find(element->row->name, name)) {
         const bool there = find_property(node, name) != NULL;
-        return (choice){name, there, there ? attribute_name_place(c, node, NULL, name) : element->place};
+        return (choice){name, there, there ? xml_attribute_name_place(c->source, node, NULL, name) : element->place};
     }
     const xml_element *child = find_child(element, name);
     return (choice){have(c, arena_printf(c->a, "<%s>", name)), child != NULL, child ? child->place : element->place};
@@ -352,24 +308,22 @@ static xml_element *check_element(checker *c, const xmlNode *node, const xml_ele
     if (!element) c->no_memory = true;
     if (!element) return NULL;
     element->row = row;
-    element->place = element_place(c, node);
+    element->place = xml_element_place(c->source, node);
     bool all_known = make_attributes(c, node, element);
     all_known &= check_content(c, node, element);
     if (is_done(c)) return NULL;
-    if (all_known) check_missing(c, element);
     for (size_t i = 0; i < xml_one_of_count(); i++)
         if (strcmp(xml_one_of_at(i)->element, row->name) == 0) check_choice(c, node, element, xml_one_of_at(i)->names, all_known);
     return element;
 }
 
-pofac_status xml_check_document(struct _xmlDoc *document, const xml_source *source, arena *a, xml_report *report,
+pofac_status xml_check_document(struct _xmlDoc *document, const xml_source *source, xml_paths paths, arena *a, xml_report *report,
                                 xml_element **root) {
-    checker c = {.source = source, .a = a, .report = report};
+    checker c = {.source = source, .paths = paths, .a = a, .report = report};
     xmlNode *node = xmlDocGetRootElement(document);
-    tie_tags(node, source);
     const xml_element_row *row = xml_element_at(0);
     if (strcmp((const char *)node->name, row->name) != 0) {
-        diag_place place = element_place(&c, node);
+        diag_place place = xml_element_place(c.source, node);
         complain(&c, XML_MESSAGE_WRONG_ROOT, &place, shown_name(&c, node->name), row->name, "", "");
     } else if (check_namespace(&c, node)) {
         *root = check_element(&c, node, row);

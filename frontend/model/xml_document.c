@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "frontend/model/xml_check.h"
+#include "frontend/model/xml_expand.h"
+#include "frontend/model/xml_places.h"
 #include "frontend/model/xml_report.h"
 #include "frontend/model/xml_schema.h"
 #include "frontend/model/xml_source.h"
@@ -29,10 +31,21 @@ static pofac_status check_by_schema(struct _xmlDoc *tree, const xml_source *sour
     return status;
 }
 
-static pofac_status read_elements(const xml_source *source, arena *a, xml_report *report, xml_element **root) {
+/* What a document is read as. */
+typedef struct reading {
+    xml_paths paths;
+    const xml_parameter *given; /* [n_given] of a pipeline */
+    size_t n_given;
+} reading;
+
+static bool is_of_pipeline(const reading *r) { return r->paths == XML_PATHS_OF_PIPELINE; }
+
+static pofac_status read_elements(const xml_source *source, const reading *r, arena *a, xml_report *report, xml_element **root) {
     struct _xmlDoc *tree = xml_tree_parse(source, report);
     if (!tree) return POFAC_ERR_INPUT;
-    pofac_status status = xml_check_document(tree, source, a, report, root);
+    xml_tie_tags(tree, source);
+    pofac_status status = is_of_pipeline(r) ? xml_expand(tree, source, r->given, r->n_given, report) : POFAC_OK;
+    if (status == POFAC_OK) status = xml_check_document(tree, source, r->paths, a, report, root);
     if (status == POFAC_OK) status = check_by_schema(tree, source, report);
     xml_tree_free(tree);
     return status;
@@ -129,40 +142,88 @@ static pofac_status fill_model(const xml_element *section, const char *path, are
 
 /* ---- reading ---- */
 
-static pofac_status parse(const char *path, const char *bytes, size_t n, arena *a, const diag_sink *sink, xml_document **out) {
+/* A document has a model or a pipeline, whose stages have all that models have beside them. */
+static pofac_status check_kind(const xml_element *root, const reading *r, xml_report *report) {
+    const xml_element *pipeline = xml_child(root, "pipeline"), *model = xml_child(root, "model");
+    if (!is_of_pipeline(r))
+        return pipeline ? xml_report_error(report, XML_MESSAGE_A_PIPELINE, &pipeline->place, "", "", "", "") : POFAC_OK;
+    if (model) return xml_report_error(report, XML_MESSAGE_NO_PIPELINE, &model->place, "", "", "", "");
+    for (const xml_element *e = root->first_child; e; e = e->next)
+        if (e != pipeline) return xml_report_error(report, XML_MESSAGE_BESIDE_PIPELINE, &e->place, e->row->name, "", "", "");
+    return POFAC_OK;
+}
+
+/* What no row says alone of the models in stages. */
+static pofac_status check_stages(const xml_element *pipeline, const char *path, arena *a, xml_report *report) {
+    for (const xml_element *stage = xml_child(pipeline, "stage"); stage; stage = xml_next(stage)) {
+        xml_model model = {0};
+        const xml_element *section = xml_child(stage, "model");
+        if (section) TRY(fill_model(section, path, a, report, &model));
+    }
+    return POFAC_OK;
+}
+
+static pofac_status parse(const char *path, const char *bytes, size_t n, const reading *r, arena *a, const diag_sink *sink,
+                          xml_document **out) {
     xml_report report = {sink, 0};
     xml_source source;
     xml_element *root = NULL;
     TRY(xml_source_open(path, bytes, n, a, sink, &source));
-    TRY(read_elements(&source, a, &report, &root));
+    TRY(read_elements(&source, r, a, &report, &root));
     xml_document *document = ARENA_NEW(a, xml_document);
     if (!document) return diag_out_of_memory(sink);
     document->path = source.file;
     document->root = root;
-    TRY(fill_model(xml_child(root, "model"), source.file, a, &report, &document->model));
+    TRY(check_kind(root, r, &report));
+    if (is_of_pipeline(r)) TRY(check_stages(xml_child(root, "pipeline"), source.file, a, &report));
+    else TRY(fill_model(xml_child(root, "model"), source.file, a, &report, &document->model));
     *out = document;
     return POFAC_OK;
 }
 
-pofac_status xml_document_read(const char *path, arena *a, const diag_sink *sink, xml_document **out) {
-    file_map map;
-    *out = NULL;
-    TRY(file_map_open(path, sink, &map));
-    pofac_status status = xml_document_parse(path, (const char *)map.data, map.size_bytes, a, sink, out);
-    file_map_close(&map);
-    return status;
-}
-
-pofac_status xml_document_parse(const char *path, const char *bytes, size_t n, arena *a, const diag_sink *sink,
-                                xml_document **out) {
+/* Numbers are read in the C locale. */
+static pofac_status parse_in_c(const char *path, const char *bytes, size_t n, const reading *r, arena *a, const diag_sink *sink,
+                               xml_document **out) {
     *out = NULL;
     locale_t c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     if (!c_locale) return diag_out_of_memory(sink);
     locale_t old = uselocale(c_locale);
-    pofac_status status = parse(path, bytes, n, a, sink, out);
+    pofac_status status = parse(path, bytes, n, r, a, sink, out);
     uselocale(old);
     freelocale(c_locale);
     return status;
+}
+
+static pofac_status read_file(const char *path, const reading *r, arena *a, const diag_sink *sink, xml_document **out) {
+    file_map map;
+    *out = NULL;
+    TRY(file_map_open(path, sink, &map));
+    pofac_status status = parse_in_c(path, (const char *)map.data, map.size_bytes, r, a, sink, out);
+    file_map_close(&map);
+    return status;
+}
+
+pofac_status xml_document_read(const char *path, arena *a, const diag_sink *sink, xml_document **out) {
+    const reading r = {.paths = XML_PATHS_OF_DOCUMENT};
+    return read_file(path, &r, a, sink, out);
+}
+
+pofac_status xml_document_parse(const char *path, const char *bytes, size_t n, arena *a, const diag_sink *sink,
+                                xml_document **out) {
+    const reading r = {.paths = XML_PATHS_OF_DOCUMENT};
+    return parse_in_c(path, bytes, n, &r, a, sink, out);
+}
+
+pofac_status xml_pipeline_read(const char *path, const xml_parameter *given, size_t n_given, arena *a, const diag_sink *sink,
+                               xml_document **out) {
+    const reading r = {.paths = XML_PATHS_OF_PIPELINE, .given = given, .n_given = n_given};
+    return read_file(path, &r, a, sink, out);
+}
+
+pofac_status xml_pipeline_parse(const char *path, const char *bytes, size_t n, const xml_parameter *given, size_t n_given, arena *a,
+                                const diag_sink *sink, xml_document **out) {
+    const reading r = {.paths = XML_PATHS_OF_PIPELINE, .given = given, .n_given = n_given};
+    return parse_in_c(path, bytes, n, &r, a, sink, out);
 }
 
 /* ---- access ---- */

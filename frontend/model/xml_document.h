@@ -5,6 +5,8 @@
  * table. Document types, entities, other encodings than UTF-8 and the network are off. Everything is POFAC_ERR_INPUT with the place
  * of what was found and what was wanted; up to 20 errors of a document are told. Threads may read documents at the same time.
  *
+ * A document may be a pipeline instead (frontend/driver/pipeline.h); then it has no model.
+ *
  * A document and all that hangs on it live in the arena that it was read into, and never change.
  */
 #ifndef POFAC_FRONTEND_MODEL_XML_DOCUMENT_H
@@ -57,12 +59,24 @@ typedef struct xml_document {
     xml_model model;
 } xml_document;
 
-/* Reads the file `path`. */
+/* A parameter of a pipeline. */
+typedef struct xml_parameter {
+    const char *name, *value;
+} xml_parameter;
+
+/* Reads the file `path`, which is a model's: a pipeline is refused. */
 POFAC_MUST_USE pofac_status xml_document_read(const char *path, arena *a, const diag_sink *sink, xml_document **out);
 
 /* Reads `n` bytes that came from `path`: the name in messages, and where relative paths start. */
 POFAC_MUST_USE pofac_status xml_document_parse(const char *path, const char *bytes, size_t n, arena *a, const diag_sink *sink,
                                                xml_document **out);
+
+/* The same of a pipeline: a model is refused. ${NAME} is replaced everywhere, by what is `given` [n_given] and else by its <parameter>; ${stage:NAME} and
+ * ${out} stay. Paths that begin with ./ start at the document's folder. */
+POFAC_MUST_USE pofac_status xml_pipeline_read(const char *path, const xml_parameter *given, size_t n_given, arena *a,
+                                              const diag_sink *sink, xml_document **out);
+POFAC_MUST_USE pofac_status xml_pipeline_parse(const char *path, const char *bytes, size_t n, const xml_parameter *given,
+                                               size_t n_given, arena *a, const diag_sink *sink, xml_document **out);
 
 /* The first child of that name, the next sibling of the same name; NULL where there is none. `element` may be NULL. */
 const xml_element *xml_child(const xml_element *element, const char *name);

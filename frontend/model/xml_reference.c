@@ -74,7 +74,11 @@ void xml_reference_write(strbuf *out) {
     for (size_t i = 0; i < xml_element_count(); i++) {
         const xml_element_row *row = xml_element_at(i);
         strbuf_printf(out, "\n## `<%s>`\n\n", row->name);
-        if (i) strbuf_printf(out, "In `<%s>`, %s: ", row->parent, occurs[row->occurs]);
+        if (i) strbuf_printf(out, "In `<%s>`", row->parent);
+        for (size_t k = 1; k < xml_element_count(); k++)
+            if (strcmp(xml_element_at(k)->name, row->parent) != 0 && xml_element_holds(xml_element_at(k)->name, row))
+                strbuf_printf(out, " and `<%s>`", xml_element_at(k)->name);
+        if (i) strbuf_printf(out, ", %s: ", occurs[row->occurs]);
         strbuf_printf(out, "%s%s.\n", i ? "" : "The document: ", row->help);
         put_choices(out, row->name);
         put_attribute_table(out, row->name);

@@ -27,7 +27,6 @@
     XML_MESSAGE(NO_ELEMENTS, "found <%s> in <%s>, wanted no elements there")                                                       \
     XML_MESSAGE(WRONG_PARENT, "found <%s> in <%s>, wanted it in <%s>")                                                             \
     XML_MESSAGE(SECOND_ELEMENT, "found a second <%s> in <%s>, wanted one (the first is in line %s)")                               \
-    XML_MESSAGE(MISSING_ELEMENT, "found no <%s> in <%s>, wanted one")                                                              \
     XML_MESSAGE(TEXT, "found text in <%s>, wanted only elements and attributes")                                                   \
     XML_MESSAGE(UNKNOWN_ATTRIBUTE, "found an unknown attribute %s of <%s>, wanted %s")                                             \
     XML_MESSAGE(NO_ATTRIBUTES, "found the attribute %s of <%s>, wanted no attributes there")                                       \
@@ -38,7 +37,15 @@
     XML_MESSAGE(SCHEMA, "found a document that the schema refuses, wanted a valid one: %s")                                        \
     XML_MESSAGE(HEADS, "num_attention_heads: found %s, wanted a divisor of hidden_size, which is %s")                              \
     XML_MESSAGE(LABELS, "num_labels: found %s, wanted %s, the number of <label> elements")                                         \
-    XML_MESSAGE(PADDING, "pad_token_id: found %s, wanted less than vocab_size, which is %s")
+    XML_MESSAGE(PADDING, "pad_token_id: found %s, wanted less than vocab_size, which is %s")                                       \
+    XML_MESSAGE(A_PIPELINE, "found a pipeline, wanted a model; `pofac run` runs pipelines")                                        \
+    XML_MESSAGE(NO_PIPELINE, "found a model, wanted a <pipeline>")                                                                 \
+    XML_MESSAGE(BESIDE_PIPELINE, "found <%s> beside <pipeline>, wanted it in a <stage>")                                           \
+    XML_MESSAGE(UNKNOWN_PARAMETER, "found ${%s}, wanted %s")                                                                       \
+    XML_MESSAGE(OPEN_PARAMETER, "found %s, wanted a } behind the name")                                                            \
+    XML_MESSAGE(PARAMETER_NAME, "found the parameter %s, wanted a name of letters, digits, - and _ other than out")                \
+    XML_MESSAGE(SECOND_PARAMETER, "found a second parameter %s, wanted one")                                                       \
+    XML_MESSAGE(NO_VALUE, "found no value of the parameter %s, wanted --parameter %s=VALUE")
 
 typedef enum xml_message {
 #define XML_MESSAGE(name, format) XML_MESSAGE_##name,

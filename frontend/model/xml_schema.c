@@ -148,7 +148,7 @@ static void put_attributes(strbuf *out, unsigned depth, const char *element) {
 static void put_children(strbuf *out, unsigned depth, const char *element) {
     for (size_t i = 0; i < xml_element_count(); i++) {
         const xml_element_row *row = xml_element_at(i);
-        if (strcmp(row->parent, element) != 0 || is_in_choice(element, row->name)) continue;
+        if (!xml_element_holds(element, row) || is_in_choice(element, row->name)) continue;
         const bool one = row->occurs == XML_OCCURS_ONE, many = row->occurs == XML_OCCURS_MANY;
         if (!one) put_tag(out, depth, many ? "zeroOrMore" : "optional");
         put_element(out, one ? depth : depth + 1, row);

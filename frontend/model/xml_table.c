@@ -16,10 +16,12 @@ static const xml_element_row elements[] = {
 #define XML_ELEMENT(name, parent, occurs, help) {#name, #parent, XML_OCCURS_##occurs, help},
 #define XML_ATTRIBUTE(element, name, type, range, need, help)
 #define XML_ONE_OF(element, names)
+#define XML_HOLDS(element, names)
 #include "frontend/xml.def"
 #undef XML_ELEMENT
 #undef XML_ATTRIBUTE
 #undef XML_ONE_OF
+#undef XML_HOLDS
 };
 
 static const xml_attribute_row attributes[] = {
@@ -29,10 +31,12 @@ static const xml_attribute_row attributes[] = {
 #define XML_ELEMENT(name, parent, occurs, help)
 #define XML_ATTRIBUTE(element, name, type, range, need, help) {#element, #name, XML_TYPE_##type, range, need, help},
 #define XML_ONE_OF(element, names)
+#define XML_HOLDS(element, names)
 #include "frontend/xml.def"
 #undef XML_ELEMENT
 #undef XML_ATTRIBUTE
 #undef XML_ONE_OF
+#undef XML_HOLDS
 #undef REQUIRED
 #undef ABSENT
 #undef DEFAULT
@@ -42,10 +46,25 @@ static const xml_one_of_row one_ofs[] = {
 #define XML_ELEMENT(name, parent, occurs, help)
 #define XML_ATTRIBUTE(element, name, type, range, need, help)
 #define XML_ONE_OF(element, names) {#element, names},
+#define XML_HOLDS(element, names)
 #include "frontend/xml.def"
 #undef XML_ELEMENT
 #undef XML_ATTRIBUTE
 #undef XML_ONE_OF
+#undef XML_HOLDS
+};
+
+/* What elements hold beside their own children. */
+static const xml_one_of_row holdings[] = {
+#define XML_ELEMENT(name, parent, occurs, help)
+#define XML_ATTRIBUTE(element, name, type, range, need, help)
+#define XML_ONE_OF(element, names)
+#define XML_HOLDS(element, names) {#element, names},
+#include "frontend/xml.def"
+#undef XML_ELEMENT
+#undef XML_ATTRIBUTE
+#undef XML_ONE_OF
+#undef XML_HOLDS
 };
 
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
@@ -67,6 +86,15 @@ const xml_attribute_row *xml_attribute_row_find(const char *element, const char 
     for (size_t i = 0; i < COUNT(attributes); i++)
         if (strcmp(attributes[i].name, name) == 0 && strcmp(attributes[i].element, element) == 0) return &attributes[i];
     return NULL;
+}
+
+bool xml_element_holds(const char *element, const xml_element_row *child) {
+    if (strcmp(child->parent, element) == 0) return true;
+    for (size_t i = 0; i < COUNT(holdings); i++)
+        if (strcmp(holdings[i].element, element) == 0 &&
+            xml_words_find(holdings[i].names, child->name, strlen(child->name)) != SIZE_MAX)
+            return true;
+    return false;
 }
 
 size_t xml_words_count(const char *words) {

@@ -73,6 +73,9 @@ const xml_one_of_row *xml_one_of_at(size_t i);
 const xml_element_row *xml_element_row_find(const char *name);
 const xml_attribute_row *xml_attribute_row_find(const char *element, const char *name);
 
+/* May `child` stand in `element`: is it its parent, or does a row XML_HOLDS say so? */
+bool xml_element_holds(const char *element, const xml_element_row *child);
+
 /* The number of words in "a|b|c", its i-th word, and where `word` stands in it (SIZE_MAX: nowhere). */
 size_t xml_words_count(const char *words);
 const char *xml_words_at(const char *words, size_t i, size_t *bytes);

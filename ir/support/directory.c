@@ -1,6 +1,7 @@
 /* Directories; see directory.h. */
 #include "ir/support/directory.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -53,6 +54,15 @@ pofac_status directory_remove(const char *path, const diag_sink *sink) {
     if (!file_exists(path)) return POFAC_OK;
     if (nftw(path, remove_entry, MOST_OPEN, FTW_DEPTH | FTW_PHYS) != 0) return fault(path, "cannot be removed", sink);
     return POFAC_OK;
+}
+
+bool directory_is_empty(const char *path) {
+    DIR *d = opendir(path);
+    bool empty = d != NULL;
+    for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d))
+        empty &= strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+    if (d) closedir(d);
+    return empty;
 }
 
 pofac_status directory_lock(const char *path, const diag_sink *sink, int *lock) {

@@ -4,6 +4,8 @@
 #ifndef POFAC_IR_SUPPORT_DIRECTORY_H
 #define POFAC_IR_SUPPORT_DIRECTORY_H
 
+#include <stdbool.h>
+
 #include "ir/support/diag.h"
 
 /* Makes a directory and those above it; fine where it is. POFAC_ERR_RUNTIME: it cannot be made. */
@@ -11,6 +13,9 @@ POFAC_MUST_USE pofac_status directory_make(const char *path, const diag_sink *si
 
 /* Removes a directory with all that is in it, links as links; fine where there is nothing. POFAC_ERR_RUNTIME: something stays. */
 POFAC_MUST_USE pofac_status directory_remove(const char *path, const diag_sink *sink);
+
+/* Is it a directory that can be read, with nothing in it? */
+bool directory_is_empty(const char *path);
 
 /*
  * Takes the lock of a directory, which ends when the descriptor *lock is closed, or with the process. *lock is -1 when somebody else has it.

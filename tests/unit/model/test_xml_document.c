@@ -48,9 +48,11 @@ static char *read_golden(const char *name, size_t *n) {
     return bytes;
 }
 
-/* Parses `text` and gives what was said. */
+/* Parses `text` and gives what was said. A name that begins with "pipeline" is read as one, with the parameter given=4. */
 static pofac_status parse(const char *name, const char *text, size_t n, arena *a, strbuf *said, xml_document **out) {
+    static const xml_parameter given = {"given", "4"};
     diag_sink sink = diag_sink_to_strbuf(said);
+    if (strncmp(name, "pipeline", 8) == 0) return xml_pipeline_parse(name, text, n, &given, 1, a, &sink, out);
     return xml_document_parse(name, text, n, a, &sink, out);
 }
 
@@ -438,6 +440,30 @@ static void test_whole_sections(void **state) {
 }
 
 /* Places stay good for later stages: the value's, the tag's, and the element's for a default. */
+/* What parameters make of a pipeline's attributes. */
+static void test_parameters(void **state) {
+    (void)state;
+    static const char text[] =
+        HEAD_TAG "<pipeline name='p'><parameter name='a' value='1e-'/><parameter name='given'/><parameter name='both' "
+                 "value='${a}${given}'/><stage name='s' command='${given}'><train learning_rate='${both}' "
+                 "output_dir='${out}/${stage:s}'/><data kind='glue' train='./x' eval='${given}/x$y'/></stage></pipeline></pofac>";
+    arena a = ARENA_INIT;
+    strbuf said = STRBUF_INIT;
+    xml_document *document;
+    if (parse("pipeline/of/p.xml", text, strlen(text), &a, &said, &document) != POFAC_OK) fail_msg("%s", strbuf_str(&said));
+    const xml_element *pipeline = xml_child(document->root, "pipeline"), *stage = xml_child(pipeline, "stage");
+    const xml_element *given = xml_next(xml_child(pipeline, "parameter"));
+    assert_string_equal(xml_attr_string(given, "value"), "4");
+    assert_string_equal(xml_attr_string(xml_next(given), "value"), "1e-4");
+    assert_string_equal(xml_attr_string(stage, "command"), "4");
+    assert_true(xml_attr_float(xml_child(stage, "train"), "learning_rate") == 1e-4);
+    assert_string_equal(xml_attr_string(xml_child(stage, "train"), "output_dir"), "${out}/${stage:s}");
+    assert_string_equal(xml_attr_string(xml_child(stage, "data"), "train"), "pipeline/of/x");
+    assert_string_equal(xml_attr_string(xml_child(stage, "data"), "eval"), "4/x$y");
+    strbuf_free(&said);
+    arena_free(&a);
+}
+
 static void test_places(void **state) {
     (void)state;
     arena a = ARENA_INIT;
@@ -723,6 +749,7 @@ int main(void) {
         cmocka_unit_test(test_every_message_was_seen),
         cmocka_unit_test(test_whole_model),
         cmocka_unit_test(test_whole_sections),
+        cmocka_unit_test(test_parameters),
         cmocka_unit_test(test_places),
         cmocka_unit_test(test_prefixed),
         cmocka_unit_test(test_defaults_are_those_of_the_spec),
