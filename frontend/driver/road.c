@@ -42,9 +42,11 @@ pofac_status road_build(loaded_model *model, const road_options *options, const 
     ir_module *m = module_create(loaded_model_context(model), sink);
     if (!m) return diag_out_of_memory(sink);
     model_graph_options graph = options->graph;
+    model_spec spec = *loaded_model_spec(model);
+    if (options->layers > 0 && options->layers < spec.num_hidden_layers) spec.num_hidden_layers = options->layers;
     if (!loaded_model_has_embeddings(model)) graph.from_embedding_output = true;
     if (!loaded_model_has_pooler(model)) graph.without_pooler = true;
-    pofac_status status = model_graph_build(m, ROAD_GRAPH, loaded_model_spec(model), &graph);
+    pofac_status status = model_graph_build(m, ROAD_GRAPH, &spec, &graph);
     if (status == POFAC_OK) status = loaded_model_bind(model, module_find_graph(m, ROAD_GRAPH), sink);
     pass_environment environment = {0};
     if (status == POFAC_OK && set_quantized(model, options, &environment))
@@ -176,7 +178,7 @@ static double seconds(void) {
 static bool takes_compiled_graph(const loaded_model *model, const road_options *o) {
     const compiled_model *c = loaded_model_compiled(model);
     const bool asks = o->pipeline || o->kernel_variants || o->kernel_choices || o->tune == ROAD_TUNE_AGAIN || o->tune_tokens ||
-                      o->observer || o->state || o->prunes || o->locks;
+                      o->observer || o->state || o->prunes || o->locks || o->layers;
     return !asks && !o->quantizes && compiled_model_has_graph(c, &o->graph, road_arithmetic(model, o));
 }
 

@@ -47,6 +47,7 @@ typedef struct road_options {
                                 const char *module); /* of the pass quantize; road_build then simulates 8 bits by known ranges */
     void *quantizes_user;
     model_graph_options graph;
+    int64_t layers; /* of the encoder, the first ones: road_build makes a graph of them alone; 0: all */
 } road_options;
 
 /* The frontend's graph, parameters bound; of a quantized model (but for ROAD_UNQUANTIZED), and with `quantizes`, behind the pass quantize{trained=0}. The ranges

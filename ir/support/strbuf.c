@@ -129,3 +129,28 @@ void strbuf_put_json(strbuf *b, const char *text, size_t n) {
     }
     strbuf_putc(b, '"');
 }
+
+static void put_html_ascii(strbuf *b, unsigned char c) {
+    switch (c) {
+    case '&': strbuf_puts(b, "&amp;"); return;
+    case '<': strbuf_puts(b, "&lt;"); return;
+    case '>': strbuf_puts(b, "&gt;"); return;
+    case '"': strbuf_puts(b, "&quot;"); return;
+    case '\'': strbuf_puts(b, "&#39;"); return;
+    default: break;
+    }
+    if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f) strbuf_puts(b, "\xEF\xBF\xBD");
+    else strbuf_putc(b, (char)c);
+}
+
+void strbuf_put_html(strbuf *b, const char *text, size_t n) {
+    const unsigned char *s = (const unsigned char *)text;
+    for (size_t i = 0; i < n;) {
+        size_t bad;
+        size_t length = utf8_sequence(s + i, n - i, &bad);
+        if (length == 1) put_html_ascii(b, s[i]);
+        else if (length > 1) strbuf_append(b, s + i, length);
+        else strbuf_puts(b, "\xEF\xBF\xBD");
+        i += length ? length : bad;
+    }
+}

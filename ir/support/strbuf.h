@@ -34,6 +34,9 @@ const char *strbuf_str(const strbuf *b);
 /* Appends `text` (n bytes of UTF-8) as a JSON string with its quotes; invalid UTF-8 becomes U+FFFD. */
 void strbuf_put_json(strbuf *b, const char *text, size_t n);
 
+/* Appends it as text of HTML or SVG, also between the quotes of an attribute; invalid UTF-8 and control characters become U+FFFD. */
+void strbuf_put_html(strbuf *b, const char *text, size_t n);
+
 static inline bool strbuf_ok(const strbuf *b) { return !b->failed; }
 
 #endif

@@ -88,7 +88,7 @@ may_include_foreign() {
     jansson.h) # where JSON is read: through json_text.h, or lines of records
         [[ $from == ir/support/json_text.c || $from == frontend/driver/records.c ]] ||
             { [[ $from == frontend/*.c ]] && grep -q '"ir/support/json_text.h"' "$from"; } ;;
-    zlib.h) [[ $from == frontend/checkpoint/* || $from == frontend/data/* ]] ;;
+    zlib.h) [[ $from == frontend/checkpoint/* || $from == frontend/data/* || $from == frontend/report/* ]] ;;
     bzlib.h) [[ $from == frontend/data/* ]] ;;
     zstd.h) [[ $from == frontend/data/* || $from == frontend/driver/section_code.c ]] ;;
     pofac.h) [[ $from == examples/* ]] ;;

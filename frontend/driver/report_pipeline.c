@@ -1,0 +1,141 @@
+/* A directory of `pofac run` -> the table of its results.json, and the runs of its stages; see report_parts.h. */
+#include <dirent.h>
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/driver/report_parts.h"
+#include "ir/support/file_map.h"
+#include "ir/support/json_text.h"
+
+#define DEEPEST 4    /* folders below the pipeline's that runs are looked for in */
+#define MOST_RUNS 64 /* of a pipeline */
+
+static bool ends_with(const char *text, const char *end) {
+    const size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* ---- the table ---- */
+
+/* A number as its column wants it: "percent", "bytes", "ratio", "ms" or "number". */
+static void put_formatted(double value, const char *format, strbuf *out) {
+    if (strcmp(format, "percent") == 0) strbuf_printf(out, "%.2f %%", 100 * value);
+    else if (strcmp(format, "bytes") == 0) report_put_bytes(isfinite(value) && fabs(value) < 9e18 ? (int64_t)value : 0, out);
+    else if (strcmp(format, "ratio") == 0) strbuf_printf(out, "%.2f x", value);
+    else if (strcmp(format, "ms") == 0) strbuf_printf(out, "%.3f ms", value);
+    else strbuf_printf(out, "%.5g", value);
+}
+
+/* The mean, and behind it the values of a sweep. */
+static void put_cell(const json_t *cell, const char *format, strbuf *out) {
+    const json_t *value = json_object_get(cell, "value"), *values = json_object_get(cell, "values");
+    if (!json_is_number(value)) {
+        strbuf_puts(out, "<td></td>");
+        return;
+    }
+    strbuf_puts(out, "<td data-value=\"");
+    if (json_is_integer(value)) strbuf_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    else json_put_real(json_real_value(value), out);
+    strbuf_puts(out, "\">");
+    put_formatted(json_number_value(value), format, out);
+    if (json_array_size(values) > 1) {
+        strbuf_puts(out, " <span class=\"quiet\">(");
+        for (size_t i = 0; i < json_array_size(values); i++) {
+            if (i) strbuf_puts(out, ", ");
+            put_formatted(json_number_value(json_array_get(values, i)), format, out);
+        }
+        strbuf_puts(out, ")</span>");
+    }
+    strbuf_puts(out, "</td>");
+}
+
+static void put_row(const json_t *columns, const json_t *row, strbuf *out) {
+    const char *name = json_string_value(json_object_get(row, "name"));
+    const json_t *cells = json_object_get(row, "cells");
+    strbuf_puts(out, "<tr><th scope=\"row\">");
+    report_put_text(name ? name : "", out);
+    strbuf_puts(out, "</th>");
+    for (size_t i = 0; i < json_array_size(columns); i++) {
+        const json_t *column = json_array_get(columns, i);
+        const char *of = json_string_value(json_object_get(column, "name")),
+                   *format = json_string_value(json_object_get(column, "format"));
+        put_cell(of ? json_object_get(cells, of) : NULL, format ? format : "", out);
+    }
+    strbuf_puts(out, "</tr>\n");
+}
+
+static void put_table(const json_t *columns, const json_t *rows, strbuf *out) {
+    strbuf_puts(out, "<div class=\"scroll\" tabindex=\"0\"><table class=\"pipeline\"><thead><tr><th></th>");
+    for (size_t i = 0; i < json_array_size(columns); i++) {
+        const char *name = json_string_value(json_object_get(json_array_get(columns, i), "name"));
+        strbuf_puts(out, "<th>");
+        report_put_text(name ? name : "", out);
+        strbuf_puts(out, "</th>");
+    }
+    strbuf_puts(out, "</tr></thead><tbody>\n");
+    for (size_t i = 0; i < json_array_size(rows); i++) put_row(columns, json_array_get(rows, i), out);
+    strbuf_puts(out, "</tbody></table></div>\n");
+}
+
+static pofac_status keep_table(report *r, const char *path, const json_t *columns, const json_t *rows) {
+    report_results results = {arena_strdup(&r->memory, path), STRBUF_INIT};
+    put_table(columns, rows, &results.table);
+    if (results.path && strbuf_ok(&results.table) && VEC_PUSH(&r->results, results)) return POFAC_OK;
+    strbuf_free(&results.table);
+    return diag_out_of_memory(r->sink);
+}
+
+static pofac_status read_table(report *r, const char *path, const char *file, bool *found) {
+    file_map map;
+    json_t *root = NULL;
+    TRY(file_map_open(file, r->sink, &map));
+    pofac_status status = json_parse(file, NULL, map.data, map.size_bytes, r->sink, &root);
+    const json_t *columns = json_object_get(root, "columns"), *rows = json_object_get(root, "rows");
+    *found = status == POFAC_OK && json_is_array(columns) && json_is_array(rows);
+    if (status == POFAC_OK && *found) status = keep_table(r, path, columns, rows);
+    json_decref(root);
+    file_map_close(&map);
+    return status;
+}
+
+/* ---- the runs below ---- */
+
+static int is_shown(const struct dirent *e) { return e->d_name[0] != '.'; }
+
+static pofac_status read_below(report *r, const char *path, const char *name, int depth);
+
+/* One name of a directory: a run, or folders with runs in them. */
+static pofac_status read_entry(report *r, const char *path, const char *name, int depth) {
+    bool found = false;
+    const bool is_folder = file_is_directory(path);
+    if (r->runs.size >= MOST_RUNS || (!is_folder && !ends_with(path, ".pofac"))) return POFAC_OK;
+    TRY(report_read_run(r, path, name, &found));
+    return found || !is_folder || depth >= DEEPEST ? POFAC_OK : read_below(r, path, name, depth + 1);
+}
+
+static pofac_status read_below(report *r, const char *path, const char *name, int depth) {
+    struct dirent **entries = NULL;
+    const int n = scandir(path, &entries, is_shown, alphasort);
+    pofac_status status = POFAC_OK;
+    if (n < 0) return diag_error(r->sink, POFAC_ERR_INPUT, &(diag_place){.file = path}, "cannot be read: %s", strerror(errno));
+    for (int i = 0; i < n; i++) {
+        const char *entry = arena_printf(&r->memory, "%s/%s", path, entries[i]->d_name);
+        const char *title = arena_printf(&r->memory, "%s%s%s", name, *name ? "/" : "", entries[i]->d_name);
+        if (status == POFAC_OK) status = entry && title ? read_entry(r, entry, title, depth) : diag_out_of_memory(r->sink);
+        free(entries[i]);
+    }
+    free(entries);
+    return status;
+}
+
+pofac_status report_read_pipeline(report *r, const char *path, bool *found) {
+    const char *file = arena_printf(&r->memory, "%s/results.json", path);
+    *found = false;
+    if (!file) return diag_out_of_memory(r->sink);
+    if (!file_exists(file)) return POFAC_OK;
+    TRY(read_table(r, path, file, found));
+    return *found ? read_below(r, path, "", 0) : POFAC_OK;
+}
