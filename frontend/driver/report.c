@@ -92,8 +92,11 @@ static pofac_status put_page(const report *r, strbuf *out) {
         strbuf_append(out, r->results.data[i].table.data, r->results.data[i].table.size);
     }
     report_put_overview(r, out);
+    strbuf_puts(out, "<div class=\"two\">\n<section>");
     report_put_results(r, out);
+    strbuf_puts(out, "</section>\n<section>");
     report_put_settings(r, out);
+    strbuf_puts(out, "</section>\n</div>\n");
     TRY(report_put_curves(r, out));
     put_models(r, out);
     put_missing(r, out);

@@ -85,7 +85,7 @@ static void put_kernel(const report_kernel *k, strbuf *out) {
     report_put_text(k->name, out);
     strbuf_printf(out,
                   "</th><td>%" PRId64 "</td><td data-value=\"%.6g\">%.3f</td><td class=\"barbox\"><span class=\"bar\" "
-                                      "style=\"width:%.1fpx\"></span> %.1f %%</td>",
+                  "style=\"width:%.1fpx\"></span> %.1f %%</td>",
                   k->steps, k->ms, k->ms, 60 * k->share, 100 * k->share);
     if (k->gflops > 0) strbuf_printf(out, "<td>%.1f</td>", k->gflops);
     else strbuf_puts(out, "<td></td>");

@@ -14,17 +14,18 @@
 static const struct chart_row {
     const char *metric, *also, *title, *unit;
     chart_scale scale;
+    bool noisy;
 } rows[] = {
-    {"loss", "eval_loss", "Loss", "", CHART_LOG_WHERE_WIDE},
-    {"eval_accuracy", NULL, "Accuracy", "share of examples", CHART_LINEAR},
-    {"task_loss", NULL, "Loss from labels", "", CHART_LOG_WHERE_WIDE},
-    {"distill_loss", NULL, "Loss from the teacher's logits", "", CHART_LOG_WHERE_WIDE},
-    {"hidden_loss", NULL, "Loss from the teacher's layers", "", CHART_LOG_WHERE_WIDE},
-    {"learning_rate", NULL, "Learning rate", "", CHART_LINEAR},
-    {"grad_norm", NULL, "Gradient norm", "before clipping", CHART_LOG_WHERE_WIDE},
-    {"sparsity", "pruning/target_sparsity", "Sparsity", "share of zeros", CHART_PERCENT},
-    {"tokens_per_second", NULL, "Throughput", "tokens per second", CHART_LINEAR},
-    {"mask_update_runtime", NULL, "Time of a mask's update", "seconds", CHART_LINEAR},
+    {"loss", "eval_loss", "Loss", "", CHART_LOG_WHERE_WIDE, true},
+    {"eval_accuracy", NULL, "Accuracy", "share of examples", CHART_LINEAR, false},
+    {"task_loss", NULL, "Loss from labels", "", CHART_LOG_WHERE_WIDE, true},
+    {"distill_loss", NULL, "Loss from the teacher's logits", "", CHART_LOG_WHERE_WIDE, true},
+    {"hidden_loss", NULL, "Loss from the teacher's layers", "", CHART_LOG_WHERE_WIDE, true},
+    {"learning_rate", NULL, "Learning rate", "", CHART_LINEAR, false},
+    {"grad_norm", NULL, "Gradient norm", "before clipping", CHART_LOG_WHERE_WIDE, true},
+    {"sparsity", "pruning/target_sparsity", "Sparsity", "share of zeros", CHART_PERCENT, false},
+    {"tokens_per_second", NULL, "Throughput", "tokens per second", CHART_LINEAR, true},
+    {"mask_update_runtime", NULL, "Time of a mask's update", "seconds", CHART_LINEAR, false},
 };
 #define N_ROWS (sizeof rows / sizeof *rows)
 
@@ -72,7 +73,7 @@ static void add_series(const report *r, const char *metric, chart *c, chart_seri
 
 static pofac_status put_chart(const report *r, const struct chart_row *row, strbuf *out) {
     chart_series *series = calloc(2 * r->runs.size + 1, sizeof *series);
-    chart c = {.title = row->title, .unit = row->unit, .scale = row->scale, .series = series};
+    chart c = {.title = row->title, .unit = row->unit, .noisy = row->noisy, .scale = row->scale, .series = series};
     if (!series) return diag_out_of_memory(r->sink);
     add_series(r, row->metric, &c, series);
     add_series(r, row->also, &c, series);
@@ -94,7 +95,7 @@ static pofac_status put_others(const report *r, strbuf *out) {
         for (size_t k = 0; k < t->columns.size; k++) {
             const char *name = t->columns.data[k].name;
             if (has_own_row(name) || !is_first(r, i, name)) continue;
-            TRY(put_chart(r, &(struct chart_row){name, NULL, name, "", CHART_LINEAR}, out));
+            TRY(put_chart(r, &(struct chart_row){name, NULL, name, "", CHART_LINEAR, false}, out));
         }
     }
     return POFAC_OK;
@@ -154,8 +155,13 @@ static pofac_status put_map(const report *r, const report_run *run, strbuf *out)
     if (!first) return POFAC_OK;
     bands b = {ARENA_ARRAY(&a, const char *, n), ARENA_ARRAY(&a, const char *, n), ARENA_ARRAY(&a, double, first->steps.size),
                n <= SIZE_MAX / first->steps.size ? ARENA_ARRAY(&a, double, n * first->steps.size) : NULL};
-    share_map m = {
-        .run = run->name, .rows = b.rows, .labels = b.labels, .n_steps = first->steps.size, .steps = b.steps, .shares = b.shares};
+    share_map m = {.last_step = report_last_step(run),
+                   .run = run->name,
+                   .rows = b.rows,
+                   .labels = b.labels,
+                   .n_steps = first->steps.size,
+                   .steps = b.steps,
+                   .shares = b.shares};
     pofac_status status =
         b.rows && b.labels && b.steps && b.shares && fill_bands(t, first, &b, &a, &m) ? POFAC_OK : diag_out_of_memory(r->sink);
     if (status == POFAC_OK) status = share_map_put(&m, r->sink, out);

@@ -85,6 +85,9 @@ POFAC_MUST_USE pofac_status report_model(report *r, report_run *run);
 /* Charts of all runs, and maps of sparsity. */
 POFAC_MUST_USE pofac_status report_put_curves(const report *r, strbuf *out);
 
+/* The last step that metrics speak of. */
+double report_last_step(const report_run *run);
+
 /* The table of runs; scores; options that differ; lines of metrics. */
 void report_put_overview(const report *r, strbuf *out);
 void report_put_results(const report *r, strbuf *out);

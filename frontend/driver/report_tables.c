@@ -68,7 +68,7 @@ static void put_last(const report_run *run, const char *metric, double factor, c
     strbuf_free(&exact);
 }
 
-static double last_step(const report_run *run) {
+double report_last_step(const report_run *run) {
     double last = 0;
     for (size_t i = 0; i < run->metrics.columns.size; i++) {
         const metric_column *c = &run->metrics.columns.data[i];
@@ -95,7 +95,7 @@ static void put_overview_row(const report *r, size_t i, strbuf *out) {
     strbuf_puts(out, "<tr><th scope=\"row\">");
     put_run_name(r, i, out);
     strbuf_puts(out, "</th>");
-    if (run->has_metrics) strbuf_printf(out, "<td>%.0f</td>", last_step(run));
+    if (run->has_metrics) strbuf_printf(out, "<td>%.0f</td>", report_last_step(run));
     else strbuf_puts(out, "<td></td>");
     put_last(run, "loss", 1, "", out);
     put_last(run, "eval_loss", 1, "", out);

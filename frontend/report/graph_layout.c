@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define ROUNDS 12         /* of ordering: alternately down and up */
-#define PLACING_ROUNDS 16 /* likewise of placing */
+#define PLACING_ROUNDS 40 /* likewise of placing */
 #define PASSAGE_WIDTH 8.0 /* that an edge takes in a layer it passes */
 
 /* A box, or the place where an edge passes a layer. */
@@ -187,12 +187,20 @@ static void place_layer(drawing *d, size_t layer, double *from_left) {
     }
 }
 
+/* How much a neighbour pulls: boxes stand below boxes, and edges that pass layers go straight. */
+static double pull(const drawing *d, const vertex *v, const vertex *other) {
+    const bool is_box = (size_t)(v - d->vertices) < d->g->n_boxes, other_is_box = (size_t)(other - d->vertices) < d->g->n_boxes;
+    return is_box == other_is_box ? 1.0 : 0.1;
+}
+
 static double mean_x(const drawing *d, const vertex *v, bool above, bool below) {
-    double sum = 0;
-    size_t n = 0;
-    for (size_t i = 0; above && i < v->n_up; i++, n++) sum += d->vertices[v->up[i]].x;
-    for (size_t i = 0; below && i < v->n_down; i++, n++) sum += d->vertices[v->down[i]].x;
-    return n ? sum / (double)n : v->x;
+    double sum = 0, weights = 0;
+    for (size_t i = 0; i < (above ? v->n_up : 0) + (below ? v->n_down : 0); i++) {
+        const vertex *other = &d->vertices[above && i < v->n_up ? v->up[i] : v->down[i - (above ? v->n_up : 0)]];
+        sum += pull(d, v, other) * other->x;
+        weights += pull(d, v, other);
+    }
+    return weights > 0 ? sum / weights : v->x;
 }
 
 static void place_all(drawing *d, double *scratch) {
@@ -206,7 +214,7 @@ static void place_all(drawing *d, double *scratch) {
     }
     for (int round = 0; round < PLACING_ROUNDS; round++)
         for (size_t i = 0; i < d->n_layers; i++) {
-            const bool down = round % 2 == 0, both = round >= PLACING_ROUNDS - 4;
+            const bool down = round % 2 == 0, both = round >= PLACING_ROUNDS / 2;
             const size_t layer = down ? i : d->n_layers - 1 - i;
             for (size_t k = 0; k < d->n_in[layer]; k++) {
                 vertex *v = &d->vertices[d->layers[layer][k]];

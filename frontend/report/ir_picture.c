@@ -14,6 +14,7 @@
 #define LINE_HEIGHT 13.0
 #define BOX_SPACE 8.0
 #define MOST_LETTERS 34
+#define FROM "from " /* before the op of a box outside of the layer */
 #define GAP_X 14.0
 #define GAP_Y 22.0
 #define GROUP_COLOURS 6
@@ -228,7 +229,7 @@ static size_t lines_of(const ir_view_node *n, const char *lines[5]) {
 static layout_box box_of(const ir_view_node *n) {
     const char *lines[5];
     const size_t k = lines_of(n, lines);
-    int letters = 6;
+    int letters = n->outside ? (int)strlen(FROM) + shown_letters(n->op) : 6;
     for (size_t i = 0; i < k; i++)
         if (shown_letters(lines[i]) > letters) letters = shown_letters(lines[i]);
     return (layout_box){.width = letters * LETTER_WIDTH + 2 * BOX_SPACE, .height = (double)k * LINE_HEIGHT + BOX_SPACE};
@@ -247,7 +248,7 @@ static void put_node(const ir_view_node *n, const layout_box *b, strbuf *out) {
         const int letters = shown_letters(lines[i]);
         strbuf_printf(out, "<text%s x=\"%.1f\" y=\"%.1f\">", i == 0 ? " class=\"op\"" : "", b->x + BOX_SPACE,
                       b->y + BOX_SPACE / 2 + (double)(i + 1) * LINE_HEIGHT - 3);
-        if (i == 0 && n->outside) strbuf_puts(out, "from ");
+        if (i == 0 && n->outside) strbuf_puts(out, FROM);
         strbuf_put_html(out, lines[i], (size_t)(lines[i][letters] ? letters - 1 : letters));
         if (lines[i][letters]) strbuf_puts(out, "\xE2\x80\xA6"); /* an ellipsis */
         strbuf_puts(out, "</text>");

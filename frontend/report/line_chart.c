@@ -139,8 +139,9 @@ static void put_values(const char *name, const double *values, size_t n, bool wh
     strbuf_putc(out, '"');
 }
 
-static void put_series(const chart_series *s, const line *l, strbuf *out) {
-    const bool smooth = s->n >= SMOOTH_FROM && !s->marked;
+static bool has_mean(const chart *c, const chart_series *s) { return c->noisy && s->n >= SMOOTH_FROM && !s->marked; }
+
+static void put_series(const chart *c, const chart_series *s, const line *l, strbuf *out) {
     strbuf_printf(out, "<g class=\"series s%u\" data-run=\"", s->style % CHART_STYLES);
     strbuf_put_html(out, s->run, strlen(s->run));
     strbuf_puts(out, "\" data-metric=\"");
@@ -149,7 +150,7 @@ static void put_series(const chart_series *s, const line *l, strbuf *out) {
     put_values("steps", s->x, s->n, true, out);
     put_values("values", s->y, s->n, false, out);
     strbuf_putc(out, '>');
-    if (smooth) {
+    if (has_mean(c, s)) {
         curve_smooth(s->y, s->n, s->n / (2 * SMOOTH_PARTS), l->smooth);
         put_path(s, l, s->y, "raw", out);
         put_path(s, l, l->smooth, "line", out);
@@ -167,7 +168,7 @@ static pofac_status put_lines(const chart *c, const axis *x, const axis *y, cons
     for (size_t i = 0; i < c->n_series; i++) most = c->series[i].n > most ? c->series[i].n : most;
     const line l = {x, y, calloc(most + 1, sizeof *l.kept), calloc(most + 1, sizeof *l.smooth)};
     const pofac_status status = l.kept && l.smooth ? POFAC_OK : diag_out_of_memory(sink);
-    for (size_t i = 0; i < c->n_series && status == POFAC_OK; i++) put_series(&c->series[i], &l, out);
+    for (size_t i = 0; i < c->n_series && status == POFAC_OK; i++) put_series(c, &c->series[i], &l, out);
     free(l.kept);
     free(l.smooth);
     return status;
@@ -180,7 +181,7 @@ static void put_legend(const chart *c, strbuf *out) {
     strbuf_puts(out, "<p class=\"legend\">");
     for (size_t i = 0; i < c->n_series; i++) {
         const chart_series *s = &c->series[i];
-        smooth = smooth || (s->n >= SMOOTH_FROM && !s->marked);
+        smooth = smooth || has_mean(c, s);
         strbuf_puts(out, "<span>");
         chart_put_swatch(s->style, s->marked, out);
         strbuf_put_html(out, s->run, strlen(s->run));

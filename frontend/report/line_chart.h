@@ -24,6 +24,7 @@ typedef enum chart_scale { CHART_LINEAR, CHART_LOG_WHERE_WIDE, CHART_PERCENT } c
 typedef struct chart {
     const char *title; /* "Loss" */
     const char *unit;  /* "tokens per second"; "" where the title says all */
+    bool noisy;        /* long series have their mean on top */
     chart_scale scale; /* log where wide: where the greatest value is 30 times the least, which is above 0 */
     const chart_series *series;
     size_t n_series;

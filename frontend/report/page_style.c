@@ -64,6 +64,7 @@ const char page_style[] =
     ".key{display:inline-block;width:26px;height:13px;border-radius:3px;vertical-align:-2px;margin-right:4px;border:1px solid "
     "var(--quiet)}"
     ".key.new{border:2.6px solid var(--new)}.key.goes{border:1.6px dashed var(--goes)}.key.group{background:var(--k0)}\n"
+    ".two{display:flex;flex-wrap:wrap;gap:0 40px}.two>section{flex:1 1 420px;min-width:0}.two>section:empty{display:none}\n"
     "details{margin:.6em 0}summary{cursor:pointer;color:var(--accent)}\n"
     "#tip{position:fixed;z-index:9;pointer-events:none;background:var(--ink);color:var(--page);font-size:.8rem;padding:4px "
     "8px;border-radius:4px;max-width:80vw;"

@@ -19,7 +19,7 @@
 
 /* A row's colours: at each column the share of the last step that is not after it. */
 static void fill_row(const share_map *m, size_t row, uint8_t *pixels) {
-    const double first = m->steps[0], width = m->steps[m->n_steps - 1] - first;
+    const double first = m->steps[0], width = m->last_step - first;
     double share = 0;
     for (size_t c = 0, at = 0; c < COLUMNS; c++) {
         const double step = first + width * ((double)c / (COLUMNS - 1));
@@ -68,7 +68,7 @@ static void put_row(const share_map *m, size_t row, strbuf *out) {
 }
 
 static void put_steps(const share_map *m, strbuf *out) {
-    const double low = m->steps[0], high = m->steps[m->n_steps - 1];
+    const double low = m->steps[0], high = m->last_step;
     axis a = axis_make(low, high, false, 4);
     a.low = low;
     a.high = high > low ? high : low + 1;

@@ -13,6 +13,7 @@ typedef struct share_map {
     const char *const *labels; /* [n_rows] short ones */
     size_t n_rows, n_steps;
     const double *steps;  /* [n_steps] rising */
+    double last_step;     /* where the map ends: not before the last of steps */
     const double *shares; /* [n_rows][n_steps] 0 to 1, NaN: not known */
 } share_map;
 
