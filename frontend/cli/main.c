@@ -37,11 +37,6 @@ static void print_overview(FILE *out) {
           out);
 }
 
-const char *command_word(const command *c) {
-    const char *space = strrchr(c->name, ' ');
-    return space ? space + 1 : c->name;
-}
-
 static void print_children(const command *c, FILE *out) {
     fprintf(out, "usage: pofac %s COMMAND [OPTION...] [ARGUMENT...]\n\n%s\n\ncommands:\n", c->name, c->meaning);
     for (size_t i = 0; c->child(i); i++) fprintf(out, "  %-10s %s\n", command_word(c->child(i)), c->child(i)->meaning);

@@ -95,7 +95,7 @@ static void put_range(strbuf *out, const option_row *row) {
 static void put_value(strbuf *out, const option_row *row) {
     const bool choice = row->kind == OPTION_CHOICE || row->kind == OPTION_FORM;
     if (row->kind == OPTION_FLAG) return;
-    strbuf_puts(out, row->kind == OPTION_FORM ? "\\fR[=\\fI" : " \\fI");
+    strbuf_puts(out, row->kind == OPTION_FORM ? "[=\\fI" : " \\fI");
     put_string(out, choice ? "CHOICE" : row->value);
     strbuf_puts(out, row->kind == OPTION_FORM ? "\\fR]" : "\\fR");
 }
