@@ -7,6 +7,8 @@
 
 static const option_row rows[] = {
     {"pruning_config", OPTION_READS, "FILE", NULL, 0, 0, "JSON configuration of the pruning package; what is given beside it wins"},
+    {"pruning_override", OPTION_TEXT, "JSON", NULL, 0, 0,
+     "a JSON object whose keys take the place of what a configuration and options say"},
     {"pruning_fn", OPTION_TEXT, "NAME", NULL, 0, 0,
      "method (`pofac list pruning_methods`); without a configuration unstructured_magnitude"},
     {"target_sparsity", OPTION_REAL, "SHARE", NULL, 0, 0, "share of zeros, 0 to 1"},
@@ -89,7 +91,9 @@ static pofac_status override(const command_input *in, pruning_config *c) {
         const char *init = option_text(o, "init_strategy");
         c->init = strcmp(init, "erk") == 0 ? PRUNING_INIT_ERK : strcmp(init, "er") == 0 ? PRUNING_INIT_ER : PRUNING_INIT_UNIFORM;
     }
-    return option_given(o, "not_to_prune") ? read_patterns(in, option_text(o, "not_to_prune"), &c->not_to_prune) : POFAC_OK;
+    if (option_given(o, "not_to_prune")) TRY(read_patterns(in, option_text(o, "not_to_prune"), &c->not_to_prune));
+    if (!option_given(o, "pruning_override")) return POFAC_OK;
+    return pruning_config_override(option_text(o, "pruning_override"), "--pruning_override", in->memory, in->sink, c);
 }
 
 static pofac_status prune(const command_input *in, const prune_once_options *p, strbuf *report) {

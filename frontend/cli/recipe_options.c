@@ -17,7 +17,9 @@ static const char *const names[] = {
 #define RECIPE_ROW_BOOL(name, range, standard, help) #name,
 #define RECIPE_ROW_WORD(name, range, standard, help) #name,
 #undef RECIPE_PRUNING_PATH
+#undef RECIPE_PRUNING_STRING
 #define RECIPE_PRUNING_PATH(name, range, standard, help) "pruning_" #name,
+#define RECIPE_PRUNING_STRING(name, range, standard, help) "pruning_" #name,
 #include "frontend/cli/recipe_rows.def"
     "not_to_prune",  "teacher",         "teacher_logits",  "quantization_config",     "quantization_begin",
     "weight_scales", "observe_padding", "not_to_quantize", "not_to_requantize_output"};

@@ -1,6 +1,6 @@
 /*
  * Options of `train` and `eval` that are attributes of a description: the rows of frontend/xml.def for <data> and <train>, and of `train` for <prune> and
- * <distill>, by the same names (of <prune>'s paths with "pruning_" before them), with the same defaults and help. Ranges are checked where the recipe is
+ * <distill>, by the same names (of <prune>'s paths and override with "pruning_" before them), with the same defaults and help. Ranges are checked where the recipe is
  * read (frontend/driver/recipe.h).
  */
 #ifndef POFAC_FRONTEND_CLI_RECIPE_OPTIONS_H
@@ -20,6 +20,7 @@
 #define RECIPE_ROW_WORD(name, range, standard, help) {#name, OPTION_CHOICE, range, standard, 0, 0, help},
 
 #define RECIPE_PRUNING_PATH(name, range, standard, help) {"pruning_" #name, OPTION_READS, "PATH", standard, 0, 0, help},
+#define RECIPE_PRUNING_STRING(name, range, standard, help) {"pruning_" #name, OPTION_TEXT, "JSON", standard, 0, 0, help},
 #define RECIPE_PRUNING_INT RECIPE_ROW_INT
 #define RECIPE_PRUNING_INTS RECIPE_ROW_INTS
 #define RECIPE_PRUNING_FLOAT RECIPE_ROW_FLOAT

@@ -1,6 +1,7 @@
 /* Opening models and binding their parameters; see loaded_model.h. */
 #include "frontend/driver/loaded_model.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -233,6 +234,22 @@ static pofac_status open_compiled(loaded_model *m, const loaded_model_options *o
     return model_spec_check(&m->spec, m->path, sink);
 }
 
+/* What is no directory and no compiled model. */
+static pofac_status read_file(loaded_model *m, const loaded_model_options *o, const char **weights, const diag_sink *sink) {
+    static const char wanted[] = "wanted a Hugging Face directory, an XML description or a compiled model",
+                      ending[] = ".safetensors";
+    const diag_place place = {.file = m->path};
+    const size_t n = strlen(m->path);
+    if (!file_exists(m->path)) {
+        if (errno == ENOENT || errno == ENOTDIR)
+            return diag_error(sink, POFAC_ERR_INPUT, &place, "no such file or directory, %s", wanted);
+        return diag_error(sink, POFAC_ERR_INPUT, &place, "cannot be opened: %s", strerror(errno));
+    }
+    if (n >= sizeof ending && strcmp(m->path + n - (sizeof ending - 1), ending) == 0)
+        return diag_error(sink, POFAC_ERR_INPUT, &place, "found a file of tensors alone, %s", wanted);
+    return read_description(m, o, weights, sink);
+}
+
 static pofac_status open_parts(loaded_model *m, const loaded_model_options *o, const diag_sink *sink) {
     const char *weights = NULL;
     m->context = context_create();
@@ -240,10 +257,7 @@ static pofac_status open_parts(loaded_model *m, const loaded_model_options *o, c
     if (!o->description && compiled_file_is_one(m->path)) return open_compiled(m, o, sink);
     if (o->description) TRY(read_description(m, o, &weights, sink));
     else if (file_is_directory(m->path)) TRY(read_directory(m, m->path, sink));
-    else if (!file_exists(m->path))
-        return diag_error(sink, POFAC_ERR_INPUT, &(diag_place){.file = m->path},
-                          "no such file or directory, wanted a Hugging Face directory, an XML description or a compiled model");
-    else TRY(read_description(m, o, &weights, sink));
+    else TRY(read_file(m, o, &weights, sink));
     if (!weights && m->directory) {
         weights = m->directory;
         TRY(model_quantization_read(m->directory, sink, &m->quantization));

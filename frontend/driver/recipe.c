@@ -35,6 +35,7 @@ const char *recipe_option_name(const char *element, const char *attribute) {
     static const struct {
         const char *element, *attribute, *option;
     } rows[] = {{"prune", "config", "pruning_config"},
+                {"prune", "override", "pruning_override"},
                 {"prune", "masks", "pruning_masks"},
                 {"teacher", "from", "teacher"},
                 {"teacher", "logits", "teacher_logits"},

@@ -102,8 +102,8 @@ typedef struct recipe_option {
     const char *name, *text;
 } recipe_option;
 
-/* What the option of an attribute is called: its name, but pruning_config, pruning_masks, teacher and teacher_logits for prune's config and masks and teacher's
- * from and logits. pruning_config stands instead of the whole <prune> of the document, quantization_config of its <quantize>. */
+/* What the option of an attribute is called: its name, but pruning_config, pruning_override, pruning_masks, teacher and teacher_logits for prune's config, override and
+ * masks and teacher's from and logits. pruning_config stands instead of the whole <prune> of the document, quantization_config of its <quantize>. */
 const char *recipe_option_name(const char *element, const char *attribute);
 
 /* What a recipe is read for: training wants data and a directory for its output, planning it only the data, evaluation data to measure with. */

@@ -11,6 +11,7 @@
 #include "frontend/driver/model_save.h"
 #include "frontend/driver/train_parts.h"
 #include "ir/support/directory.h"
+#include "ir/support/file_map.h"
 #include "ir/text.h"
 
 #define MOST_STEP_VALUES 16 /* of a line of metrics */
@@ -279,6 +280,26 @@ static pofac_status write_ranges(const train_parts *p, const char *dir) {
     return POFAC_OK;
 }
 
+/* How the result was pruned, as a file that --pruning_config takes. What is locked is so from the start. */
+static pofac_status write_pruning_config(const train_parts *p) {
+    const recipe *r = p->recipe;
+    pruning_config config = r->prune;
+    strbuf path = STRBUF_INIT, text = STRBUF_INIT;
+    if (!r->lock && !r->prunes) return POFAC_OK;
+    char *masks = config.masks ? realpath(config.masks, NULL) : NULL; /* NULL too where the file is gone by now */
+    if (masks) config.masks = masks;
+    if (r->lock) config.scheduler = PRUNING_SCHEDULE_ONE_SHOT;
+    strbuf_printf(&path, "%s/pruning_config.json", r->train.output_dir);
+    pruning_config_print(&config, &text);
+    const pofac_status status = strbuf_ok(&path) && strbuf_ok(&text)
+                                    ? file_write_all(strbuf_str(&path), text.data, text.size, p->sink)
+                                    : diag_out_of_memory(p->sink);
+    free(masks);
+    strbuf_free(&path);
+    strbuf_free(&text);
+    return status;
+}
+
 static pofac_status finish(train_loop *l) {
     train_parts *p = &l->parts;
     train_result *r = l->result;
@@ -293,6 +314,7 @@ static pofac_status finish(train_loop *l) {
     r->sparsity = train_sparsity(p);
     TRY(run_model_save(p->recipe->train.output_dir, p->model, training_state(p->training), IR_F32, p->sink));
     TRY(write_ranges(p, p->recipe->train.output_dir));
+    TRY(write_pruning_config(p));
     if (p->recipe->lock) TRY(locked_pattern_check(&p->masks, p->model, p->recipe->train.output_dir, p->sink));
     if (p->evaluation) TRY(evaluate_result(l));
     TRY(write_results(l));

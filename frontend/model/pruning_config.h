@@ -8,6 +8,7 @@
 #include "frontend/model/xml_document.h"
 #include "ir/pruning.h"
 #include "ir/support/arena.h"
+#include "ir/support/strbuf.h"
 
 typedef enum pruning_scheduler { PRUNING_SCHEDULE_ITERATIVE, PRUNING_SCHEDULE_ONE_SHOT } pruning_scheduler;
 typedef enum pruning_init { PRUNING_INIT_UNIFORM, PRUNING_INIT_ER, PRUNING_INIT_ERK } pruning_init;
@@ -65,7 +66,18 @@ pruning_config pruning_config_default(void);
  * the value within the file, what was found and what was wanted. */
 POFAC_MUST_USE pofac_status pruning_config_read(const char *path, arena *a, const diag_sink *sink, pruning_config *out);
 
-/* Of a <prune> element: its config file where it names one, and what is written in the element over that. */
+/*
+ * The same keys as a text, a JSON object, over what *out has: each takes the place of what was there, objects as a whole. `where` stands in messages, and a place
+ * in a file is relative to it; where it is an option ("--pruning_override"), what is wrong is POFAC_ERR_USAGE.
+ */
+POFAC_MUST_USE pofac_status pruning_config_override(const char *text, const char *where, arena *a, const diag_sink *sink,
+                                                    pruning_config *out);
+
+/* Appends the configuration as a file of the pruning package, which reads back as the same; keys that it does not know only where a method needs them or they are
+ * not as they are without. Errors stay in `out`. */
+void pruning_config_print(const pruning_config *c, strbuf *out);
+
+/* Of a <prune> element: its config file where it names one, what is written in the element over that, and its override over both. */
 POFAC_MUST_USE pofac_status pruning_config_of_xml(const xml_element *prune, arena *a, const diag_sink *sink, pruning_config *out);
 
 /* A linear layer that could be pruned: its module's name ("bert.encoder.layer.0.output.dense") and its weight's shape. */

@@ -16,6 +16,7 @@
 
 typedef struct json_reader {
     const char *file;
+    pofac_status fault; /* of wrong values: INPUT, of an option USAGE */
     arena *memory;
     const diag_sink *sink;
     strbuf text, key;    /* what was found; the key of the value at hand, with its path */
@@ -27,7 +28,7 @@ static diag_place place_of(const json_reader *r) { return (diag_place){.file = r
 /* "KEY: found 3, wanted a string" */
 static void wrong(json_reader *r, const json_t *value, const char *wanted) {
     const diag_place place = place_of(r);
-    const pofac_status status = diag_error(r->sink, POFAC_ERR_INPUT, &place, "%s: found %s, wanted %s", strbuf_str(&r->key),
+    const pofac_status status = diag_error(r->sink, r->fault, &place, "%s: found %s, wanted %s", strbuf_str(&r->key),
                                            json_describe(value, &r->text), wanted);
     if (r->status == POFAC_OK) r->status = status;
 }
@@ -127,7 +128,7 @@ static void enter(json_reader *r, const char *outer, const char *key) {
 static void read_changes(json_reader *r, const char *outer, const json_t *object, pruning_changes *c) {
     const char *key;
     json_t *value;
-    c->values = pruning_parameters_default();
+    *c = (pruning_changes){.values = pruning_parameters_default()};
     if (!json_is_object(object)) {
         enter(r, "", outer);
         return wrong(r, object, "an object");
@@ -143,7 +144,7 @@ static void read_changes(json_reader *r, const char *outer, const json_t *object
 /* ---- rules ---- */
 
 static pruning_rule *make_rules(json_reader *r, size_t n, pruning_rules *out) {
-    out->data = ARENA_ARRAY(r->memory, pruning_rule, n + 1);
+    *out = (pruning_rules){.data = ARENA_ARRAY(r->memory, pruning_rule, n + 1)};
     if (!out->data) no_memory(r);
     return out->data;
 }
@@ -253,28 +254,48 @@ static void read_key(json_reader *r, const char *key, const json_t *value, pruni
     else unknown(r);
 }
 
-pofac_status pruning_config_read(const char *path, arena *a, const diag_sink *sink, pruning_config *out) {
-    json_reader r = {arena_strdup(a, path), a, sink, STRBUF_INIT, STRBUF_INIT, POFAC_OK};
-    const diag_place place = {.file = path};
-    file_map map;
+/* The keys of a text over what *out has. */
+static pofac_status read_object(json_reader *r, const void *bytes, size_t n, pruning_config *out) {
+    const diag_place place = place_of(r);
     json_t *root;
     const char *key;
     json_t *value;
+    const pofac_status parsed = json_parse(r->file, NULL, bytes, n, r->sink, &root);
+    if (parsed != POFAC_OK) return parsed == POFAC_ERR_INPUT ? r->fault : parsed;
+    if (!json_is_object(root))
+        r->status = diag_error(r->sink, r->fault, &place, "found %s, wanted an object", json_describe(root, &r->text));
+    else json_object_foreach(root, key, value) read_key(r, key, value, out);
+    json_decref(root);
+    return r->status;
+}
+
+static void free_texts(json_reader *r) {
+    strbuf_free(&r->text);
+    strbuf_free(&r->key);
+}
+
+pofac_status pruning_config_read(const char *path, arena *a, const diag_sink *sink, pruning_config *out) {
+    json_reader r = {arena_strdup(a, path), POFAC_ERR_INPUT, a, sink, STRBUF_INIT, STRBUF_INIT, POFAC_OK};
+    const diag_place place = {.file = path};
+    file_map map;
     *out = pruning_config_default();
     out->place = place_of(&r);
     if (!r.file) return diag_out_of_memory(sink);
     TRY(file_map_open(path, sink, &map));
-    pofac_status status = json_parse(path, NULL, map.data, map.size_bytes, sink, &root);
+    pofac_status status = read_object(&r, map.data, map.size_bytes, out);
     file_map_close(&map);
-    TRY(status);
-    if (!json_is_object(root))
-        status = diag_error(sink, POFAC_ERR_INPUT, &place, "found %s, wanted an object", json_describe(root, &r.text));
-    else json_object_foreach(root, key, value) read_key(&r, key, value, out);
-    if (status == POFAC_OK) status = r.status;
     if (status == POFAC_OK && !out->method)
         status = diag_error(sink, POFAC_ERR_INPUT, &place, "pruning_fn: found nothing, wanted the name of a method");
-    json_decref(root);
-    strbuf_free(&r.text);
-    strbuf_free(&r.key);
+    free_texts(&r);
+    return status;
+}
+
+pofac_status pruning_config_override(const char *text, const char *where, arena *a, const diag_sink *sink, pruning_config *out) {
+    const bool of_option = strncmp(where, "--", 2) == 0;
+    json_reader r = {
+        arena_strdup(a, where), of_option ? POFAC_ERR_USAGE : POFAC_ERR_INPUT, a, sink, STRBUF_INIT, STRBUF_INIT, POFAC_OK};
+    if (!r.file) return diag_out_of_memory(sink);
+    const pofac_status status = read_object(&r, text, strlen(text), out);
+    free_texts(&r);
     return status;
 }

@@ -86,5 +86,7 @@ pofac_status pruning_config_of_xml(const xml_element *prune, arena *a, const dia
     for (const xml_element *e = xml_child(prune, "prune_layer_types"); e; e = xml_next(e)) take_changes(e, &out->linear);
     TRY(take_rules(prune, "not_to_prune", a, sink, &out->not_to_prune));
     TRY(take_rules(prune, "weight_sparsity_map", a, sink, &out->weight_sparsity_map));
-    return take_rules(prune, "explicit_prune", a, sink, &out->explicit_prune);
+    TRY(take_rules(prune, "explicit_prune", a, sink, &out->explicit_prune));
+    const char *override = xml_attr_string(prune, "override");
+    return override ? pruning_config_override(override, xml_attr_get(prune, "override")->place.file, a, sink, out) : POFAC_OK;
 }

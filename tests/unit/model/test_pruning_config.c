@@ -171,6 +171,91 @@ static void parameters_of_methods(void **unused) {
     end(&c);
 }
 
+/* ---- texts over files, and files of what was read ---- */
+
+static const char everything[] =
+    "{\"pruning_fn\": \"second_order\", \"scheduler\": \"one_shot\", \"init_strategy\": \"erk\", \"exponent\": 2.5, "
+    "\"initial_step\": 4, "
+    "\"fisher_block_size\": 32, \"fisher_gradients\": 64, \"fisher_damping\": 1e-6, \"masks\": \"/m.safetensors\", "
+    "\"not_to_prune\": [\"a\\\"b\", \"cls\"], \"policy_begin_step\": 2, \"policy_end_step\": 9, \"begin_pruning_step\": 1, "
+    "\"end_pruning_step\": 8, \"pruning_frequency\": 3, \"pruning_fn_default_kwargs\": {\"block_dims\": [4, 8], "
+    "\"pooling_type\": \"max\", \"group_target_sparsity\": 0.9, \"threshold_decay\": 0.5, \"fast_threshold\": true, "
+    "\"block_size\": 16, \"group\": \"g\"}, \"prune_layer_types\": {\"Linear\": {\"name\": \"weight\", \"target_sparsity\": 0.1}}, "
+    "\"weight_sparsity_map\": {\"query$\": {\"initial_sparsity\": 0.25}, \"key\": {}}, "
+    "\"explicit_prune\": {\"pooler\": {\"name\": \"weight\", \"block_dims\": 2}}}";
+
+/* What is printed reads back as the same, and is printed as the same text; of `stage2` it is what the package itself writes, but for white space and order. */
+static void files_come_back(void **unused) {
+    (void)unused;
+    static const char *const texts[] = {stage2, everything, "{\"pruning_fn\": \"pattern_lock\", \"prune_layer_types\": {}}"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        config_case c;
+        strbuf first = STRBUF_INIT, second = STRBUF_INIT;
+        begin(&c);
+        assert_int_equal(read_text(&c, texts[i]), POFAC_OK);
+        pruning_config_print(&c.config, &first);
+        assert_int_equal(read_text(&c, strbuf_str(&first)), POFAC_OK);
+        assert_string_equal(strbuf_str(&c.messages), "");
+        if (i == 0) check_stage2(&c);
+        pruning_config_print(&c.config, &second);
+        assert_string_equal(strbuf_str(&second), strbuf_str(&first));
+        json_t *wanted = json_loads(texts[i], 0, NULL), *found = json_loads(strbuf_str(&first), 0, NULL);
+        assert_non_null(wanted);
+        assert_non_null(found);
+        const char *key;
+        json_t *value;
+        if (i == 0 && !json_equal(wanted, found)) fail_msg("found %s, wanted %s", strbuf_str(&first), texts[i]);
+        json_object_foreach(wanted, key, value) if (!json_object_get(found, key)) fail_msg("text %zu: no %s", i, key);
+        json_decref(wanted);
+        json_decref(found);
+        strbuf_free(&first);
+        strbuf_free(&second);
+        end(&c);
+    }
+}
+
+static void overriding_texts(void **unused) {
+    (void)unused;
+    config_case c;
+    begin(&c);
+    assert_int_equal(read_text(&c, stage2), POFAC_OK);
+    assert_int_equal(
+        pruning_config_override("{\"pruning_fn_default_kwargs\": {\"target_sparsity\": 0.5}, \"not_to_prune\": [\"pooler|cls\"], "
+                                "\"pruning_frequency\": 7}",
+                                "--pruning_override", &c.memory, &c.sink, &c.config),
+        POFAC_OK);
+    assert_int_equal(c.config.pruning_frequency, 7);
+    assert_int_equal(c.config.policy_end_step, 50000);
+    assert_string_equal(c.config.method, "unstructured_magnitude");
+    want_choice(&c, "0=0.5 1=0.5 2=0.5 3=0.5");
+    end(&c);
+    begin(&c); /* over a file and attributes */
+    put_file(stage2);
+    assert_int_equal(read_xml(&c, "<prune config=\"" FILE_NAME "\" target_sparsity=\"0.7\" pruning_frequency=\"3\" "
+                                  "override=\"{&quot;pruning_frequency&quot;: 9}\"/>"),
+                     POFAC_OK);
+    assert_int_equal(c.config.pruning_frequency, 9);
+    want_choice(&c, "0=0.7 1=0.7 2=0.7 3=0.7 4=0.7");
+    end(&c);
+    static const struct {
+        const char *text, *where, *message;
+        pofac_status status;
+    } wrong[] = {
+        {"[1]", "--pruning_override", "--pruning_override: error: found an array, wanted an object\n", POFAC_ERR_USAGE},
+        {"{\"exponent\": 0}", "--pruning_override",
+         "--pruning_override: error: exponent: found 0, wanted a number above 0, at most 1000\n", POFAC_ERR_USAGE},
+        {"{\"exponent\": 0}", "recipe.xml", "recipe.xml: error: exponent: found 0, wanted a number above 0, at most 1000\n",
+         POFAC_ERR_INPUT},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        begin(&c);
+        c.config = pruning_config_default();
+        assert_int_equal(pruning_config_override(wrong[i].text, wrong[i].where, &c.memory, &c.sink, &c.config), wrong[i].status);
+        assert_string_equal(strbuf_str(&c.messages), wrong[i].message);
+        end(&c);
+    }
+}
+
 static void curvature_and_masks(void **unused) {
     (void)unused;
     static const char *const texts[] = {"{\"pruning_fn\": \"second_order\", \"fisher_block_size\": 32, \"fisher_gradients\": 64, "
@@ -405,12 +490,13 @@ static void failing_allocations(void **unused) {
         begin(&c);
         fail_alloc_after(n);
         pofac_status status = pruning_config_read(FILE_NAME, &c.memory, NULL, &c.config);
+        if (status == POFAC_OK) status = pruning_config_override("{\"masks\": \"m\"}", "--o", &c.memory, NULL, &c.config);
         if (status == POFAC_OK) status = pruning_config_select(&c.config, layers, N_LAYERS, &c.memory, NULL, &chosen, &n_chosen);
         const bool failed = fail_alloc_stop();
         end(&c);
         if (!failed) break;
         if (status == POFAC_OK) continue; /* a library made do without */
-        assert_true(status == POFAC_ERR_RUNTIME || status == POFAC_ERR_INPUT);
+        assert_true(status == POFAC_ERR_RUNTIME || status == POFAC_ERR_INPUT || status == POFAC_ERR_USAGE);
     }
 }
 
@@ -462,6 +548,8 @@ int main(void) {
         cmocka_unit_test(the_references_files),
         cmocka_unit_test(the_same_as_xml),
         cmocka_unit_test(parameters_of_methods),
+        cmocka_unit_test(files_come_back),
+        cmocka_unit_test(overriding_texts),
         cmocka_unit_test(curvature_and_masks),
         cmocka_unit_test(precedence),
         cmocka_unit_test(two_entries_that_match),
