@@ -31,7 +31,7 @@ typedef struct value_range {
 #define VALUE_RANGE_NONE ((value_range){__builtin_inff(), -__builtin_inff()})
 static inline bool value_range_is_none(value_range r) { return r.min > r.max; }
 
-/* Of a range that is not none and has no NaN. */
+/* Of a range that is not none, has no NaN, and whose width is a finite float. */
 quantization quantization_of(value_range range, quantization_scheme scheme);
 
 /* The whole number nearest to x / scale + zero_point, before it is clamped; NaN of NaN. */

@@ -18,6 +18,7 @@
 
 #include "frontend/driver/kernel_pins.h"
 #include "frontend/driver/measured_cost.h"
+#include "ir/support/rng.h"
 #include "tests/unit/fail_alloc.h"
 #include "tests/unit/temporary_folder.h"
 
@@ -136,6 +137,43 @@ static void sparse_must_win_by_five_percent(void **state) {
     choose(f, &(measured_cost_options){.again = true}, &p, 1, &c);
     expect_choice("5.1 %", &c, true, "sparse_linear layout=stream tile=");
     assert_true(c.measured && c.seconds == 0.949);
+}
+
+/* pitfall 11: whatever the times are, for any number of rows, share and structure of zeros, what is chosen takes no longer than dense. */
+static void nothing_loses_to_dense(void **state) {
+    fixture *f = *state;
+    static const char *const parts[] = {"sparse_linear layout=blocks",
+                                        "sparse_linear layout=n_m",
+                                        "sparse_linear layout=stream tile=16",
+                                        "sparse_linear",
+                                        "linear tile=16",
+                                        "linear"};
+    static const int64_t rows[] = {1, 7, 128, 1024}, percents[] = {10, 50, 80, 90, 99};
+    const rng_key key = rng_key_make(4, "times");
+    size_t sparse = 0, all = 0;
+    for (uint64_t round = 0; round < 40; round++) {
+        script_row script[7] = {{0}};
+        linear_problem p[5];
+        linear_choice c[5];
+        for (size_t i = 0; i < 6; i++) script[i] = (script_row){parts[i], 1000, 0.5 + rng_uniform(key, 100 * round + i)};
+        for (size_t i = 0; i < 5; i++) {
+            p[i] = weight("w", percents[i]);
+            p[i].n_rows = rows[round % 4];
+            if (rng_below(key, 100 * round + 20 + i, 3) == 0)
+                p[i].structure = (zero_structure){.block_rows = 4, .block_columns = 4, .fill = 1000};
+            if (rng_below(key, 100 * round + 30 + i, 5) == 0) p[i].structure = (zero_structure){.keep = 2, .of = 4};
+        }
+        f->script = script;
+        choose(f, &(measured_cost_options){.again = true, .tile = round % 2 ? 32 : 0}, p, 5, c);
+        for (size_t i = 0; i < 5; i++, all++) {
+            assert_true(c[i].measured);
+            sparse += c[i].sparse;
+            if (!(c[i].seconds <= 1.05 * c[i].dense_seconds))
+                fail_msg("round %d, %d %% zeros: \"%s\" takes %g s, dense %g s", (int)round, (int)percents[i], c[i].variant,
+                         c[i].seconds, c[i].dense_seconds);
+        }
+    }
+    assert_true(sparse > 40 && all - sparse > 40 && all == 200);
 }
 
 /* The layout's width stays, unless all products together gain by another. */
@@ -601,6 +639,7 @@ static void pins_come_first(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(sparse_must_win_by_five_percent),
+        TEST(nothing_loses_to_dense),
         TEST(one_tile_for_all),
         TEST(narrow_tiles_pay_for_their_passes),
         TEST(the_rule_decides_the_rest),

@@ -51,6 +51,31 @@ static void factors_are_those_of_the_formula(void **unused) {
     assert_true(n_rounded > 19000);
 }
 
+/* pitfall 2: 0 is 0 in 8 bits and back, whatever the range: all zeros, one outlier, ranges on one side of 0, the least floats and large ones. */
+static void zero_is_exact(void **unused) {
+    (void)unused;
+    static const float ends[] = {0,       1e-45f,  1e-38f,  1e-20f, 1e-7f, 0.1f, 1,    127,   255,     1e9f,
+                                 1.5e38f, -1e-45f, -1e-38f, -1e-7f, -0.3f, -1,   -200, -1e9f, -1.5e38f};
+    static const size_t n = sizeof ends / sizeof *ends;
+    size_t tried = 0;
+    for (size_t i = 0; i < n * n; i++) {
+        const value_range range = {ends[i / n], ends[i % n]};
+        for (int scheme = 0; scheme < 2 && !value_range_is_none(range); scheme++) {
+            const quantization q = quantization_of(range, scheme ? QUANTIZE_SYMMETRIC : QUANTIZE_AFFINE);
+            const float zeros[] = {0, -0.0f};
+            for (size_t z = 0; z < 2; z++) {
+                if (quantization_encode(q, zeros[z]) != q.zero_point || quantization_apply(q, zeros[z]) != 0)
+                    fail_msg("range %g to %g, scheme %d: 0 is %d and %g, wanted %d and 0", (double)range.min, (double)range.max,
+                             scheme, quantization_encode(q, zeros[z]), (double)quantization_apply(q, zeros[z]), q.zero_point);
+                tried++;
+            }
+            if (scheme) assert_int_equal(q.zero_point, 0); /* of weights: what is pruned is the number 0 for kernels */
+            assert_true(q.zero_point >= q.least && q.zero_point <= q.greatest);
+        }
+    }
+    assert_int_equal(tried, 4 * n * (n + 1) / 2);
+}
+
 static void factors_of_no_scales(void **unused) {
     (void)unused;
     assert_true(quantization_factor(0, 1) == 0);
@@ -80,6 +105,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(factors_have_sixteen_bits),
         cmocka_unit_test(factors_are_those_of_the_formula),
+        cmocka_unit_test(zero_is_exact),
         cmocka_unit_test(factors_of_no_scales),
         cmocka_unit_test(requantized_sums_are_those_of_the_factor),
     };

@@ -32,6 +32,10 @@ static const curve curves[] = {
     {{RATE_COSINE, 0, 4, 0, 0, 1}, 5, {1, 0.85355339059327376, 0.5, 0.14644660940672624, 0}},
     /* 12 steps, window 2 to 8 every 3: 6 steps are left for the decay */
     {{RATE_LINEAR_REWIND, 1, 12, 2, 8, 3}, 12, {0, 1, 0.8, 0.6, 0.4, 0.8, 0.6, 0.4, 0.8, 0.6, 0.4, 0.2}},
+    /* the same with a warmup: what goes back lies above 1 */
+    {{RATE_LINEAR_REWIND, 2, 12, 0, 8, 4}, 12, {0, 0.5, 1, 0.5, 2, 1.5, 1, 0.5, 2, 1.5, 1, 0.5}},
+    /* a warmup longer than the time between two masks */
+    {{RATE_LINEAR_REWIND, 5, 12, 0, 6, 3}, 12, {0, 0.2, 0.4, 0.6, 0.8, 4, 6, 5, 4, 3, 2, 1}},
     /* the end lies inside the window */
     {{RATE_LINEAR_REWIND, 0, 4, 0, 6, 2}, 4, {0, 0, 0, 0}},
 };
