@@ -188,11 +188,12 @@ typedef struct pofac_tensor {
 /*
  * Runs the model once. Inputs, by name, in any order: input_ids [B,S]; attention_mask [B,S], 1 for tokens and 0 for padding, all 1
  * if absent; token_type_ids [B,S], all 0 if absent; all i64 or i32. Models without embedding tables take embedding_output f32
- * [B,S,E] instead of input_ids. Heads over a vocabulary take prediction_rows i64 [M] too: the tokens, b*S+s, that are predicted.
+ * [B,S,E] instead of input_ids. Heads over a vocabulary take prediction_rows [M] too: the tokens b*S+s that are predicted, of those
+ * that the mask keeps; all of these if absent.
  *
  * *outputs, n of them, f32, live until the predictor's next call: logits [B,C], of token-classification [B,S,C]; start_logits,
- * end_logits [B,S]; prediction_logits [B,S,V], with prediction_rows [M,V]; seq_relationship_logits [B,2]; last_hidden_state
- * [B,S,E]; pooler_output [B,E]. What padding has in them is of no meaning.
+ * end_logits [B,S]; prediction_logits [M,V]; seq_relationship_logits [B,2]; last_hidden_state [B,S,E]; pooler_output [B,E]. What
+ * padding has in them is of no meaning.
  *
  * POFAC_ERR_INPUT: an input is missing, of another shape, or has an id that the model lacks. POFAC_ERR_USAGE: an input that the
  * model does not take. POFAC_ERR_NUMERIC: a result is not finite; the outputs are set all the same.
