@@ -1,0 +1,346 @@
+/*
+ * Writes a small language and two tasks in it, all made from a seed: what examples/quickstart.sh trains on, without any download.
+ *
+ *   generated_language DIRECTORY [SEED]
+ *
+ *   DIRECTORY/corpus.txt            articles, a sentence a line and an empty line between articles, for pre-training
+ *   DIRECTORY/polarity/SPLIT.tsv    sentence, label: is the verdict positive (1) or negative (0)? Laid out as SST-2 is
+ *   DIRECTORY/questions/SPLIT.json  contexts, questions and answers, laid out as SQuAD is, a paragraph a line
+ *
+ * What there is to learn, each part on top of the one before:
+ *
+ *   words       Subjects, verbs, objects, places and adjectives have their places in a sentence.
+ *   topics      An article has one topic, whose people, things, verbs and places stand together.
+ *   facts       An article tells four facts - who did what to what, and where - and then each again in other words, or asks and answers:
+ *               "the old farmer lifted the bucket in the barn ." "who lifted the bucket ? the old farmer ." What is masked in a retelling stands
+ *               in the telling, and a second half that is from another article retells nothing of the first one.
+ *   verdicts    What people think of a thing follows from the word that is said of it, from whether that is negated, and from which of two
+ *               clauses decides: "although the soup is fresh it is not very good and nobody wants it ."
+ *
+ * Polarity asks for the last of these. A verdict's polarity is that of its word, turned by "not", "never" or "hardly"; half of the sentences have a
+ * clause that says the contrary: before "but", or behind "although". Questions ask for facts: a context has four, of different topics, and of
+ * one of them it is asked who, what or where.
+ *
+ * Each file has its own stream of random numbers. The development sets are drawn first: they have no sentence and no context twice, and the
+ * training sets none of theirs.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "ir/support/hash.h"
+#include "ir/support/rng.h"
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+enum { N_WORDS = 6, N_PLACES = 3, N_TOPICS = 6, N_FACTS = 4, LINE_BYTES = 256, PATH_BYTES = 4096, NAME_BYTES = 64 };
+enum { ARTICLES = 6000, TRAIN = 6000, DEV = 500 };
+
+typedef struct topic {
+    const char *people[N_WORDS], *things[N_WORDS], *verbs[N_WORDS], *places[N_PLACES];
+} topic;
+
+_Static_assert((int)N_TOPICS == (int)N_WORDS, "shuffle serves both");
+
+static const topic topics[N_TOPICS] = {
+    {{"farmer", "shepherd", "goose", "goat", "miller", "donkey"},
+     {"bucket", "fence", "apple", "turnip", "wagon", "sack"},
+     {"lifted", "mended", "dragged", "filled", "washed", "cleaned"},
+     {"barn", "meadow", "stable"}},
+    {{"sailor", "captain", "gull", "fisher", "pirate", "diver"},
+     {"anchor", "net", "barrel", "lantern", "sail", "rope"},
+     {"hauled", "traded", "painted", "guarded", "dropped", "fixed"},
+     {"harbour", "island", "lighthouse"}},
+    {{"cook", "waiter", "baker", "guest", "cat", "butcher"},
+     {"soup", "loaf", "kettle", "spoon", "cake", "pan"},
+     {"boiled", "tasted", "served", "burned", "ordered", "sliced"},
+     {"kitchen", "cellar", "pantry"}},
+    {{"hunter", "fox", "owl", "ranger", "bear", "beaver"},
+     {"berry", "log", "nest", "mushroom", "trap", "acorn"},
+     {"gathered", "smelled", "followed", "watched", "carried", "counted"},
+     {"forest", "cave", "clearing"}},
+    {{"teacher", "pupil", "poet", "clerk", "painter", "scholar"},
+     {"book", "letter", "map", "pencil", "picture", "poem"},
+     {"quoted", "borrowed", "framed", "studied", "opened", "folded"},
+     {"school", "library", "museum"}},
+    {{"smith", "tailor", "mason", "weaver", "jeweller", "potter"},
+     {"hammer", "coat", "brick", "carpet", "ring", "vase"},
+     {"forged", "carved", "weighed", "trimmed", "shaped", "polished"},
+     {"workshop", "market", "tower"}},
+};
+
+static const char *const adjectives[] = {"red", "old", "small", "heavy", "green", "round", "broken", "new"};
+static const char *const prepositions[] = {"in", "near", "behind"};
+static const char *const positive[] = {"good",    "lovely", "fine",      "useful",   "charming",
+                                       "perfect", "fresh",  "brilliant", "pleasant", "splendid"};
+static const char *const negative[] = {"bad",      "awful", "poor", "useless", "boring",
+                                       "dreadful", "stale", "ugly", "nasty",   "terrible"};
+static const char *const negators[] = {"not", "never", "hardly"};
+static const char *const boosters[] = {"very", "really", "quite"};
+
+/* Numbers of one stream, one after the other. */
+typedef struct dice {
+    rng_key key;
+    uint64_t next;
+} dice;
+
+static dice new_dice(uint64_t seed, const char *file) { return (dice){.key = rng_key_make(seed, file)}; }
+static size_t roll(dice *d, size_t bound) { return (size_t)rng_below(d->key, d->next++, bound); }
+static const char *pick(dice *d, const char *const *words, size_t n) { return words[roll(d, n)]; }
+#define PICK(d, words) pick(d, words, COUNT(words))
+
+/* The numbers below N_WORDS, of words or of topics, in an order of chance. */
+static void shuffle(dice *d, size_t order[N_WORDS]) {
+    for (size_t i = 0; i < N_WORDS; i++) {
+        const size_t j = roll(d, i + 1);
+        if (j != i) order[i] = order[j];
+        order[j] = i;
+    }
+}
+
+/* ---- facts ---- */
+
+typedef struct fact {
+    const char *person, *verb, *thing;
+    char who[NAME_BYTES], what[NAME_BYTES], where[NAME_BYTES]; /* "old farmer", "bucket", "in the barn" */
+} fact;
+
+/* "heavy bucket", or more often without the adjective. */
+static void put_noun(dice *d, const char *noun, char out[NAME_BYTES]) {
+    const char *adjective = roll(d, 3) ? NULL : PICK(d, adjectives);
+    snprintf(out, NAME_BYTES, "%s%s%s", adjective ? adjective : "", adjective ? " " : "", noun);
+}
+
+static fact make_fact(dice *d, const topic *t, size_t person, size_t verb, size_t thing) {
+    fact f = {.person = t->people[person], .verb = t->verbs[verb], .thing = t->things[thing]};
+    put_noun(d, f.person, f.who);
+    put_noun(d, f.thing, f.what);
+    snprintf(f.where, sizeof f.where, "%s the %s", PICK(d, prepositions), PICK(d, t->places));
+    return f;
+}
+
+/* Of one topic, with different people, verbs and things. */
+static void make_story(dice *d, fact facts[N_FACTS]) {
+    const topic *t = &topics[roll(d, N_TOPICS)];
+    size_t people[N_WORDS], verbs[N_WORDS], things[N_WORDS];
+    shuffle(d, people);
+    shuffle(d, verbs);
+    shuffle(d, things);
+    for (size_t i = 0; i < N_FACTS; i++) facts[i] = make_fact(d, t, people[i], verbs[i], things[i]);
+}
+
+/* Each of another topic. */
+static void make_news(dice *d, fact facts[N_FACTS]) {
+    size_t order[N_TOPICS];
+    shuffle(d, order);
+    for (size_t i = 0; i < N_FACTS; i++)
+        facts[i] = make_fact(d, &topics[order[i]], roll(d, N_WORDS), roll(d, N_WORDS), roll(d, N_WORDS));
+}
+
+/* "is not very good": of that polarity, where a negation turns that of the word. */
+static void put_verdict(dice *d, bool is_positive, char out[NAME_BYTES]) {
+    const bool is_negated = roll(d, 2), is_boosted = roll(d, 2);
+    const char *negator = is_negated ? PICK(d, negators) : "", *booster = is_boosted ? PICK(d, boosters) : "";
+    const char *word = is_positive != is_negated ? PICK(d, positive) : PICK(d, negative);
+    snprintf(out, NAME_BYTES, "is%s%s%s%s %s", is_negated ? " " : "", negator, is_boosted ? " " : "", booster, word);
+}
+
+/* "the soup is fresh but it is not good", whose verdict is `is_positive`; half have one clause. */
+static void put_opinion(dice *d, const char *thing, bool is_positive, char out[LINE_BYTES]) {
+    char verdict[NAME_BYTES], contrary[NAME_BYTES];
+    put_verdict(d, is_positive, verdict);
+    put_verdict(d, !is_positive, contrary);
+    switch (roll(d, 4)) {
+    case 0: snprintf(out, LINE_BYTES, "the %s %s but it %s", thing, contrary, verdict); break;
+    case 1: snprintf(out, LINE_BYTES, "although the %s %s it %s", thing, contrary, verdict); break;
+    default: snprintf(out, LINE_BYTES, "the %s %s", thing, verdict); break;
+    }
+}
+
+/* ---- the corpus ---- */
+
+static void tell(FILE *out, dice *d, const fact *f) {
+    if (roll(d, 4)) fprintf(out, "the %s %s the %s %s .\n", f->who, f->verb, f->what, f->where);
+    else fprintf(out, "%s the %s %s the %s .\n", f->where, f->who, f->verb, f->what);
+}
+
+static void tell_again(FILE *out, dice *d, const fact *f) {
+    switch (roll(d, 6)) {
+    case 0: fprintf(out, "it is the %s who %s the %s .\n", f->who, f->verb, f->what); break;
+    case 1: fprintf(out, "the %s is what the %s %s .\n", f->what, f->who, f->verb); break;
+    case 2: fprintf(out, "it is %s that the %s %s the %s .\n", f->where, f->who, f->verb, f->what); break;
+    case 3: fprintf(out, "who %s the %s ? the %s .\n", f->verb, f->thing, f->who); break;
+    case 4: fprintf(out, "what has the %s %s ? the %s .\n", f->person, f->verb, f->what); break;
+    default: fprintf(out, "where has the %s %s the %s ? %s .\n", f->person, f->verb, f->thing, f->where); break;
+    }
+}
+
+static void say_opinion(FILE *out, dice *d, const char *thing) {
+    char opinion[LINE_BYTES];
+    const bool is_positive = roll(d, 2);
+    put_opinion(d, thing, is_positive, opinion);
+    fprintf(out, "%s and %s .\n", opinion, is_positive ? "we like it" : "nobody wants it");
+}
+
+static void write_article(FILE *out, dice *d) {
+    fact facts[N_FACTS];
+    make_story(d, facts);
+    for (size_t i = 0; i < N_FACTS; i++) tell(out, d, &facts[i]);
+    say_opinion(out, d, facts[roll(d, N_FACTS)].thing);
+    const size_t first = roll(d, N_FACTS);
+    for (size_t i = 0; i < N_FACTS; i++) tell_again(out, d, &facts[(first + i) % N_FACTS]);
+    fputc('\n', out);
+}
+
+static void write_corpus(FILE *out, uint64_t seed) {
+    dice d = new_dice(seed, "corpus");
+    for (int i = 0; i < ARTICLES; i++) write_article(out, &d);
+}
+
+/* ---- tasks ---- */
+
+/* What the development set of a task has, as hashes; the training set stays away from it. */
+typedef struct seen_texts {
+    uint64_t hashes[DEV];
+    size_t n;
+} seen_texts;
+
+static bool is_seen(const seen_texts *seen, const char *text) {
+    const uint64_t hash = hash_bytes(text, strlen(text));
+    for (size_t i = 0; i < seen->n; i++)
+        if (seen->hashes[i] == hash) return true;
+    return false;
+}
+
+/* May the text go into this split? Texts of the development set differ from one another as well. */
+static bool admit(seen_texts *seen, bool is_dev, const char *text) {
+    if (is_seen(seen, text)) return false;
+    if (is_dev) seen->hashes[seen->n++] = hash_bytes(text, strlen(text));
+    return true;
+}
+
+static void write_polarity(FILE *out, uint64_t seed, bool is_dev, seen_texts *seen) {
+    dice d = new_dice(seed, is_dev ? "polarity/dev" : "polarity/train");
+    fputs("sentence\tlabel\n", out);
+    for (int n = 0; n < (is_dev ? DEV : TRAIN);) {
+        char opinion[LINE_BYTES];
+        const topic *t = &topics[roll(&d, N_TOPICS)];
+        const bool is_positive = roll(&d, 2);
+        put_opinion(&d, PICK(&d, t->things), is_positive, opinion);
+        if (!admit(seen, is_dev, opinion)) continue;
+        fprintf(out, "%s .\t%d\n", opinion, is_positive);
+        n++;
+    }
+}
+
+typedef struct question {
+    char context[N_FACTS * LINE_BYTES], text[LINE_BYTES], answer[NAME_BYTES];
+    size_t answer_start; /* in characters, which are bytes here */
+} question;
+
+static void make_question(dice *d, question *q) {
+    fact facts[N_FACTS];
+    make_news(d, facts);
+    const size_t asked = roll(d, N_FACTS), kind = roll(d, 3);
+    size_t end = 0;
+    for (size_t i = 0; i < N_FACTS; i++) {
+        const fact *f = &facts[i];
+        const size_t who = end + strlen("the "), what = who + strlen(f->who) + strlen(" ") + strlen(f->verb) + strlen(" the "),
+                     where = what + strlen(f->what) + strlen(" ");
+        end += (size_t)snprintf(q->context + end, sizeof q->context - end, "%sthe %s %s the %s %s .", i ? " " : "", f->who, f->verb,
+                                f->what, f->where);
+        if (i == asked) q->answer_start = (kind == 0 ? who : kind == 1 ? what : where) + (i ? strlen(" ") : 0);
+    }
+    const fact *f = &facts[asked];
+    snprintf(q->answer, sizeof q->answer, "%s", kind == 0 ? f->who : kind == 1 ? f->what : f->where);
+    if (kind == 0) snprintf(q->text, sizeof q->text, "who %s the %s ?", f->verb, f->thing);
+    else if (kind == 1) snprintf(q->text, sizeof q->text, "what has the %s %s ?", f->person, f->verb);
+    else snprintf(q->text, sizeof q->text, "where has the %s %s the %s ?", f->person, f->verb, f->thing);
+}
+
+/* A paragraph of SQuAD's with one question, on a line. */
+static bool write_paragraph(FILE *out, const char *id, const question *q) {
+    json_t *paragraph = json_pack("{s:s, s:[{s:s, s:s, s:[{s:s, s:I}]}]}", "context", q->context, "qas", "id", id, "question",
+                                  q->text, "answers", "text", q->answer, "answer_start", (json_int_t)q->answer_start);
+    const bool is_written = paragraph && json_dumpf(paragraph, out, 0) == 0;
+    json_decref(paragraph);
+    return is_written;
+}
+
+static bool write_questions(FILE *out, uint64_t seed, bool is_dev, seen_texts *seen) {
+    const char *split = is_dev ? "dev" : "train";
+    dice d = new_dice(seed, is_dev ? "questions/dev" : "questions/train");
+    fputs("{\"version\": \"1.1\", \"data\": [{\"title\": \"generated\", \"paragraphs\": [", out);
+    for (int n = 0; n < (is_dev ? DEV : TRAIN);) {
+        question q;
+        char id[NAME_BYTES];
+        make_question(&d, &q);
+        if (!admit(seen, is_dev, q.context)) continue;
+        snprintf(id, sizeof id, "%s-%d", split, n++);
+        fputs(n > 1 ? ",\n" : "\n", out);
+        if (!write_paragraph(out, id, &q)) return false;
+    }
+    fputs("\n]}]}\n", out);
+    return true;
+}
+
+/* ---- files ---- */
+
+/* DIRECTORY/NAME for writing; says why not. */
+static FILE *open_file(const char *directory, const char *name, char path[PATH_BYTES]) {
+    errno = ENAMETOOLONG;
+    FILE *out = snprintf(path, PATH_BYTES, "%s/%s", directory, name) < PATH_BYTES ? fopen(path, "w") : NULL;
+    if (!out) fprintf(stderr, "generated_language: %s/%s: %s\n", directory, name, strerror(errno));
+    return out;
+}
+
+static bool close_file(FILE *out, const char *path, bool is_whole) {
+    const bool is_written = is_whole && !ferror(out);
+    if (fclose(out) == 0 && is_written) return true;
+    fprintf(stderr, "generated_language: %s: could not be written: %s\n", path, strerror(errno));
+    return false;
+}
+
+static bool make_directory(const char *directory, const char *name) {
+    char path[PATH_BYTES];
+    errno = ENAMETOOLONG;
+    if (snprintf(path, sizeof path, "%s/%s", directory, name) < PATH_BYTES && (mkdir(path, 0777) == 0 || errno == EEXIST))
+        return true;
+    fprintf(stderr, "generated_language: %s/%s: %s\n", directory, name, strerror(errno));
+    return false;
+}
+
+static bool write_files(const char *directory, uint64_t seed) {
+    static const struct {
+        const char *polarity, *questions;
+        bool is_dev;
+    } splits[] = {{"polarity/dev.tsv", "questions/dev.json", true}, {"polarity/train.tsv", "questions/train.json", false}};
+    char path[PATH_BYTES];
+    seen_texts sentences = {.n = 0}, contexts = {.n = 0};
+    FILE *out = open_file(directory, "corpus.txt", path);
+    if (!out) return false;
+    write_corpus(out, seed);
+    if (!close_file(out, path, true)) return false;
+    for (size_t i = 0; i < COUNT(splits); i++) {
+        if (!(out = open_file(directory, splits[i].polarity, path))) return false;
+        write_polarity(out, seed, splits[i].is_dev, &sentences);
+        if (!close_file(out, path, true) || !(out = open_file(directory, splits[i].questions, path))) return false;
+        if (!close_file(out, path, write_questions(out, seed, splits[i].is_dev, &contexts))) return false;
+    }
+    return true;
+}
+
+int main(int argc, char **argv) {
+    char *end = NULL;
+    const uint64_t seed = argc > 2 ? strtoull(argv[2], &end, 10) : 1;
+    if (argc < 2 || argc > 3 || (end && (*end || end == argv[2]))) {
+        fprintf(stderr, "usage: generated_language DIRECTORY [SEED]\n");
+        return 2;
+    }
+    if (!make_directory(argv[1], "") || !make_directory(argv[1], "polarity") || !make_directory(argv[1], "questions")) return 1;
+    return write_files(argv[1], seed) ? 0 : 1;
+}
