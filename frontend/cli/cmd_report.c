@@ -1,9 +1,6 @@
 /* pofac report: runs and models as one page of HTML. */
-#include <string.h>
-
 #include "frontend/cli/arguments.h"
 #include "frontend/driver/report.h"
-#include "ir/support/file_map.h"
 
 static const option_row rows[] = {
     {"output", OPTION_TEXT, "FILE", "report.html", 0, 0, "where the page goes; -: stdout. One that is there is replaced"},
@@ -17,12 +14,6 @@ static const option_row rows[] = {
     OPTIONS_MODEL,
     OPTIONS_COMPILE,
 };
-
-static pofac_status write_page(const command_input *in, const strbuf *page) {
-    const char *output = option_text(in->options, "output");
-    if (strcmp(output, "-") == 0) return arguments_print(in->sink, strbuf_str(page), page->size);
-    return file_write_all(output, strbuf_str(page), page->size, in->sink);
-}
 
 static pofac_status run(const command_input *in) {
     const option_values *o = in->options;
@@ -40,7 +31,7 @@ static pofac_status run(const command_input *in) {
     strbuf page = STRBUF_INIT;
     TRY(interruption_begin(in->stop, in->sink));
     pofac_status status = report_make(&options, in->sink, &page);
-    if (status == POFAC_OK) status = write_page(in, &page);
+    if (status == POFAC_OK) status = arguments_write(in, strbuf_str(&page), page.size);
     if (status == POFAC_ERR_INTERRUPTED) diag_note(in->sink, NULL, "interrupted, no page was written");
     strbuf_free(&page);
     return status;

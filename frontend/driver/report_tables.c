@@ -65,6 +65,7 @@ static void put_last(const report_run *run, const char *metric, double factor, c
     if (c && c->values.size && isfinite(c->values.data[c->values.size - 1]))
         strbuf_printf(out, format[0] == '%' ? "%.1f %%" : "%.5g", factor * c->values.data[c->values.size - 1]);
     strbuf_puts(out, "</td>");
+    if (!strbuf_ok(&exact)) out->failed = true;
     strbuf_free(&exact);
 }
 
@@ -263,11 +264,11 @@ static void put_value_row(const metrics_table *t, double step, strbuf *out) {
         if (!is_in_table(c)) continue;
         strbuf_clear(&exact);
         if (value) json_put_real(*value, &exact);
+        if (!strbuf_ok(&exact)) out->failed = true;
         if (value) report_put_number(strbuf_str(&exact), out);
         else strbuf_puts(out, "<td></td>");
     }
     strbuf_puts(out, "</tr>\n");
-    if (!strbuf_ok(&exact)) out->failed = true;
     strbuf_free(&exact);
 }
 

@@ -52,7 +52,11 @@ axis axis_make(double low, double high, bool is_log, int wanted) {
     }
     if (wanted < 2) wanted = 2;
     if (a.is_log) make_logarithmic(&a, wanted);
-    else make_linear(&a, wanted);
+    if (a.n < 2) { /* too narrow for powers */
+        a.is_log = false;
+        a.n = 0;
+        make_linear(&a, wanted);
+    }
     return a;
 }
 

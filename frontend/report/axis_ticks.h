@@ -20,7 +20,7 @@ typedef struct axis {
 } axis;
 
 /* The axis for values from `low` to `high`, both finite, with about `wanted` (2 to 10) ticks. Its ends are ticks where it is linear. Of one value alone it shows some space around it;
- * a logarithmic one becomes linear where low is not above 0. */
+ * a logarithmic one becomes linear where low is not above 0, and where fewer than two of its ticks are in the range. */
 axis axis_make(double low, double high, bool is_log, int wanted);
 
 /* Where `value` lies, 0 to 1 from low to high. */

@@ -143,10 +143,35 @@ static void json_escapes(void **state) {
     }
 }
 
+static void html_escapes(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t n;
+        const char *wanted;
+    } cases[] = {
+        {"a b", 3, "a b"},
+        {"<script>&\"'</script>", 20, "&lt;script&gt;&amp;&quot;&#39;&lt;/script&gt;"},
+        {"\xC3\xA4\xF0\x9F\x98\x80", 6, "\xC3\xA4\xF0\x9F\x98\x80"},
+        {"x\xC3y", 3, "x\xEF\xBF\xBDy"},
+        {"a\nb\tc\x01\x7f\0d", 9,
+         "a\nb\tc\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"
+         "d"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        strbuf b = STRBUF_INIT;
+        strbuf_put_html(&b, cases[i].text, cases[i].n);
+        if (strcmp(strbuf_str(&b), cases[i].wanted) != 0)
+            fail_msg("case %zu: found %s, wanted %s", i, strbuf_str(&b), cases[i].wanted);
+        strbuf_free(&b);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(appends),           cmocka_unit_test(grows_at_every_length), cmocka_unit_test(vprintf_appends),
         cmocka_unit_test(failure_is_sticky), cmocka_unit_test(too_long_fails),        cmocka_unit_test(json_escapes),
+        cmocka_unit_test(html_escapes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
