@@ -3,7 +3,7 @@
 #include "frontend/driver/report.h"
 
 static const option_row rows[] = {
-    {"output", OPTION_TEXT, "FILE", "report.html", 0, 0, "where the page goes; -: stdout. One that is there is replaced"},
+    {"output", OPTION_WRITES, "FILE", "report.html", 0, 0, "where the page goes; -: stdout. One that is there is replaced"},
     {"layer", OPTION_TEXT, "NAME", NULL, 0, 0,
      "part of the name of the weight whose non-zeros are shown; else the first with a share of zeros"},
     {"bench", OPTION_FLAG, NULL, "true", 0, 0, "measure models on made-up tokens, for the time by kernel"},

@@ -2,10 +2,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <jansson.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontend/driver/pipeline_results.h"
 #include "frontend/driver/report_parts.h"
 #include "ir/support/file_map.h"
 #include "ir/support/json_text.h"
@@ -20,15 +20,6 @@ static bool ends_with(const char *text, const char *end) {
 
 /* ---- the table ---- */
 
-/* A number as its column wants it: "percent", "bytes", "ratio", "ms" or "number". */
-static void put_formatted(double value, const char *format, strbuf *out) {
-    if (strcmp(format, "percent") == 0) strbuf_printf(out, "%.2f %%", 100 * value);
-    else if (strcmp(format, "bytes") == 0) report_put_bytes(isfinite(value) && fabs(value) < 9e18 ? (int64_t)value : 0, out);
-    else if (strcmp(format, "ratio") == 0) strbuf_printf(out, "%.2f x", value);
-    else if (strcmp(format, "ms") == 0) strbuf_printf(out, "%.3f ms", value);
-    else strbuf_printf(out, "%.5g", value);
-}
-
 /* The mean, and behind it the values of a sweep. */
 static void put_cell(const json_t *cell, const char *format, strbuf *out) {
     const json_t *value = json_object_get(cell, "value"), *values = json_object_get(cell, "values");
@@ -40,12 +31,12 @@ static void put_cell(const json_t *cell, const char *format, strbuf *out) {
     if (json_is_integer(value)) strbuf_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
     else json_put_real(json_real_value(value), out);
     strbuf_puts(out, "\">");
-    put_formatted(json_number_value(value), format, out);
+    pipeline_results_put_value(format, json_number_value(value), out);
     if (json_array_size(values) > 1) {
         strbuf_puts(out, " <span class=\"quiet\">(");
         for (size_t i = 0; i < json_array_size(values); i++) {
             if (i) strbuf_puts(out, ", ");
-            put_formatted(json_number_value(json_array_get(values, i)), format, out);
+            pipeline_results_put_value(format, json_number_value(json_array_get(values, i)), out);
         }
         strbuf_puts(out, ")</span>");
     }
