@@ -25,8 +25,6 @@
  * training sets none of theirs.
  */
 #include <errno.h>
-#include <inttypes.h>
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -262,30 +260,24 @@ static void make_question(dice *d, question *q) {
     else snprintf(q->text, sizeof q->text, "where has the %s %s the %s ?", f->person, f->verb, f->thing);
 }
 
-/* A paragraph of SQuAD's with one question, on a line. */
-static bool write_paragraph(FILE *out, const char *id, const question *q) {
-    json_t *paragraph = json_pack("{s:s, s:[{s:s, s:s, s:[{s:s, s:I}]}]}", "context", q->context, "qas", "id", id, "question",
-                                  q->text, "answers", "text", q->answer, "answer_start", (json_int_t)q->answer_start);
-    const bool is_written = paragraph && json_dumpf(paragraph, out, 0) == 0;
-    json_decref(paragraph);
-    return is_written;
+/* A paragraph of SQuAD's with one question, on a line; no text has a character that JSON escapes. */
+static void write_paragraph(FILE *out, const char *split, int number, const question *q) {
+    fprintf(out, "{\"context\": \"%s\", \"qas\": [{\"id\": \"%s-%d\", \"question\": \"%s\", ", q->context, split, number, q->text);
+    fprintf(out, "\"answers\": [{\"text\": \"%s\", \"answer_start\": %zu}]}]}", q->answer, q->answer_start);
 }
 
-static bool write_questions(FILE *out, uint64_t seed, bool is_dev, seen_texts *seen) {
+static void write_questions(FILE *out, uint64_t seed, bool is_dev, seen_texts *seen) {
     const char *split = is_dev ? "dev" : "train";
     dice d = new_dice(seed, is_dev ? "questions/dev" : "questions/train");
     fputs("{\"version\": \"1.1\", \"data\": [{\"title\": \"generated\", \"paragraphs\": [", out);
     for (int n = 0; n < (is_dev ? DEV : TRAIN);) {
         question q;
-        char id[NAME_BYTES];
         make_question(&d, &q);
         if (!admit(seen, is_dev, q.context)) continue;
-        snprintf(id, sizeof id, "%s-%d", split, n++);
-        fputs(n > 1 ? ",\n" : "\n", out);
-        if (!write_paragraph(out, id, &q)) return false;
+        fputs(n > 0 ? ",\n" : "\n", out);
+        write_paragraph(out, split, n++, &q);
     }
     fputs("\n]}]}\n", out);
-    return true;
 }
 
 /* ---- files ---- */
@@ -298,8 +290,8 @@ static FILE *open_file(const char *directory, const char *name, char path[PATH_B
     return out;
 }
 
-static bool close_file(FILE *out, const char *path, bool is_whole) {
-    const bool is_written = is_whole && !ferror(out);
+static bool close_file(FILE *out, const char *path) {
+    const bool is_written = !ferror(out);
     if (fclose(out) == 0 && is_written) return true;
     fprintf(stderr, "generated_language: %s: could not be written: %s\n", path, strerror(errno));
     return false;
@@ -324,12 +316,13 @@ static bool write_files(const char *directory, uint64_t seed) {
     FILE *out = open_file(directory, "corpus.txt", path);
     if (!out) return false;
     write_corpus(out, seed);
-    if (!close_file(out, path, true)) return false;
+    if (!close_file(out, path)) return false;
     for (size_t i = 0; i < COUNT(splits); i++) {
         if (!(out = open_file(directory, splits[i].polarity, path))) return false;
         write_polarity(out, seed, splits[i].is_dev, &sentences);
-        if (!close_file(out, path, true) || !(out = open_file(directory, splits[i].questions, path))) return false;
-        if (!close_file(out, path, write_questions(out, seed, splits[i].is_dev, &contexts))) return false;
+        if (!close_file(out, path) || !(out = open_file(directory, splits[i].questions, path))) return false;
+        write_questions(out, seed, splits[i].is_dev, &contexts);
+        if (!close_file(out, path)) return false;
     }
     return true;
 }
