@@ -1,4 +1,5 @@
 /* Predictors, and prediction on texts: what predict_text.h gives out, as structures that live until the next call; see pofac.h. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,10 +143,12 @@ static pofac_status take(void *user, size_t index, const answer_content *c, cons
 /* ---- runs ---- */
 
 static pofac_status check_text(const pofac_predictor *p, const pofac_text *t, size_t i, const diag_sink *sink) {
-    if (!t->text) return diag_error(sink, POFAC_ERR_USAGE, NULL, "text %zu: found NULL, wanted a text", i + 1);
+    char name[40];
+    const diag_place place = {.file = name};
+    snprintf(name, sizeof name, "text %zu", i + 1);
+    if (!t->text) return diag_error(sink, POFAC_ERR_USAGE, &place, "found NULL, wanted a text");
     if (t->pair || loaded_model_spec(p->model->loaded)->head != HEAD_QUESTION_ANSWERING) return POFAC_OK;
-    return diag_error(sink, POFAC_ERR_INPUT, NULL, "text %zu: found one text, wanted a question and, as its pair, a context",
-                      i + 1);
+    return diag_error(sink, POFAC_ERR_INPUT, &place, "found one text, wanted a question and, as its pair, a context");
 }
 
 static pofac_status make_records(pofac_predictor *p, const pofac_text *texts, size_t n, const diag_sink *sink, record **out) {

@@ -15,6 +15,7 @@
 #include "frontend/driver/predict_text.h"
 #include "tests/unit/api/api_case.h"
 #include "tests/unit/checkpoint/checkpoint_files.h"
+#include "tests/unit/driver/tiny_model.h"
 #include "tests/unit/fail_alloc.h"
 
 static const char *const heads[] = {
@@ -372,7 +373,7 @@ static void wrong_texts_are_errors(void **state) {
     pofac_model *m = api_case_open(&c, "question-answering");
     pofac_predictor *p = api_case_predictor(&c, m);
     assert_int_equal(pofac_predictor_answer(p, no_context, 2, &answers), POFAC_ERR_INPUT);
-    api_case_wants(&c, "error: text 2: found one text, wanted a question and, as its pair, a context\n");
+    api_case_wants(&c, "text 2: error: found one text, wanted a question and, as its pair, a context\n");
     assert_int_equal(pofac_predictor_answer_json(p, 0, &json), POFAC_ERR_USAGE);
     api_case_wants(&c, "error: found answer 0, wanted one of 0, from 0\n");
     assert_int_equal(pofac_predictor_answer(p, no_context, 1, &answers), POFAC_OK);
@@ -394,7 +395,7 @@ static void wrong_texts_are_errors(void **state) {
     m = api_case_open(&c, "none");
     p = api_case_predictor(&c, m);
     assert_int_equal(pofac_predictor_answer(p, no_text, 2, &answers), POFAC_ERR_USAGE);
-    api_case_wants(&c, "error: text 2: found NULL, wanted a text\n");
+    api_case_wants(&c, "text 2: error: found NULL, wanted a text\n");
     pofac_predictor_destroy(p);
     pofac_model_close(m);
     api_case_end(&c);
@@ -455,6 +456,75 @@ static void without_a_tokenizer(void **state) {
     api_case_end(&c);
 }
 
+/* ---- other models ---- */
+
+static void write_tiny(api_case *c, void **state, tiny_model m) {
+    snprintf(c->path, sizeof c->path, "%s", file_path(state, "tiny"));
+    tiny_model_write(&m, c->path);
+}
+
+/* Of token "d", id 8, all numbers are none. */
+static double without_d(const char *name, int64_t row, int64_t column) {
+    if (strstr(name, "word_embeddings") && row == 8) return NAN;
+    return strstr(name, "LayerNorm.weight") ? 1.0 : 0.01 * (double)((row * 7 + column * 3) % 11 - 5);
+}
+
+static void numbers_that_are_none(void **state) {
+    static const pofac_text some[] = {{"a b", NULL}, {"c d", NULL}, {"c", NULL}};
+    static const int64_t rows[3][4] = {{2, 5, 6, 3}, {2, 7, 8, 3}, {2, 7, 3, 3}};
+    const pofac_tensor input = {"input_ids", POFAC_I64, 2, {3, 4}, rows};
+    const pofac_answer *const *answers;
+    const pofac_tensor *outputs;
+    size_t n;
+    api_case c;
+    api_case_begin(&c, state);
+    write_tiny(&c, state, (tiny_model){.spec = tiny_spec(MODEL_BERT, HEAD_SEQUENCE_CLASSIFICATION), .value = without_d});
+    pofac_model *m = api_case_open(&c, NULL);
+    pofac_predictor *p = api_case_predictor(&c, m);
+    assert_int_equal(pofac_predictor_answer(p, some, 3, &answers), POFAC_ERR_NUMERIC);
+    api_case_wants(&c, "text 2: error: logits: found NaN, wanted finite numbers\n");
+    assert_int_equal(pofac_predictor_answer(p, some, 1, &answers), POFAC_OK);
+    assert_int_equal(pofac_predictor_run(p, &input, 1, &outputs, &n), POFAC_ERR_NUMERIC);
+    api_case_wants(&c, "error: row 1 of logits: found NaN, wanted finite numbers\n");
+    const pofac_tensor *logits = find_output(outputs, n, "logits"); /* they are there */
+    assert_true(isfinite(((const float *)logits->data)[0]) && isnan(((const float *)logits->data)[logits->dims[1]]));
+    pofac_predictor_destroy(p);
+    pofac_model_close(m);
+    api_case_end(&c);
+}
+
+static void without_embeddings(void **state) {
+    static const char *const omitted[] = {"bert.embeddings.word_embeddings.weight",
+                                          "bert.embeddings.position_embeddings.weight",
+                                          "bert.embeddings.token_type_embeddings.weight",
+                                          "bert.embeddings.LayerNorm.weight",
+                                          "bert.embeddings.LayerNorm.bias",
+                                          NULL};
+    static float embedded[2 * 3 * 32];
+    const pofac_tensor input = {"embedding_output", POFAC_F32, 3, {2, 3, 32}, embedded},
+                       narrow = {"embedding_output", POFAC_F32, 3, {2, 3, 31}, embedded};
+    const pofac_answer *const *answers;
+    const pofac_tensor *outputs;
+    size_t n;
+    api_case c;
+    api_case_begin(&c, state);
+    for (size_t i = 0; i < sizeof embedded / sizeof *embedded; i++) embedded[i] = (float)(i % 17) / 17.0f;
+    write_tiny(&c, state, (tiny_model){.spec = tiny_spec(MODEL_BERT, HEAD_SEQUENCE_CLASSIFICATION), .omitted = omitted});
+    pofac_model *m = api_case_open(&c, NULL);
+    pofac_predictor *p = api_case_predictor(&c, m);
+    assert_int_equal(pofac_predictor_run(p, &input, 1, &outputs, &n), POFAC_OK);
+    assert_int_equal(find_output(outputs, n, "logits")->dims[0], 2);
+    assert_int_equal(pofac_predictor_run(p, &narrow, 1, &outputs, &n), POFAC_ERR_INPUT);
+    api_case_wants(&c, "error: input embedding_output: dimension 2 is 31, wanted 32\n");
+    assert_int_equal(pofac_predictor_run(p, ids_and_mask, 2, &outputs, &n), POFAC_ERR_USAGE);
+    api_case_wants(&c, "error: input_ids: the model takes no input of this name\n");
+    assert_int_equal(pofac_predictor_answer(p, texts, 1, &answers), POFAC_ERR_INPUT);
+    api_case_wants(&c, "tiny: error: the model has no embedding tables: found texts, wanted tensors\n");
+    pofac_predictor_destroy(p);
+    pofac_model_close(m);
+    api_case_end(&c);
+}
+
 /* ---- memory ---- */
 
 static void failing_allocations(void **state) {
@@ -503,6 +573,8 @@ int main(void) {
         cmocka_unit_test(wrong_texts_are_errors),
         cmocka_unit_test(wrong_options_are_errors),
         cmocka_unit_test(without_a_tokenizer),
+        cmocka_unit_test(numbers_that_are_none),
+        cmocka_unit_test(without_embeddings),
         cmocka_unit_test(failing_allocations),
     };
     return cmocka_run_group_tests(tests, files_set_up, files_tear_down);

@@ -25,6 +25,19 @@ static void nothing_comes(void **unused) {
     assert_int_equal(interruption_check(&stop), 0);
 }
 
+static void a_flag_asks_as_well(void **unused) {
+    (void)unused;
+    atomic_bool asked;
+    atomic_init(&asked, false);
+    interruption stop = {.fd = -1, .asked = &asked};
+    assert_int_equal(interruption_check(&stop), 0);
+    atomic_store(&asked, true);
+    assert_int_equal(interruption_check(&stop), INTERRUPTION_ASKED);
+    assert_int_equal(stop.signal, 0); /* none came */
+    atomic_store(&asked, false);
+    assert_int_equal(interruption_check(&stop), 0);
+}
+
 static void the_first_signal_counts(void **unused) {
     (void)unused;
     for (int i = 0; i < 2; i++) {
@@ -104,6 +117,7 @@ static void handling_is_restored(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_comes),
+        cmocka_unit_test(a_flag_asks_as_well),
         cmocka_unit_test(the_first_signal_counts),
         cmocka_unit_test(other_threads_hand_signals_on),
         cmocka_unit_test(ignored_signals_stay_ignored),
