@@ -9,7 +9,7 @@
 #include "ir/support/file_map.h"
 
 static const option_row rows[] = {
-    {"output", OPTION_TEXT, "PATH", NULL, 0, 0,
+    {"output", OPTION_WRITES, "PATH", NULL, 0, 0,
      "where it goes; of man without a command a folder, which gets the pages of all commands; default stdout"}};
 
 static const reference_page pages[] = {

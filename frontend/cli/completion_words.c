@@ -59,6 +59,7 @@ completion_kind completion_of_option(const option_row *row, strbuf *words) {
     }
     const size_t n = strlen(row->name);
     if (strcmp(row->value, "DIR") == 0 || (n > 4 && strcmp(row->name + n - 4, "_dir") == 0)) return COMPLETE_FOLDERS;
+    if (row->kind == OPTION_READS || row->kind == OPTION_WRITES) return COMPLETE_FILES;
     if (strstr(row->value, "FILE") || strstr(row->value, "PATH") || strstr(row->value, "MODEL")) return COMPLETE_FILES;
     const char *table = strstr(row->help, listing);
     return table && put_named_table(words, table + sizeof listing - 1) ? COMPLETE_WORDS : COMPLETE_NOTHING;

@@ -1,6 +1,6 @@
 /*
  * What may be written behind an option or as an argument of a command, for shells that complete words. It is read from the tables: a
- * choice has its words; a value called FILE, PATH, DIR or MODEL, or of an option NAME_dir, is a place; a value whose help names a table ("`pofac list targets`")
+ * choice has its words; what is read or written, or called FILE, PATH, DIR or MODEL, is a place; a value whose help names a table ("`pofac list targets`")
  * is one of its rows.
  */
 #ifndef POFAC_FRONTEND_CLI_COMPLETION_WORDS_H

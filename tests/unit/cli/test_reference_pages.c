@@ -14,8 +14,8 @@
 
 static const option_row rows[] = {
     {"flag", OPTION_FLAG, NULL, NULL, 0, 0, "isn't - `bold` \\ \"x\" [a]: b"},
-    {"output", OPTION_TEXT, "FILE", NULL, 0, 0, "where it goes."},
-    {"work_dir", OPTION_TEXT, "PATH", NULL, 0, 0, "a place"},
+    {"output", OPTION_WRITES, "FILE", NULL, 0, 0, "where it goes."},
+    {"work_dir", OPTION_WRITES, "PATH", NULL, 0, 0, "a place"},
     {"lines", OPTION_LINES, "REGEX", NULL, 0, 0, "several"},
     {"whole", OPTION_WHOLE, "N", "7", 1, 9, "how many"},
     {"large", OPTION_WHOLE, "N", NULL, 0, INT64_MAX, "how many"},
