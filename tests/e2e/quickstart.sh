@@ -4,7 +4,7 @@
 # label: long
 . "$(dirname "$0")/harness.bash"
 few=(--output_dir here)
-for setting in pretraining_steps=2 teacher_steps=2 pruning_steps=4 mask_every=1 sparse_by=2 last_mask=2 polarity_steps=2 questions_steps=2 int8_steps=2; do
+for setting in pretraining_steps=2 teacher_steps=2 pruning_steps=4 mask_every=1 sparse_by=2 last_mask=2 polarity_steps=2 questions_steps=2 questions_transfer_steps=2 int8_steps=2; do
     few+=(--parameter "$setting")
 done
 
