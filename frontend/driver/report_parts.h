@@ -33,7 +33,7 @@ typedef struct report_run {
     bool has_metrics;
     metrics_table metrics;
     VEC(report_entry) results;  /* of *_results.json */
-    VEC(report_entry) settings; /* of the newest checkpoint */
+    VEC(report_entry) settings; /* of the newest checkpoint, or of a pipeline's stage */
     report_bench bench;
     bool has_size;
     size_report size;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontend/driver/pipeline_manifest.h"
 #include "frontend/driver/pipeline_results.h"
 #include "frontend/driver/report_parts.h"
 #include "ir/support/file_map.h"
@@ -122,11 +123,65 @@ static pofac_status read_below(report *r, const char *path, const char *name, in
     return status;
 }
 
+/* ---- the order of stages ---- */
+
+/* Is `name` one of the parts of the path? */
+static bool has_part(const char *path, const char *name) {
+    const size_t n = strlen(name);
+    for (const char *at = path; *at; at += strcspn(at, "/"), at += *at == '/')
+        if (strcspn(at, "/") == n && memcmp(at, name, n) == 0) return true;
+    return false;
+}
+
+/* The place of the stage that a run is of, by its path below the pipeline's; behind all where it is of none. */
+static size_t rank_of(const json_t *stages, const report_run *run) {
+    for (size_t i = 0; i < json_array_size(stages); i++) {
+        const char *name = json_string_value(json_object_get(json_array_get(stages, i), "name"));
+        if (name && has_part(run->name, name)) return i;
+    }
+    return json_array_size(stages);
+}
+
+/* Runs from `first` on in the order of the pipeline's stages; those of one stage stay as they are. */
+static void order_runs(report *r, size_t first, const json_t *stages) {
+    for (size_t i = first + 1; i < r->runs.size; i++)
+        for (size_t k = i; k > first && rank_of(stages, &r->runs.data[k]) < rank_of(stages, &r->runs.data[k - 1]); k--) {
+            const report_run other = r->runs.data[k];
+            r->runs.data[k] = r->runs.data[k - 1];
+            r->runs.data[k - 1] = other;
+        }
+}
+
+/* manifest.json of a pipeline's directory, an object with "stages"; NULL: there is none. */
+static pofac_status read_manifest(report *r, const char *path, json_t **out) {
+    const char *name = arena_printf(&r->memory, "%s/" PIPELINE_MANIFEST_FILE, path);
+    file_map map;
+    *out = NULL;
+    if (!name) return diag_out_of_memory(r->sink);
+    if (!file_exists(name) || file_is_directory(name)) return POFAC_OK;
+    TRY(file_map_open(name, r->sink, &map));
+    const pofac_status status = json_parse(name, NULL, map.data, map.size_bytes, NULL, out);
+    file_map_close(&map);
+    if (status == POFAC_ERR_RUNTIME) return diag_out_of_memory(r->sink);
+    if (*out && !json_is_array(json_object_get(*out, "stages"))) {
+        json_decref(*out);
+        *out = NULL;
+    }
+    return POFAC_OK;
+}
+
 pofac_status report_read_pipeline(report *r, const char *path, bool *found) {
     const char *file = arena_printf(&r->memory, "%s/results.json", path);
+    const size_t first = r->runs.size;
+    json_t *manifest = NULL;
+    pofac_status status = POFAC_OK;
     *found = false;
     if (!file) return diag_out_of_memory(r->sink);
-    if (!file_exists(file)) return POFAC_OK;
-    TRY(read_table(r, path, file, found));
-    return *found ? read_below(r, path, "", 0) : POFAC_OK;
+    TRY(read_manifest(r, path, &manifest));
+    if (file_exists(file)) status = read_table(r, path, file, found);
+    *found = *found || manifest;
+    if (status == POFAC_OK && *found) status = read_below(r, path, "", 0);
+    if (status == POFAC_OK && manifest) order_runs(r, first, json_object_get(manifest, "stages"));
+    json_decref(manifest);
+    return status;
 }

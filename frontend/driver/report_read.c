@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontend/driver/pipeline_manifest.h"
 #include "frontend/driver/report_parts.h"
 #include "frontend/driver/run_checkpoint.h"
 #include "frontend/driver/run_directory.h"
@@ -120,6 +121,34 @@ static pofac_status read_settings(report *r, report_run *run, const char *saved)
     return status;
 }
 
+/* A stage of a pipeline has them in its manifest, as "NAME VALUE"; what is determined otherwise - by files, by a recipe's lines - is left out. */
+static pofac_status add_stage_setting(report *r, report_run *run, const char *text) {
+    static const char *const others[] = {"pofac ", "instruction set ", "command ", "argument ", "data "};
+    const size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz_0123456789");
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strncmp(text, others[i], strlen(others[i])) == 0) return POFAC_OK;
+    if (n == 0 || text[n] != ' ') return POFAC_OK;
+    const report_entry e = {arena_strndup(&r->memory, text, n), arena_strdup(&r->memory, text + n + 1)};
+    return e.name && e.text && VEC_PUSH(&run->settings, e) ? POFAC_OK : diag_out_of_memory(r->sink);
+}
+
+static pofac_status read_stage_settings(report *r, report_run *run, const char *path) {
+    file_map file;
+    json_t *root = NULL;
+    TRY(file_map_open(path, r->sink, &file));
+    pofac_status status = json_parse(path, NULL, file.data, file.size_bytes, NULL, &root);
+    file_map_close(&file);
+    if (status == POFAC_ERR_RUNTIME) return diag_out_of_memory(r->sink);
+    status = POFAC_OK;
+    const json_t *lines = json_object_get(root, "determined_by");
+    for (size_t i = 0; i < json_array_size(lines) && status == POFAC_OK; i++) {
+        const char *text = json_string_value(json_array_get(lines, i));
+        if (text) status = add_stage_setting(r, run, text);
+    }
+    json_decref(root);
+    return status;
+}
+
 /* Settings of the newest checkpoint, which is the model, too, where the run has not come to its end. */
 static pofac_status read_checkpoint(report *r, report_run *run, const char *directory) {
     strbuf path = STRBUF_INIT;
@@ -171,6 +200,8 @@ static pofac_status read_directory(report *r, report_run *run, const char *path)
     if (file) TRY(read_metrics(r, run, file));
     TRY(read_all_results(r, run, path));
     TRY(read_checkpoint(r, run, path));
+    TRY(find_file(r, path, PIPELINE_MANIFEST_FILE, &file));
+    if (file && run->has_metrics && run->settings.size == 0) TRY(read_stage_settings(r, run, file));
     for (size_t i = 0; i < sizeof benches / sizeof *benches && !run->bench.is_there; i++) {
         TRY(find_file(r, path, benches[i], &file));
         if (file) TRY(read_bench_file(r, run, file));

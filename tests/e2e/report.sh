@@ -69,14 +69,30 @@ wants_status 0
 has report.html '<code>bert.encoder.layer.1.output.dense.weight</code>'
 has report.html "$(sed -n 's/.*"median_ms": \([0-9.e-]*\),.*/\1/p' measured.json | awk '{ printf "<b>%.2f ms</b>", $1 }')"
 has report.html '<b>small.pofac</b>: No lines of metrics.jsonl'
-mkdir -p out_dir && cp -r dense out_dir/teacher
-cat >out_dir/results.json <<'JSON'
-{"columns": [{"name": "accuracy", "format": "percent"}], "rows": [{"name": "dense", "cells": {"accuracy": {"value": 0.75, "values": [0.75], "sweep": [""]}}}]}
-JSON
-run report out_dir --bench=false --threads 1
+cat >pipeline.xml <<'XML'
+<pofac xmlns="urn:pofac:1">
+  <pipeline name="small">
+    <parameter name="seed" value="1"/>
+    <stage name="teacher" recipe="recipe.xml"><set name="max_steps" value="2"/><set name="seed" value="${seed}"/></stage>
+    <stage name="bench" command="bench"><argument value="${stage:teacher}"/><option name="json" value="true"/><option name="sequence" value="8"/>
+      <option name="iterations" value="2"/></stage>
+    <results><row name="small"><cell column="accuracy" stage="teacher" file="eval_results.json" key="eval_accuracy" format="percent"/></row></results>
+  </pipeline>
+</pofac>
+XML
+run run pipeline.xml --output_dir stages --sweep seed=1,2
 wants_status 0
-has report.html '<th scope="row">dense</th><td data-value="0.75">75.00 %</td>'
-has report.html 'data-run="teacher" data-metric="loss"'
+run report stages --bench=false --threads 1
+wants_status 0
+cell=$(sed -n 's/^| small | \(.*\) |$/\1/p' stages/results.md)
+[ -n "$cell" ] && [ "$(grep '^<tr><th scope="row">small<' report.html | sed 's/<[^>]*>//g')" = "small$cell" ] || fail "the pipeline's table is not that of results.md: $cell"
+has report.html '<th scope="row"><code>seed</code></th><td>1</td><td>2</td><td></td><td></td></tr>'
+for name in seed=1 seed=2; do
+    has report.html "data-run=\"$name/teacher\" data-metric=\"loss\""
+    has report.html "Model $name/bench</h2>"
+done
+[ "$(grep -o '<h2 id="model-[0-9]*">Model [^<]*' report.html | sed 's/.*Model //' | paste -sd ' ')" = "seed=1/teacher seed=2/teacher seed=1/bench seed=2/bench" ] ||
+    fail "stages stand in another order: $(grep -o '<h2 id="model-[0-9]*">Model [^<]*' report.html)"
 
 # ---- what is not there ----
 
