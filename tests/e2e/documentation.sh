@@ -2,6 +2,7 @@
 # The pages for users, followed literally: every block of ```console is typed in, command by command, in one folder per page, and must print what the
 # page shows. "$ " begins a command, "> " goes on with it; what follows is its output, both streams. In output, "..." is any text, and a line "..."
 # any lines. A command without output may print nothing, and must succeed; one that fails says so in its output ("error:").
+# Commands elsewhere on pages, in blocks and between backquotes, are not run; that their sub-commands, options, scripts and their options exist is checked.
 # What a page takes for granted is made here: models and data of the same layout, but small.
 . "$(dirname "$0")/harness.bash"
 mkdir bin && ln -s "$POFAC" bin/pofac
@@ -90,4 +91,79 @@ for page in README.md docs/ir.md docs/tutorial.md; do
     [ $commands -ge 4 ] && [ $lines -ge 15 ] || fail "$page: found $commands commands and $lines lines of output, wanted at least 4 and 15"
 done
 cd "$root" || exit 1
+
+# ---- commands that are not run ----
+
+# PAGE:LINE<tab>COMMAND for each command line of a page: lines of blocks, what "\\" continues, and text between backquotes; without comments.
+command_lines() {
+    awk -v page="$1" '
+        function put(text) { sub(/^\$ /, "", text); sub(/ +# .*/, "", text); print page ":" FNR "\t" text }
+        /^```/ { code = !code; next }
+        code && /\\$/ { held = held substr($0, 1, length($0) - 1); next }
+        code { put(held $0); held = ""; next }
+        { line = $0
+          while (match(line, /`[^`]+`/)) { put(substr(line, RSTART + 1, RLENGTH - 2)); line = substr(line, RSTART + RLENGTH) } }' "$source_dir/$1"
+}
+
+"$POFAC" reference bash >completion.bash && . ./completion.bash
+
+# check_pofac PLACE WORD...: what follows "pofac".
+check_pofac() {
+    local place=$1 command=${2-} names name word
+    shift
+    case $command in '' | COMMAND | --* | *'|'*) return ;; esac
+    shift
+    if names=$(_pofac_children "$command"); then
+        case " $names " in *" ${1-COMMAND} "* | *' COMMAND '*) ;; *) return ;; esac
+        command+=" ${1-}"
+    fi
+    names=$(_pofac_value "$command" names) || { fail "$place: pofac has no command $command" && return; }
+    checked=$((checked + 1))
+    for word in "$@"; do
+        case $word in
+        '|' | '||' | '&&' | ';' | '>' | '<') return ;;
+        --) return ;;
+        --[a-z]*)
+            name=$(sed 's/^--//; s/=.*//; s/[^a-z0-9_-].*//; s/-/_/g' <<<"$word")
+            case " $names --help " in *" --$name "*) ;; *) fail "$place: pofac $command has no option --$name" ;; esac
+            checked_options=$((checked_options + 1))
+            ;;
+        esac
+    done
+}
+
+# check_script PLACE SCRIPT WORD...: a script of tests/bench says in its head, or that of the script that it hands its options to, which it has.
+check_script() {
+    local place=$1 script=$2 word heads=$source_dir/$2
+    shift 2
+    [ -x "$heads" ] || { fail "$place: there is no script $script" && return; }
+    checked=$((checked + 1))
+    [ "$script" != tests/bench/int8.sh ] || heads+=" $source_dir/tests/bench/peers.sh"
+    for word in "$@"; do
+        case $word in
+        --[a-z]*)
+            # shellcheck disable=SC2086 # two files
+            grep -q -e "^ *#.*${word%%=*}\\b" $heads || fail "$place: the head of $script has no option ${word%%=*}"
+            checked_options=$((checked_options + 1))
+            ;;
+        esac
+    done
+}
+
+checked=0 checked_options=0
+while IFS=$'\t' read -r place line; do
+    read -ra words <<<"$line"
+    for ((i = 0; i < ${#words[@]}; i++)); do
+        case ${words[i]} in
+        pofac | build/release/pofac) check_pofac "$place" "${words[@]:i + 1}" ;;
+        */NAME.sh) ;;
+        tests/*.sh | examples/*.sh) check_script "$place" "${words[@]:i}" ;;
+        build/release/bench_*)
+            [ -f "$source_dir/tests/bench/${words[i]##*/}.c" ] || fail "$place: there is no benchmark ${words[i]##*/}"
+            checked=$((checked + 1))
+            ;;
+        esac
+    done
+done < <(cd "$source_dir" && for page in *.md docs/*.md examples/*/*.md tests/*.md; do command_lines "$page"; done)
+[ $checked -ge 150 ] && [ $checked_options -ge 150 ] || fail "found $checked commands with $checked_options options on all pages, wanted at least 150 of each"
 finish
