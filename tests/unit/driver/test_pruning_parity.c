@@ -19,9 +19,8 @@
 #include "runtime/learning_rate.h"
 #include "tests/unit/driver/made_run.h"
 #include "tests/unit/driver/reference_rows.h"
+#include "tests/unit/driver/reference_run.h"
 #include "tests/unit/temporary_folder.h"
-
-#define BATCH 4
 
 /* Kernels that all steps share: masks with more zeros make them choose anew. */
 static char cache[] = "/tmp/pofac-parity-XXXXXX";
@@ -51,29 +50,17 @@ static const fixture fixtures[] = {{"student-pruning-90", "cls", 0.9, 30, 3, 13,
 
 typedef struct parity {
     const fixture *f;
-    char folder[400];
-    strbuf messages;
-    diag_sink sink;
+    reference_run run;
     recipe recipe;
     pruning_rule spared;
-    loaded_model *model, *teacher;
     distillation distillation;
     mask_schedule masks;
     rate_plan rates;
-    checkpoint *batches;
-    named_tensors rows;
-    train_inputs *inputs;
-    training *step;
+    size_t n_masks; /* that were compared in the end */
+    int updates;
 } parity;
 
-static void want(parity *t, pofac_status status, const char *what) {
-    if (status != POFAC_OK) fail_msg("%s: %s: %s", t->f->name, what, strbuf_str(&t->messages));
-}
-
-static const char *in_folder(parity *t, const char *name, char path[512]) {
-    snprintf(path, 512, "%s/%s", t->folder, name);
-    return path;
-}
+static void want(parity *t, pofac_status status, const char *what) { reference_run_want(&t->run, status, what); }
 
 /* ---- what settings.json says ---- */
 
@@ -97,54 +84,36 @@ static void set_recipe(parity *t) {
 }
 
 static void open_fixture(parity *t, const fixture *f) {
-    const char *shared = getenv("POFAC_SHARED");
-    const loaded_model_options options = {.head = HEAD_PRETRAINING};
-    char path[512];
-    if (!shared || !*shared) {
-        print_message("SKIP: ../shared is absent\n");
-        skip();
-    }
-    *t = (parity){.f = f, .messages = STRBUF_INIT};
-    t->sink = diag_sink_to_strbuf(&t->messages);
-    snprintf(t->folder, sizeof t->folder, "%s/fixtures/train/%s", shared, f->name);
+    *t = (parity){.f = f};
+    reference_run_open(&t->run, f->name, HEAD_PRETRAINING);
+    reference_run_open_teacher(&t->run, HEAD_PRETRAINING);
     set_recipe(t);
-    want(t, loaded_model_open(in_folder(t, "student", path), &options, &t->sink, &t->model), "student");
-    want(t, loaded_model_open(in_folder(t, "teacher", path), &options, &t->sink, &t->teacher), "teacher");
-    want(t, mask_schedule_open(&t->recipe, t->model, &t->sink, &t->masks), "masks");
+    want(t, mask_schedule_open(&t->recipe, t->run.model, &t->run.sink, &t->masks), "masks");
     assert_int_equal(t->masks.n, f->n_masks);
-    want(t, checkpoint_open(in_folder(t, "batches.safetensors", path), &t->sink, &t->batches), "batches");
-    want(t, train_inputs_create(loaded_model_spec(t->model), 0, &t->sink, &t->inputs), "inputs");
     t->distillation =
-        (distillation){.teacher = t->teacher, .task_alpha = 0.5, .teacher_alpha = 0.5, .temperature = 2, .token_share = 1};
+        (distillation){.teacher = t->run.teacher, .task_alpha = 0.5, .teacher_alpha = 0.5, .temperature = 2, .token_share = 1};
 }
 
 static void close_fixture(parity *t) {
-    named_tensors_free(&t->rows);
-    train_inputs_destroy(t->inputs);
-    checkpoint_close(t->batches);
     mask_schedule_close(&t->masks);
-    loaded_model_close(t->teacher);
-    loaded_model_close(t->model);
-    strbuf_free(&t->messages);
+    reference_run_close(&t->run);
 }
 
 /* ---- steps ---- */
 
-static mask_step moment(const parity *t) { return (mask_step){.training = t->step, .inputs = t->inputs}; }
+static mask_step moment(const parity *t) { return (mask_step){.training = t->run.step, .inputs = t->run.inputs}; }
 
 static void make_step(parity *t, executor_kind kind, size_t threads) {
-    const training_options options = {.road = {.cache_dir = cache, .tune = ROAD_TUNE_OFF, .threads = threads},
-                                      .kind = kind,
-                                      .pruning = &t->masks.pruning,
-                                      .distillation = &t->distillation,
-                                      .beta1 = 0.9,
-                                      .beta2 = 0.999,
-                                      .epsilon = 1e-8,
-                                      .weight_decay = 0.01,
-                                      .max_grad_norm = 1};
-    want(t, training_create(t->model, &options, &t->sink, &t->step), "training");
+    training_options options = reference_run_options(kind, threads);
+    options.road.no_cache = false;
+    options.road.cache_dir = cache;
+    options.pruning = &t->masks.pruning;
+    options.distillation = &t->distillation;
+    want(t, training_create(t->run.model, &options, &t->run.sink, &t->run.step), "training");
     const mask_step at = moment(t);
-    want(t, mask_schedule_begin(&t->masks, &at, &t->sink), "first masks");
+    want(t, mask_schedule_begin(&t->masks, &at, &t->run.sink), "first masks");
+    t->updates = 0;
+    t->n_masks = 0;
 }
 
 static void check_number(parity *t, const char *what, double found, double wanted, double bound, int64_t step) {
@@ -153,31 +122,24 @@ static void check_number(parity *t, const char *what, double found, double wante
 }
 
 static void check_output(parity *t, const char *output, const char *line, const char *key, int64_t step) {
-    ir_tensor result;
-    want(t, training_output(t->step, output, &t->sink, &result), output);
-    check_number(t, output, tensor_get(&result, 0), reference_number(line, key), 2e-5, step);
+    check_number(t, output, reference_run_output(&t->run, output), reference_number(line, key), 2e-5, step);
 }
 
-static bool run_step(parity *t, int64_t step, const char *line) {
+static void run_step(void *user, int64_t step, const char *line) {
+    parity *t = user;
     const double rate = 1e-3 * rate_factor(&t->rates, step);
-    const tensor_source *inputs;
     mask_update update;
     bool updated;
-    batch b;
-    reference_rows_take(t->batches, step * BATCH, BATCH, &t->rows, &b);
-    train_inputs_begin(t->inputs, step + 1, rate);
-    want(t, train_inputs_add(t->inputs, &b, &t->sink), "batch");
-    want(t, train_inputs_select(t->inputs, 0, &t->sink, &inputs), "inputs");
-    want(t, training_run(t->step, inputs, &t->sink), "step");
+    reference_run_step(&t->run, step, rate);
     check_output(t, "loss", line, "\"loss\": ", step);
     check_output(t, "loss.task", line, "\"ce\": ", step);
     check_output(t, "loss.distill", line, "\"kd\": ", step);
     check_output(t, "grad_norm", line, "\"grad_norm\": ", step);
     check_number(t, "rate", rate, reference_number(line, "\"lr\": "), 1e-9, step);
     const mask_step at = moment(t);
-    want(t, mask_schedule_after_step(&t->masks, step, &at, &t->sink, &updated, &update), "masks");
-    check_number(t, "sparsity", mask_schedule_sparsity(&t->masks, t->step), reference_number(line, "\"sparsity\": "), 0, step);
-    return updated;
+    want(t, mask_schedule_after_step(&t->masks, step, &at, &t->run.sink, &updated, &update), "masks");
+    check_number(t, "sparsity", mask_schedule_sparsity(&t->masks, t->run.step), reference_number(line, "\"sparsity\": "), 0, step);
+    t->updates += updated;
 }
 
 /* ---- the end ---- */
@@ -185,62 +147,36 @@ static bool run_step(parity *t, int64_t step, const char *line) {
 static const uint8_t *mask_of(const parity *t, const char *weight) {
     strbuf name = STRBUF_INIT;
     strbuf_printf(&name, "%s" IR_MASK, weight);
-    const state_entry *e = state_store_find(training_state(t->step), strbuf_str(&name));
+    const state_entry *e = state_store_find(training_state(t->run.step), strbuf_str(&name));
     strbuf_free(&name);
     return e ? e->tensor.data : NULL;
 }
 
 /* A weight as products read it. The loss does not depend on biases of keys: their gradient is rounding noise, which Adam magnifies. */
-static bool check_weight(const parity *t, const char *name, const ir_tensor *found, const ir_tensor *wanted) {
+static void check_weight(void *user, const char *name, const state_entry *entry, const ir_tensor *wanted) {
+    parity *t = user;
     const uint8_t *mask = mask_of(t, name);
     const double bound = strstr(name, "key.bias") || strstr(name, "k_lin.bias") ? 5e-3 : 5e-5;
+    assert_int_equal(tensor_elements(&entry->tensor), tensor_elements(wanted));
     for (int64_t k = 0; k < tensor_elements(wanted); k++) {
-        const double value = mask && !mask[k] ? 0 : tensor_get(found, k);
+        const double value = mask && !mask[k] ? 0 : tensor_get(&entry->tensor, k);
         if (mask && mask[k] != (tensor_get(wanted, k) != 0))
             fail_msg("%s: the mask of %s[%d] is %d, wanted the one of %.9g", t->f->name, name, (int)k, mask[k],
                      tensor_get(wanted, k));
         if (!(fabs(value - tensor_get(wanted, k)) <= bound))
             fail_msg("%s: %s[%d] is %.9g, wanted %.9g", t->f->name, name, (int)k, value, tensor_get(wanted, k));
     }
-    return mask != NULL;
+    t->n_masks += mask != NULL;
 }
 
-static void check_weights(parity *t) {
-    char path[512];
-    checkpoint *final;
-    int64_t compared = 0;
-    size_t masks = 0;
-    want(t, checkpoint_open(in_folder(t, "final.safetensors", path), &t->sink, &final), "final weights");
-    for (size_t i = 0; i < checkpoint_size(final); i++) {
-        const checkpoint_tensor *wanted = checkpoint_at(final, i);
-        const state_entry *entry = state_store_find(training_state(t->step), wanted->name);
-        ir_tensor values;
-        if (!entry) continue; /* the stored copy of a tied weight */
-        want(t, checkpoint_load(wanted, IR_F32, &t->sink, &values), wanted->name);
-        assert_int_equal(tensor_elements(&entry->tensor), tensor_elements(&values));
-        masks += check_weight(t, wanted->name, &entry->tensor, &values);
-        tensor_free(&values);
-        compared++;
-    }
-    checkpoint_close(final);
-    assert_int_equal(compared, t->f->n_parameters);
-    assert_int_equal(masks, t->f->n_masks);
-}
-
-/* So many steps, and updates of masks in them; `t->step` stays. */
-static void run_fixture(parity *t, executor_kind kind, size_t threads, int64_t steps, int wanted_updates) {
-    char path[512], line[1024];
-    int updates = 0;
+/* So many steps, and updates of masks in them; `t->run.step` stays. */
+static void run_fixture(parity *t, executor_kind kind, size_t threads, int64_t steps, int updates) {
     make_step(t, kind, threads);
-    FILE *expected = fopen(in_folder(t, "expected.jsonl", path), "r");
-    assert_non_null(expected);
-    for (int64_t step = 0; step < steps; step++) {
-        assert_non_null(fgets(line, sizeof line, expected));
-        updates += run_step(t, step, line);
-    }
-    fclose(expected);
-    assert_int_equal(updates, wanted_updates);
-    if (steps == t->f->steps) check_weights(t);
+    reference_run_lines(&t->run, steps, run_step, t);
+    assert_int_equal(t->updates, updates);
+    if (steps != t->f->steps) return;
+    assert_int_equal(reference_run_weights(&t->run, check_weight, t), t->f->n_parameters);
+    assert_int_equal(t->n_masks, t->f->n_masks);
 }
 
 /* ---- tests ---- */
@@ -251,7 +187,7 @@ static void interpreted_steps_are_the_references(void **unused) {
         parity t;
         open_fixture(&t, &fixtures[i]);
         run_fixture(&t, EXECUTOR_INTERPRETER, 1, 11, 4);
-        training_destroy(t.step);
+        training_destroy(t.run.step);
         close_fixture(&t);
     }
 }
@@ -262,12 +198,12 @@ static void compiled_steps_are_the_references(void **unused) {
         parity t;
         open_fixture(&t, &fixtures[i]);
         run_fixture(&t, EXECUTOR_COMPILED, 1, fixtures[i].steps, 7);
-        training *one = t.step;
+        training *one = t.run.step;
         run_fixture(&t, EXECUTOR_COMPILED, 2, fixtures[i].steps, 7);
         assert_true(state_store_size(training_state(one)) > 0);
-        assert_same_state(training_state(one), training_state(t.step), NULL);
+        assert_same_state(training_state(one), training_state(t.run.step), NULL);
         training_destroy(one);
-        training_destroy(t.step);
+        training_destroy(t.run.step);
         close_fixture(&t);
     }
 }

@@ -17,14 +17,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "frontend/checkpoint/checkpoint.h"
-#include "frontend/driver/train_inputs.h"
-#include "frontend/driver/training.h"
 #include "ir/quantization.h"
 #include "tests/unit/driver/made_run.h"
 #include "tests/unit/driver/reference_rows.h"
+#include "tests/unit/driver/reference_run.h"
 
-#define BATCH 4
 #define STEPS 16
 
 /* Of loss and gradient norm, relative; of weights, absolute. */
@@ -49,147 +46,71 @@ static const char *const kept[] = {"output.dense", "value", "classifier", "qa_ou
 
 typedef struct parity {
     const fixture *f;
-    char folder[400];
-    strbuf messages;
-    diag_sink sink;
-    loaded_model *model;
+    reference_run run;
     quantization_plan plan;
-    checkpoint *batches;
-    named_tensors rows; /* of one batch */
-    train_inputs *inputs;
-    training *step;
     parity_bounds bounds;
     bool in_floats;                /* without quantization: what lies outside is counted */
     int64_t losses_off, norms_off; /* steps */
+    double farthest;               /* weight from the reference's */
 } parity;
 
-static void want(parity *t, pofac_status status, const char *what) {
-    if (status != POFAC_OK) fail_msg("%s: %s: %s", t->f->name, what, strbuf_str(&t->messages));
-}
-
-static const char *in_folder(parity *t, const char *name, char path[512]) {
-    snprintf(path, 512, "%s/%s", t->folder, name);
-    return path;
-}
+static void want(parity *t, pofac_status status, const char *what) { reference_run_want(&t->run, status, what); }
 
 static void open_fixture(parity *t, const fixture *f) {
-    const char *shared = getenv("POFAC_SHARED");
-    char path[512];
-    const loaded_model_options options = {.head = f->head};
-    if (!shared || !*shared) {
-        print_message("SKIP: ../shared is absent\n");
-        skip();
-    }
-    *t = (parity){.f = f, .messages = STRBUF_INIT, .rows.what = "input", .plan = quantization_plan_default(), .bounds = f->bounds};
+    *t = (parity){.f = f, .plan = quantization_plan_default(), .bounds = f->bounds};
     t->plan.not_to_requantize_output = kept;
     t->plan.n_not_to_requantize_output = sizeof kept / sizeof *kept;
     t->plan.observe_padding = true;
-    t->sink = diag_sink_to_strbuf(&t->messages);
-    snprintf(t->folder, sizeof t->folder, "%s/fixtures/train/%s", shared, f->name);
-    want(t, loaded_model_open(in_folder(t, "student", path), &options, &t->sink, &t->model), "student");
-    want(t, checkpoint_open(in_folder(t, "batches.safetensors", path), &t->sink, &t->batches), "batches");
-    want(t, train_inputs_create(loaded_model_spec(t->model), 0, &t->sink, &t->inputs), "inputs");
-}
-
-static void close_fixture(parity *t) {
-    named_tensors_free(&t->rows);
-    train_inputs_destroy(t->inputs);
-    checkpoint_close(t->batches);
-    loaded_model_close(t->model);
-    strbuf_free(&t->messages);
+    reference_run_open(&t->run, f->name, f->head);
 }
 
 /* ---- steps ---- */
 
 static void make_step(parity *t, executor_kind kind, size_t threads) {
-    const training_options options = {.road = {.no_cache = true, .tune = ROAD_TUNE_OFF, .threads = threads},
-                                      .kind = kind,
-                                      .lock = true,
-                                      .quantization = t->in_floats ? NULL : &t->plan,
-                                      .beta1 = 0.9,
-                                      .beta2 = 0.999,
-                                      .epsilon = 1e-8,
-                                      .weight_decay = 0.01,
-                                      .max_grad_norm = 1};
-    want(t, training_create(t->model, &options, &t->sink, &t->step), "training");
+    training_options options = reference_run_options(kind, threads);
+    options.lock = true;
+    options.quantization = t->in_floats ? NULL : &t->plan;
+    want(t, training_create(t->run.model, &options, &t->run.sink, &t->run.step), "training");
 }
 
 /* Is the output the reference's, within the bound? Where it must be, the test ends if it is not. */
 static bool is_near(parity *t, const char *output, const char *line, const char *key, int64_t step, double bound) {
-    ir_tensor result;
-    want(t, training_output(t->step, output, &t->sink, &result), output);
-    const double found = tensor_get(&result, 0), wanted = reference_number(line, key);
+    const double found = reference_run_output(&t->run, output), wanted = reference_number(line, key);
     if (fabs(found - wanted) <= bound * fabs(wanted)) return true;
     if (!t->in_floats) fail_msg("%s, step %d: %s is %.9g, wanted %.9g", t->f->name, (int)step + 1, output, found, wanted);
     return false;
 }
 
-static void run_step(parity *t, int64_t step, const char *expected) {
-    const tensor_source *inputs;
-    batch b;
-    reference_rows_take(t->batches, step * BATCH, BATCH, &t->rows, &b);
-    train_inputs_begin(t->inputs, step + 1, reference_number(expected, "\"lr\": "));
-    train_inputs_set_forwards(t->inputs, step);
-    want(t, train_inputs_add(t->inputs, &b, &t->sink), "batch");
-    want(t, train_inputs_select(t->inputs, 0, &t->sink, &inputs), "inputs");
-    want(t, training_run(t->step, inputs, &t->sink), "step");
+static void run_step(void *user, int64_t step, const char *expected) {
+    parity *t = user;
+    reference_run_step(&t->run, step, reference_number(expected, "\"lr\": "));
     t->losses_off += !is_near(t, "loss", expected, "\"loss\": ", step, t->bounds.loss);
     t->norms_off += !is_near(t, "grad_norm", expected, "\"grad_norm\": ", step, t->bounds.grad_norm);
 }
 
-/* All steps; `t->step` stays. */
+/* All steps; `t->run.step` stays. */
 static void run_fixture(parity *t, executor_kind kind, size_t threads) {
-    char path[512], line[1024];
     make_step(t, kind, threads);
-    FILE *expected = fopen(in_folder(t, "expected.jsonl", path), "r");
-    assert_non_null(expected);
-    for (int64_t step = 0; step < STEPS; step++) {
-        assert_non_null(fgets(line, sizeof line, expected));
-        run_step(t, step, line);
-    }
-    fclose(expected);
+    reference_run_lines(&t->run, STEPS, run_step, t);
 }
 
 /* ---- what is learned ---- */
 
-static double element_at(const state_entry *e, int64_t i) {
-    const ir_pattern *p = e->tensor.pattern;
-    if (!p) return tensor_get(&e->tensor, i);
-    const int64_t row = i / p->n_columns, column = i % p->n_columns;
-    for (int64_t k = p->row_start[row]; k < p->row_start[row + 1]; k++)
-        if (p->column[k] == column) return tensor_get(&e->tensor, k);
-    return 0;
-}
-
-/* How far the farthest weight is from the reference's; zeros of patterns are zeros. */
-static double farthest_weight(parity *t) {
-    char path[512];
-    checkpoint *final;
-    double farthest = 0;
-    want(t, checkpoint_open(in_folder(t, "final.safetensors", path), &t->sink, &final), "final weights");
-    int64_t compared = 0;
-    for (size_t i = 0; i < checkpoint_size(final); i++) {
-        const checkpoint_tensor *wanted = checkpoint_at(final, i);
-        const state_entry *entry = state_store_find(training_state(t->step), wanted->name);
-        ir_tensor values;
-        if (!entry) continue;
-        want(t, checkpoint_load(wanted, IR_F32, &t->sink, &values), wanted->name);
-        for (int64_t k = 0; k < tensor_elements(&values); k++) {
-            const double found = element_at(entry, k), value = tensor_get(&values, k);
-            if ((!t->in_floats && !(fabs(found - value) <= t->bounds.weight)) ||
-                (value == 0 && entry->tensor.pattern && found != 0))
-                fail_msg("%s: %s[%d] is %.9g, wanted %.9g", t->f->name, wanted->name, (int)k, found, value);
-            farthest = fmax(farthest, fabs(found - value));
-        }
-        tensor_free(&values);
-        compared++;
+/* Zeros of patterns are zeros. */
+static void check_weight(void *user, const char *name, const state_entry *entry, const ir_tensor *wanted) {
+    parity *t = user;
+    for (int64_t k = 0; k < tensor_elements(wanted); k++) {
+        const double found = reference_run_element(entry, k), value = tensor_get(wanted, k);
+        if ((!t->in_floats && !(fabs(found - value) <= t->bounds.weight)) || (value == 0 && entry->tensor.pattern && found != 0))
+            fail_msg("%s: %s[%d] is %.9g, wanted %.9g", t->f->name, name, (int)k, found, value);
+        t->farthest = fmax(t->farthest, fabs(found - value));
     }
-    checkpoint_close(final);
-    assert_int_equal(compared, t->f->n_parameters);
-    return farthest;
 }
 
-static void check_weights(parity *t) { (void)farthest_weight(t); }
+static void check_weights(parity *t) {
+    t->farthest = 0;
+    assert_int_equal(reference_run_weights(&t->run, check_weight, t), t->f->n_parameters);
+}
 
 static quantization of_range(const float *range, quantization_scheme scheme) {
     assert_non_null(range);
@@ -222,10 +143,11 @@ static void check_ranges(parity *t, double bound) {
     bool written;
     int n = 0;
     assert_non_null(mkdtemp(directory));
-    want(t, learned_ranges_write(training_ranges(t->step), training_state(t->step), directory, &t->sink, &written), "writing");
+    want(t, learned_ranges_write(training_ranges(t->run.step), training_state(t->run.step), directory, &t->run.sink, &written),
+         "writing");
     assert_true(written);
-    want(t, model_quantization_read(directory, &t->sink, &found), "reading");
-    want(t, model_quantization_read(t->folder, &t->sink, &wanted), "the reference's");
+    want(t, model_quantization_read(directory, &t->run.sink, &found), "reading");
+    want(t, model_quantization_read(t->run.folder, &t->run.sink, &wanted), "the reference's");
     assert_non_null(found);
     assert_non_null(wanted);
     assert_int_equal(model_quantization_size(wanted), t->f->n_modules);
@@ -254,8 +176,8 @@ static void interpreted_steps_are_the_references(void **unused) {
         run_fixture(&t, EXECUTOR_INTERPRETER, 1);
         check_weights(&t);
         check_ranges(&t, 1e-3);
-        training_destroy(t.step);
-        close_fixture(&t);
+        training_destroy(t.run.step);
+        reference_run_close(&t.run);
     }
 }
 
@@ -267,13 +189,13 @@ static void compiled_steps_are_the_references(void **unused) {
         run_fixture(&t, EXECUTOR_COMPILED, 1);
         check_weights(&t);
         check_ranges(&t, 1e-3);
-        training *one = t.step;
+        training *one = t.run.step;
         run_fixture(&t, EXECUTOR_COMPILED, 2);
         assert_true(state_store_size(training_state(one)) > 0);
-        assert_same_state(training_state(one), training_state(t.step), NULL);
+        assert_same_state(training_state(one), training_state(t.run.step), NULL);
         training_destroy(one);
-        training_destroy(t.step);
-        close_fixture(&t);
+        training_destroy(t.run.step);
+        reference_run_close(&t.run);
     }
 }
 
@@ -286,8 +208,8 @@ static void ranges_of_tokens_alone_are_near(void **unused) {
     t.bounds = (parity_bounds){2e-3, 8e-3, 1};
     run_fixture(&t, EXECUTOR_COMPILED, 1);
     check_ranges(&t, 0.05);
-    training_destroy(t.step);
-    close_fixture(&t);
+    training_destroy(t.run.step);
+    reference_run_close(&t.run);
 }
 
 /* The control: a training in floats is none of these. */
@@ -301,10 +223,11 @@ static void floats_lie_outside(void **unused) {
         if (t.losses_off == 0 || t.norms_off == 0)
             fail_msg("%s: without quantization losses of %d steps and norms of %d lie outside, wanted some", t.f->name,
                      (int)t.losses_off, (int)t.norms_off);
-        const double weight = farthest_weight(&t);
+        check_weights(&t);
+        const double weight = t.farthest;
         if (!(weight > t.bounds.weight)) fail_msg("%s: without quantization weights are within %g", t.f->name, weight);
-        training_destroy(t.step);
-        close_fixture(&t);
+        training_destroy(t.run.step);
+        reference_run_close(&t.run);
     }
 }
 
