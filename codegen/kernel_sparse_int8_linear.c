@@ -19,8 +19,8 @@
 #include "codegen/int8_epilogue.h"
 #include "codegen/kernel.h"
 #include "codegen/sparse_defaults.h"
+#include "codegen/sparse_passes.h"
 
-#define MAX_VECTORS 4     /* of x that a pass goes through */
 #define MAX_SUMS 16       /* vectors: chains, vectors of x */
 #define BLOCK_BYTES 24576 /* of x in vectors of 32 bytes, where L1 has 32 KB; twice as many in those of 64 */
 #define MOST_ROWS 384     /* of a group, whose sums stay in L2 */
@@ -65,7 +65,7 @@ static bool choose_shape(const cg_kernel *k, const cg_target *t, const int8_prod
     if (k_block > UINT16_MAX - 3 || rows > UINT16_MAX - 3 || (k_block + 3) * (W / 4) > UINT16_MAX) return false;
     s->unroll = (unsigned)kernel_option(k, "unroll", p->quads ? 4 : 2);
     if ((s->unroll & (s->unroll - 1)) != 0 || kernel_option(k, "bytes", !p->quads) != !p->quads) return false;
-    s->vectors = p->quads ? MAX_VECTORS : 1;
+    s->vectors = p->quads ? SPARSE_MOST_VECTORS : 1;
     while (s->vectors * tokens > W) s->vectors /= 2;
     s->chains = p->quads ? 1 : FOUR_SUMS;
     while (p->quads && 2 * s->chains * s->vectors <= in_flight && 2 * s->chains <= s->unroll) s->chains *= 2;
@@ -300,12 +300,15 @@ static void emit_segment(emitter *e, const int8_pass *p, cg_val number) {
 /* ---- units ---- */
 
 typedef struct int8_unit {
+    const int8_code *code;
     cg_val tile, group, row0, n_rows;
     cg_val sums; /* [row_group][W] */
 } int8_unit;
 
 /* Sums of the unit for `vectors` vectors of its tile from lane `first` (of i32 in quads, of tokens) on. */
-static void emit_pass(emitter *e, const int8_code *c, const int8_unit *u, unsigned vectors, cg_val token) {
+static void emit_pass(emitter *e, const void *user, unsigned vectors, cg_val token) {
+    const int8_unit *u = user;
+    const int8_code *c = u->code;
     const int64_t feature_bytes = c->W; /* of one of K */
     int8_pass p = {.code = c, .vectors = vectors, .sums = em_index(e, u->sums, token, 4)};
     cg_val K = em_mul_int(e, em_div_int_up(e, c->K, is_fours(c) ? 1 : 4), is_fours(c) ? 1 : 4);
@@ -316,27 +319,6 @@ static void emit_pass(emitter *e, const int8_code *c, const int8_unit *u, unsign
     p.later = em_less(e, em_int(e, 0), blocks.index);
     emit_segment(e, &p, em_add(e, em_mul(e, u->group, c->n_k_blocks), blocks.index));
     em_loop_end(e, &blocks, NULL);
-}
-
-/* The passes of a unit, each with the code for its number of vectors. n_vectors: of the tile that hold any row. */
-static void emit_passes(emitter *e, const int8_code *c, const int8_unit *u, cg_val n_vectors) {
-    const int64_t tokens = is_fours(c) ? 4 * c->lanes : c->lanes; /* of a vector */
-    em_loop passes;
-    em_if is[MAX_VECTORS];
-    em_loop_begin(e, &passes, em_int(e, 0), n_vectors, c->vectors, NULL, 0);
-    cg_val token = em_mul_int(e, passes.index, tokens), count = em_sub(e, n_vectors, passes.index);
-    for (unsigned v = c->vectors; v > 1; v--) {
-        em_if_begin(e, &is[v - 1], em_less(e, em_int(e, v - 1), count));
-        emit_pass(e, c, u, v, token);
-        em_else(e, &is[v - 1]);
-    }
-    emit_pass(e, c, u, 1, token);
-    for (unsigned v = 2; v <= c->vectors; v++) em_if_end(e, &is[v - 1]);
-    em_loop_end(e, &passes, NULL);
-}
-
-static cg_val header_field(emitter *e, cg_val header, size_t at) {
-    return em_load_unsigned(e, 4, em_at_int(e, header, (int64_t)at));
 }
 
 static void load_code(emitter *e, const cg_kernel *k, const cg_val *operand, int8_code *c) {
@@ -352,16 +334,16 @@ static void load_code(emitter *e, const cg_kernel *k, const cg_val *operand, int
                      .x = operand[0]};
     c->lanes = is_fours(c) ? tile_lanes(e->target->vector_bytes, c->W) / 4 : tile_lanes(e->target->vector_bytes / 4, c->W);
     c->ones = em_const_i32(e, c->lanes, 0x10001);
-    c->n_groups = header_field(e, h, offsetof(sparse_header, n_groups));
-    c->n_k_blocks = header_field(e, h, offsetof(sparse_header, n_k_blocks));
-    c->k_block = header_field(e, h, offsetof(sparse_header, k_block));
-    c->row_group = header_field(e, h, offsetof(sparse_header, row_group));
-    c->segments = em_at(e, h, header_field(e, h, offsetof(sparse_header, segments)));
-    c->buckets = em_at(e, h, header_field(e, h, offsetof(sparse_header, buckets)));
-    c->rows = em_at(e, h, header_field(e, h, offsetof(sparse_header, rows)));
-    c->offsets = em_at(e, h, header_field(e, h, offsetof(sparse_header, offsets)));
-    c->values = em_at(e, h, header_field(e, h, offsetof(sparse_header, values)));
-    c->sums = em_at(e, h, header_field(e, h, offsetof(sparse_header, sums)));
+    c->n_groups = sparse_header_field(e, h, offsetof(sparse_header, n_groups));
+    c->n_k_blocks = sparse_header_field(e, h, offsetof(sparse_header, n_k_blocks));
+    c->k_block = sparse_header_field(e, h, offsetof(sparse_header, k_block));
+    c->row_group = sparse_header_field(e, h, offsetof(sparse_header, row_group));
+    c->segments = em_at(e, h, sparse_header_field(e, h, offsetof(sparse_header, segments)));
+    c->buckets = em_at(e, h, sparse_header_field(e, h, offsetof(sparse_header, buckets)));
+    c->rows = em_at(e, h, sparse_header_field(e, h, offsetof(sparse_header, rows)));
+    c->offsets = em_at(e, h, sparse_header_field(e, h, offsetof(sparse_header, offsets)));
+    c->values = em_at(e, h, sparse_header_field(e, h, offsetof(sparse_header, values)));
+    c->sums = em_at(e, h, sparse_header_field(e, h, offsetof(sparse_header, sums)));
 }
 
 void emit_sparse_int8_linear(emitter *e, const cg_kernel *k) {
@@ -375,10 +357,11 @@ void emit_sparse_int8_linear(emitter *e, const cg_kernel *k) {
     int8_begin(e, k, operand, c.W, lanes, R, c.N, &epilogue);
     em_loop units;
     em_loop_begin(e, &units, em_begin_unit(e), em_min(e, em_end_unit(e), n_units), 1, NULL, 0);
-    int8_unit u = {.tile = em_div(e, units.index, c.n_groups), .group = em_rem(e, units.index, c.n_groups), .sums = em_scratch(e)};
+    int8_unit u = {
+        .code = &c, .tile = em_div(e, units.index, c.n_groups), .group = em_rem(e, units.index, c.n_groups), .sums = em_scratch(e)};
     u.row0 = em_mul(e, u.group, c.row_group);
     u.n_rows = em_min(e, c.row_group, em_sub(e, c.N, u.row0));
-    emit_passes(e, &c, &u, em_div_int(e, tile_live_lanes(e, R, u.tile, c.W, tokens), tokens));
+    emit_sparse_passes(e, c.vectors, em_div_int(e, tile_live_lanes(e, R, u.tile, c.W, tokens), tokens), tokens, emit_pass, &u);
     int8_emit(e, &epilogue,
               &(int8_part){.sums = u.sums,
                            .weight_sums = em_index(e, c.sums, u.row0, 4),

@@ -21,8 +21,8 @@
 #include "codegen/kernel.h"
 #include "codegen/sparse_defaults.h"
 #include "codegen/sparse_one_token.h"
+#include "codegen/sparse_passes.h"
 
-#define MAX_VECTORS 4     /* of x that a pass goes through */
 #define MAX_SUMS 32       /* vectors: chains, rows, vectors of x */
 #define SUMS_IN_FLIGHT 8  /* two multiply-adds a cycle times their latency of four */
 #define STREAM_AHEAD 8192 /* bytes of values, and half as many of offsets, that are fetched into L2 where one vector of x passes */
@@ -64,7 +64,7 @@ static bool find_product(const cg_group *g, const ir_node *n, sparse_product *p)
 
 /* Vectors side by side that leave room for the sums of R rows, x, and a weight. */
 static unsigned choose_vectors(const cg_target *t, int64_t rows) {
-    unsigned vectors = MAX_VECTORS;
+    unsigned vectors = SPARSE_MOST_VECTORS;
     while (vectors > 0 && (vectors * (rows + 1) + 2 > t->vector_registers || vectors * rows > MAX_SUMS)) vectors /= 2;
     return vectors;
 }
@@ -257,7 +257,7 @@ static void emit_entry(emitter *e, const sparse_pass *p, const sparse_place *at,
     const unsigned align = 4 * c->lanes;
     cg_val column = em_at(e, x, em_mul_int(e, offset, 8));
     for (unsigned j = 0; j < c->C; j++) {
-        cg_val vector[MAX_VECTORS];
+        cg_val vector[SPARSE_MOST_VECTORS];
         for (unsigned v = 0; v < p->vectors; v++)
             vector[v] = em_load(e, c->lanes, em_at_int(e, column, 4 * (int64_t)(j * c->W + v * c->lanes)), align);
         for (unsigned r = 0; r < c->R; r++) {
@@ -420,6 +420,7 @@ static void emit_segment(emitter *e, const sparse_pass *p, cg_val number) {
 /* ---- units ---- */
 
 typedef struct sparse_unit {
+    const sparse_code *code;
     cg_val tile, group;
     cg_val row0, n_rows; /* of weight */
     cg_val first;        /* row of W numbers where the results start */
@@ -465,13 +466,15 @@ static cg_val fetched_rows(emitter *e, const sparse_code *c, const sparse_unit *
 }
 
 /* Sums of the unit for `vectors` vectors of its tile, from byte `part` of each row of the tile on. */
-static void emit_pass(emitter *e, const sparse_code *c, const sparse_unit *u, unsigned vectors, cg_val part) {
+static void emit_pass(emitter *e, const void *user, unsigned vectors, cg_val part) {
+    const sparse_unit *u = user;
+    const sparse_code *c = u->code;
     sparse_pass p = {.code = c, .vectors = vectors, .chains = c->chains, .sums = em_at(e, u->sums, part)};
     p.unroll = c->unroll ? c->unroll : sparse_default_unroll(c->kind, c->keep, vectors, c->vectors);
     emit_start(e, &p, u, part);
     cg_val x0 = em_index(e, c->x, em_mul(e, u->tile, c->K), 4 * c->W), x = em_at(e, x0, part), rows[1 + MAX_ROWS_AHEAD];
     sparse_ahead fetch = {.n = 0};
-    if (vectors == MAX_VECTORS) place_rows_ahead(e, c, u, rows, &fetch.n); /* visits of fewer are too short */
+    if (vectors == SPARSE_MOST_VECTORS) place_rows_ahead(e, c, u, rows, &fetch.n); /* visits of fewer are too short */
     p.fetch = &fetch;
     em_loop blocks;
     em_loop_begin(e, &blocks, em_int(e, 0), c->n_k_blocks, 1, NULL, 0);
@@ -502,26 +505,6 @@ static void emit_one_token(emitter *e, const sparse_code *c, const sparse_unit *
     sparse_one_token_spread(e, &one, u->n_rows, u->sums, c->lanes);
 }
 
-/* The passes of a unit, each with the code for its number of vectors. n_vectors: of the tile that hold any row. */
-static void emit_passes(emitter *e, const sparse_code *c, const sparse_unit *u, cg_val n_vectors) {
-    em_loop passes;
-    em_if is[MAX_VECTORS];
-    em_loop_begin(e, &passes, em_int(e, 0), n_vectors, c->vectors, NULL, 0);
-    cg_val part = em_mul_int(e, passes.index, 4 * c->lanes), count = em_sub(e, n_vectors, passes.index);
-    for (unsigned v = c->vectors; v > 1; v--) {
-        em_if_begin(e, &is[v - 1], em_less(e, em_int(e, v - 1), count));
-        emit_pass(e, c, u, v, part);
-        em_else(e, &is[v - 1]);
-    }
-    emit_pass(e, c, u, 1, part);
-    for (unsigned v = 2; v <= c->vectors; v++) em_if_end(e, &is[v - 1]);
-    em_loop_end(e, &passes, NULL);
-}
-
-static cg_val header_field(emitter *e, cg_val header, size_t at) {
-    return em_load_unsigned(e, 4, em_at_int(e, header, (int64_t)at));
-}
-
 static void load_code(emitter *e, const cg_kernel *k, sparse_code *c) {
     *c = (sparse_code){.W = kernel_get(k, "W"),
                        .kind = (unsigned)kernel_get(k, "layout"),
@@ -548,14 +531,14 @@ static void load_code(emitter *e, const cg_kernel *k, sparse_code *c) {
     c->residual = kernel_get(k, "residual") ? c->operand[kernel_get(k, "residual")] : NULL;
     c->result = kernel_get(k, "in_place") ? c->operand[k->expression.stores[0].operand] : NULL;
     cg_val h = c->operand[1];
-    c->n_groups = header_field(e, h, offsetof(sparse_header, n_groups));
-    c->n_k_blocks = header_field(e, h, offsetof(sparse_header, n_k_blocks));
-    c->k_block = header_field(e, h, offsetof(sparse_header, k_block));
-    c->row_group = header_field(e, h, offsetof(sparse_header, row_group));
-    c->segments = em_at(e, h, header_field(e, h, offsetof(sparse_header, segments)));
-    c->buckets = em_at(e, h, header_field(e, h, offsetof(sparse_header, buckets)));
-    c->rows = em_at(e, h, header_field(e, h, offsetof(sparse_header, rows)));
-    c->offsets = em_at(e, h, header_field(e, h, offsetof(sparse_header, offsets)));
+    c->n_groups = sparse_header_field(e, h, offsetof(sparse_header, n_groups));
+    c->n_k_blocks = sparse_header_field(e, h, offsetof(sparse_header, n_k_blocks));
+    c->k_block = sparse_header_field(e, h, offsetof(sparse_header, k_block));
+    c->row_group = sparse_header_field(e, h, offsetof(sparse_header, row_group));
+    c->segments = em_at(e, h, sparse_header_field(e, h, offsetof(sparse_header, segments)));
+    c->buckets = em_at(e, h, sparse_header_field(e, h, offsetof(sparse_header, buckets)));
+    c->rows = em_at(e, h, sparse_header_field(e, h, offsetof(sparse_header, rows)));
+    c->offsets = em_at(e, h, sparse_header_field(e, h, offsetof(sparse_header, offsets)));
 }
 
 /* Elementwise work on the sums, and results where they belong. */
@@ -581,7 +564,7 @@ void emit_sparse_linear(emitter *e, const cg_kernel *k) {
     cg_val R = em_dim(e, 0), n_units = em_mul(e, em_div_int_up(e, R, c.W), c.n_groups);
     em_loop units;
     em_loop_begin(e, &units, em_begin_unit(e), em_min(e, em_end_unit(e), n_units), 1, NULL, 0);
-    sparse_unit u = {.tile = em_div(e, units.index, c.n_groups), .group = em_rem(e, units.index, c.n_groups)};
+    sparse_unit u = {.code = &c, .tile = em_div(e, units.index, c.n_groups), .group = em_rem(e, units.index, c.n_groups)};
     u.row0 = em_mul(e, u.group, c.row_group);
     u.n_rows = em_min(e, c.row_group, em_sub(e, c.N, u.row0));
     u.first = em_add(e, em_mul(e, u.tile, c.N), u.row0);
@@ -594,7 +577,7 @@ void emit_sparse_linear(emitter *e, const cg_kernel *k) {
         emit_one_token(e, &c, &u, em_equal(e, em_mul(e, begun, u.group), em_int(e, 0)));
         em_else(e, &is_one);
     }
-    emit_passes(e, &c, &u, em_div_int(e, live, c.lanes));
+    emit_sparse_passes(e, c.vectors, em_div_int(e, live, c.lanes), 4 * c.lanes, emit_pass, &u);
     if (c.gathers) em_if_end(e, &is_one);
     emit_results(e, k, &c, &u, live);
     em_loop_end(e, &units, NULL);

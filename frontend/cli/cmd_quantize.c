@@ -151,11 +151,8 @@ static pofac_status quantize(const command_input *in, const quantize_once_option
     return status;
 }
 
-static pofac_status check_paths(const command_input *in, const char *model, const char *output) {
+static pofac_status check_paths(const command_input *in, const char *output) {
     if (!output) return diag_error(in->sink, POFAC_ERR_USAGE, NULL, "--output_dir is missing: where the result goes");
-    if (compiled_file_is_one(model))
-        return diag_error(in->sink, POFAC_ERR_USAGE, &(diag_place){.file = model},
-                          "found a compiled model, wanted the model that it was made from");
     return arguments_check_output(in, output, ARGUMENT_DIRECTORY, "overwrite_output_dir");
 }
 
@@ -179,7 +176,7 @@ static pofac_status run(const command_input *in) {
                                               .tune = ROAD_TUNE_OFF,
                                               .threads = (size_t)option_whole(o, "threads")},
                                      .kind = option_flag(o, "interpreter") ? EXECUTOR_INTERPRETER : EXECUTOR_COMPILED};
-    TRY(check_paths(in, o->arguments[0], options.output));
+    TRY(check_paths(in, options.output));
     const size_t n = collect(in, of_settings, sizeof of_settings / sizeof *of_settings, given);
     TRY(quantize_settings_read(o->arguments[0], given, n, in->memory, in->sink, &settings));
     TRY(check_options(in, &settings));

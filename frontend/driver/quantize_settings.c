@@ -98,7 +98,10 @@ static pofac_status read_all(recipe_reader *r, quantize_settings *out) {
 pofac_status quantize_settings_read(const char *path, const recipe_option *options, size_t n, arena *a, const diag_sink *sink,
                                     quantize_settings *out) {
     recipe_reader r = {.options = options, .n_options = n, .a = a, .sink = sink};
-    if (!file_is_directory(path) && !compiled_file_is_one(path)) {
+    if (compiled_file_is_one(path))
+        return diag_error(sink, POFAC_ERR_USAGE, &(diag_place){.file = path},
+                          "found a compiled model, wanted the model that it was made from");
+    if (!file_is_directory(path)) {
         xml_document *document;
         TRY(xml_document_read(path, a, sink, &document));
         r.root = document->root;

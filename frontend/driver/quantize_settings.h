@@ -20,8 +20,8 @@ typedef struct quantize_settings {
 } quantize_settings;
 
 /* Of a description `path`, or of the options alone where it is a directory; method static where nothing is said. Of options not_to_quantize and not_to_requantize_output
- * have patterns with newlines between them, and stand for the document's. Texts live in `a`. POFAC_ERR_INPUT: the document, or a configuration; POFAC_ERR_USAGE: the options;
- * of both a value or a contradiction. */
+ * have patterns with newlines between them, and stand for the document's. Texts live in `a`. POFAC_ERR_INPUT: the document, or a configuration; POFAC_ERR_USAGE: the options,
+ * or a compiled model; of both a value or a contradiction. */
 POFAC_MUST_USE pofac_status quantize_settings_read(const char *path, const recipe_option *options, size_t n, arena *a,
                                                    const diag_sink *sink, quantize_settings *out);
 

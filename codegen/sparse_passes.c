@@ -1,0 +1,21 @@
+/* Fields of sparse indexes, and passes over vectors; see sparse_passes.h. */
+#include "codegen/sparse_passes.h"
+
+cg_val sparse_header_field(emitter *e, cg_val header, size_t at) {
+    return em_load_unsigned(e, 4, em_at_int(e, header, (int64_t)at));
+}
+
+void emit_sparse_passes(emitter *e, unsigned most, cg_val n_vectors, int64_t stride, sparse_pass_emit emit, const void *user) {
+    em_loop passes;
+    em_if is[SPARSE_MOST_VECTORS];
+    em_loop_begin(e, &passes, em_int(e, 0), n_vectors, most, NULL, 0);
+    cg_val from = em_mul_int(e, passes.index, stride), count = em_sub(e, n_vectors, passes.index);
+    for (unsigned v = most; v > 1; v--) {
+        em_if_begin(e, &is[v - 1], em_less(e, em_int(e, v - 1), count));
+        emit(e, user, v, from);
+        em_else(e, &is[v - 1]);
+    }
+    emit(e, user, 1, from);
+    for (unsigned v = 2; v <= most; v++) em_if_end(e, &is[v - 1]);
+    em_loop_end(e, &passes, NULL);
+}
