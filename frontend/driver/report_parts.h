@@ -68,6 +68,9 @@ POFAC_MUST_USE pofac_status report_read_run(report *r, const char *path, const c
 /* Reads the run or pipeline at `path` and adds what it finds. */
 POFAC_MUST_USE pofac_status report_read(report *r, const char *path);
 
+/* The runs of a folder that is none itself, one level down; their names begin with `name`. */
+POFAC_MUST_USE pofac_status report_read_folder(report *r, const char *path, const char *name, bool *found);
+
 /* The same of a directory of `pofac run`: its table, and the runs below it. */
 POFAC_MUST_USE pofac_status report_read_pipeline(report *r, const char *path, bool *found);
 

@@ -123,6 +123,13 @@ static pofac_status read_below(report *r, const char *path, const char *name, in
     return status;
 }
 
+pofac_status report_read_folder(report *r, const char *path, const char *name, bool *found) {
+    const size_t before = r->runs.size;
+    TRY(read_below(r, path, name, DEEPEST));
+    *found = r->runs.size > before;
+    return POFAC_OK;
+}
+
 /* ---- the order of stages ---- */
 
 /* Is `name` one of the parts of the path? */

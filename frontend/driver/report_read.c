@@ -269,6 +269,8 @@ pofac_status report_read(report *r, const char *path) {
     if (!name) return diag_out_of_memory(r->sink);
     TRY(report_read_run(r, path, name, &found));
     if (found) return note_missing(r, &r->runs.data[r->runs.size - 1]);
+    if (file_is_directory(path)) TRY(report_read_folder(r, path, name, &found));
+    if (found) return POFAC_OK;
     return diag_error(r->sink, POFAC_ERR_INPUT, &place,
                       "found nothing of a run, wanted metrics.jsonl, *_results.json, checkpoints, a model, the results.json of "
                       "`pofac run`, or a file that "

@@ -46,7 +46,8 @@ static ranges find_ranges(const chart *c) {
 
 static axis value_axis(const chart *c, const ranges *r) {
     const bool wide = r->y_low > LOG_LEAST_SHARE * r->y_high && r->y_high > LOG_FROM * r->y_low;
-    if (c->scale == CHART_PERCENT) return axis_make(fmin(0, r->y_low), fmax(r->y_low, r->y_high), false, 5);
+    if (r->y_low == 0 && r->y_high == 0) return axis_make(0, 1, false, 5);
+    if (c->scale == CHART_PERCENT) return axis_make(fmin(0, r->y_low), fmax(0, r->y_high), false, 5);
     if (c->scale == CHART_LOG_WHERE_WIDE && r->y_low > 0 && wide) return axis_make(r->y_low, r->y_high, true, 5);
     const bool from_zero = r->y_low > 0 && r->y_low < 0.4 * r->y_high; /* a large part of the way down anyway */
     return axis_make(from_zero ? 0 : r->y_low, r->y_high, false, 5);
@@ -55,7 +56,11 @@ static axis value_axis(const chart *c, const ranges *r) {
 /* Steps end where the runs end, not at the next round number. */
 static axis step_axis(const ranges *r) {
     axis a = axis_make(r->x_low, r->x_high, false, 5);
-    if (r->x_low == r->x_high) return a;
+    if (r->x_low == r->x_high) { /* one step, in the middle */
+        a.n = 1;
+        a.ticks[0] = r->x_low;
+        return a;
+    }
     a.low = r->x_low;
     a.high = r->x_high;
     int n = 0;

@@ -195,7 +195,9 @@ static void pipelines_come_with_their_stages(void **state) {
     made_page_free(&p);
     write_file(ROOT "/out/results.json", "{\"columns\": 1}");
     p = make_page((const char *const[]){ROOT "/out"}, 1, NULL);
-    assert_int_equal(p.status, POFAC_ERR_INPUT); /* a results.json, but none of a pipeline, and nothing else */
+    assert_int_equal(p.status, POFAC_OK); /* a results.json, but none of a pipeline: a folder with runs */
+    has_not(&p, "Results of");
+    has(&p, "data-run=\"out/teacher\" data-metric=\"loss\"");
     made_page_free(&p);
 }
 
@@ -242,6 +244,17 @@ static void broken_models_are_sentences(void **state) {
     assert_int_equal(p.status, POFAC_OK);
     has(&p, "<b>broken</b>: No model: " ROOT "/broken/config.json: hidden_size: found -1, wanted an integer from 1 to 16777216.");
     has(&p, "data-metric=\"loss\" data-steps=\"1 2\" data-values=\"0.75 0.5\"");
+    made_page_free(&p);
+}
+
+static void folders_of_runs_are_looked_into(void **state) {
+    (void)state;
+    make_folder(ROOT "/stage/model");
+    make_folder(ROOT "/stage/logs");
+    write_file(ROOT "/stage/model/metrics.jsonl", lines);
+    made_page p = make_page((const char *const[]){ROOT "/stage"}, 1, NULL);
+    assert_int_equal(p.status, POFAC_OK);
+    has(&p, "data-run=\"stage/model\" data-metric=\"loss\"");
     made_page_free(&p);
 }
 
@@ -296,6 +309,7 @@ int main(void) {
                                        cmocka_unit_test(pipelines_come_with_their_stages),
                                        cmocka_unit_test(models_are_shown),
                                        cmocka_unit_test(broken_models_are_sentences),
+                                       cmocka_unit_test(folders_of_runs_are_looked_into),
                                        cmocka_unit_test(equal_names_become_paths),
                                        cmocka_unit_test(short_memory_is_told)};
     return cmocka_run_group_tests(tests, begin, end);

@@ -95,6 +95,22 @@ static void gaps_break_lines(void **state) {
     strbuf_free(&out);
 }
 
+/* One step has one label, and zeros alone stand at the foot of the chart. */
+static void single_values_have_axes(void **state) {
+    (void)state;
+    const double x[] = {7}, y[] = {0};
+    const chart_series series[] = {{.run = "a", .metric = "m", .x = x, .y = y, .n = 1, .marked = true}};
+    const chart c = {.title = "T", .unit = "", .scale = CHART_PERCENT, .series = series, .n_series = 1};
+    strbuf out = STRBUF_INIT;
+    assert_int_equal(chart_put(&c, NULL, &out), POFAC_OK);
+    has(&out, ">7</text>");
+    has(&out, ">0 %</text>");
+    has(&out, ">100 %</text>");
+    assert_null(strstr(strbuf_str(&out), ">-"));
+    assert_int_equal(count(&out, "text-anchor=\"middle\""), 1);
+    strbuf_free(&out);
+}
+
 static void nothing_is_drawn_of_nothing(void **state) {
     (void)state;
     const double x[] = {1}, y[] = {NAN};
@@ -148,6 +164,7 @@ int main(void) {
                                        cmocka_unit_test(gaps_break_lines),
                                        cmocka_unit_test(nothing_is_drawn_of_nothing),
                                        cmocka_unit_test(maps_have_all_shares),
+                                       cmocka_unit_test(single_values_have_axes),
                                        cmocka_unit_test(short_memory_is_told)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
