@@ -117,7 +117,8 @@ static fact make_fact(dice *d, const topic *t, size_t person, size_t verb, size_
     fact f = {.person = t->people[person], .verb = t->verbs[verb], .thing = t->things[thing]};
     put_noun(d, f.person, f.who);
     put_noun(d, f.thing, f.what);
-    snprintf(f.where, sizeof f.where, "%s the %s", PICK(d, prepositions), PICK(d, t->places));
+    const char *place = PICK(d, t->places), *preposition = PICK(d, prepositions);
+    snprintf(f.where, sizeof f.where, "%s the %s", preposition, place);
     return f;
 }
 
@@ -135,8 +136,10 @@ static void make_story(dice *d, fact facts[N_FACTS]) {
 static void make_news(dice *d, fact facts[N_FACTS]) {
     size_t order[N_TOPICS];
     shuffle(d, order);
-    for (size_t i = 0; i < N_FACTS; i++)
-        facts[i] = make_fact(d, &topics[order[i]], roll(d, N_WORDS), roll(d, N_WORDS), roll(d, N_WORDS));
+    for (size_t i = 0; i < N_FACTS; i++) {
+        const size_t thing = roll(d, N_WORDS), verb = roll(d, N_WORDS), person = roll(d, N_WORDS);
+        facts[i] = make_fact(d, &topics[order[i]], person, verb, thing);
+    }
 }
 
 /* "is not very good": of that polarity, where a negation turns that of the word. */
