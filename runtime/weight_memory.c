@@ -7,8 +7,10 @@
  */
 #include "runtime/weight_memory.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define LARGE_BYTES ((size_t)1 << 20)
 
@@ -23,4 +25,11 @@ void *weight_memory_take(size_t bytes) {
 void weight_memory_give(void *memory, size_t bytes) {
     if (bytes < LARGE_BYTES) free(memory);
     else if (memory) munmap(memory, bytes);
+}
+
+void weight_memory_touch(void *at, size_t bytes) {
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)at;
+    const uintptr_t begin = (first + page - 1) / page * page, end = (first + bytes) / page * page;
+    if (begin < end)
+        (void)madvise((void *)begin, end - begin, MADV_POPULATE_WRITE); /* a system that cannot do so does it page by page */
 }

@@ -12,4 +12,7 @@
 void *weight_memory_take(size_t bytes);
 void weight_memory_give(void *memory, size_t bytes);
 
+/* For who is about to write to all of [at, at + bytes): the pages that lie in it at once, which costs less than one at a time, as they are touched. */
+void weight_memory_touch(void *at, size_t bytes);
+
 #endif

@@ -416,8 +416,10 @@ static void decode_chunk(void *user, size_t worker, size_t piece) {
     open_work *w = user;
     const size_t i = section_of(w, piece);
     const file_entry *e = &w->f->entries[i];
-    if (!section_decode(w->decoders[worker], w->f->map.data + e->begin, (size_t)e->stored_bytes, piece - w->first[i],
-                        w->f->decoded[i], (size_t)e->bytes))
+    const size_t chunk = piece - w->first[i], begin = chunk * SECTION_CHUNK_BYTES, bytes = (size_t)e->bytes;
+    unsigned char *out = w->f->decoded[i];
+    weight_memory_touch(out + begin, bytes - begin < SECTION_CHUNK_BYTES ? bytes - begin : SECTION_CHUNK_BYTES);
+    if (!section_decode(w->decoders[worker], w->f->map.data + e->begin, (size_t)e->stored_bytes, chunk, out, bytes))
         atomic_store(&w->bad, i + 1);
 }
 

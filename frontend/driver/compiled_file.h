@@ -19,7 +19,7 @@
 #include "ir/sparse_layout.h"
 #include "ir/tensor.h"
 
-#define COMPILED_FILE_VERSION 1
+#define COMPILED_FILE_VERSION 2
 
 /* What the bytes of a section are. The numbers stand in files. */
 typedef enum compiled_kind {

@@ -79,7 +79,7 @@ static void make_right(uint8_t *data, size_t size) {
     if (size < HEAD + FOOT || size % 64 != 0 || size > 4 * BLOCK) return;
     uint8_t *foot = data + size - FOOT;
     const uint64_t end = size - FOOT, whole = size;
-    memcpy(data, "POFACMDL\1\0\0", 12);
+    memcpy(data, "POFACMDL\2\0\0", 12);
     memcpy(foot + 56, "POFACEND", 8);
     memcpy(foot + 24, &whole, sizeof whole);
     memcpy(&begin, foot, sizeof begin);

@@ -82,7 +82,7 @@ may_include_foreign() {
     cblas.h) [[ $from == runtime/* || $from == codegen/* ]] ;;
     pthreadpool.h) [[ $from == runtime/thread_pool.c ]] ;;
     sanitizer/tsan_interface.h) [[ $from == runtime/thread_pool.c ]] ;;
-    xxhash.h) [[ $from == ir/support/hash.c ]] ;;
+    xxhash.h) [[ $from == ir/support/hash*.c ]] ;;
     libxml/*) [[ $from == frontend/*xml*.[ch] || $from == frontend/data/*dump*.[ch] ]] ;;
     unicode/*) [[ $from == frontend/text/* || $from == frontend/data/sentences*.[ch] ]] ;;
     jansson.h) # where JSON is read: through json_text.h, or lines of records

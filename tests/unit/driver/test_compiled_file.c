@@ -24,23 +24,47 @@
 
 /* ---- coded bytes ---- */
 
-typedef enum content { CONTENT_ZEROS, CONTENT_RISING, CONTENT_FEW, CONTENT_SPARSE, CONTENT_RANDOM, N_CONTENTS } content;
+typedef enum content {
+    CONTENT_ZEROS,
+    CONTENT_RISING,  /* 16-bit numbers by 8 to 80 */
+    CONTENT_FAST,    /* by 8 to 800 */
+    CONTENT_EVEN,    /* by 8 or 16 */
+    CONTENT_FEW,     /* 16 values */
+    CONTENT_SPARSE,  /* three of ten are not 0 */
+    CONTENT_SPARSER, /* one of fifty */
+    CONTENT_RANDOM,
+    N_CONTENTS
+} content;
 
 static unsigned char *make_bytes(content kind, size_t n) {
     unsigned char *bytes = malloc(n + 1);
     const rng_key key = rng_key_make(3, "bytes");
+    const unsigned most = kind == CONTENT_FAST ? 100 : kind == CONTENT_EVEN ? 2 : 10;
+    const double non_zeros = kind == CONTENT_SPARSER ? 0.02 : 0.3;
     unsigned rising = 0;
     assert_non_null(bytes);
     for (size_t i = 0; i < n; i++) {
         const double random = rng_uniform(key, i);
-        if (i % 2 == 0) rising += 8 * (1 + (unsigned)(10 * random));
-        bytes[i] = kind == CONTENT_RISING   ? (unsigned char)(i % 2 ? rising >> 8 : rising)
+        if (i % 2 == 0) rising += 8 * (1 + (unsigned)(most * random));
+        bytes[i] = kind == CONTENT_RISING || kind == CONTENT_FAST || kind == CONTENT_EVEN
+                       ? (unsigned char)(i % 2 ? rising >> 8 : rising)
                    : kind == CONTENT_FEW    ? (unsigned char)(16 * random)
-                   : kind == CONTENT_SPARSE ? (unsigned char)(random < 0.3 ? 256 * (random / 0.3) : 0)
                    : kind == CONTENT_RANDOM ? (unsigned char)(256 * random)
+                   : kind == CONTENT_ZEROS  ? 0
+                   : random < non_zeros     ? (unsigned char)(256 * (random / non_zeros))
                                             : 0;
     }
     return bytes;
+}
+
+enum { N_CHUNK_CODINGS = 7 }; /* section_code.h */
+
+/* How chunk `chunk` is coded. */
+static unsigned coding_of(const strbuf *coded, size_t chunk) {
+    uint32_t entry;
+    memcpy(&entry, coded->data + chunk * sizeof entry, sizeof entry);
+    assert_true(entry >> 24 < N_CHUNK_CODINGS);
+    return entry >> 24;
 }
 
 static void decode(const strbuf *coded, const unsigned char *wanted, size_t n) {
@@ -59,7 +83,7 @@ static void decode(const strbuf *coded, const unsigned char *wanted, size_t n) {
 static void codings(void **state) {
     (void)state;
     static const size_t sizes[] = {1, 1000, 4097, SECTION_CHUNK_BYTES - 1, SECTION_CHUNK_BYTES, 3 * SECTION_CHUNK_BYTES + 77};
-    int coded_as[N_SECTION_CODINGS] = {0};
+    int coded_as[N_SECTION_CODINGS] = {0}, chunks_as[N_CHUNK_CODINGS] = {0};
     for (content kind = CONTENT_ZEROS; kind < N_CONTENTS; kind++)
         for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
             unsigned char *bytes = make_bytes(kind, sizes[s]);
@@ -69,6 +93,7 @@ static void codings(void **state) {
             coded_as[coding]++;
             if (coding == SECTION_RAW) assert_int_equal(coded.size, 0);
             else decode(&coded, bytes, sizes[s]);
+            for (size_t i = 0; coding == SECTION_CODED && i < section_chunks(sizes[s]); i++) chunks_as[coding_of(&coded, i)]++;
             if (kind != CONTENT_RANDOM && sizes[s] > 4000)
                 assert_true(coded.size < sizes[s] * (kind == CONTENT_SPARSE ? 45 : 60) / 100);
             if (kind == CONTENT_RANDOM) assert_int_equal(coding, SECTION_RAW);
@@ -76,6 +101,98 @@ static void codings(void **state) {
             free(bytes);
         }
     for (size_t i = 0; i < N_SECTION_CODINGS; i++) assert_true(coded_as[i] > 3);
+    for (size_t i = 1; i < N_CHUNK_CODINGS; i++)
+        if (chunks_as[i] == 0) fail_msg("no chunk is coded as %zu", i);
+}
+
+/* One chunk, coded by hand. */
+static bool decode_one(section_decoder *d, uint32_t coding, const unsigned char *code, size_t code_bytes, unsigned char *out,
+                       size_t n) {
+    unsigned char *coded = malloc(4 + code_bytes); /* of that size: what reads beyond it is seen */
+    const uint32_t entry = coding << 24 | (uint32_t)code_bytes;
+    assert_non_null(coded);
+    memcpy(coded, &entry, sizeof entry);
+    memcpy(coded + 4, code, code_bytes);
+    const bool ok = section_decode(d, coded, 4 + code_bytes, 0, out, n);
+    free(coded);
+    return ok;
+}
+
+/* Every set of non-zeros among eight bytes, in the middle of others and at the end. */
+static void sets_of_non_zeros(void **state) {
+    (void)state;
+    section_decoder *d = section_decoder_create();
+    assert_non_null(d);
+    for (unsigned set = 0; set < 256; set++)
+        for (size_t at = 0; at < 3; at++) {
+            unsigned char bytes[24], code[27] = {0xff, 0xff, 0xff}, out[24];
+            size_t end = 3;
+            code[at] = (unsigned char)set;
+            for (size_t i = 0; i < sizeof bytes; i++) {
+                bytes[i] = i / 8 != at || set >> i % 8 & 1 ? (unsigned char)(i + 1) : 0;
+                if (bytes[i]) code[end++] = bytes[i];
+            }
+            assert_true(decode_one(d, 3, code, end, out, sizeof out));
+            if (memcmp(out, bytes, sizeof out) != 0) fail_msg("bits %02x of byte %zu: non-zeros went elsewhere", set, at);
+            assert_false(decode_one(d, 3, code, end - 1, out, sizeof out));
+            assert_false(decode_one(d, 3, code, end + 1 < sizeof code ? end + 1 : end - 1, out, sizeof out));
+        }
+    section_decoder_destroy(d);
+}
+
+/* Number by number. */
+static void gaps(void **state) {
+    (void)state;
+    section_decoder *d = section_decoder_create();
+    static const unsigned char narrow[] = {3, 0x10, 0x2e, 0xf0, 0x0f, 0x34, 0x12, 0xff, 0xff, 9}; /* steps of 8 */
+    static const unsigned char wide[] = {0, 4, 254, 255, 0, 7, 0, 0x10};
+    static const uint16_t from_narrow[] = {8, 24, 144, 168, 176, 0x12e4, 0x12e3}, from_wide[] = {5, 260, 4356, 4357, 4365};
+    unsigned char out[16];
+    assert_non_null(d);
+    assert_true(decode_one(d, 2, narrow, sizeof narrow, out, 15));
+    assert_memory_equal(out, from_narrow, sizeof from_narrow);
+    assert_int_equal(out[14], 9);
+    assert_true(decode_one(d, 1, wide, sizeof wide, out, 10));
+    assert_memory_equal(out, from_wide, sizeof from_wide);
+    for (size_t n = 0; n < sizeof narrow; n++) assert_false(decode_one(d, 2, narrow, n, out, 15));
+    for (size_t n = 0; n < sizeof wide; n++) assert_false(decode_one(d, 1, wide, n, out, 10));
+    unsigned char shifted[sizeof wide] = {8}; /* a step that is too large */
+    memcpy(shifted + 1, wide + 1, sizeof wide - 1);
+    assert_false(decode_one(d, 1, shifted, sizeof shifted, out, 10));
+    assert_false(decode_one(d, N_CHUNK_CODINGS, wide, sizeof wide, out, 10));
+    section_decoder_destroy(d);
+}
+
+/* Damage that no checksum sees is an error or other bytes, never read or written outside. */
+static void damaged_codes(void **state) {
+    (void)state;
+    const size_t n = SECTION_CHUNK_BYTES + 1111;
+    section_decoder *d = section_decoder_create();
+    unsigned char *out = malloc(n);
+    size_t refused = 0, taken = 0;
+    assert_true(d && out);
+    for (content kind = CONTENT_ZEROS; kind < CONTENT_RANDOM; kind++) {
+        unsigned char *bytes = make_bytes(kind, n);
+        strbuf coded = STRBUF_INIT;
+        section_coding coding;
+        assert_int_equal(section_encode(bytes, n, NULL, &coding, &coded), POFAC_OK);
+        assert_int_equal(coding, SECTION_CODED);
+        unsigned char *copy = malloc(coded.size);
+        assert_non_null(copy);
+        memcpy(copy, coded.data, coded.size);
+        for (size_t i = 0; i < coded.size; i += i < 64 ? 1 : 1 + coded.size / 200) {
+            copy[i] ^= (unsigned char)(1u << i % 8);
+            for (size_t chunk = 0; chunk < 2; chunk++)
+                *(section_decode(d, copy, coded.size, chunk, out, n) ? &taken : &refused) += 1;
+            copy[i] ^= (unsigned char)(1u << i % 8);
+        }
+        free(copy);
+        strbuf_free(&coded);
+        free(bytes);
+    }
+    assert_true(refused > 500 && taken > 500);
+    section_decoder_destroy(d);
+    free(out);
 }
 
 /* ---- files ---- */
@@ -276,8 +393,8 @@ typedef struct change {
 
 static void malformed(void **state) {
     static const change changes[] = {
-        {N_SECTIONS, 8, 2, 4,
-         "other: error: found a compiled model of version 2, wanted version 1: compile it again with this pofac\n"},
+        {N_SECTIONS, 8, 1, 4,
+         "other: error: found a compiled model of version 1, wanted version 2: compile it again with this pofac\n"},
         {N_SECTIONS, 0, 'X', 1, "other: error: found no compiled model, wanted a file that begins with POFACMDL\n"},
         {0, 0, 1 << 30, 8, "other: error: section 0 config.json: it is not in the file\n"},
         {0, 0, 3, 8, "other: error: section 0 config.json: it is not in the file\n"},
@@ -411,6 +528,24 @@ static void dims_that_cannot_be(void **state) {
     }
 }
 
+/* The files that fuzz_compiled begins with are of this version: what is refused at once leads nowhere. */
+static void corpus_of_fuzzer(void **state) {
+    (void)state;
+    static const char *const names[] = {"dense", "sparse", "int8", "quads", "split_quads", "fours", "pairs"};
+    const char *source = getenv("POFAC_SOURCE_DIR");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[4096];
+        compiled_file *f;
+        strbuf said = STRBUF_INIT;
+        const diag_sink sink = diag_sink_to_strbuf(&said);
+        snprintf(path, sizeof path, "%s/tests/fuzz/corpus/compiled/%s", source ? source : ".", names[i]);
+        if (compiled_file_open(path, 1, &sink, &f) != POFAC_OK) fail_msg("%s", strbuf_str(&said));
+        assert_non_null(compiled_file_find(f, COMPILED_TEXT, "graph"));
+        compiled_file_close(f);
+        strbuf_free(&said);
+    }
+}
+
 static int set_up(void **state) {
     big = make_bytes(CONTENT_RISING, BIG);
     return files_set_up(state);
@@ -422,9 +557,17 @@ static int tear_down(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(codings),      cmocka_unit_test(sections),
-                                       cmocka_unit_test(flipped_bits), cmocka_unit_test(large_sections),
-                                       cmocka_unit_test(malformed),    cmocka_unit_test(short_memory),
-                                       cmocka_unit_test(full_disk),    cmocka_unit_test(dims_that_cannot_be)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(codings),
+                                       cmocka_unit_test(sets_of_non_zeros),
+                                       cmocka_unit_test(gaps),
+                                       cmocka_unit_test(damaged_codes),
+                                       cmocka_unit_test(sections),
+                                       cmocka_unit_test(flipped_bits),
+                                       cmocka_unit_test(large_sections),
+                                       cmocka_unit_test(malformed),
+                                       cmocka_unit_test(short_memory),
+                                       cmocka_unit_test(full_disk),
+                                       cmocka_unit_test(dims_that_cannot_be),
+                                       cmocka_unit_test(corpus_of_fuzzer)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
