@@ -21,7 +21,7 @@ static void add_tick(axis *a, double value) {
 static void make_linear(axis *a, int wanted) {
     a->step = round_up((a->high - a->low) / wanted);
     const double first = floor(a->low / a->step + 1e-9), last = ceil(a->high / a->step - 1e-9);
-    for (double i = first; i <= last && a->n < AXIS_MOST_TICKS; i++) add_tick(a, i * a->step);
+    for (int i = 0; i < AXIS_MOST_TICKS && first + i <= last; i++) add_tick(a, (first + i) * a->step);
     a->low = a->ticks[0];
     a->high = a->ticks[a->n - 1];
 }

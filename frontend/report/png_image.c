@@ -67,13 +67,11 @@ pofac_status png_write(const png_image *p, const diag_sink *sink, strbuf *out) {
 }
 
 static void put_base64(const unsigned char *bytes, size_t n, strbuf *out) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
     for (size_t i = 0; i < n; i += 3) {
         const uint32_t group =
             (uint32_t)bytes[i] << 16 | (i + 1 < n ? (uint32_t)bytes[i + 1] << 8 : 0) | (i + 2 < n ? bytes[i + 2] : 0);
-        const char text[4] = {digits[group >> 18], digits[group >> 12 & 63], i + 1 < n ? digits[group >> 6 & 63] : '=',
-                              i + 2 < n ? digits[group & 63] : '='};
-        strbuf_append(out, text, sizeof text);
+        for (size_t k = 0; k < 4; k++) strbuf_putc(out, digits[i + k < n + 1 ? group >> (18 - 6 * k) & 63 : 64]);
     }
 }
 

@@ -26,9 +26,10 @@ static void make_graph(uint64_t seed, made_graph *m) {
     memset(m, 0, sizeof *m);
     m->g = (graph_layout){.boxes = m->boxes, .edges = m->edges, .gap_x = 10, .gap_y = 20};
     m->g.n_boxes = 1 + rng_below(key, at++, MOST_BOXES);
-    for (size_t i = 0; i < m->g.n_boxes; i++)
-        m->boxes[i] =
-            (layout_box){.width = 20 + (double)rng_below(key, at++, 150), .height = 10 + (double)rng_below(key, at++, 60)};
+    for (size_t i = 0; i < m->g.n_boxes; i++) {
+        m->boxes[i].width = 20 + (double)rng_below(key, at++, 150);
+        m->boxes[i].height = 10 + (double)rng_below(key, at++, 60);
+    }
     for (size_t to = 1; to < m->g.n_boxes; to++)
         for (uint64_t k = rng_below(key, at++, 4); k > 0 && m->g.n_edges < MOST_EDGES; k--)
             m->edges[m->g.n_edges++] = (layout_edge){.from = rng_below(key, at++, to), .to = to};
