@@ -3,6 +3,10 @@
 # static library - and by find_package(pofac), and what they print held against the program's. The header is C99 and C++; the libraries have the
 # names that it declares, and no other.
 . "$(dirname "$0")/harness.bash"
+if [ -n "${POFAC_SANITIZE:-}" ]; then
+    echo "SKIP: built with sanitizers, which nobody installs; tests/unit/api runs the same code under them"
+    exit 77
+fi
 
 ok env DESTDIR="$PWD/root" cmake --install "$build_dir" --prefix /opt/pofac || finish
 prefix=$PWD/root/opt/pofac
@@ -10,8 +14,6 @@ pc=$(find "$prefix" -name pofac.pc)
 [ -n "$pc" ] || { fail "pofac.pc is not installed" && finish; }
 lib=$(dirname "$(dirname "$pc")")
 export PKG_CONFIG_PATH=${pc%/*}
-sanitize=()
-[ -n "${POFAC_SANITIZE:-}" ] && sanitize=("-fsanitize=$POFAC_SANITIZE" -fno-sanitize-recover=all)
 cc=$(sed -n 's/^CMAKE_C_COMPILER:[A-Z]*=//p' "$build_dir/CMakeCache.txt")
 examples=(classify predict_threads train_steps)
 for name in "${examples[@]}"; do cp "$source_dir/examples/$name.c" .; done
@@ -20,12 +22,10 @@ for name in "${examples[@]}"; do cp "$source_dir/examples/$name.c" .; done
 
 tr '\n' ' ' <"$prefix/include/pofac.h" | sed 's|/\*[^*]*\*/||g' | grep -o 'POFAC_API [^;]*;' | grep -o 'pofac_[a-z_]*(' | tr -d '(' | sort -u >declared
 [ "$(wc -l <declared)" -ge 20 ] || fail "found $(wc -l <declared) functions in pofac.h, wanted 20 or more"
-if [ -z "${POFAC_SANITIZE:-}" ]; then # sanitizers add names of their own
-    nm -D --defined-only "$lib/libpofac.so" | awk '{ print $3 }' | sort >exported
-    nm -g --defined-only "$lib/libpofac.a" | awk 'NF == 3 { print $3 }' | sort >global
-    ok diff declared exported
-    ok diff declared global
-fi
+nm -D --defined-only "$lib/libpofac.so" | awk '{ print $3 }' | sort >exported
+nm -g --defined-only "$lib/libpofac.a" | awk 'NF == 3 { print $3 }' | sort >global
+ok diff declared exported
+ok diff declared global
 
 # ---- built by pkg-config ----
 
@@ -33,7 +33,7 @@ read -ra flags <<<"$(pkg-config --cflags pofac)"
 read -ra shared <<<"$(pkg-config --libs pofac)"
 read -ra static <<<"$(pkg-config --static --libs pofac | sed 's/-lpofac/-l:libpofac.a/')"
 mkdir shared static
-build() { ok "$cc" -Wall -Wextra -Werror "${sanitize[@]}" "$1.c" "${flags[@]}" "${@:3}" -pthread -o "$2/$1"; }
+build() { ok "$cc" -Wall -Wextra -Werror "$1.c" "${flags[@]}" "${@:3}" -pthread -o "$2/$1"; }
 for name in "${examples[@]}"; do build "$name" shared "${shared[@]}"; done
 for name in classify train_steps; do build "$name" static "${static[@]}"; done
 readelf -d shared/classify | grep -q 'NEEDED.*libpofac' || fail "shared/classify does not need libpofac.so"
@@ -52,14 +52,14 @@ target_link_libraries(predict_threads PRIVATE pofac::shared Threads::Threads)
 add_executable(classify_static ../classify.c)
 target_link_libraries(classify_static PRIVATE pofac::static)
 END
-ok cmake -S cmake -B cmake/build -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" -DCMAKE_C_FLAGS="${sanitize[*]}"
+ok cmake -S cmake -B cmake/build -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc"
 ok cmake --build cmake/build
 
 # ---- the header by itself ----
 
 printf '#include <pofac.h>\nint main(void) {\n    pofac_model_options a = POFAC_MODEL_OPTIONS_INIT;\n    pofac_predictor_options b = POFAC_PREDICTOR_OPTIONS_INIT;\n    pofac_trainer_options c = POFAC_TRAINER_OPTIONS_INIT;\n    pofac_model_info d = POFAC_MODEL_INFO_INIT;\n    pofac_step e = POFAC_STEP_INIT;\n    return !(pofac_version()[0] && a.size_bytes && b.size_bytes && c.size_bytes && d.size_bytes && e.size_bytes);\n}\n' >header.c
-ok "$cc" -std=c99 -pedantic -Wall -Wextra -Werror "${sanitize[@]}" header.c "${flags[@]}" "${shared[@]}" -o header_c && ok env LD_LIBRARY_PATH="$lib" ./header_c
-if command -v g++ >/dev/null && [ -z "${POFAC_SANITIZE:-}" ]; then
+ok "$cc" -std=c99 -pedantic -Wall -Wextra -Werror header.c "${flags[@]}" "${shared[@]}" -o header_c && ok env LD_LIBRARY_PATH="$lib" ./header_c
+if command -v g++ >/dev/null; then
     cp header.c header.cc
     ok g++ -std=c++11 -pedantic -Wall -Wextra -Werror header.cc "${flags[@]}" "${shared[@]}" -o header_cc && ok env LD_LIBRARY_PATH="$lib" ./header_cc
 fi
@@ -102,7 +102,7 @@ cat >recipe.xml <<'END'
 </pofac>
 END
 printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' '[MASK]' {a..z} >letters.txt
-{ echo $'sentence\tlabel' && for letter in {a..z}; do echo "$letter b $letter"$'\t'$((RANDOM % 2)); done; } >train.tsv
+{ echo $'sentence\tlabel' && for letter in {a..z}; do echo "$letter b $letter"$'\t'$((36#$letter % 2)); done; } >train.tsv
 cp train.tsv dev.tsv
 run train recipe.xml --output_dir by_program
 wants_status 0
