@@ -30,6 +30,7 @@ static pofac_status keep(pofac_trainer *t, const char *text, const char **out) {
 
 static pofac_status keep_options(pofac_trainer *t, const pofac_trainer_options *o, const recipe_option **out) {
     recipe_option *kept = ARENA_ARRAY(&t->memory, recipe_option, o->n_options + 1);
+    *out = NULL;
     if (!kept) return diag_out_of_memory(&t->sink);
     if (!o->options && o->n_options) return api_null("options", &t->sink);
     for (size_t i = 0; i < o->n_options; i++) {
@@ -60,8 +61,8 @@ static pofac_status read_options(pofac_trainer *t, const pofac_trainer_options *
 }
 
 static pofac_status read_recipe(pofac_trainer *t, const char *path, const pofac_trainer_options *o) {
-    const recipe_option *options;
-    const char *own_path, *text;
+    const recipe_option *options = NULL;
+    const char *own_path = NULL, *text = NULL;
     TRY(keep(t, path, &own_path));
     TRY(keep(t, o->recipe_text, &text));
     TRY(keep_options(t, o, &options));
