@@ -114,4 +114,30 @@ links 'page.md:1: the link to nowhere.md names no file of the tree' '[a](docs/ot
 links 'page.md:1: the link to docs/other.md#none names no heading of that page' '[a](docs/other.md#none)'
 links 'page.md:2: the link to #there names no heading of that page' '# Here
 [a](#there) [b](#here)'
+
+# map WANTED ROW TEXT: a page of 28 pitfalls and a convention, whose tests are all there but for row ROW, which has this text instead; "first" shows pitfall 3.
+map() {
+    local output i
+    rm -rf "$work/map"
+    mkdir -p "$work"/map/tests/{unit,e2e,fuzz,rules}
+    printf '/* pitfall 3: a first test */\nint main(void) {\n    cmocka_unit_test(first);\n}\n' >"$work/map/tests/unit/test_first.c"
+    touch "$work/map/tests/e2e/second.sh"
+    for i in {1..28} C1; do
+        [ "$i" = "$2" ] && printf '%s\n' "$3" && continue
+        echo "| $i | what went wrong | \`second.sh\`; \`test_first.c\` first |"
+    done >"$work/map/tests/README.md"
+    output=$("$here/check_test_map.sh" "$work/map" 2>&1)
+    expect "map $2: $3" "$1" $? "$output"
+}
+
+map '' 0 ''
+map 'row 5: there is no test gone.sh' 5 '| 5 | x | `gone.sh` |'
+map 'row 5: test_first.c runs no second' 5 '| 5 | x | `test_first.c` first, second |'
+map 'row 5: test_first.c is named without a function' 5 '| 5 | x | `test_first.c` |'
+map 'row 5: found " second.sh ", wanted `FILE`' 5 '| 5 | x | second.sh |'
+map 'row 5 says nothing' 5 '| 5 | | `second.sh` |'
+map 'row 6 follows row 4' 5 ''
+map 'row 3: wanted test_first.c, which says that it shows it' 3 '| 3 | x | `second.sh` |'
+map 'C1: there is no test gone.sh' C1 '| C1 | x | `gone.sh` |'
+map 'found 27 pitfalls, wanted at least 28' 28 ''
 exit $failed
