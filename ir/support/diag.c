@@ -81,24 +81,38 @@ static void choose_shown(const diag_place *place, size_t n, size_t *begin, size_
     while (*end < n && is_continuation(text[*end])) (*end)++;
 }
 
-/* The source line, control characters made harmless for a terminal, and below it the caret: tabs stay tabs, a character of
- * several bytes takes one column. */
+/* Bytes of the character at `text`, of which n are left; 0: it is none in UTF-8, or one of control. */
+static size_t shown_character(const char *text, size_t n) {
+    const unsigned char c = (unsigned char)text[0], next = n > 1 ? (unsigned char)text[1] : 0;
+    if (c < 0x80) return c == '\t' || (c >= 0x20 && c != 0x7F);
+    const size_t bytes = c >= 0xF0 && c < 0xF5 ? 4 : c >= 0xE0 && c < 0xF0 ? 3 : c >= 0xC2 && c < 0xE0 ? 2 : 0;
+    if (bytes == 0 || bytes > n || (c == 0xC2 && next < 0xA0)) return 0; /* from 0x80 to 0x9F: control */
+    if ((c == 0xE0 && next < 0xA0) || (c == 0xED && next > 0x9F) || (c == 0xF0 && next < 0x90) || (c == 0xF4 && next > 0x8F))
+        return 0;
+    for (size_t i = 1; i < bytes; i++)
+        if (!is_continuation(text[i])) return 0;
+    return bytes;
+}
+
+/* The source line, and below it the caret. What a terminal would not show as a character is a "?" for each byte; tabs stay tabs, a character of several bytes takes
+ * one column. */
 static void render_source(const diag_place *place, strbuf *out) {
     size_t n = place->text_bytes, begin, end;
     while (n && (place->text[n - 1] == '\n' || place->text[n - 1] == '\r')) n--;
     choose_shown(place, n, &begin, &end);
     strbuf_puts(out, begin ? "  ..." : "  ");
-    for (size_t i = begin; i < end; i++) {
-        unsigned char c = (unsigned char)place->text[i];
-        const bool is_control = (c < 0x20 && c != '\t') || c == 0x7F;
-        strbuf_append(out, is_control ? "?" : &place->text[i], 1);
+    for (size_t i = begin, bytes; i < end; i += bytes ? bytes : 1) {
+        bytes = shown_character(place->text + i, end - i);
+        strbuf_append(out, bytes ? &place->text[i] : "?", bytes ? bytes : 1);
     }
     strbuf_puts(out, end < n ? "...\n" : "\n");
     if (place->column == 0 || place->column - 1 > n) return;
     strbuf_puts(out, begin ? "     " : "  ");
     size_t caret = place->column - 1;
-    for (size_t i = begin; i < caret && i < end; i++)
-        if (!is_continuation(place->text[i])) strbuf_puts(out, place->text[i] == '\t' ? "\t" : " ");
+    for (size_t i = begin, bytes; i < caret && i < end; i += bytes ? bytes : 1) {
+        bytes = shown_character(place->text + i, end - i);
+        strbuf_puts(out, place->text[i] == '\t' ? "\t" : " ");
+    }
     strbuf_puts(out, "^\n");
 }
 

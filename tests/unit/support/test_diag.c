@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "ir/support/diag.h"
@@ -54,6 +55,29 @@ static void renders_the_source_line(void **state) {
     check_render(p, "f.pir:7:1: error: found 3, wanted 4\n  ?[31mred?\n  ^\n");
     place_of(&p, 1, "");
     check_render(p, "f.pir:7:1: error: found 3, wanted 4\n  \n  ^\n");
+    /* what is no character, or one of control: a "?" for each byte, and a column too */
+    static const struct {
+        const char *text, *shown;
+        uint32_t column, caret;
+    } odd[] = {{"a\xFFz", "a?z", 3, 3},
+               {"\xC3\xA4\xE2\x82\xACz", "\xC3\xA4\xE2\x82\xACz", 6, 3},
+               {"\xE2\x82z", "??z", 3, 3},
+               {"\xF0\x9F\x98\x80z\xF0\x9F\x98", "\xF0\x9F\x98\x80z???", 5, 2},
+               {"\xC2\x9B"
+                "31mz",
+                "??31mz", 6, 6},
+               {"\xC0\xAFz", "??z", 3, 3},
+               {"\xE0\x80\x80z", "???z", 4, 4},
+               {"\xED\xA0\x80z", "???z", 4, 4},
+               {"\xF4\x90\x80\x80z", "????z", 5, 5},
+               {"\xF5\x80\x80\x80z", "????z", 5, 5}};
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        char wanted[64];
+        p = (diag_place){.file = "f", .line = 1, .column = odd[i].column, .text = odd[i].text, .text_bytes = strlen(odd[i].text)};
+        snprintf(wanted, sizeof wanted, "f:1:%u: error: found 3, wanted 4\n  %s\n  %*s\n", (unsigned)odd[i].column, odd[i].shown,
+                 (int)odd[i].caret, "^");
+        check_render(p, wanted);
+    }
     p = (diag_place){.file = "f", .line = 1, .column = 2, .text = "abcdef", .text_bytes = 3}; /* not 0-terminated */
     check_render(p, "f:1:2: error: found 3, wanted 4\n  abc\n   ^\n");
 }
