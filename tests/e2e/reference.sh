@@ -30,8 +30,7 @@ fi
 
 # ---- manual pages ----
 
-# option_names COMMAND...: the names that its help shows.
-option_names() { "$POFAC" "$@" --help | sed -n 's/^  --\([a-z0-9_]*\).*/\1/p'; }
+declare -A option_names # of each command, as its help shows them
 
 run reference man --output manual
 wants_status 0
@@ -45,13 +44,19 @@ while read -r command; do
     pages=$((pages + 1))
     [ -f "$page" ] || { fail "no page of $command" && continue; }
     if [ "$command" = data ]; then continue; fi
-    "$POFAC" reference man $command >page || fail "pofac reference man $command: exit status $?"
-    ok cmp page "$page"
-    for name in $(option_names $command); do
+    # shellcheck disable=SC2086 # "data build" is two words
+    option_names[$command]=$("$POFAC" $command --help | sed -n 's/^  --\([a-z0-9_]*\).*/\1/p')
+    for name in ${option_names[$command]}; do
         grep -q "^\\\\fB\\\\-\\\\-$name\\\\fR" "$page" || fail "$page has no option $name"
         options=$((options + 1))
     done
 done <<<"$commands"
+for command in '' compile 'data build'; do
+    # shellcheck disable=SC2086
+    "$POFAC" reference man $command >page || fail "pofac reference man $command: exit status $?"
+    page=manual/pofac${command:+-${command// /-}}.1
+    ok cmp page "$page"
+done
 [ "$(ls manual | wc -l)" = $pages ] || fail "manual: found $(ls manual | wc -l) pages, wanted $pages"
 [ $options -ge 300 ] || fail "found $options options in the help of all commands, wanted at least 300"
 for page in manual/*.1; do
@@ -136,7 +141,7 @@ offers 'pofac nothing --' --help
 names=0
 while read -r command; do
     [ "$command" = data ] && continue
-    for name in $(option_names $command); do
+    for name in ${option_names[$command]}; do
         [ "$name" = help ] && continue
         names=$((names + 1))
         case " $(_pofac_value "$command" names) " in *" --$name "*) ;; *) fail "completion of $command has no --$name" ;; esac
