@@ -31,7 +31,7 @@ static void put_string(strbuf *out, const char *text) { put_text(out, text, strl
 
 void man_page_name(const command *c, strbuf *out) {
     strbuf_puts(out, c ? "pofac-" : "pofac");
-    for (const char *at = c ? c->name : ""; *at; at++) strbuf_putc(out, *at == ' ' ? '-' : *at);
+    for (const char *at = c ? c->name : ""; *at; at++) strbuf_append(out, *at == ' ' ? "-" : at, 1);
 }
 
 static void put_name(strbuf *out, const command *c) {
