@@ -1,6 +1,6 @@
 /*
- * Coded sections; see section_code.h. Numbers of weights have few repetitions by chance, short ones, so that zstd makes them hardly shorter than codes of
- * one width do, and takes several times as long to decode as the memory takes that they are put into.
+ * Coded sections; see section_code.h. Numbers of weights have few repetitions by chance, short ones, so that zstd makes them a fifth
+ * shorter than codes of one width do, and takes several times as long to decode.
  */
 #include "frontend/driver/section_code.h"
 
