@@ -538,8 +538,10 @@ static pofac_status read_tokenizer(loaded_model *m, const diag_sink *sink, token
 }
 
 pofac_status loaded_model_tokenizer(loaded_model *m, const diag_sink *sink, const tokenizer **out) {
-    tokenizer *t = m->tokenizer;
-    if (!t) TRY(read_tokenizer(m, sink, &t));
+    tokenizer *t = NULL;
+    *out = m->tokenizer;
+    if (*out) return POFAC_OK; /* nothing is written, so threads may ask at the same time */
+    TRY(read_tokenizer(m, sink, &t));
     size_t n = tokenizer_vocab_size(t);
     if (n > (size_t)m->spec.vocab_size) {
         tokenizer_destroy(t);

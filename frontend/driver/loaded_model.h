@@ -71,7 +71,7 @@ const tensor_source *loaded_model_state(const loaded_model *m);
 /* The same without the parameters that the checkpoint lacks (POFAC_ERR_INPUT): for those who look at weights, and make none. */
 const tensor_source *loaded_model_stored(const loaded_model *m);
 
-/* The model's tokenizer, read at the first call; POFAC_ERR_INPUT when it has none. */
+/* The model's tokenizer, read at the first call, behind which threads may ask for it at the same time; POFAC_ERR_INPUT when it has none. */
 POFAC_MUST_USE pofac_status loaded_model_tokenizer(loaded_model *m, const diag_sink *sink, const tokenizer **out);
 
 /* How that tokenizer treats text: of a vocabulary that is not the directory's own. */
