@@ -152,8 +152,8 @@ static void hand_on(watch *w) {
     kill(w->child, number);
 }
 
-/* Until the child has ended; its status. */
-static int wait_for(watch *w) {
+/* Until the child has ended; *end is its status. False: nobody can say how it ended. */
+static bool wait_for(watch *w, int *end) {
     bool open = true;
     double ticked = now();
     for (;;) {
@@ -166,11 +166,10 @@ static int wait_for(watch *w) {
             ticked = now();
             w->p->tick(w->p->user, ticked - w->begin, strbuf_str(w->said));
         }
-        int status;
         if (open) continue;
-        const pid_t ended = waitpid(w->child, &status, WNOHANG);
-        if (ended == w->child) return status;
-        if (ended < 0 && errno != EINTR) return 0;
+        const pid_t ended = waitpid(w->child, end, WNOHANG);
+        if (ended == w->child) return true;
+        if (ended < 0 && errno != EINTR) return false;
     }
 }
 
@@ -184,9 +183,16 @@ pofac_status stage_process_run(const stage_process *p, const diag_sink *sink, st
     strbuf_putc(&title, '\n');
     write_log(&w, &title);
     strbuf_free(&title);
+    /* a process that was started to ignore it would never learn how a child has ended */
+    const struct sigaction standard = {.sa_handler = SIG_DFL};
+    struct sigaction before;
+    sigaction(SIGCHLD, &standard, &before);
+    int end = 0;
     pofac_status status = begin(&w, sink);
+    if (status == POFAC_OK && !wait_for(&w, &end))
+        status = fault(p->log_path, "nobody can say how the stage has ended", errno, sink);
+    sigaction(SIGCHLD, &before, NULL);
     if (status == POFAC_OK) {
-        const int end = wait_for(&w);
         out->killed = WIFSIGNALED(end);
         out->exit_status = out->killed ? 128 + WTERMSIG(end) : WEXITSTATUS(end);
         out->seconds = now() - w.begin;
