@@ -10,8 +10,11 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include <jansson.h>
+
 #include "frontend/model/xml_document.h"
 #include "ir/support/file_map.h"
+#include "ir/support/json_text.h"
 
 #define HASH_DIGITS 32
 #define PIECE_BYTES ((size_t)4 << 20)  /* so much of a file is in memory at a time */
@@ -113,7 +116,7 @@ static pofac_status hash_content(const char *path, const diag_sink *sink, hash12
 }
 
 static bool is_same(const input_hash_row *row, const char *path, const struct stat *s) {
-    return row->size == (uint64_t)s->st_size && row->inode == (uint64_t)s->st_ino && row->changed_ns == nanoseconds(s->st_mtim) &&
+    return row->size == (uint64_t)s->st_size && row->inode == (uint64_t)s->st_ino && row->changed_ns == nanoseconds(s->st_ctim) &&
            strcmp(row->path, path) == 0;
 }
 
@@ -127,7 +130,7 @@ static pofac_status hash_file(input_hashes *h, const char *path, const struct st
         input_hash_row row = {.path = arena_strdup(&h->texts, whole),
                               .size = (uint64_t)s->st_size,
                               .inode = (uint64_t)s->st_ino,
-                              .changed_ns = nanoseconds(s->st_mtim)};
+                              .changed_ns = nanoseconds(s->st_ctim)};
         status = row.path ? hash_content(path, sink, &row.hash) : diag_out_of_memory(sink);
         if (status == POFAC_OK && !VEC_PUSH(&h->rows, row)) status = diag_out_of_memory(sink);
     }
@@ -192,6 +195,37 @@ static pofac_status walk_description(walk *w, const char *path) {
     return status;
 }
 
+/* The files of a sharded checkpoint, which its index names. Of what is no index nothing is said, as above. */
+static pofac_status walk_index(walk *w, const char *path) {
+    const char *slash = strrchr(path, '/');
+    const size_t folder = slash ? (size_t)(slash + 1 - path) : 0;
+    const char *tensor, *last = "";
+    json_t *root, *file;
+    file_map map;
+    TRY(file_map_open(path, w->sink, &map));
+    const bool is_json = json_parse(path, NULL, map.data, map.size_bytes, NULL, &root) == POFAC_OK;
+    file_map_close(&map);
+    if (!is_json) return POFAC_OK;
+    pofac_status status = POFAC_OK;
+    json_object_foreach(json_object_get(root, "weight_map"), tensor, file) {
+        const char *name = json_string_value(file);
+        if (status != POFAC_OK || !name || strcmp(name, last) == 0) continue;
+        strbuf whole = STRBUF_INIT;
+        strbuf_printf(&whole, "%.*s%s", (int)folder, path, name);
+        if (!strbuf_ok(&whole)) status = diag_out_of_memory(w->sink);
+        else if (file_exists(strbuf_str(&whole))) status = walk_path(w, strbuf_str(&whole), name);
+        strbuf_free(&whole);
+        last = name;
+    }
+    json_decref(root);
+    return status;
+}
+
+static bool ends_in(const char *text, const char *end) {
+    const size_t n = strlen(text), k = strlen(end);
+    return n >= k && strcmp(text + n - k, end) == 0;
+}
+
 static pofac_status walk_path(walk *w, const char *path, const char *name) {
     const diag_place place = {.file = path};
     struct stat s;
@@ -207,12 +241,12 @@ static pofac_status walk_path(walk *w, const char *path, const char *name) {
     if (S_ISDIR(s.st_mode)) {
         TRY(walk_directory(w, path, name));
     } else {
-        const size_t n = strlen(path);
         TRY(hash_file(w->h, path, &s, w->sink, &hash));
         hash_to_hex(hash, hex);
         strbuf_printf(w->found, "%s %s\n", hex, name);
         w->bytes += (uint64_t)s.st_size;
-        if (n > 4 && strcmp(path + n - 4, ".xml") == 0) TRY(walk_description(w, path));
+        if (ends_in(path, ".xml")) TRY(walk_description(w, path));
+        if (ends_in(path, ".index.json")) TRY(walk_index(w, path));
     }
     w->depth--;
     return POFAC_OK;
