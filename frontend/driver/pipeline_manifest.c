@@ -3,8 +3,11 @@
 
 #include <string.h>
 
+#include <jansson.h>
+
 #include "frontend/driver/doctor.h"
 #include "ir/support/file_map.h"
+#include "ir/support/json_text.h"
 
 static void put_text(strbuf *out, const char *text) { strbuf_put_json(out, text, strlen(text)); }
 
@@ -113,4 +116,17 @@ pofac_status pipeline_manifest_write(const pipeline_plan *todo, const pipeline_p
     if (status == POFAC_OK) status = file_write_all(path, strbuf_str(&text), text.size, sink);
     strbuf_free(&text);
     return status;
+}
+
+bool pipeline_manifest_is_ours(const char *path) {
+    file_map map;
+    json_t *root;
+    bool ours = false;
+    if (file_map_open(path, NULL, &map) != POFAC_OK) return false;
+    if (json_parse(path, NULL, map.data, map.size_bytes, NULL, &root) == POFAC_OK) {
+        ours = json_is_string(json_object_get(root, "pipeline")) && json_is_array(json_object_get(root, "stages"));
+        json_decref(root);
+    }
+    file_map_close(&map);
+    return ours;
 }

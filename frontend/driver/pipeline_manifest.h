@@ -12,4 +12,7 @@
 POFAC_MUST_USE pofac_status pipeline_manifest_write(const pipeline_plan *plan, const pipeline_program *program, arena *a,
                                                     const diag_sink *sink);
 
+/* Is the file one that pipeline_manifest_write has written? Others are called manifest.json, too. */
+bool pipeline_manifest_is_ours(const char *path);
+
 #endif

@@ -2,6 +2,7 @@
 #include "frontend/driver/pipeline_run.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -182,9 +183,21 @@ static pofac_status write_recipe(runner *r, const pipeline_job *j) {
     return status;
 }
 
+/* By way of another name, so that a process that is killed meanwhile leaves no half of a stage under its own. */
+static pofac_status clear(runner *r, const char *directory) {
+    const char *name = strrchr(directory, '/') + 1;
+    const diag_place place = {.file = directory};
+    const char *aside = arena_printf(r->a, "%.*s.%s.removed", (int)(name - directory), directory, name);
+    if (!aside) return diag_out_of_memory(r->sink);
+    TRY(directory_remove(aside, r->sink));
+    if (rename(directory, aside) != 0 && errno != ENOENT)
+        return diag_error(r->sink, POFAC_ERR_RUNTIME, &place, "cannot be removed: %s", strerror(errno));
+    return directory_remove(aside, r->sink);
+}
+
 static pofac_status prepare(runner *r, const pipeline_job *j, const decision *d, const stage_manifest *m) {
     const char *directory = pipeline_job_directory(j);
-    if (!d->goes_on) TRY(directory_remove(directory, r->sink));
+    if (!d->goes_on) TRY(clear(r, directory));
     TRY(directory_make(directory, r->sink));
     TRY(stage_manifest_write(directory, m, r->sink));
     return write_recipe(r, j);
@@ -291,7 +304,8 @@ static pofac_status check_directory(runner *r) {
     const char *directory = r->plan.directory, *manifest = path_in(r, directory, PIPELINE_MANIFEST_FILE);
     const diag_place place = {.file = directory};
     if (!manifest) return diag_out_of_memory(r->sink);
-    if (!file_exists(directory) || file_exists(manifest) || directory_is_empty(directory)) return POFAC_OK;
+    static const char *const own[] = {HASHES_FILE, PIPELINE_MANIFEST_FILE ".tmp.", NULL}; /* what is there before the manifest */
+    if (!file_exists(directory) || pipeline_manifest_is_ours(manifest) || directory_has_only(directory, own)) return POFAC_OK;
     return diag_error(r->sink, POFAC_ERR_USAGE, &place,
                       "found a directory with something in it that no pipeline has made, wanted an empty one or none");
 }

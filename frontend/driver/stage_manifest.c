@@ -188,7 +188,9 @@ pofac_status stage_manifest_read(const char *dir, arena *a, const diag_sink *sin
     file_map map;
     json_t *root;
     *out = (stage_manifest){.state = STAGE_FOREIGN, .key = "", .determined_by = "", .reads = ""};
-    if (!file_exists(dir) || directory_is_empty(dir)) out->state = STAGE_ABSENT;
+    static const char *const leftovers[] = {STAGE_MANIFEST_FILE ".tmp.",
+                                            NULL}; /* of a process that was killed while it wrote the first */
+    if (!file_exists(dir) || directory_has_only(dir, leftovers)) out->state = STAGE_ABSENT;
     const char *path = arena_printf(a, "%s/" STAGE_MANIFEST_FILE, dir);
     if (!path) return diag_out_of_memory(sink);
     if (!file_exists(path) || file_map_open(path, NULL, &map) != POFAC_OK) return POFAC_OK;

@@ -57,12 +57,23 @@ pofac_status directory_remove(const char *path, const diag_sink *sink) {
 }
 
 bool directory_is_empty(const char *path) {
+    static const char *const none[] = {NULL};
+    return directory_has_only(path, none);
+}
+
+static bool begins_with_one(const char *name, const char *const *prefixes) {
+    for (size_t i = 0; prefixes[i]; i++)
+        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0) return true;
+    return false;
+}
+
+bool directory_has_only(const char *path, const char *const *prefixes) {
     DIR *d = opendir(path);
-    bool empty = d != NULL;
+    bool only = d != NULL;
     for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d))
-        empty &= strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+        only &= strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 || begins_with_one(e->d_name, prefixes);
     if (d) closedir(d);
-    return empty;
+    return only;
 }
 
 pofac_status directory_lock(const char *path, const diag_sink *sink, int *lock) {

@@ -17,6 +17,9 @@ POFAC_MUST_USE pofac_status directory_remove(const char *path, const diag_sink *
 /* Is it a directory that can be read, with nothing in it? */
 bool directory_is_empty(const char *path);
 
+/* Likewise with nothing in it but names that begin with one of the prefixes. NULL ends them. */
+bool directory_has_only(const char *path, const char *const *prefixes);
+
 /*
  * Takes the lock of a directory, which ends when the descriptor *lock is closed, or with the process. *lock is -1 when somebody else has it.
  * A file system without locks gives it to everybody. POFAC_ERR_RUNTIME: the directory cannot be opened.
