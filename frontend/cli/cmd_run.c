@@ -98,7 +98,8 @@ static pofac_status take_parameters(const command_input *in, pipeline_request *o
     xml_parameter *all;
     TRY(take_pairs(in, "parameter", &all, &out->n_parameters));
     for (size_t i = 0; i < out->n_parameters; i++)
-        while (strncmp(all[i].value, "./", 2) == 0 && all[i].value[2]) all[i].value += 2;
+        while (strncmp(all[i].value, "./", 2) == 0 && all[i].value[1 + strspn(all[i].value + 1, "/")])
+            all[i].value += 1 + strspn(all[i].value + 1, "/");
     out->parameters = all;
     return POFAC_OK;
 }

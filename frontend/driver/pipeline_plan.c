@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "codegen/codegen.h"
+#include "frontend/driver/recipe.h"
 #include "ir/support/file_map.h"
 
 #define MOST_VARIANTS 1000u
@@ -171,15 +172,26 @@ static pofac_status put_input(planner *p, const char *name, const char *path, co
     return POFAC_OK;
 }
 
-static pofac_status put_recipe_inputs(planner *p, const xml_element *e, strbuf *out) {
+/* Does an option of the stage win over the attribute? */
+static bool is_replaced(const pipeline_stage *s, const xml_attr *attr) {
+    if (strcmp(attr->row->element, "model") == 0 || strcmp(xml_element_row_find(attr->row->element)->parent, "pofac") != 0)
+        return false;
+    const char *name = recipe_option_name(attr->row->element, attr->row->name);
+    for (size_t i = 0; i < s->n_words; i++)
+        if (s->words[i].option && strcmp(s->words[i].option->name, name) == 0) return true;
+    return false;
+}
+
+static pofac_status put_recipe_inputs(planner *p, const pipeline_stage *s, const xml_element *e, strbuf *out) {
     for (size_t i = 0; i < e->n_attrs; i++) {
         const xml_attr *attr = &e->attrs[i];
-        if (!attr->written || attr->row->type != XML_TYPE_PATH || pipeline_is_inner_path(attr->text)) continue;
+        if (!attr->written || attr->row->type != XML_TYPE_PATH || pipeline_is_inner_path(attr->text) || is_replaced(s, attr))
+            continue;
         const char *name = arena_printf(p->a, "%s %s", e->row->name, attr->row->name);
         if (!name) return diag_out_of_memory(p->sink);
         TRY(put_input(p, name, attr->value.as.string, &attr->place, out));
     }
-    for (const xml_element *child = e->first_child; child; child = child->next) TRY(put_recipe_inputs(p, child, out));
+    for (const xml_element *child = e->first_child; child; child = child->next) TRY(put_recipe_inputs(p, s, child, out));
     return POFAC_OK;
 }
 
@@ -207,7 +219,7 @@ static pofac_status put_key_lines(planner *p, const pipeline_stage *s, const pip
     strbuf_printf(out, "pofac %s\ninstruction set %s\ncommand %s\n", p->program->version, p->plan->isa, s->command->name);
     TRY(put_words(p, s, keys, out));
     put_recipe_lines(s, keys, out);
-    for (size_t i = 0; i < s->n_sections; i++) TRY(put_recipe_inputs(p, s->sections[i], out));
+    for (size_t i = 0; i < s->n_sections; i++) TRY(put_recipe_inputs(p, s, s->sections[i], out));
     return POFAC_OK;
 }
 

@@ -106,7 +106,9 @@ static pofac_status read_number(const results *r, const pipeline_result_cell *ce
         return diag_error(r->sink, POFAC_ERR_INPUT, &cell->place, "column %s: found no file %s, wanted one", cell->column, path);
     TRY(file_map_open(path, r->sink, &map));
     const char *text = (const char *)map.data;
-    const bool is_object = map.size_bytes > 0 && text[strspn(text, " \t\r\n")] == '{';
+    size_t blanks = 0;
+    while (blanks < map.size_bytes && (is_blank(text[blanks]) || text[blanks] == '\n')) blanks++;
+    const bool is_object = blanks < map.size_bytes && text[blanks] == '{';
     const bool found = map.size_bytes > 0 && (ends_in(path, ".jsonl")  ? number_in_lines(text, map.size_bytes, cell->key, out)
                                               : ends_in(path, ".json") ? number_in_json(text, map.size_bytes, cell->key, out)
                                               : is_object              ? number_in_json(text, map.size_bytes, cell->key, out)
@@ -123,6 +125,9 @@ static pofac_status read_size(const results *r, const pipeline_result_cell *cell
     struct stat s;
     if (stat(path, &s) != 0)
         return diag_error(r->sink, POFAC_ERR_INPUT, &cell->place, "column %s: found no file %s, wanted one", cell->column, path);
+    if (!S_ISREG(s.st_mode))
+        return diag_error(r->sink, POFAC_ERR_INPUT, &cell->place, "column %s: found %s, which is no file, wanted one", cell->column,
+                          path);
     *out = (double)s.st_size;
     return POFAC_OK;
 }
