@@ -21,8 +21,9 @@
  * clause that says the contrary: before "but", or behind "although". Questions ask for facts: a context has four, of different topics, and of
  * one of them it is asked who, what or where.
  *
- * Each file has its own stream of random numbers. The development sets are drawn first: they have no sentence and no context twice, and the
- * training sets none of theirs.
+ * SPLIT is train, dev (500 examples, by which rates and numbers of steps were chosen) or test (1,000, for results alone). Each file has its own
+ * stream of random numbers. What is held out is drawn first: dev and test have no sentence and no context twice or in common, training sets have
+ * none of theirs, and the opinions of articles, which say how they are meant, are none of their sentences.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -36,7 +37,7 @@
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 enum { N_WORDS = 6, N_PLACES = 3, N_TOPICS = 6, N_FACTS = 4, LINE_BYTES = 256, PATH_BYTES = 4096, NAME_BYTES = 64 };
-enum { ARTICLES = 6000, TRAIN = 6000, DEV = 500 };
+enum { ARTICLES = 6000, TRAIN = 6000, DEV = 500, TEST = 1000 };
 
 typedef struct topic {
     const char *people[N_WORDS], *things[N_WORDS], *verbs[N_WORDS], *places[N_PLACES];
@@ -162,6 +163,37 @@ static void put_opinion(dice *d, const char *thing, bool is_positive, char out[L
     }
 }
 
+/* ---- what is held out ---- */
+
+typedef struct split {
+    const char *name;
+    int n;
+    bool is_held_out;
+} split;
+
+/* In the order in which they are drawn. */
+static const split splits[] = {{"dev", DEV, true}, {"test", TEST, true}, {"train", TRAIN, false}};
+
+/* What the splits of a task that are held out have, as hashes. */
+typedef struct held_out_texts {
+    uint64_t hashes[DEV + TEST];
+    size_t n;
+} held_out_texts;
+
+static bool is_held_out(const held_out_texts *texts, const char *text) {
+    const uint64_t hash = hash_bytes(text, strlen(text));
+    for (size_t i = 0; i < texts->n; i++)
+        if (texts->hashes[i] == hash) return true;
+    return false;
+}
+
+/* May the text go into this split? */
+static bool admit(held_out_texts *texts, const split *s, const char *text) {
+    if (is_held_out(texts, text)) return false;
+    if (s->is_held_out) texts->hashes[texts->n++] = hash_bytes(text, strlen(text));
+    return true;
+}
+
 /* ---- the corpus ---- */
 
 static void tell(FILE *out, dice *d, const fact *f) {
@@ -180,59 +212,40 @@ static void tell_again(FILE *out, dice *d, const fact *f) {
     }
 }
 
-static void say_opinion(FILE *out, dice *d, const char *thing) {
+static void say_opinion(FILE *out, dice *d, const char *thing, const held_out_texts *held_out) {
     char opinion[LINE_BYTES];
     const bool is_positive = roll(d, 2);
-    put_opinion(d, thing, is_positive, opinion);
+    do put_opinion(d, thing, is_positive, opinion);
+    while (is_held_out(held_out, opinion));
     fprintf(out, "%s and %s .\n", opinion, is_positive ? "we like it" : "nobody wants it");
 }
 
-static void write_article(FILE *out, dice *d) {
+static void write_article(FILE *out, dice *d, const held_out_texts *held_out) {
     fact facts[N_FACTS];
     make_story(d, facts);
     for (size_t i = 0; i < N_FACTS; i++) tell(out, d, &facts[i]);
-    say_opinion(out, d, facts[roll(d, N_FACTS)].thing);
+    say_opinion(out, d, facts[roll(d, N_FACTS)].thing, held_out);
     const size_t first = roll(d, N_FACTS);
     for (size_t i = 0; i < N_FACTS; i++) tell_again(out, d, &facts[(first + i) % N_FACTS]);
     fputc('\n', out);
 }
 
-static void write_corpus(FILE *out, uint64_t seed) {
+static void write_corpus(FILE *out, uint64_t seed, const held_out_texts *held_out) {
     dice d = new_dice(seed, "corpus");
-    for (int i = 0; i < ARTICLES; i++) write_article(out, &d);
+    for (int i = 0; i < ARTICLES; i++) write_article(out, &d, held_out);
 }
 
 /* ---- tasks ---- */
 
-/* What the development set of a task has, as hashes; the training set stays away from it. */
-typedef struct seen_texts {
-    uint64_t hashes[DEV];
-    size_t n;
-} seen_texts;
-
-static bool is_seen(const seen_texts *seen, const char *text) {
-    const uint64_t hash = hash_bytes(text, strlen(text));
-    for (size_t i = 0; i < seen->n; i++)
-        if (seen->hashes[i] == hash) return true;
-    return false;
-}
-
-/* May the text go into this split? Texts of the development set differ from one another as well. */
-static bool admit(seen_texts *seen, bool is_dev, const char *text) {
-    if (is_seen(seen, text)) return false;
-    if (is_dev) seen->hashes[seen->n++] = hash_bytes(text, strlen(text));
-    return true;
-}
-
-static void write_polarity(FILE *out, uint64_t seed, bool is_dev, seen_texts *seen) {
-    dice d = new_dice(seed, is_dev ? "polarity/dev" : "polarity/train");
+static void write_polarity(FILE *out, const char *name, uint64_t seed, const split *s, held_out_texts *held_out) {
+    dice d = new_dice(seed, name);
     fputs("sentence\tlabel\n", out);
-    for (int n = 0; n < (is_dev ? DEV : TRAIN);) {
+    for (int n = 0; n < s->n;) {
         char opinion[LINE_BYTES];
         const topic *t = &topics[roll(&d, N_TOPICS)];
         const bool is_positive = roll(&d, 2);
         put_opinion(&d, PICK(&d, t->things), is_positive, opinion);
-        if (!admit(seen, is_dev, opinion)) continue;
+        if (!admit(held_out, s, opinion)) continue;
         fprintf(out, "%s .\t%d\n", opinion, is_positive);
         n++;
     }
@@ -264,21 +277,20 @@ static void make_question(dice *d, question *q) {
 }
 
 /* A paragraph of SQuAD's with one question, on a line; no text has a character that JSON escapes. */
-static void write_paragraph(FILE *out, const char *split, int number, const question *q) {
-    fprintf(out, "{\"context\": \"%s\", \"qas\": [{\"id\": \"%s-%d\", \"question\": \"%s\", ", q->context, split, number, q->text);
+static void write_paragraph(FILE *out, const split *s, int number, const question *q) {
+    fprintf(out, "{\"context\": \"%s\", \"qas\": [{\"id\": \"%s-%d\", \"question\": \"%s\", ", q->context, s->name, number, q->text);
     fprintf(out, "\"answers\": [{\"text\": \"%s\", \"answer_start\": %zu}]}]}", q->answer, q->answer_start);
 }
 
-static void write_questions(FILE *out, uint64_t seed, bool is_dev, seen_texts *seen) {
-    const char *split = is_dev ? "dev" : "train";
-    dice d = new_dice(seed, is_dev ? "questions/dev" : "questions/train");
+static void write_questions(FILE *out, const char *name, uint64_t seed, const split *s, held_out_texts *held_out) {
+    dice d = new_dice(seed, name);
     fputs("{\"version\": \"1.1\", \"data\": [{\"title\": \"generated\", \"paragraphs\": [", out);
-    for (int n = 0; n < (is_dev ? DEV : TRAIN);) {
+    for (int n = 0; n < s->n;) {
         question q;
         make_question(&d, &q);
-        if (!admit(seen, is_dev, q.context)) continue;
+        if (!admit(held_out, s, q.context)) continue;
         fputs(n > 0 ? ",\n" : "\n", out);
-        write_paragraph(out, split, n++, &q);
+        write_paragraph(out, s, n++, &q);
     }
     fputs("\n]}]}\n", out);
 }
@@ -309,25 +321,32 @@ static bool make_directory(const char *directory, const char *name) {
     return false;
 }
 
-static bool write_files(const char *directory, uint64_t seed) {
-    static const struct {
-        const char *polarity, *questions;
-        bool is_dev;
-    } splits[] = {{"polarity/dev.tsv", "questions/dev.json", true}, {"polarity/train.tsv", "questions/train.json", false}};
-    char path[PATH_BYTES];
-    seen_texts sentences = {.n = 0}, contexts = {.n = 0};
-    FILE *out = open_file(directory, "corpus.txt", path);
-    if (!out) return false;
-    write_corpus(out, seed);
-    if (!close_file(out, path)) return false;
+typedef void write_split(FILE *out, const char *name, uint64_t seed, const split *s, held_out_texts *held_out);
+
+/* All splits of a task, as DIRECTORY/TASK/SPLIT.ENDING; the stream of random numbers of each is named TASK/SPLIT. */
+static bool write_task(const char *directory, const char *task, const char *ending, uint64_t seed, write_split *write,
+                       held_out_texts *held_out) {
+    char path[PATH_BYTES], name[NAME_BYTES], file[NAME_BYTES];
     for (size_t i = 0; i < COUNT(splits); i++) {
-        if (!(out = open_file(directory, splits[i].polarity, path))) return false;
-        write_polarity(out, seed, splits[i].is_dev, &sentences);
-        if (!close_file(out, path) || !(out = open_file(directory, splits[i].questions, path))) return false;
-        write_questions(out, seed, splits[i].is_dev, &contexts);
+        snprintf(name, sizeof name, "%s/%s", task, splits[i].name);
+        snprintf(file, sizeof file, "%s/%s.%s", task, splits[i].name, ending);
+        FILE *out = open_file(directory, file, path);
+        if (!out) return false;
+        write(out, name, seed, &splits[i], held_out);
         if (!close_file(out, path)) return false;
     }
     return true;
+}
+
+static bool write_files(const char *directory, uint64_t seed) {
+    char path[PATH_BYTES];
+    held_out_texts sentences = {.n = 0}, contexts = {.n = 0};
+    if (!write_task(directory, "polarity", "tsv", seed, write_polarity, &sentences)) return false;
+    if (!write_task(directory, "questions", "json", seed, write_questions, &contexts)) return false;
+    FILE *out = open_file(directory, "corpus.txt", path);
+    if (!out) return false;
+    write_corpus(out, seed, &sentences);
+    return close_file(out, path);
 }
 
 int main(int argc, char **argv) {

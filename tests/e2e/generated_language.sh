@@ -1,5 +1,5 @@
 #!/bin/bash
-# examples/generated_language.c: the same seed gives the same files with any compiler, development and training sets have nothing in common, each label and each answer
+# examples/generated_language.c: the same seed gives the same files with any compiler, splits have nothing in common, each label and each answer
 # is what its text says, by rules of their own here, and articles retell what they have told.
 . "$(dirname "$0")/harness.bash"
 generator=$build_dir/generated_language
@@ -9,24 +9,33 @@ ok "$generator" again
 ok "$generator" two 2
 diff -r one again >difference || fail "seed 1, which is that of no seed, gives two results: $(head -c 500 difference)"
 sum=$(cat one/corpus.txt one/polarity/*.tsv one/questions/*.json | cksum)
-[ "$sum" = "159763759 5235129" ] || fail "seed 1 gives other files than with other compilers: $sum"
-for file in corpus.txt polarity/train.tsv polarity/dev.tsv questions/train.json questions/dev.json; do
+[ "$sum" = "2056511624 5632259" ] || fail "seed 1 gives other files than with other compilers: $sum"
+for file in corpus.txt polarity/{train,dev,test}.tsv questions/{train,dev,test}.json; do
     cmp -s "one/$file" "two/$file" && fail "$file: seeds 1 and 2 give the same"
 done
 
 # same FILE... : lines that more than one of the files has.
 same() { sort -m -- "$@" | uniq -d | wc -l; }
 for seed in one two; do
-    for split in dev train; do
+    for split in dev test train; do
         tail -n +2 "$seed/polarity/$split.tsv" | cut -f1 | sort -u >"$seed.$split.sentences"
         sed -n 's/^{"context": "\([^"]*\)".*/\1/p' "$seed/questions/$split.json" | sort -u >"$seed.$split.contexts"
     done
     for texts in sentences contexts; do
-        [ "$(wc -l <"$seed.dev.$texts")" = 500 ] || fail "$seed: dev has $(wc -l <"$seed.dev.$texts") different $texts, wanted 500"
+        for wanted in dev=500 test=1000; do
+            n=$(wc -l <"$seed.${wanted%=*}.$texts")
+            [ "$n" = "${wanted#*=}" ] || fail "$seed: ${wanted%=*} has $n different $texts, wanted ${wanted#*=}"
+        done
         [ "$(wc -l <"$seed.train.$texts")" -gt 3500 ] || fail "$seed: train has $(wc -l <"$seed.train.$texts") different $texts"
-        [ "$(same "$seed.dev.$texts" "$seed.train.$texts")" = 0 ] || fail "$seed: $(same "$seed.dev.$texts" "$seed.train.$texts") $texts of dev are in train"
+        for pair in "dev train" "test train" "dev test"; do
+            n=$(same "$seed.${pair% *}.$texts" "$seed.${pair#* }.$texts")
+            [ "$n" = 0 ] || fail "$seed: $n $texts of ${pair% *} are in ${pair#* }"
+        done
     done
-    sed 's/ \.$//' "$seed.dev.sentences" | grep -qxFf - "$seed/corpus.txt" && fail "$seed: the corpus has sentences of dev"
+    sed -n -E 's/ and (we like it|nobody wants it) \.$/ ./p' "$seed/corpus.txt" | sort -u >"$seed.opinions"
+    [ "$(same "$seed.train.sentences" "$seed.opinions")" -gt 500 ] || fail "$seed: opinions of the corpus are not read as those of train are"
+    n=$(sort -u "$seed".{dev,test}.sentences | sort -m - "$seed.opinions" | uniq -d | wc -l)
+    [ "$n" = 0 ] || fail "$seed: the corpus says how $n sentences of dev and test are meant"
 done
 
 # The clause behind "but", the second one behind "although", or the only one decides; a negator in it turns its word.
@@ -59,7 +68,7 @@ END {
 }
 END
 awk -f polarity.awk one/polarity/*.tsv two/polarity/*.tsv >polarity.txt
-[ "$(cat polarity.txt)" = "13000 rows, 0 wrong" ] || fail "polarity: $(tail -n 5 polarity.txt)"
+[ "$(cat polarity.txt)" = "15000 rows, 0 wrong" ] || fail "polarity: $(tail -n 5 polarity.txt)"
 
 # One fact of the context has the question's words, and the rest of it answers; the answer stands where it says.
 cat >questions.awk <<'END'
@@ -113,7 +122,7 @@ END {
 }
 END
 awk -f questions.awk one/questions/*.json two/questions/*.json >questions.txt
-[ "$(cat questions.txt)" = "13000 rows, 0 wrong" ] || fail "questions: $(tail -n 5 questions.txt)"
+[ "$(cat questions.txt)" = "15000 rows, 0 wrong" ] || fail "questions: $(tail -n 5 questions.txt)"
 
 # Four facts, an opinion, and each fact again: its verb stands once more.
 awk -v RS= -F'\n' '

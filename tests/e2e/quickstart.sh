@@ -56,7 +56,8 @@ grep -q -- '--parameter NAME=VALUE' out || fail "--help: $(cat out)"
 [ $? = 2 ] || fail "--steps 3: not exit status 2"
 wants_quiet out
 [ "$(cat err)" = "error: unknown option --steps; see examples/quickstart.sh --help" ] || fail "--steps 3: $(cat err)"
-"$source_dir/examples/quickstart.sh" --output_dir here --parameter stepz=3 >out 2>err
-[ $? = 2 ] || fail "--parameter stepz=3: not exit status 2"
-grep -q stepz err || fail "--parameter stepz=3: $(cat err)"
+"$source_dir/examples/quickstart.sh" --output_dir=here --parameter=stepz=3 >out 2>err
+[ $? = 2 ] || fail "--parameter=stepz=3: not exit status 2"
+grep -q stepz err || fail "--parameter=stepz=3: $(cat err)"
+grep -q 'pipeline has failed' err && fail "--parameter=stepz=3: says that a stage failed: $(cat err)"
 finish
