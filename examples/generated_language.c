@@ -278,7 +278,8 @@ static void make_question(dice *d, question *q) {
 
 /* A paragraph of SQuAD's with one question, on a line; no text has a character that JSON escapes. */
 static void write_paragraph(FILE *out, const split *s, int number, const question *q) {
-    fprintf(out, "{\"context\": \"%s\", \"qas\": [{\"id\": \"%s-%d\", \"question\": \"%s\", ", q->context, s->name, number, q->text);
+    fprintf(out, "{\"context\": \"%s\", \"qas\": [{\"id\": \"%s-%d\", \"question\": \"%s\", ", q->context, s->name, number,
+            q->text);
     fprintf(out, "\"answers\": [{\"text\": \"%s\", \"answer_start\": %zu}]}]}", q->answer, q->answer_start);
 }
 

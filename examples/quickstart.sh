@@ -91,6 +91,7 @@ echo "sentences with their polarity:"
 sed -n '2,4s/^/    /p' "$work/data/polarity/train.tsv"
 
 title "3. vocabulary, pre-training, teacher, 90 % zeros, two tasks, 8 bits, compiled models: examples/quickstart/pipeline.xml"
+trap - INT # it says itself where it was interrupted
 status=0
 "$pofac" run examples/quickstart/pipeline.xml --output_dir "$work/run" --parameter data="$work/data" "${parameters[@]}" >"$work/run.txt" || status=$?
 case $status in
