@@ -101,6 +101,7 @@ static pofac_status open_model(pofac_model *m, const char *path, const pofac_mod
 }
 
 pofac_status pofac_model_open(const char *path, const pofac_model_options *options, const pofac_log *log, pofac_model **out) {
+    API_IN_C_LOCALE;
     const pofac_log own = api_log_of(log);
     const diag_sink before = api_sink(&own);
     if (!out) return api_null("out", &before);
@@ -128,6 +129,7 @@ void pofac_model_close(pofac_model *model) {
 
 pofac_status pofac_compile(const char *path, const pofac_model_options *options, const char *targets, const char *file,
                            const pofac_log *log) {
+    API_IN_C_LOCALE;
     const pofac_log own = api_log_of(log);
     const diag_sink sink = api_sink(&own);
     open_options o;

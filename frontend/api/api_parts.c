@@ -9,6 +9,18 @@
 
 _Static_assert((int)POFAC_ERROR == DIAG_ERROR && (int)POFAC_WARNING == DIAG_WARNING && (int)POFAC_NOTE == DIAG_NOTE, "severities");
 
+/* ---- locales ---- */
+
+/* The C library has "C" built in: it takes no memory. */
+locale_t api_enter_c_locale(void) {
+    const locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    return c != (locale_t)0 ? uselocale(c) : (locale_t)0;
+}
+
+void api_leave_c_locale(const locale_t *before) {
+    if (*before != (locale_t)0) freelocale(uselocale(*before));
+}
+
 /* ---- messages ---- */
 
 static void emit(void *user, const diag *d) {

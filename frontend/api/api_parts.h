@@ -2,9 +2,16 @@
 #ifndef POFAC_FRONTEND_API_PARTS_H
 #define POFAC_FRONTEND_API_PARTS_H
 
+#include <locale.h>
+
 #include "frontend/driver/shared_plan.h"
 
 #include "frontend/api/pofac.h"
+
+/* To the end of its block the calling thread's locale is "C": numbers are read and written with a point, in whatever locale the program runs. */
+#define API_IN_C_LOCALE __attribute__((cleanup(api_leave_c_locale), unused)) const locale_t callers_locale = api_enter_c_locale()
+locale_t api_enter_c_locale(void);
+void api_leave_c_locale(const locale_t *before);
 
 /* A sink that hands diagnostics to `log`, which lives as long as the sink. */
 diag_sink api_sink(const pofac_log *log);

@@ -228,6 +228,7 @@ static pofac_status run(given_tensors *g, const ir_graph *graph) {
 
 pofac_status pofac_predictor_run(pofac_predictor *predictor, const pofac_tensor *inputs, size_t n_inputs,
                                  const pofac_tensor **outputs, size_t *n_outputs) {
+    API_IN_C_LOCALE;
     if (!predictor) return POFAC_ERR_USAGE;
     const diag_sink sink = api_sink(&predictor->log);
     if (!inputs && n_inputs) return api_null("inputs", &sink);

@@ -54,6 +54,7 @@ static pofac_status open_predictor(pofac_predictor *p, const pofac_predictor_opt
 
 pofac_status pofac_predictor_create(const pofac_model *model, const pofac_predictor_options *options, const pofac_log *log,
                                     pofac_predictor **out) {
+    API_IN_C_LOCALE;
     const pofac_log own = api_log_of(log);
     const diag_sink before = api_sink(&own);
     if (!out) return api_null("out", &before);
@@ -181,6 +182,7 @@ static pofac_status run(pofac_predictor *p, const pofac_text *texts, size_t n, c
 
 pofac_status pofac_predictor_answer(pofac_predictor *predictor, const pofac_text *texts, size_t n,
                                     const pofac_answer *const **answers) {
+    API_IN_C_LOCALE;
     if (!predictor) return POFAC_ERR_USAGE;
     const diag_sink sink = api_sink(&predictor->log);
     if (!answers) return api_null("answers", &sink);
@@ -233,6 +235,7 @@ static bool content_of(const pofac_answer *answer, arena *a, answer_content *out
 }
 
 pofac_status pofac_predictor_answer_json(pofac_predictor *predictor, size_t i, const char **json) {
+    API_IN_C_LOCALE;
     if (!predictor) return POFAC_ERR_USAGE;
     const diag_sink sink = api_sink(&predictor->log);
     if (!json) return api_null("json", &sink);

@@ -84,6 +84,7 @@ static pofac_status open_trainer(pofac_trainer *t, const char *path, const pofac
 
 pofac_status pofac_trainer_create(const char *path, const pofac_trainer_options *options, const pofac_log *log,
                                   pofac_trainer **out) {
+    API_IN_C_LOCALE;
     const pofac_log own = api_log_of(log);
     const diag_sink before = api_sink(&own);
     if (!out) return api_null("out", &before);
@@ -134,6 +135,7 @@ static pofac_status note(pofac_trainer *t, pofac_status status) {
 }
 
 pofac_status pofac_trainer_step(pofac_trainer *trainer, pofac_step *out) {
+    API_IN_C_LOCALE;
     train_step_report r;
     if (!trainer) return POFAC_ERR_USAGE;
     TRY(check_state(trainer));
@@ -159,6 +161,7 @@ pofac_status pofac_trainer_step(pofac_trainer *trainer, pofac_step *out) {
 }
 
 pofac_status pofac_trainer_evaluate(pofac_trainer *trainer, const pofac_metric **metrics, size_t *n) {
+    API_IN_C_LOCALE;
     evaluation_result result;
     if (!trainer) return POFAC_ERR_USAGE;
     if (!metrics || !n) return api_null(metrics ? "n" : "metrics", &trainer->sink);
@@ -174,12 +177,14 @@ pofac_status pofac_trainer_evaluate(pofac_trainer *trainer, const pofac_metric *
 }
 
 pofac_status pofac_trainer_save_checkpoint(pofac_trainer *trainer) {
+    API_IN_C_LOCALE;
     if (!trainer) return POFAC_ERR_USAGE;
     TRY(check_state(trainer));
     return train_loop_save(trainer->loop);
 }
 
 pofac_status pofac_trainer_save_model(pofac_trainer *trainer, const char *directory) {
+    API_IN_C_LOCALE;
     if (!trainer) return POFAC_ERR_USAGE;
     if (!directory) return api_null("directory", &trainer->sink);
     TRY(check_state(trainer));
@@ -187,6 +192,7 @@ pofac_status pofac_trainer_save_model(pofac_trainer *trainer, const char *direct
 }
 
 pofac_status pofac_trainer_finish(pofac_trainer *trainer) {
+    API_IN_C_LOCALE;
     train_result result;
     if (!trainer) return POFAC_ERR_USAGE;
     TRY(check_state(trainer));

@@ -13,7 +13,8 @@
  *
  * Threads. A model never changes once it is open: any number of threads use it. A predictor, and a trainer, are used by one thread
  * at a time; any number of them work side by side. Results have the same bits whatever the number of threads and of predictors,
- * and whatever texts stand in one call. Logs are called by the thread that called the function.
+ * and whatever texts stand in one call. Logs are called by the thread that called the function. That thread's
+ * locale is "C" meanwhile, in the log too, and the program's does not matter.
  *
  * Structures of options and of results begin with size_bytes, which the caller sets to the structure's size (the macros ..._INIT
  * do): fields that later versions append read as 0, which always means the default. A structure that is larger than the library's

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <locale.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -294,6 +295,58 @@ static void a_directory_has_one_trainer(void **state) {
     end(&c);
 }
 
+/* A locale that writes 0,5, made in the test's folder where the machine has its source. */
+static bool make_comma_locale(const char *folder) {
+    char command[700];
+    snprintf(command, sizeof command, "localedef --no-archive -i de_DE -f UTF-8 '%s/de_DE.UTF-8' >'%s/said.txt' 2>&1", folder,
+             folder);
+    const int ended = system(command);
+    setenv("LOCPATH", folder, 1);
+    return ended == 0 && setlocale(LC_ALL, "de_DE.UTF-8") != NULL;
+}
+
+static void run_all(pofac_trainer *t) {
+    while (!pofac_trainer_is_done(t)) assert_int_equal(pofac_trainer_step(t, NULL), POFAC_OK);
+    assert_int_equal(pofac_trainer_finish(t), POFAC_OK);
+    pofac_trainer_destroy(t);
+}
+
+static void the_locale_does_not_matter(void **state) {
+    trainer_case c;
+    char other[300], copies[600];
+    file_map wanted, found;
+    begin(&c, state);
+    run_all(create(&c));
+    snprintf(other, sizeof other, "%s/other", c.api.folder);
+    snprintf(copies, sizeof copies, "%s/locales", c.api.folder);
+    assert_int_equal(mkdir(copies, 0700), 0);
+    const bool has_commas = make_comma_locale(copies);
+    c.given[0].value = other;
+    char half[16] = "";
+    if (has_commas) {
+        run_all(create(&c));
+        snprintf(half, sizeof half, "%.1f", 0.5); /* the program's locale is as it was */
+    }
+    setlocale(LC_ALL, "C");
+    unsetenv("LOCPATH");
+    folder_remove(copies);
+    if (has_commas) {
+        assert_string_equal(half, "0,5");
+        read_weights(c.directory, &wanted);
+        read_weights(other, &found);
+        assert_int_equal(found.size_bytes, wanted.size_bytes);
+        assert_memory_equal(found.data, wanted.data, wanted.size_bytes);
+        file_map_close(&wanted);
+        file_map_close(&found);
+        folder_remove(other);
+    }
+    end(&c);
+    if (!has_commas) {
+        print_message("SKIP: no locale with a decimal comma can be made\n");
+        skip();
+    }
+}
+
 static void failing_allocations(void **state) {
     trainer_case c;
     begin(&c, state);
@@ -323,7 +376,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_goes_step_by_step),     cmocka_unit_test(stopping_and_going_on),
         cmocka_unit_test(a_text_makes_a_model),        cmocka_unit_test(wrong_recipes_are_errors),
-        cmocka_unit_test(a_directory_has_one_trainer), cmocka_unit_test(failing_allocations),
+        cmocka_unit_test(a_directory_has_one_trainer), cmocka_unit_test(the_locale_does_not_matter),
+        cmocka_unit_test(failing_allocations),
     };
     return cmocka_run_group_tests(tests, files_set_up, files_tear_down);
 }
