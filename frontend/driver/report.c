@@ -8,8 +8,25 @@
 
 /* ---- names ---- */
 
+static bool is_taken(const report *r, size_t before, const char *name) {
+    for (size_t i = 0; i < before; i++)
+        if (strcmp(r->runs.data[i].name, name) == 0) return true;
+    return false;
+}
+
+/* Paths that were given twice, and names that look like another's path, get a number. */
+static pofac_status number_the_same(report *r) {
+    for (size_t i = 1; i < r->runs.size; i++) {
+        const char *name = r->runs.data[i].name;
+        for (int n = 2; r->runs.data[i].name && is_taken(r, i, r->runs.data[i].name); n++)
+            r->runs.data[i].name = arena_printf(&r->memory, "%s (%d)", name, n);
+        if (!r->runs.data[i].name) return diag_out_of_memory(r->sink);
+    }
+    return POFAC_OK;
+}
+
 /* Runs whose names are the same are called by their paths. */
-static void tell_apart(report *r) {
+static pofac_status tell_apart(report *r) {
     for (size_t i = 0; i < r->runs.size; i++)
         for (size_t k = i + 1; k < r->runs.size; k++) {
             report_run *a = &r->runs.data[i], *b = &r->runs.data[k];
@@ -17,6 +34,7 @@ static void tell_apart(report *r) {
             a->name = a->path;
             b->name = b->path;
         }
+    return number_the_same(r);
 }
 
 /* ---- the page ---- */
@@ -42,15 +60,34 @@ static void put_head(const report *r, strbuf *out) {
     strbuf_puts(out, "</h1></header>\n");
 }
 
+static void put_link(const char *id, const char *text, bool is_there, strbuf *out) {
+    if (is_there) strbuf_printf(out, "<a href=\"#%s\">%s</a>", id, text);
+}
+
+/* Links to the parts that the page has. */
 static void put_contents(const report *r, strbuf *out) {
-    strbuf_puts(out, "<nav aria-label=\"contents\"><a href=\"#runs\">Runs</a><a href=\"#scores\">Scores</a><a "
-                     "href=\"#options\">Options</a><a href=\"#curves\">Curves</a>");
+    bool scores = false, options = false, curves = false, missing = r->is_full;
+    for (size_t i = 0; i < r->runs.size; i++) {
+        const report_run *run = &r->runs.data[i];
+        scores = scores || run->results.size;
+        options = options || run->settings.size;
+        curves = curves || run->has_metrics;
+        missing = missing || run->missing.size;
+    }
+    strbuf_puts(out, "<nav aria-label=\"contents\">");
+    put_link("results-0", "Results", r->results.size > 0, out);
+    put_link("runs", "Runs", r->runs.size > 0, out);
+    put_link("scores", "Scores", scores, out);
+    put_link("options", "Options", options, out);
+    put_link("curves", "Curves", curves, out);
     for (size_t i = 0; i < r->runs.size; i++) {
         if (r->runs.data[i].model.size == 0) continue;
         strbuf_printf(out, "<a href=\"#model-%zu\">Model ", i);
         report_put_text(r->runs.data[i].name, out);
         strbuf_puts(out, "</a>");
     }
+    put_link("missing", "What is not here", missing, out);
+    put_link("values", "Values", curves, out);
     strbuf_puts(out, "</nav>\n");
 }
 
@@ -67,7 +104,12 @@ static void put_models(const report *r, strbuf *out) {
 }
 
 static void put_missing(const report *r, strbuf *out) {
-    bool any = false;
+    bool any = r->is_full;
+    if (any)
+        strbuf_printf(out,
+                      "<h2 id=\"missing\">What is not here</h2>\n<p class=\"note\">More runs than these %zu: a page shows no "
+                      "more of a pipeline. `pofac report` on folders below it shows others.</p>\n",
+                      r->runs.size);
     for (size_t i = 0; i < r->runs.size; i++) {
         const report_run *run = &r->runs.data[i];
         for (size_t k = 0; k < run->missing.size; k++) {
@@ -85,13 +127,14 @@ static void put_missing(const report *r, strbuf *out) {
 static pofac_status put_page(const report *r, strbuf *out) {
     put_head(r, out);
     put_contents(r, out);
+    strbuf_puts(out, "<main>\n");
     for (size_t i = 0; i < r->results.size; i++) {
-        strbuf_puts(out, "<h2>Results of ");
+        strbuf_printf(out, "<h2 id=\"results-%zu\">Results of ", i);
         report_put_text(r->results.data[i].path, out);
         strbuf_puts(out, "</h2>\n");
         strbuf_append(out, r->results.data[i].table.data, r->results.data[i].table.size);
     }
-    report_put_overview(r, out);
+    if (r->runs.size > 0) report_put_overview(r, out);
     strbuf_puts(out, "<div class=\"two\">\n<section>");
     report_put_results(r, out);
     strbuf_puts(out, "</section>\n<section>");
@@ -101,7 +144,7 @@ static pofac_status put_page(const report *r, strbuf *out) {
     put_models(r, out);
     put_missing(r, out);
     TRY(report_put_values(r, out));
-    strbuf_puts(out, "<div id=\"tip\" role=\"status\"></div>\n<script>\n");
+    strbuf_puts(out, "</main>\n<div id=\"tip\" role=\"status\"></div>\n<script>\n");
     strbuf_puts(out, page_script);
     strbuf_puts(out, "</script>\n</body>\n</html>\n");
     return strbuf_ok(out) ? POFAC_OK : diag_out_of_memory(r->sink);
@@ -123,7 +166,7 @@ static pofac_status check_layer(const report *r) {
 
 static pofac_status make(report *r, strbuf *out) {
     for (size_t i = 0; i < r->options->n_paths; i++) TRY(report_read(r, r->options->paths[i]));
-    tell_apart(r);
+    TRY(tell_apart(r));
     for (size_t i = 0; i < r->runs.size; i++) {
         if (interruption_check(r->options->stop)) return POFAC_ERR_INTERRUPTED;
         TRY(report_model(r, &r->runs.data[i]));

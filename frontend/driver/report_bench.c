@@ -101,8 +101,9 @@ void report_put_bench(const report_bench *b, strbuf *out) {
                   b->batch, b->sequence, b->median_ms, b->p90_ms, b->tokens_per_second, b->threads, b->threads == 1 ? "" : "s");
     report_put_text(b->target, out);
     strbuf_puts(out, ".</p>\n<div class=\"scroll\" tabindex=\"0\"><table "
-                     "class=\"kernels\"><thead><tr><th>kernel</th><th>steps</th><th>ms</th><th class=\"text\">share</th>"
-                     "<th>GFLOP/s</th><th>GB/s</th></tr></thead><tbody>\n");
+                     "class=\"kernels\"><thead><tr><th scope=\"col\">kernel</th><th scope=\"col\">steps</th><th "
+                     "scope=\"col\">ms</th><th scope=\"col\" class=\"text\">share</th>"
+                     "<th scope=\"col\">GFLOP/s</th><th scope=\"col\">GB/s</th></tr></thead><tbody>\n");
     for (size_t i = 0; i < b->n_kernels; i++) put_kernel(&b->kernels[i], out);
     strbuf_puts(out, "</tbody></table></div>\n");
 }

@@ -55,19 +55,24 @@ static bool is_repeated(const metrics_table *t, const char *metric) {
     return c && strcmp(metric, "task_loss") == 0 && same_values(c, metrics_table_find(t, "loss"));
 }
 
-static void add_series(const report *r, const char *metric, chart *c, chart_series *series) {
+/* Has the series marks? Those of a chart's second metric are what tells it from the first. */
+static bool is_marked(const struct chart_row *row, const char *metric, size_t n) {
+    if (row->also) return metric == row->also;
+    return n <= 12 || (n <= 60 && begins_with(metric, OF_EVALUATION));
+}
+
+static void add_series(const report *r, const struct chart_row *row, const char *metric, chart *c, chart_series *series) {
     for (size_t i = 0; metric && i < r->runs.size; i++) {
         const report_run *run = &r->runs.data[i];
         const metric_column *column = metrics_table_find(&run->metrics, metric);
         if (!column || is_repeated(&run->metrics, metric)) continue;
-        series[c->n_series++] =
-            (chart_series){.run = run->name,
-                           .metric = metric,
-                           .x = column->steps.data,
-                           .y = column->values.data,
-                           .n = column->steps.size,
-                           .style = (unsigned)i,
-                           .marked = column->steps.size <= 60 && (begins_with(metric, OF_EVALUATION) || column->steps.size <= 12)};
+        series[c->n_series++] = (chart_series){.run = run->name,
+                                               .metric = metric,
+                                               .x = column->steps.data,
+                                               .y = column->values.data,
+                                               .n = column->steps.size,
+                                               .style = (unsigned)i,
+                                               .marked = is_marked(row, metric, column->steps.size)};
     }
 }
 
@@ -75,8 +80,8 @@ static pofac_status put_chart(const report *r, const struct chart_row *row, strb
     chart_series *series = calloc(2 * r->runs.size + 1, sizeof *series);
     chart c = {.title = row->title, .unit = row->unit, .noisy = row->noisy, .scale = row->scale, .series = series};
     if (!series) return diag_out_of_memory(r->sink);
-    add_series(r, row->metric, &c, series);
-    add_series(r, row->also, &c, series);
+    add_series(r, row, row->metric, &c, series);
+    add_series(r, row, row->also, &c, series);
     const pofac_status status = chart_put(&c, r->sink, out);
     free(series);
     return status;

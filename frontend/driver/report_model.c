@@ -54,8 +54,10 @@ static void put_group(const size_group *g, const char *class, strbuf *out) {
 static void put_sizes(const size_report *s, strbuf *out) {
     const size_group *e = &s->encoder;
     strbuf_puts(out, "<h3>Size</h3>\n<div class=\"scroll\" tabindex=\"0\"><table "
-                     "class=\"sizes\"><thead><tr><th>layer</th><th>parameters</th><th>zeros</th><th>in f32</th>"
-                     "<th>in the file</th><th>in memory</th><th>f32 / file</th><th>f32 / memory</th></tr></thead><tbody>\n");
+                     "class=\"sizes\"><thead><tr><th scope=\"col\">layer</th><th scope=\"col\">parameters</th><th "
+                     "scope=\"col\">zeros</th><th scope=\"col\">in f32</th>"
+                     "<th scope=\"col\">in the file</th><th scope=\"col\">in memory</th><th scope=\"col\">f32 / file</th><th "
+                     "scope=\"col\">f32 / memory</th></tr></thead><tbody>\n");
     for (size_t i = 0; i < s->n_layers; i++) put_group(&s->layers[i], "", out);
     put_group(&s->all, " class=\"sum\"", out);
     put_group(e, "", out);
@@ -284,6 +286,8 @@ pofac_status report_model(report *r, report_run *run) {
     }
     pofac_status status = loaded_model_open(run->model_path, &r->options->model, &sink, &model);
     if (status == POFAC_OK) status = show(r, run, model, &heard);
+    else if (status == POFAC_ERR_INPUT && run->is_only_model)
+        diag_error(r->sink, status, NULL, "%s", heard.error.size ? strbuf_str(&heard.error) : run->path);
     else status = take_failure(r, run, "model", status, &heard);
     loaded_model_close(model);
     strbuf_free(&heard.error);

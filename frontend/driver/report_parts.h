@@ -30,6 +30,7 @@ typedef struct report_bench {
 typedef struct report_run {
     const char *path, *name; /* name: as the page calls it, another one for each run */
     const char *model_path;  /* NULL: there is no model */
+    bool is_only_model;      /* a file that the user names, and that is a model or nothing */
     bool has_metrics;
     metrics_table metrics;
     VEC(report_entry) results;  /* of *_results.json */
@@ -53,6 +54,7 @@ typedef struct report {
     arena memory;
     VEC(report_run) runs;
     VEC(report_results) results;
+    bool is_full; /* there are more runs, which were left out */
 } report;
 
 /* ---- reading ---- */

@@ -60,10 +60,10 @@ static void put_row(const json_t *columns, const json_t *row, strbuf *out) {
 }
 
 static void put_table(const json_t *columns, const json_t *rows, strbuf *out) {
-    strbuf_puts(out, "<div class=\"scroll\" tabindex=\"0\"><table class=\"pipeline\"><thead><tr><th></th>");
+    strbuf_puts(out, "<div class=\"scroll\" tabindex=\"0\"><table class=\"pipeline\"><thead><tr><td></td>");
     for (size_t i = 0; i < json_array_size(columns); i++) {
         const char *name = json_string_value(json_object_get(json_array_get(columns, i), "name"));
-        strbuf_puts(out, "<th>");
+        strbuf_puts(out, "<th scope=\"col\">");
         report_put_text(name ? name : "", out);
         strbuf_puts(out, "</th>");
     }
@@ -103,14 +103,22 @@ static pofac_status read_below(report *r, const char *path, const char *name, in
 static pofac_status read_entry(report *r, const char *path, const char *name, int depth) {
     bool found = false;
     const bool is_folder = file_is_directory(path);
-    if (r->runs.size >= MOST_RUNS || (!is_folder && !ends_with(path, ".pofac"))) return POFAC_OK;
+    if (!is_folder && !ends_with(path, ".pofac")) return POFAC_OK;
+    if (r->is_full) return POFAC_OK;
     TRY(report_read_run(r, path, name, &found));
+    if (found && r->runs.size > MOST_RUNS) {
+        r->is_full = true;
+        report_free_run(&r->runs.data[--r->runs.size]);
+        diag_warning(r->sink, &(diag_place){.file = path}, "found more than %d runs, wanted fewer; this and the rest are left out",
+                     MOST_RUNS);
+        return POFAC_OK;
+    }
     return found || !is_folder || depth >= DEEPEST ? POFAC_OK : read_below(r, path, name, depth + 1);
 }
 
 static pofac_status read_below(report *r, const char *path, const char *name, int depth) {
     struct dirent **entries = NULL;
-    const int n = scandir(path, &entries, is_shown, alphasort);
+    const int n = scandir(path, &entries, is_shown, versionsort);
     pofac_status status = POFAC_OK;
     if (n < 0) return diag_error(r->sink, POFAC_ERR_INPUT, &(diag_place){.file = path}, "cannot be read: %s", strerror(errno));
     for (int i = 0; i < n; i++) {
@@ -126,7 +134,7 @@ static pofac_status read_below(report *r, const char *path, const char *name, in
 pofac_status report_read_folder(report *r, const char *path, const char *name, bool *found) {
     const size_t before = r->runs.size;
     TRY(read_below(r, path, name, DEEPEST));
-    *found = r->runs.size > before;
+    *found = r->runs.size > before || r->is_full;
     return POFAC_OK;
 }
 

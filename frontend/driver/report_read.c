@@ -101,11 +101,28 @@ static pofac_status read_metrics(report *r, report_run *run, const char *path) {
 
 /* ---- settings ---- */
 
+/* The word of a recipe for what a checkpoint has as a number; else the text itself. Words stand in the order of their numbers (ORDER: rate_schedule, pruning_scheduler,
+   pruning_init). */
+static const char *setting_word(const char *name, const char *text) {
+    static const struct {
+        const char *name, *words[5];
+    } rows[] = {{"lr_scheduler_type", {"constant", "constant_with_warmup", "linear", "cosine", "linear_rewind"}},
+                {"pruning_scheduler", {"iterative", "one_shot"}},
+                {"init_strategy", {"uniform", "er", "erk"}}};
+    if (text[0] < '0' || text[0] > '4' || text[1]) return text;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *word = rows[i].words[text[0] - '0'];
+        if (strcmp(rows[i].name, name) == 0 && word) return word;
+    }
+    return text;
+}
+
 static pofac_status add_setting(report *r, report_run *run, const char *line, size_t n) {
     const char *equals = memchr(line, '=', n);
     if (!equals) return POFAC_OK;
-    const report_entry e = {arena_strndup(&r->memory, line, (size_t)(equals - line)),
-                            arena_strndup(&r->memory, equals + 1, (size_t)(line + n - equals - 1))};
+    report_entry e = {arena_strndup(&r->memory, line, (size_t)(equals - line)),
+                      arena_strndup(&r->memory, equals + 1, (size_t)(line + n - equals - 1))};
+    if (e.name && e.text) e.text = setting_word(e.name, e.text);
     return e.name && e.text && VEC_PUSH(&run->settings, e) ? POFAC_OK : diag_out_of_memory(r->sink);
 }
 
@@ -242,6 +259,7 @@ pofac_status report_read_run(report *r, const char *path, const char *name, bool
     pofac_status status = run.path && run.name ? POFAC_OK : diag_out_of_memory(r->sink);
     if (status == POFAC_OK && file_is_directory(path)) status = read_directory(r, &run, run.path);
     else if (status == POFAC_OK && ends_with(path, ".json")) status = read_bench_file(r, &run, path);
+    else if (status == POFAC_OK && ends_with(path, ".jsonl")) status = read_metrics(r, &run, path);
     else if (status == POFAC_OK) run.model_path = run.path;
     *found = run.has_metrics || run.metrics.damaged.size || run.results.size || run.settings.size || run.model_path ||
              run.bench.is_there;
@@ -268,7 +286,11 @@ pofac_status report_read(report *r, const char *path) {
     const char *name = last_part(r, path);
     if (!name) return diag_out_of_memory(r->sink);
     TRY(report_read_run(r, path, name, &found));
-    if (found) return note_missing(r, &r->runs.data[r->runs.size - 1]);
+    if (found) {
+        report_run *run = &r->runs.data[r->runs.size - 1];
+        run->is_only_model = run->model_path && !file_is_directory(path);
+        return note_missing(r, run);
+    }
     if (file_is_directory(path)) TRY(report_read_folder(r, path, name, &found));
     if (found) return POFAC_OK;
     return diag_error(r->sink, POFAC_ERR_INPUT, &place,

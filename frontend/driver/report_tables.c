@@ -42,7 +42,7 @@ static void put_run_name(const report *r, size_t run, strbuf *out) {
 
 static void put_run_names(const report *r, strbuf *out) {
     for (size_t i = 0; i < r->runs.size; i++) {
-        strbuf_puts(out, "<th>");
+        strbuf_puts(out, "<th scope=\"col\">");
         put_run_name(r, i, out);
         strbuf_puts(out, "</th>");
     }
@@ -109,8 +109,10 @@ static void put_overview_row(const report *r, size_t i, strbuf *out) {
 
 void report_put_overview(const report *r, strbuf *out) {
     strbuf_puts(out, "<h2 id=\"runs\">Runs</h2>\n<div class=\"scroll\" tabindex=\"0\"><table "
-                     "class=\"runs\"><thead><tr><th>run</th><th>steps</th><th>last loss</th><th>last eval "
-                     "loss</th><th>accuracy</th><th>encoder's zeros</th><th>in the file</th><th>in memory</th><th>a batch "
+                     "class=\"runs\"><thead><tr><th scope=\"col\">run</th><th scope=\"col\">steps</th><th scope=\"col\">last "
+                     "loss</th><th scope=\"col\">last eval "
+                     "loss</th><th scope=\"col\">accuracy</th><th scope=\"col\">encoder's zeros</th><th scope=\"col\">in the "
+                     "file</th><th scope=\"col\">in memory</th><th scope=\"col\">a batch "
                      "takes</th></tr></thead><tbody>\n");
     for (size_t i = 0; i < r->runs.size; i++) put_overview_row(r, i, out);
     strbuf_puts(out, "</tbody></table></div>\n");
@@ -153,7 +155,7 @@ void report_put_results(const report *r, strbuf *out) {
             if (!is_first(r, i, name, results_of)) continue;
             if (!any) {
                 strbuf_puts(out, "<h2 id=\"scores\">Scores</h2>\n<div class=\"scroll\" tabindex=\"0\"><table "
-                                 "class=\"results\"><thead><tr><th>from *_results.json</th>");
+                                 "class=\"results\"><thead><tr><th scope=\"col\">from *_results.json</th>");
                 put_run_names(r, out);
                 strbuf_puts(out, "</tr></thead><tbody>\n");
             }
@@ -208,7 +210,8 @@ static void put_setting_table(const report *r, bool differing, const char *head,
     const size_t n = put_setting_rows(r, differing, &table);
     if (!strbuf_ok(&table)) out->failed = true;
     if (n) {
-        strbuf_printf(out, "%s<div class=\"scroll\" tabindex=\"0\"><table class=\"settings\"><thead><tr><th>option</th>", head);
+        strbuf_printf(
+            out, "%s<div class=\"scroll\" tabindex=\"0\"><table class=\"settings\"><thead><tr><th scope=\"col\">option</th>", head);
         put_run_names(r, out);
         strbuf_puts(out, "</tr></thead><tbody>\n");
         strbuf_append(out, table.data, table.size);
@@ -284,10 +287,11 @@ static pofac_status put_run_values(const report *r, size_t index, strbuf *out) {
     report_put_text(r->runs.data[index].name, out);
     strbuf_printf(out, ": %zu steps", n);
     if (shown < n) strbuf_printf(out, ", of which %zu are shown; the page's charts have all", shown);
-    strbuf_puts(out, "</summary><div class=\"scroll\" tabindex=\"0\"><table class=\"values\"><thead><tr><th>step</th>");
+    strbuf_puts(out,
+                "</summary><div class=\"scroll\" tabindex=\"0\"><table class=\"values\"><thead><tr><th scope=\"col\">step</th>");
     for (size_t i = 0; i < t->columns.size; i++) {
         if (!is_in_table(&t->columns.data[i])) continue;
-        strbuf_puts(out, "<th>");
+        strbuf_puts(out, "<th scope=\"col\">");
         report_put_text(t->columns.data[i].name, out);
         strbuf_puts(out, "</th>");
     }

@@ -17,6 +17,7 @@
 #define BOTTOM 24
 #define PLOT_WIDTH (WIDTH - LEFT - RIGHT)
 #define PLOT_HEIGHT (HEIGHT - TOP - BOTTOM)
+#define MOST_MARKS 60         /* of a series */
 #define SMOOTH_FROM 80        /* points: a mean is drawn over longer series */
 #define SMOOTH_PARTS 40       /* half of its window is the 80th part of a series */
 #define LOG_FROM 30.0         /* greatest over least */
@@ -103,13 +104,17 @@ static const char *const marks[CHART_STYLES] = {"M-3 0a3 3 0 1 0 6 0a3 3 0 1 0 -
                                                 "M0 4L4 -3H-4z",
                                                 "M-4 -2h8v4h-8z"};
 
+/* The dashes and the mark of a style: another one at each turn of the colours. */
+static unsigned shape_of(unsigned style) { return (style + style / CHART_STYLES) % CHART_STYLES; }
+
 static void put_mark(unsigned style, double x, double y, strbuf *out) {
-    strbuf_printf(out, "<path class=\"mark\" transform=\"translate(%.1f %.1f)\" d=\"%s\"/>", x, y, marks[style % CHART_STYLES]);
+    strbuf_printf(out, "<path class=\"mark\" transform=\"translate(%.1f %.1f)\" d=\"%s\"/>", x, y, marks[shape_of(style)]);
 }
 
 void chart_put_swatch(unsigned style, bool marked, strbuf *out) {
-    strbuf_printf(out, "<svg class=\"swatch s%u\" viewBox=\"0 0 30 10\" aria-hidden=\"true\"><path class=\"line\" d=\"M1 5H29\"/>",
-                  style % CHART_STYLES);
+    strbuf_printf(out,
+                  "<svg class=\"swatch s%u d%u\" viewBox=\"0 0 30 10\" aria-hidden=\"true\"><path class=\"line\" d=\"M1 5H29\"/>",
+                  style % CHART_STYLES, shape_of(style));
     if (marked) put_mark(style, 15, 5, out);
     strbuf_puts(out, "</svg>");
 }
@@ -147,7 +152,7 @@ static void put_values(const char *name, const double *values, size_t n, bool wh
 static bool has_mean(const chart *c, const chart_series *s) { return c->noisy && s->n >= SMOOTH_FROM && !s->marked; }
 
 static void put_series(const chart *c, const chart_series *s, const line *l, strbuf *out) {
-    strbuf_printf(out, "<g class=\"series s%u\" data-run=\"", s->style % CHART_STYLES);
+    strbuf_printf(out, "<g class=\"series s%u d%u\" data-run=\"", s->style % CHART_STYLES, shape_of(s->style));
     strbuf_put_html(out, s->run, strlen(s->run));
     strbuf_puts(out, "\" data-metric=\"");
     strbuf_put_html(out, s->metric, strlen(s->metric));
@@ -163,7 +168,7 @@ static void put_series(const chart *c, const chart_series *s, const line *l, str
         put_path(s, l, s->y, s->marked ? "line thin" : "line", out);
     }
     if (s->marked || s->n == 1)
-        for (size_t i = 0; i < s->n; i++)
+        for (size_t i = 0; i < s->n; i += 1 + (s->n - 1) / MOST_MARKS)
             if (isfinite(s->y[i])) put_mark(s->style, place_x(l->x, s->x[i]), place_y(l->y, s->y[i]), out);
     strbuf_puts(out, "</g>");
 }

@@ -9,14 +9,15 @@
 
 #include "ir/support/diag.h"
 
-#define CHART_STYLES 8 /* looks of series; after these they begin again */
+#define CHART_STYLES                                                                                                               \
+    8 /* colours, dashes and marks; after these colours come again with other dashes and marks, so 64 series differ */
 
 typedef struct chart_series {
     const char *run, *metric; /* as the legend has them */
     const double *x, *y;      /* [n], x not falling and finite; where y is NaN, there is a gap */
     size_t n;
     unsigned style; /* of the run */
-    bool marked;    /* few points: each gets a mark */
+    bool marked;    /* drawn thin, with marks at its points, of many at about 60 */
 } chart_series;
 
 typedef enum chart_scale { CHART_LINEAR, CHART_LOG_WHERE_WIDE, CHART_PERCENT } chart_scale;

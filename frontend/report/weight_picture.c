@@ -8,6 +8,9 @@
 
 #include "frontend/report/png_image.h"
 
+#define SIDE_SHOWN INT64_C(384) /* of the page's pixels: two for each of the picture */
+#define LEAST_SHOWN INT64_C(16)
+
 /* What counts entries: by block, and by column. */
 typedef struct counting {
     weight_picture *p;
@@ -85,6 +88,16 @@ void weight_picture_free(weight_picture *p) {
     *p = (weight_picture){0};
 }
 
+/* Neither side is shown longer than SIDE_SHOWN, and none so thin that it cannot be seen. */
+static void put_shown_size(const weight_picture *p, strbuf *out) {
+    const int64_t most = p->width > p->height ? p->width : p->height;
+    const int64_t width = SIDE_SHOWN * p->width / most, height = SIDE_SHOWN * p->height / most;
+    strbuf_printf(out, " style=\"width:min(100%%,%" PRId64 "px)", width < LEAST_SHOWN ? LEAST_SHOWN : width);
+    if (width < LEAST_SHOWN || height < LEAST_SHOWN)
+        strbuf_printf(out, ";height:%" PRId64 "px", height < LEAST_SHOWN ? LEAST_SHOWN : height);
+    strbuf_putc(out, '"');
+}
+
 pofac_status weight_picture_put(const weight_picture *p, const char *name, const diag_sink *sink, strbuf *out) {
     const size_t n = (size_t)(p->height * p->width);
     uint8_t *pixels = malloc(n);
@@ -97,7 +110,9 @@ pofac_status weight_picture_put(const weight_picture *p, const char *name, const
     strbuf_put_html(out, name, strlen(name));
     strbuf_puts(out, "\" src=\"");
     const pofac_status status = png_put_data_uri(&image, sink, out);
-    strbuf_puts(out, "\">");
+    strbuf_putc(out, '"');
+    put_shown_size(p, out);
+    strbuf_putc(out, '>');
     free(pixels);
     return status;
 }

@@ -23,7 +23,7 @@ typedef struct weight_picture {
 POFAC_MUST_USE pofac_status weight_picture_make(const ir_tensor *t, const diag_sink *sink, weight_picture *out);
 void weight_picture_free(weight_picture *p);
 
-/* Appends an <img> as wide as its place; `name` for those who do not see it. */
+/* Appends an <img>, at most 384 pixels of the page each way; `name` for those who do not see it. */
 POFAC_MUST_USE pofac_status weight_picture_put(const weight_picture *p, const char *name, const diag_sink *sink, strbuf *out);
 
 #endif

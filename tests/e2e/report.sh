@@ -41,6 +41,8 @@ has_not page.html 'src="/'
 accuracy=$(sed -n 's/.*"eval_accuracy": \([^,]*\),*/\1/p' dense/eval_results.json)
 has page.html "<td data-value=\"$accuracy\">"
 has page.html '<th scope="row"><code>learning_rate</code></th><td>0.001</td><td>0.002</td>'
+has page.html '<th scope="row"><code>lr_scheduler_type</code></th><td>linear</td><td>linear</td>'
+has page.html '<th scope="row"><code>pruning_scheduler</code></th><td></td><td>iterative</td>'
 has page.html '<tr><th scope="row">encoder.layer.1</th>'
 has page.html '<code>bert.encoder.layer.0.attention.self.query.weight</code>'
 has page.html 'src="data:image/png;base64,'
@@ -116,6 +118,14 @@ wants_status 3
 run report dense --bench=false -o nowhere/page.html
 wants_status 1
 [ "$(cat err)" = "nowhere/page.html: error: cannot be written: No such file or directory" ] || fail "$last: found $(cat err)"
+cp dense/metrics.jsonl kept.jsonl
+run report dense -o dense/metrics.jsonl # told before anything is measured
+wants_status 2
+[ "$(cat err)" = "dense/metrics.jsonl: error: found a file that is no page of HTML, wanted a new file or a page to replace" ] || fail "$last: found $(cat err)"
+cmp -s kept.jsonl dense/metrics.jsonl || fail "metrics.jsonl is another one"
+run report dense -o empty
+wants_status 2
+[ "$(cat err)" = "empty: error: found a directory, wanted a file" ] || fail "$last: found $(cat err)"
 run report dense --bench=false --layer nothing
 wants_status 2
 run report

@@ -183,7 +183,8 @@ static void pipelines_come_with_their_stages(void **state) {
     write_file(ROOT "/out/data/stdout.txt", "words\n");
     made_page p = make_page((const char *const[]){ROOT "/out"}, 1, NULL);
     assert_int_equal(p.status, POFAC_OK);
-    has(&p, "<h2>Results of " ROOT "/out</h2>");
+    has(&p, "<a href=\"#results-0\">Results</a>");
+    has(&p, "<h2 id=\"results-0\">Results of " ROOT "/out</h2>");
     has(&p, "<tr><th scope=\"row\">&lt;dense&gt;</th><td data-value=\"0.925\">92.50 % <span class=\"quiet\">(90.00 %, 95.00 "
             "%)</span></td><td "
             "data-value=\"1234567\">1.2 MB</td><td data-value=\"1.25\">1.250 ms</td><td></td><td data-value=\"8\">8.0x</td></tr>");
@@ -271,6 +272,69 @@ static void equal_names_become_paths(void **state) {
     made_page_free(&p);
 }
 
+/* The same path again gets a number, and nothing is called by another's name. */
+static void equal_paths_are_numbered(void **state) {
+    (void)state;
+    make_runs();
+    made_page p = make_page((const char *const[]){ROOT "/run", ROOT "/run", ROOT "/run"}, 3, NULL);
+    assert_int_equal(p.status, POFAC_OK);
+    has(&p, "data-run=\"run\" data-metric=\"loss\"");
+    has(&p, "data-run=\"" ROOT "/run\" data-metric=\"loss\"");
+    has(&p, "data-run=\"" ROOT "/run (2)\" data-metric=\"loss\"");
+    made_page_free(&p);
+}
+
+/* Each link of the contents leads somewhere: runs without scores, options and curves have none to them. */
+static void links_lead_somewhere(void **state) {
+    (void)state;
+    make_runs();
+    made_page p = make_page((const char *const[]){ROOT "/run", ROOT "/<script>alert(1)<"}, 2, NULL);
+    size_t n = 0;
+    for (const char *at = strbuf_str(&p.text); (at = strstr(at, "<a href=\"#")); n++) {
+        at += strlen("<a href=\"#");
+        char id[64];
+        snprintf(id, sizeof id, "id=\"%.*s\"", (int)strcspn(at, "\""), at);
+        has(&p, id);
+    }
+    assert_int_equal(n, 5); /* runs, scores, curves, what is not here, values */
+    made_page_free(&p);
+}
+
+/* Metrics alone are a run; a file that is nothing of one ends the report. */
+static void files_are_runs_or_refused(void **state) {
+    (void)state;
+    make_runs();
+    made_page p = make_page((const char *const[]){ROOT "/run/metrics.jsonl"}, 1, NULL);
+    assert_int_equal(p.status, POFAC_OK);
+    has(&p, "data-run=\"metrics.jsonl\" data-metric=\"loss\" data-steps=\"1 2\" data-values=\"0.75 0.5\"");
+    made_page_free(&p);
+    write_file(ROOT "/notes.txt", "to do");
+    refused(ROOT "/notes.txt", POFAC_ERR_INPUT,
+            "error: " ROOT "/notes.txt: found malformed XML, wanted a well-formed document: Start tag expected, '<' not found\n");
+}
+
+/* Of a pipeline 64 runs are shown, in the order of their numbers, and that there are more is said. */
+static void many_runs_are_cut(void **state) {
+    (void)state;
+    char path[64];
+    for (int i = 1; i <= 66; i++) {
+        snprintf(path, sizeof path, ROOT "/many/run%d", i);
+        make_folder(path);
+        snprintf(path, sizeof path, ROOT "/many/run%d/metrics.jsonl", i);
+        write_file(path, lines);
+    }
+    made_page p = make_page((const char *const[]){ROOT "/many"}, 1, NULL);
+    assert_int_equal(p.status, POFAC_OK);
+    has(&p, "data-run=\"many/run64\" data-metric=\"loss\"");
+    has_not(&p, "data-run=\"many/run65\"");
+    has(&p, "More runs than these 64");
+    has(&p, "<g class=\"series s1 d1\" data-run=\"many/run2\"");
+    has(&p, "<g class=\"series s1 d2\" data-run=\"many/run10\""); /* the colour again, with other dashes */
+    assert_string_equal(strbuf_str(&p.messages),
+                        ROOT "/many/run65: warning: found more than 64 runs, wanted fewer; this and the rest are left out\n");
+    made_page_free(&p);
+}
+
 static void short_memory_is_told(void **state) {
     (void)state;
     size_t failed = 0;
@@ -311,6 +375,10 @@ int main(void) {
                                        cmocka_unit_test(broken_models_are_sentences),
                                        cmocka_unit_test(folders_of_runs_are_looked_into),
                                        cmocka_unit_test(equal_names_become_paths),
+                                       cmocka_unit_test(equal_paths_are_numbered),
+                                       cmocka_unit_test(links_lead_somewhere),
+                                       cmocka_unit_test(files_are_runs_or_refused),
+                                       cmocka_unit_test(many_runs_are_cut),
                                        cmocka_unit_test(short_memory_is_told)};
     return cmocka_run_group_tests(tests, begin, end);
 }

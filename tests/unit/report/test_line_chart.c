@@ -39,6 +39,26 @@ static void values_stand_in_attributes(void **state) {
     strbuf_free(&out);
 }
 
+/* Many marked points have some of their marks; 64 styles have as many looks. */
+static void marks_and_looks(void **state) {
+    (void)state;
+    double x[400];
+    for (int i = 0; i < 400; i++) x[i] = i + 1;
+    const chart_series series[] = {{.run = "a", .metric = "loss", .x = x, .y = x, .n = 400, .marked = true}};
+    const chart c = {.title = "Loss", .unit = "", .series = series, .n_series = 1};
+    strbuf out = STRBUF_INIT, looks = STRBUF_INIT;
+    assert_int_equal(chart_put(&c, NULL, &out), POFAC_OK);
+    assert_int_equal(count(&out, "class=\"mark\""), 59); /* every seventh, and the legend's */
+    for (unsigned i = 0; i < 64; i++) {
+        strbuf_clear(&out);
+        chart_put_swatch(i, true, &out);
+        assert_null(strstr(strbuf_str(&looks), strbuf_str(&out)));
+        strbuf_append(&looks, out.data, out.size);
+    }
+    strbuf_free(&looks);
+    strbuf_free(&out);
+}
+
 static void names_are_escaped(void **state) {
     (void)state;
     const double x[] = {1, 2}, y[] = {1, 2};
@@ -158,13 +178,11 @@ static void short_memory_is_told(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(values_stand_in_attributes),
-                                       cmocka_unit_test(names_are_escaped),
-                                       cmocka_unit_test(long_curves_are_thinned_without_loss),
-                                       cmocka_unit_test(gaps_break_lines),
-                                       cmocka_unit_test(nothing_is_drawn_of_nothing),
-                                       cmocka_unit_test(maps_have_all_shares),
-                                       cmocka_unit_test(single_values_have_axes),
-                                       cmocka_unit_test(short_memory_is_told)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(values_stand_in_attributes), cmocka_unit_test(marks_and_looks),
+        cmocka_unit_test(names_are_escaped),          cmocka_unit_test(long_curves_are_thinned_without_loss),
+        cmocka_unit_test(gaps_break_lines),           cmocka_unit_test(nothing_is_drawn_of_nothing),
+        cmocka_unit_test(maps_have_all_shares),       cmocka_unit_test(single_values_have_axes),
+        cmocka_unit_test(short_memory_is_told)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "frontend/report/weight_picture.h"
@@ -85,6 +86,34 @@ static void dense_and_pattern_look_alike(void **state) {
     }
 }
 
+/* A matrix much taller than wide stays on the screen, and one of a row can be seen. */
+static void odd_shapes_are_bounded(void **state) {
+    (void)state;
+    static const struct {
+        int64_t rows, columns;
+        const char *shown;
+    } cases[] = {{400, 100, "style=\"width:min(100%,286px)\""},
+                 {100, 100, "style=\"width:min(100%,384px)\""},
+                 {1, 3000, "style=\"width:min(100%,384px);height:16px\""},
+                 {3000, 2, "style=\"width:min(100%,16px);height:384px\""}};
+    float *values = calloc(6000 * 10, sizeof *values);
+    assert_non_null(values);
+    values[0] = 1;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const ir_tensor t = tensor_view(IR_F32, 2, (const int64_t[]){cases[i].rows, cases[i].columns}, values);
+        weight_picture p;
+        strbuf out = STRBUF_INIT;
+        assert_int_equal(weight_picture_make(&t, NULL, &p), POFAC_OK);
+        assert_int_equal(weight_picture_put(&p, "w", NULL, &out), POFAC_OK);
+        if (!strstr(strbuf_str(&out), cases[i].shown))
+            fail_msg("%d x %d: found %.60s, wanted %s", (int)cases[i].rows, (int)cases[i].columns,
+                     strstr(strbuf_str(&out), "style="), cases[i].shown);
+        strbuf_free(&out);
+        weight_picture_free(&p);
+    }
+    free(values);
+}
+
 static void zeros_alone_are_white(void **state) {
     (void)state;
     const float values[6] = {0};
@@ -127,8 +156,9 @@ static void short_memory_is_told(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(dense_and_pattern_look_alike), cmocka_unit_test(zeros_alone_are_white),
-                                       cmocka_unit_test(vectors_are_refused), cmocka_unit_test(short_memory_is_told)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(dense_and_pattern_look_alike), cmocka_unit_test(odd_shapes_are_bounded),
+                                       cmocka_unit_test(zeros_alone_are_white), cmocka_unit_test(vectors_are_refused),
+                                       cmocka_unit_test(short_memory_is_told)};
     make_weight();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
