@@ -98,7 +98,7 @@ case $status in
 0) ;;
 2 | 130 | 143) exit "$status" ;; # parameters that are none; a signal
 *)
-    echo "error: the pipeline has failed; what its stages said is in $work/run/STAGE/log.txt, and the same command goes on with the one that failed" >&2
+    echo "error: the pipeline has failed; all that a stage said is in $work/run/STAGE/log.txt, and the same command goes on with the one that failed" >&2
     exit "$status"
     ;;
 esac
