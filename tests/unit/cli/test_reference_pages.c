@@ -145,7 +145,8 @@ static void test_failing_allocations(void **state) {
         pages[p](&whole);
         assert_true(strbuf_ok(&whole));
         bool failed = true;
-        for (size_t n = 1; failed; n++) {
+        size_t n = 1;
+        for (; failed; n++) {
             strbuf page = STRBUF_INIT;
             fail_alloc_after(n);
             pages[p](&page);
@@ -154,6 +155,7 @@ static void test_failing_allocations(void **state) {
             if (!failed) assert_string_equal(strbuf_str(&page), strbuf_str(&whole));
             strbuf_free(&page);
         }
+        if (n < 5) fail_msg("page %zu: %zu allocations failed, wanted 3 at least", p, n - 2);
         strbuf_free(&whole);
     }
 }
