@@ -2,13 +2,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "frontend/driver/pipeline_manifest.h"
 #include "frontend/driver/report_parts.h"
 #include "frontend/driver/run_checkpoint.h"
 #include "frontend/driver/run_directory.h"
+#include "frontend/model/pruning_config.h"
 #include "ir/support/file_map.h"
 #include "ir/support/json_text.h"
 
@@ -86,11 +89,28 @@ static pofac_status read_all_results(report *r, report_run *run, const char *dir
 
 /* ---- metrics ---- */
 
+/* The bytes that a file has now. It is not mapped: a run that is resumed meanwhile cuts it back. */
+static pofac_status read_growing(report *r, const char *path, strbuf *out) {
+    const diag_place place = {.file = path};
+    char part[1 << 14];
+    struct stat s;
+    if (stat(path, &s) == 0 && !S_ISREG(s.st_mode)) /* a pipe without a writer must not block */
+        return diag_error(r->sink, POFAC_ERR_INPUT, &place, "found a device or pipe, wanted a regular file");
+    FILE *f = fopen(path, "rbe");
+    if (!f && errno == ENOMEM) return diag_out_of_memory(r->sink);
+    if (!f) return diag_error(r->sink, POFAC_ERR_INPUT, &place, "cannot be opened: %s", strerror(errno));
+    for (size_t n; (n = fread(part, 1, sizeof part, f)) > 0 && strbuf_ok(out);) strbuf_append(out, part, n);
+    const int error = ferror(f) ? errno : 0;
+    fclose(f);
+    if (error) return diag_error(r->sink, POFAC_ERR_INPUT, &place, "cannot be read: %s", strerror(error));
+    return strbuf_ok(out) ? POFAC_OK : diag_out_of_memory(r->sink);
+}
+
 static pofac_status read_metrics(report *r, report_run *run, const char *path) {
-    file_map file;
-    TRY(file_map_open(path, r->sink, &file));
-    pofac_status status = metrics_table_read(path, file.data, file.size_bytes, r->sink, &run->metrics);
-    file_map_close(&file);
+    strbuf text = STRBUF_INIT;
+    pofac_status status = read_growing(r, path, &text);
+    if (status == POFAC_OK) status = metrics_table_read(path, text.data, text.size, r->sink, &run->metrics);
+    strbuf_free(&text);
     run->has_metrics = status == POFAC_OK && run->metrics.n_lines > 0;
     for (size_t i = 0; i < run->metrics.damaged.size && status == POFAC_OK; i++) {
         if (i == 10) return report_miss(r, run, "%s has %zu damaged lines in all.", path, run->metrics.damaged.size);
@@ -117,12 +137,36 @@ static const char *setting_word(const char *name, const char *text) {
     return text;
 }
 
+/* A set of pruning's parameters, " 0.9 - - 33 0 1 4x1 0 GROUP" with their bits (pruning_field) fourth, by name: "target_sparsity 0.9, block_dims 4x1". NULL: memory is
+   short. */
+static const char *parameters_by_name(const char *text, arena *a) {
+    static const char *const names[] = {"target_sparsity", "initial_sparsity", "threshold_decay", NULL,
+                                        "fast_threshold",  "block_size",       "block_dims",      "pooling_type"};
+    const char *at[8];
+    const char *p = text, *by_name = "";
+    for (size_t i = 0; i < 8; i++) {
+        if (*p != ' ') return text;
+        at[i] = ++p;
+        p += strcspn(p, " ");
+    }
+    const unsigned long set = strtoul(at[3], NULL, 10);
+    for (size_t i = 0; i < 8 && by_name; i++) {
+        const unsigned long bit = 1ul << (i < 3 ? i : i - 1); /* ORDER: pruning_field */
+        if (names[i] && set & bit)
+            by_name = arena_printf(a, "%s%s%s %.*s", by_name, *by_name ? ", " : "", names[i], (int)strcspn(at[i], " "), at[i]);
+    }
+    if (by_name && set & PRUNING_GROUP) by_name = arena_printf(a, "%s%sgroup%s", by_name, *by_name ? ", " : "", p);
+    return by_name;
+}
+
 static pofac_status add_setting(report *r, report_run *run, const char *line, size_t n) {
     const char *equals = memchr(line, '=', n);
     if (!equals) return POFAC_OK;
     report_entry e = {arena_strndup(&r->memory, line, (size_t)(equals - line)),
                       arena_strndup(&r->memory, equals + 1, (size_t)(line + n - equals - 1))};
-    if (e.name && e.text) e.text = setting_word(e.name, e.text);
+    if (e.name && e.text)
+        e.text = strncmp(e.name, "prun", 4) == 0 ? parameters_by_name(setting_word(e.name, e.text), &r->memory)
+                                                 : setting_word(e.name, e.text);
     return e.name && e.text && VEC_PUSH(&run->settings, e) ? POFAC_OK : diag_out_of_memory(r->sink);
 }
 

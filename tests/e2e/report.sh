@@ -43,6 +43,7 @@ has page.html "<td data-value=\"$accuracy\">"
 has page.html '<th scope="row"><code>learning_rate</code></th><td>0.001</td><td>0.002</td>'
 has page.html '<th scope="row"><code>lr_scheduler_type</code></th><td>linear</td><td>linear</td>'
 has page.html '<th scope="row"><code>pruning_scheduler</code></th><td></td><td>iterative</td>'
+has page.html '<th scope="row"><code>pruning_parameters</code></th><td></td><td>target_sparsity 0.9</td>'
 has page.html '<tr><th scope="row">encoder.layer.1</th>'
 has page.html '<code>bert.encoder.layer.0.attention.self.query.weight</code>'
 has page.html 'src="data:image/png;base64,'
