@@ -270,8 +270,8 @@ static void files_without_questions_and_in_no_folder(void **state) {
     expect_file(state, "p_nbest_predictions.json", "{}\n");
     strbuf said = STRBUF_INIT;
     const diag_sink sink = diag_sink_to_strbuf(&said);
-    assert_int_equal(qa_output_open("/nonexistent/p.json", &o, &sink, &out), POFAC_ERR_RUNTIME);
-    assert_non_null(strstr(strbuf_str(&said), "/nonexistent/p.json: error: "));
+    assert_int_equal(qa_output_open(file_path(state, "absent/p.json"), &o, &sink, &out), POFAC_ERR_RUNTIME);
+    assert_non_null(strstr(strbuf_str(&said), "/absent/p.json: error: "));
     strbuf_free(&said);
 }
 
