@@ -60,12 +60,13 @@ pofac_status input_hashes_open(const char *file, const diag_sink *sink, input_ha
     if (!file || !file_exists(file)) return POFAC_OK;
     TRY(file_map_open(file, sink, &map));
     pofac_status status = POFAC_OK;
-    const char *at = (const char *)map.data, *end = at + map.size_bytes;
-    while (status == POFAC_OK && at < end) {
-        const char *newline = memchr(at, '\n', (size_t)(end - at));
+    const char *text = (const char *)map.data; /* NULL: an empty file */
+    for (size_t at = 0; status == POFAC_OK && at < map.size_bytes;) {
+        const char *newline = memchr(text + at, '\n', map.size_bytes - at);
         if (!newline) break;
-        status = read_line(out, at, (size_t)(newline - at), sink);
-        at = newline + 1;
+        const size_t n = (size_t)(newline - text) - at;
+        status = read_line(out, text + at, n, sink);
+        at += n + 1;
     }
     file_map_close(&map);
     return status;
