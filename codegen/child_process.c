@@ -42,8 +42,18 @@ static void put_diag(void *user, const diag *d) {
     strbuf_append(report, d->message, strlen(d->message) + 1);
 }
 
+/* Signals do what they do by default, alarm() and faults above all: the program's handlers and mask are not for the child. */
+static void reset_signals(void) {
+    const struct sigaction standard = {.sa_handler = SIG_DFL};
+    sigset_t none;
+    for (int number = 1; number < NSIG; number++) sigaction(number, &standard, NULL); /* refused for those that nobody may set */
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 _Noreturn static void be_the_child(child_work work, void *user, unsigned seconds, const child_files *files) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    reset_signals();
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     dup2(files->streams, STDOUT_FILENO);
     dup2(files->streams, STDERR_FILENO);

@@ -55,6 +55,36 @@ END
 ok cmake -S cmake -B cmake/build -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc"
 ok cmake --build cmake/build
 
+# Without the packages of the static library the shared one is found all the same.
+mkdir alone
+cat >alone/CMakeLists.txt <<'END'
+cmake_minimum_required(VERSION 3.20)
+project(uses_pofac LANGUAGES C)
+set(CMAKE_DISABLE_FIND_PACKAGE_PkgConfig ON)
+find_package(pofac 0.1 REQUIRED COMPONENTS ${WANTED})
+add_executable(classify ../classify.c)
+target_link_libraries(classify PRIVATE pofac::${LINKED})
+END
+alone() { cmake -S alone -B "alone/$1-$2" -DWANTED="$1" -DLINKED="$2" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" >alone_out 2>&1; }
+alone shared shared || fail "pofac::shared without packages: $(cat alone_out)"
+ok cmake --build alone/shared-shared
+alone shared static && fail "pofac::static is linked without its packages"
+grep -q 'pofac::packages_of_the_static_library' alone_out || fail "pofac::static without packages: $(cat alone_out)"
+alone static shared && fail "the component static is found without its packages"
+grep -q 'packages that it wants are missing' alone_out || fail "component static: $(cat alone_out)"
+
+# ---- the code of docs/api.md ----
+
+{
+    printf '#include <pofac.h>\n#include <stdio.h>\nint main(void) {\n    pofac_status status;\n    pofac_log log = {NULL, NULL};\n    pofac_model *model = NULL;\n'
+    printf '    pofac_predictor *predictor = NULL;\n    pofac_trainer *trainer = NULL;\n    pofac_text texts[] = {{"It is good.", NULL}};\n'
+    printf '    const size_t n = 1;\n    const pofac_answer *const *answers;\n'
+    awk '/^```c$/ { inside = 1; print "    {"; next } /^```/ { if (inside) print "    }"; inside = 0 } inside' "$source_dir/docs/api.md"
+    printf '    return status;\n}\n'
+} >page.c
+[ "$(grep -c 'pofac_.*_OPTIONS_INIT' page.c)" = 2 ] || fail "docs/api.md: wanted two blocks of C, found $(cat page.c)"
+ok "$cc" -std=c99 -pedantic -Wall -Wextra -Werror page.c "${flags[@]}" "${shared[@]}" -o page
+
 # ---- the header by itself ----
 
 printf '#include <pofac.h>\nint main(void) {\n    pofac_model_options a = POFAC_MODEL_OPTIONS_INIT;\n    pofac_predictor_options b = POFAC_PREDICTOR_OPTIONS_INIT;\n    pofac_trainer_options c = POFAC_TRAINER_OPTIONS_INIT;\n    pofac_model_info d = POFAC_MODEL_INFO_INIT;\n    pofac_step e = POFAC_STEP_INIT;\n    return !(pofac_version()[0] && a.size_bytes && b.size_bytes && c.size_bytes && d.size_bytes && e.size_bytes);\n}\n' >header.c
@@ -63,6 +93,17 @@ if command -v g++ >/dev/null; then
     cp header.c header.cc
     ok g++ -std=c++11 -pedantic -Wall -Wextra -Werror header.cc "${flags[@]}" "${shared[@]}" -o header_cc && ok env LD_LIBRARY_PATH="$lib" ./header_cc
 fi
+
+# ---- elsewhere ----
+
+# The package may be moved, also to where a name has a space.
+mkdir 'moved here' && cp -r "$prefix" 'moved here/pofac'
+moved=$PWD/moved\ here/pofac
+eval "words=($(PKG_CONFIG_PATH=${PKG_CONFIG_PATH/#"$prefix"/$moved} pkg-config --cflags --libs pofac))"
+ok "$cc" classify.c "${words[@]}" -o moved_classify && ok env LD_LIBRARY_PATH="${lib/#"$prefix"/$moved}" ldd moved_classify
+[[ "${words[*]}" == *"-I$moved/include"* ]] || fail "pofac.pc with a space: found ${words[*]}"
+ok cmake -S cmake -B cmake/moved -DCMAKE_PREFIX_PATH="$moved" -DCMAKE_C_COMPILER="$cc"
+ok cmake --build cmake/moved
 
 # ---- what they do ----
 
