@@ -30,8 +30,9 @@ static pofac_status train(void) {
         pofac_step step = POFAC_STEP_INIT;
         const pofac_status status = pofac_trainer_step(trainer, &step);
         if (status != POFAC_OK && status != POFAC_ERR_INTERRUPTED) return status;
-        printf("step %lld of %lld: loss %.6f, rate %.3g, norm %.6f, sparsity %.4f\n", (long long)step.step,
-               (long long)pofac_trainer_max_steps(trainer), step.loss, step.learning_rate, step.grad_norm, step.sparsity);
+        if (step.step != 0)
+            printf("step %lld of %lld: loss %.6f, rate %.3g, norm %.6f, sparsity %.4f\n", (long long)step.step,
+                   (long long)pofac_trainer_max_steps(trainer), step.loss, step.learning_rate, step.grad_norm, step.sparsity);
         if (status != POFAC_OK) return status;
     }
     return pofac_trainer_finish(trainer); /* writes the model and its results */

@@ -115,7 +115,8 @@ POFAC_API void pofac_model_close(pofac_model *model);
  * Writes `path` as one file that runs by itself, without a compiler: what `pofac compile PATH -o FILE` does. `targets`: rows of
  * `pofac list targets` with commas between, of this machine's architecture; NULL: this machine. POFAC_ERR_USAGE: the model is
  * compiled already, quantization is "simulate", or a target is none; POFAC_ERR_INPUT, POFAC_ERR_RUNTIME: files. The file appears
- * whole or not at all.
+ * whole or not at all. Code for targets other than this machine is made in a child process: meanwhile no other thread may open or
+ * compile a model, or make a trainer, for the child would inherit a lock of the compiler that they hold.
  */
 POFAC_API POFAC_MUST_USE pofac_status pofac_compile(const char *path, const pofac_model_options *options, const char *targets,
                                                     const char *file, const pofac_log *log);
@@ -313,7 +314,8 @@ typedef struct pofac_step {
  * The next step: forward, backward, update, and where it is their turn new masks, a line of metrics, an evaluation, a checkpoint.
  * The same bits as `pofac train`. *out may be NULL. POFAC_ERR_USAGE: none is left. POFAC_ERR_NUMERIC: loss or norm are no numbers;
  * the state before the step is saved as a checkpoint, and the run is over. POFAC_ERR_INTERRUPTED: pofac_trainer_stop was called;
- * the step is done, *out is set, a checkpoint is saved, and the next call goes on. After other errors only pofac_trainer_destroy.
+ * a checkpoint is saved, and the next call goes on; the step is done and *out is set, but where an evaluation was left over from
+ * the call before and stopped again: then out->step is 0. After other errors only pofac_trainer_destroy.
  */
 POFAC_API POFAC_MUST_USE pofac_status pofac_trainer_step(pofac_trainer *trainer, pofac_step *out);
 
