@@ -101,7 +101,7 @@ mkdir 'moved here' && cp -r "$prefix" 'moved here/pofac'
 moved=$PWD/moved\ here/pofac
 eval "words=($(PKG_CONFIG_PATH=${PKG_CONFIG_PATH/#"$prefix"/$moved} pkg-config --cflags --libs pofac))"
 ok "$cc" classify.c "${words[@]}" -o moved_classify && ok env LD_LIBRARY_PATH="${lib/#"$prefix"/$moved}" ldd moved_classify
-[[ "${words[*]}" == *"-I$moved/include"* ]] || fail "pofac.pc with a space: found ${words[*]}"
+[[ "${words[*]}" == *"-I$moved/"*"/include "* ]] || fail "pofac.pc with a space: found ${words[*]}"
 ok cmake -S cmake -B cmake/moved -DCMAKE_PREFIX_PATH="$moved" -DCMAKE_C_COMPILER="$cc"
 ok cmake --build cmake/moved
 
