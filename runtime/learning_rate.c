@@ -5,18 +5,18 @@
 #include <stddef.h>
 #include <string.h>
 
+static const char *const names[] = {[RATE_CONSTANT] = "constant",
+                                    [RATE_CONSTANT_WITH_WARMUP] = "constant_with_warmup",
+                                    [RATE_LINEAR] = "linear",
+                                    [RATE_COSINE] = "cosine",
+                                    [RATE_LINEAR_REWIND] = "linear_rewind"};
+
+const char *rate_schedule_name(rate_schedule schedule) { return names[schedule]; }
+
 bool rate_schedule_parse(const char *name, rate_schedule *out) {
-    static const struct {
-        const char *name;
-        rate_schedule schedule;
-    } rows[] = {{"constant", RATE_CONSTANT},
-                {"constant_with_warmup", RATE_CONSTANT_WITH_WARMUP},
-                {"linear", RATE_LINEAR},
-                {"cosine", RATE_COSINE},
-                {"linear_rewind", RATE_LINEAR_REWIND}};
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (strcmp(rows[i].name, name) != 0) continue;
-        *out = rows[i].schedule;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(names[i], name) != 0) continue;
+        *out = (rate_schedule)i;
         return true;
     }
     return false;

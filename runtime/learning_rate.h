@@ -18,6 +18,7 @@ typedef enum rate_schedule {
 
 /* By Trainer's name ("linear", "cosine", "constant", "constant_with_warmup", "linear_rewind"); false when there is none of it. */
 bool rate_schedule_parse(const char *name, rate_schedule *out);
+const char *rate_schedule_name(rate_schedule schedule);
 
 typedef struct rate_plan {
     rate_schedule schedule;

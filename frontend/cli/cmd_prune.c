@@ -87,10 +87,7 @@ static pofac_status override(const command_input *in, pruning_config *c) {
         c->defaults.set |= PRUNING_FAST;
     }
     if (option_given(o, "pruning_masks")) c->masks = option_text(o, "pruning_masks");
-    if (option_given(o, "init_strategy")) {
-        const char *init = option_text(o, "init_strategy");
-        c->init = strcmp(init, "erk") == 0 ? PRUNING_INIT_ERK : strcmp(init, "er") == 0 ? PRUNING_INIT_ER : PRUNING_INIT_UNIFORM;
-    }
+    if (option_given(o, "init_strategy")) c->init = (pruning_init)pruning_word(pruning_init_names, option_text(o, "init_strategy"));
     if (option_given(o, "not_to_prune")) TRY(read_patterns(in, option_text(o, "not_to_prune"), &c->not_to_prune));
     if (!option_given(o, "pruning_override")) return POFAC_OK;
     return pruning_config_override(option_text(o, "pruning_override"), "--pruning_override", in->memory, in->sink, c);

@@ -91,4 +91,4 @@ const command command_report = {
     .details = "RUN is a directory of `pofac train`, a model, a compiled model, a file that `pofac bench --json` has printed, a\n"
                "metrics.jsonl, or a directory of `pofac run`, whose table of results comes first and whose stages follow. Several "
                "stand beside each other.\n"
-               "The page is one file and needs no network; what a run lacks is left out, and the page says what would give it.\n"};
+               "The page is one file and needs no network; what a run lacks is left out, and the page says what would give it."};

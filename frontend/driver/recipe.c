@@ -465,7 +465,7 @@ void recipe_put_settings(const recipe *r, strbuf *out) {
     recipe_put_real(out, "learning_rate", t->learning_rate);
     recipe_put_real(out, "warmup_ratio", t->warmup_ratio);
     recipe_put_int(out, "warmup_steps", t->warmup_steps);
-    recipe_put_int(out, "lr_scheduler_type", t->schedule);
+    recipe_put_text(out, "lr_scheduler_type", rate_schedule_name(t->schedule));
     recipe_put_text(out, "optim", t->optim);
     recipe_put_real(out, "momentum", t->momentum);
     recipe_put_real(out, "weight_decay", t->weight_decay);

@@ -122,7 +122,8 @@ static pofac_status check_method(const recipe_reader *r, const pruning_config *c
                           "pruning_fn: found \"%s\", wanted a row of `pofac list pruning_methods`", c->method);
     if (m->schedules & PRUNING_LOCK || m->schedules & (iterates ? PRUNING_ITERATIVE : PRUNING_ONE_SHOT)) return POFAC_OK;
     return diag_error(r->sink, wrong_at(r, &c->place), &c->place, "pruning_fn: found %s with the scheduler %s, wanted %s",
-                      c->method, iterates ? "iterative" : "one_shot", iterates ? "one_shot" : "iterative");
+                      c->method, pruning_scheduler_names[c->scheduler],
+                      pruning_scheduler_names[iterates ? PRUNING_SCHEDULE_ONE_SHOT : PRUNING_SCHEDULE_ITERATIVE]);
 }
 
 /* What is written and would be ignored. */
@@ -205,17 +206,30 @@ pofac_status recipe_read_distillation(recipe_reader *r, recipe *out) {
 
 /* ---- settings as text ---- */
 
-static void put_changes(const pruning_changes *c, strbuf *out) {
-    const pruning_parameters *v = &c->values;
-    const double numbers[] = {v->target_sparsity, v->initial_sparsity, v->threshold_decay};
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        strbuf_putc(out, ' ');
-        if (c->set & 1u << i) decimal_put(out, numbers[i]);
-        else strbuf_putc(out, '-');
+static void put_value(const pruning_parameters *p, pruning_field field, strbuf *out) {
+    switch (field) {
+    case PRUNING_TARGET: return decimal_put(out, p->target_sparsity);
+    case PRUNING_INITIAL: return decimal_put(out, p->initial_sparsity);
+    case PRUNING_DECAY: return decimal_put(out, p->threshold_decay);
+    case PRUNING_FAST: return strbuf_puts(out, p->fast_threshold ? "true" : "false");
+    case PRUNING_BLOCK_SIZE: return strbuf_printf(out, "%lld", (long long)p->block_size);
+    case PRUNING_BLOCK_DIMS: return strbuf_printf(out, "%lldx%lld", (long long)p->block_rows, (long long)p->block_columns);
+    case PRUNING_POOLING: return strbuf_puts(out, p->pooling == PRUNING_MAX ? "max" : "avg");
+    case PRUNING_GROUP: return p->group ? strbuf_put_json(out, p->group, strlen(p->group)) : strbuf_puts(out, "null");
     }
-    strbuf_printf(out, " %u %d %lld %lldx%lld %d ", c->set, v->fast_threshold, (long long)v->block_size, (long long)v->block_rows,
-                  (long long)v->block_columns, (int)v->pooling);
-    if (v->group) strbuf_put_json(out, v->group, strlen(v->group));
+}
+
+/* Those that are set, by the first of their names: "target_sparsity 0.9, block_dims 4x1". */
+static void put_changes(const pruning_changes *c, strbuf *out) {
+    unsigned put = 0;
+    pruning_field field;
+    const char *name;
+    for (size_t i = 0; (name = pruning_field_name(i, &field)); i++) {
+        if (!(c->set & ~put & (unsigned)field)) continue;
+        strbuf_printf(out, "%s%s ", put ? ", " : "", name);
+        put_value(&c->values, field, out);
+        put |= (unsigned)field;
+    }
 }
 
 static void put_rules(const char *name, const pruning_rules *rules, strbuf *out) {
@@ -223,8 +237,11 @@ static void put_rules(const char *name, const pruning_rules *rules, strbuf *out)
     strbuf_printf(out, "%s=", name);
     for (size_t i = 0; i < rules->n; i++) {
         strbuf_put_json(out, rules->data[i].pattern, strlen(rules->data[i].pattern));
-        if (rules->data[i].changes.set) put_changes(&rules->data[i].changes, out);
-        strbuf_puts(out, i + 1 < rules->n ? ", " : "\n");
+        if (rules->data[i].changes.set) {
+            strbuf_puts(out, ": ");
+            put_changes(&rules->data[i].changes, out);
+        }
+        strbuf_puts(out, i + 1 < rules->n ? "; " : "\n");
     }
 }
 
@@ -243,8 +260,8 @@ static void put_needs(const pruning_config *c, strbuf *out) {
 }
 
 static void put_schedule(const pruning_config *c, strbuf *out) {
-    recipe_put_int(out, "pruning_scheduler", c->scheduler);
-    recipe_put_int(out, "init_strategy", c->init);
+    recipe_put_text(out, "pruning_scheduler", pruning_scheduler_names[c->scheduler]);
+    recipe_put_text(out, "init_strategy", pruning_init_names[c->init]);
     recipe_put_int(out, "pruning_frequency", c->pruning_frequency);
     recipe_put_int(out, "begin_pruning_step", c->begin_pruning_step);
     recipe_put_int(out, "end_pruning_step", c->end_pruning_step);

@@ -11,7 +11,6 @@
 #include "frontend/driver/report_parts.h"
 #include "frontend/driver/run_checkpoint.h"
 #include "frontend/driver/run_directory.h"
-#include "frontend/model/pruning_config.h"
 #include "ir/support/file_map.h"
 #include "ir/support/json_text.h"
 
@@ -121,52 +120,11 @@ static pofac_status read_metrics(report *r, report_run *run, const char *path) {
 
 /* ---- settings ---- */
 
-/* The word of a recipe for what a checkpoint has as a number; else the text itself. Words stand in the order of their numbers (ORDER: rate_schedule, pruning_scheduler,
-   pruning_init). */
-static const char *setting_word(const char *name, const char *text) {
-    static const struct {
-        const char *name, *words[5];
-    } rows[] = {{"lr_scheduler_type", {"constant", "constant_with_warmup", "linear", "cosine", "linear_rewind"}},
-                {"pruning_scheduler", {"iterative", "one_shot"}},
-                {"init_strategy", {"uniform", "er", "erk"}}};
-    if (text[0] < '0' || text[0] > '4' || text[1]) return text;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const char *word = rows[i].words[text[0] - '0'];
-        if (strcmp(rows[i].name, name) == 0 && word) return word;
-    }
-    return text;
-}
-
-/* A set of pruning's parameters, " 0.9 - - 33 0 1 4x1 0 GROUP" with their bits (pruning_field) fourth, by name: "target_sparsity 0.9, block_dims 4x1". NULL: memory is
-   short. */
-static const char *parameters_by_name(const char *text, arena *a) {
-    static const char *const names[] = {"target_sparsity", "initial_sparsity", "threshold_decay", NULL,
-                                        "fast_threshold",  "block_size",       "block_dims",      "pooling_type"};
-    const char *at[8];
-    const char *p = text, *by_name = "";
-    for (size_t i = 0; i < 8; i++) {
-        if (*p != ' ') return text;
-        at[i] = ++p;
-        p += strcspn(p, " ");
-    }
-    const unsigned long set = strtoul(at[3], NULL, 10);
-    for (size_t i = 0; i < 8 && by_name; i++) {
-        const unsigned long bit = 1ul << (i < 3 ? i : i - 1); /* ORDER: pruning_field */
-        if (names[i] && set & bit)
-            by_name = arena_printf(a, "%s%s%s %.*s", by_name, *by_name ? ", " : "", names[i], (int)strcspn(at[i], " "), at[i]);
-    }
-    if (by_name && set & PRUNING_GROUP) by_name = arena_printf(a, "%s%sgroup%s", by_name, *by_name ? ", " : "", p);
-    return by_name;
-}
-
 static pofac_status add_setting(report *r, report_run *run, const char *line, size_t n) {
     const char *equals = memchr(line, '=', n);
     if (!equals) return POFAC_OK;
     report_entry e = {arena_strndup(&r->memory, line, (size_t)(equals - line)),
                       arena_strndup(&r->memory, equals + 1, (size_t)(line + n - equals - 1))};
-    if (e.name && e.text)
-        e.text = strncmp(e.name, "prun", 4) == 0 ? parameters_by_name(setting_word(e.name, e.text), &r->memory)
-                                                 : setting_word(e.name, e.text);
     return e.name && e.text && VEC_PUSH(&run->settings, e) ? POFAC_OK : diag_out_of_memory(r->sink);
 }
 

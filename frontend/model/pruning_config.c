@@ -4,8 +4,18 @@
 #include "frontend/model/pruning_config.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "frontend/model/name_pattern.h"
+
+const char *const pruning_scheduler_names[] = {"iterative", "one_shot", NULL};
+const char *const pruning_init_names[] = {"uniform", "er", "erk", NULL};
+
+int pruning_word(const char *const *names, const char *word) {
+    for (int i = 0; names[i]; i++)
+        if (strcmp(names[i], word) == 0) return i;
+    return -1;
+}
 
 pruning_config pruning_config_default(void) {
     return (pruning_config){.pruning_frequency = 100,

@@ -13,6 +13,13 @@
 typedef enum pruning_scheduler { PRUNING_SCHEDULE_ITERATIVE, PRUNING_SCHEDULE_ONE_SHOT } pruning_scheduler;
 typedef enum pruning_init { PRUNING_INIT_UNIFORM, PRUNING_INIT_ER, PRUNING_INIT_ERK } pruning_init;
 
+/* Their names, "iterative" and "one_shot", "uniform", "er" and "erk", in the order of their numbers, and NULL. */
+extern const char *const pruning_scheduler_names[];
+extern const char *const pruning_init_names[];
+
+/* The number of a word in a list that ends in NULL; -1 where it is none. */
+int pruning_word(const char *const *names, const char *word);
+
 typedef enum pruning_field {
     PRUNING_TARGET = 1,
     PRUNING_INITIAL = 2,

@@ -65,10 +65,9 @@ static const char *read_text(json_reader *r, const json_t *value) {
 /* The index of a string among `words`, which end with NULL. */
 static int read_word(json_reader *r, const json_t *value, const char *const *words, const char *wanted) {
     const char *text = json_string_value(value);
-    for (int i = 0; text && words[i]; i++)
-        if (strcmp(words[i], text) == 0) return i;
-    wrong(r, value, wanted);
-    return 0;
+    const int word = text ? pruning_word(words, text) : -1;
+    if (word < 0) wrong(r, value, wanted);
+    return word < 0 ? 0 : word;
 }
 
 static void read_block_dims(json_reader *r, const json_t *value, pruning_parameters *p) {
@@ -225,7 +224,6 @@ static void read_damping(json_reader *r, const json_t *value, pruning_config *c)
 }
 
 static void read_key(json_reader *r, const char *key, const json_t *value, pruning_config *c) {
-    static const char *const schedulers[] = {"iterative", "one_shot", NULL}, *const inits[] = {"uniform", "er", "erk", NULL};
     const struct {
         const char *name;
         int64_t least, *out;
@@ -239,10 +237,9 @@ static void read_key(json_reader *r, const char *key, const json_t *value, pruni
         if (strcmp(steps[i].name, key) == 0) return read_whole(r, value, steps[i].least, MOST_STEP, steps[i].out);
     if (strcmp(key, "pruning_fn") == 0) read_method(r, value, c);
     else if (strcmp(key, "scheduler") == 0)
-        c->scheduler = read_word(r, value, schedulers, "\"iterative\" or \"one_shot\"") ? PRUNING_SCHEDULE_ONE_SHOT
-                                                                                        : PRUNING_SCHEDULE_ITERATIVE;
+        c->scheduler = (pruning_scheduler)read_word(r, value, pruning_scheduler_names, "\"iterative\" or \"one_shot\"");
     else if (strcmp(key, "init_strategy") == 0)
-        c->init = (pruning_init)read_word(r, value, inits, "\"uniform\", \"er\" or \"erk\"");
+        c->init = (pruning_init)read_word(r, value, pruning_init_names, "\"uniform\", \"er\" or \"erk\"");
     else if (strcmp(key, "exponent") == 0) read_exponent(r, value, c);
     else if (strcmp(key, "fisher_damping") == 0) read_damping(r, value, c);
     else if (strcmp(key, "masks") == 0) c->masks = read_path(r, value);

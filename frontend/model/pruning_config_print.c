@@ -74,7 +74,6 @@ static void put_not_to_prune(const pruning_rules *rules, strbuf *out) {
 }
 
 void pruning_config_print(const pruning_config *c, strbuf *out) {
-    static const char *const inits[] = {"uniform", "er", "erk"};
     strbuf_puts(out, "{\n");
     put_int("begin_pruning_step", c->begin_pruning_step, out);
     put_int("end_pruning_step", c->end_pruning_step, out);
@@ -85,7 +84,7 @@ void pruning_config_print(const pruning_config *c, strbuf *out) {
         strbuf_puts(out, ",\n");
     }
     put_second_order(&c->second_order, out);
-    strbuf_printf(out, "  \"init_strategy\": \"%s\",\n", inits[c->init]);
+    strbuf_printf(out, "  \"init_strategy\": \"%s\",\n", pruning_init_names[c->init]);
     if (c->initial_step) put_int("initial_step", c->initial_step, out);
     if (c->masks) {
         strbuf_puts(out, "  \"masks\": ");
@@ -107,5 +106,5 @@ void pruning_config_print(const pruning_config *c, strbuf *out) {
     strbuf_puts(out, ",\n");
     put_int("pruning_frequency", c->pruning_frequency, out);
     put_map("weight_sparsity_map", &c->weight_sparsity_map, false, out); /* the scheduler ends the object, and has no comma */
-    strbuf_printf(out, "  \"scheduler\": \"%s\"\n}\n", c->scheduler == PRUNING_SCHEDULE_ONE_SHOT ? "one_shot" : "iterative");
+    strbuf_printf(out, "  \"scheduler\": \"%s\"\n}\n", pruning_scheduler_names[c->scheduler]);
 }

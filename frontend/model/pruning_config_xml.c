@@ -66,12 +66,9 @@ static void take_schedule(const xml_element *prune, pruning_config *c) {
     if (xml_attr_written(prune, "masks")) c->masks = xml_attr_string(prune, "masks");
     if (xml_attr_written(prune, "exponent")) c->exponent = xml_attr_float(prune, "exponent");
     if (xml_attr_written(prune, "scheduler"))
-        c->scheduler =
-            strcmp(xml_attr_string(prune, "scheduler"), "one_shot") == 0 ? PRUNING_SCHEDULE_ONE_SHOT : PRUNING_SCHEDULE_ITERATIVE;
-    if (xml_attr_written(prune, "init_strategy")) {
-        const char *init = xml_attr_string(prune, "init_strategy");
-        c->init = strcmp(init, "erk") == 0 ? PRUNING_INIT_ERK : strcmp(init, "er") == 0 ? PRUNING_INIT_ER : PRUNING_INIT_UNIFORM;
-    }
+        c->scheduler = (pruning_scheduler)pruning_word(pruning_scheduler_names, xml_attr_string(prune, "scheduler"));
+    if (xml_attr_written(prune, "init_strategy"))
+        c->init = (pruning_init)pruning_word(pruning_init_names, xml_attr_string(prune, "init_strategy"));
 }
 
 pofac_status pruning_config_of_xml(const xml_element *prune, arena *a, const diag_sink *sink, pruning_config *out) {

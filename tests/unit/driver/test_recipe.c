@@ -293,6 +293,25 @@ static void uses_want_different_things(void **unused) {
     done(r);
 }
 
+/* What a checkpoint keeps, and a message about a run that would go on otherwise quotes. */
+static void settings_are_words(void **unused) {
+    (void)unused;
+    static const char *const lines[] = {"lr_scheduler_type=linear_rewind\n",
+                                        "pruning_scheduler=iterative\n",
+                                        "init_strategy=er\n",
+                                        "pruning_parameters=target_sparsity 0.75, fast_threshold true, block_size 4\n",
+                                        "weight_sparsity_map=\"query\": target_sparsity 0.25\n",
+                                        "not_to_prune=\"cls\"\n"};
+    strbuf text = STRBUF_INIT;
+    reading *r = good(MODEL DATA PRUNE "<train lr_rewind=\"true\"/>", "target_sparsity=0.75 fast_threshold=true init_strategy=er");
+    recipe_put_settings(&r->recipe, &text);
+    done(r);
+    assert_true(strbuf_ok(&text));
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        if (!strstr(strbuf_str(&text), lines[i])) fail_msg("no %s in %s", lines[i], strbuf_str(&text));
+    strbuf_free(&text);
+}
+
 static void settings_tell_runs_apart(void **unused) {
     (void)unused;
     static const char *const same[] = {"logging_steps=3", "output_dir=x", "eval_steps=2", "save_total_limit=1"};
@@ -354,6 +373,7 @@ int main(void) {
         cmocka_unit_test(a_teacher_has_its_weights),
         cmocka_unit_test(uses_want_different_things),
         cmocka_unit_test(settings_tell_runs_apart),
+        cmocka_unit_test(settings_are_words),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }
