@@ -36,7 +36,8 @@ typedef struct linear_choice {
     char input_gradient[COST_MAX_VARIANT], weight_gradient[COST_MAX_VARIANT]; /* likewise, of the products that the problem has */
     bool sparse;                                                              /* the variant reads the non-zeros alone */
     bool measured;                                                            /* false: from a rule, not from a clock */
-    double seconds, dense_seconds; /* of its products together, one thread; 0 when not known */
+    double seconds, dense_seconds,
+        sparse_seconds; /* of its products together, one thread: as chosen, of the best dense and sparse ones; 0 when not known */
 } linear_choice;
 
 typedef struct cost_source {

@@ -2,10 +2,13 @@
 #include <string.h>
 
 #include "frontend/cli/arguments.h"
+#include "frontend/driver/kernel_reasons.h"
 #include "frontend/driver/size_report.h"
 
 static const option_row rows[] = {
     {"json", OPTION_FLAG, NULL, NULL, 0, 0, "print one JSON object"},
+    {"explain", OPTION_FLAG, NULL, NULL, 0, 0,
+     "say also why linear layers have their kernels: times of dense, sparse and f32 ones"},
     OPTIONS_MODEL,
     OPTIONS_COMPILE,
 };
@@ -14,7 +17,9 @@ static double share(int64_t part, int64_t whole) { return whole > 0 ? (double)pa
 
 static void put_text(strbuf *out, const char *text) { strbuf_put_json(out, text, strlen(text)); }
 
-static pofac_status print_json(const diag_sink *sink, const loaded_model *m, const inspect_result *r, const size_report *size) {
+/* `reasons` may be NULL, here and below. */
+static pofac_status print_json(const diag_sink *sink, const loaded_model *m, const inspect_result *r, const size_report *size,
+                               const kernel_reasons *reasons) {
     const model_spec *s = loaded_model_spec(m);
     strbuf text = STRBUF_INIT;
     strbuf_printf(&text, "{\"architecture\": \"%s\", \"head\": \"%s\", \"target\": ", model_arch_name(s->arch),
@@ -40,6 +45,7 @@ static pofac_status print_json(const diag_sink *sink, const loaded_model *m, con
         (long long)r->elements, (long long)r->zeros, share(r->zeros, r->elements), (long long)r->bytes,
         (long long)r->linear_elements, share(r->linear_zeros, r->linear_elements));
     size_report_put_json(size, &text);
+    if (reasons) kernel_reasons_put_json(reasons, &text);
     strbuf_puts(&text, "}\n");
     pofac_status status = strbuf_ok(&text) ? arguments_print(sink, strbuf_str(&text), text.size) : diag_out_of_memory(sink);
     strbuf_free(&text);
@@ -68,9 +74,13 @@ static void print_text(const loaded_model *m, const inspect_result *r) {
            100.0 * share(r->linear_zeros, r->linear_elements));
 }
 
-static pofac_status print_size(const diag_sink *sink, const size_report *size) {
+static pofac_status print_rest(const diag_sink *sink, const size_report *size, const kernel_reasons *reasons) {
     strbuf text = STRBUF_INIT;
     strbuf_putc(&text, '\n');
+    if (reasons) {
+        kernel_reasons_print(reasons, &text);
+        strbuf_putc(&text, '\n');
+    }
     size_report_print(size, &text);
     pofac_status status = strbuf_ok(&text) ? arguments_print(sink, strbuf_str(&text), text.size) : diag_out_of_memory(sink);
     strbuf_free(&text);
@@ -80,17 +90,21 @@ static pofac_status print_size(const diag_sink *sink, const size_report *size) {
 static pofac_status run(const command_input *in) {
     loaded_model_options model_options = arguments_model(in->options);
     road_options road = arguments_road(in->options);
+    kernel_reasons reasons = {.memory = in->memory};
     loaded_model *model;
     inspect_result result;
     size_report size;
+    if (option_flag(in->options, "explain")) road.kernel_reasons = &reasons;
     TRY(loaded_model_open(in->options->arguments[0], &model_options, in->sink, &model));
     pofac_status status = inspect_model(model, &road, in->memory, in->sink, &result);
     if (status == POFAC_OK) status = size_report_make(model, &result, in->memory, in->sink, &size);
-    if (status == POFAC_OK && option_flag(in->options, "json")) status = print_json(in->sink, model, &result, &size);
+    if (status == POFAC_OK && option_flag(in->options, "json"))
+        status = print_json(in->sink, model, &result, &size, road.kernel_reasons);
     else if (status == POFAC_OK) {
         print_text(model, &result);
-        status = print_size(in->sink, &size);
+        status = print_rest(in->sink, &size, road.kernel_reasons);
     }
+    kernel_reasons_free(&reasons);
     loaded_model_close(model);
     return status;
 }

@@ -335,7 +335,7 @@ static const kernel_candidate *best_at(const question *q, int64_t tile, bool spa
 typedef struct weight_choice {
     const kernel_candidate *candidate[N_PRODUCTS]; /* NULL: there is no such product */
     bool sparse;
-    double seconds, dense_seconds; /* of all products; dense_seconds 0: there are no dense ones */
+    double seconds, dense_seconds, sparse_seconds; /* of all products; 0: there are none of that kind */
 } weight_choice;
 
 /* The products of a weight on its non-zeros, or dense: false when one of them has no kernel for that. */
@@ -362,6 +362,7 @@ static bool choose_weight(const choosing *c, size_t problem, int64_t tile, weigh
                has_sparse = add_products(c, problem, tile, true, &sparse);
     *out = has_sparse && (!has_dense || sparse.seconds < MARGIN * dense.seconds) ? sparse : dense;
     out->dense_seconds = has_dense ? dense.seconds : 0;
+    out->sparse_seconds = has_sparse ? sparse.seconds : 0;
     return has_dense || has_sparse;
 }
 
@@ -410,7 +411,11 @@ static void choose_each(const choosing *c, int64_t tile, linear_choice *out) {
         weight_choice w;
         out[i] = cost_by_rule(&c->problems[i]);
         if (!is_answered(c, i) || !choose_weight(c, i, tile, &w)) continue;
-        out[i] = (linear_choice){.sparse = w.sparse, .measured = true, .seconds = w.seconds, .dense_seconds = w.dense_seconds};
+        out[i] = (linear_choice){.sparse = w.sparse,
+                                 .measured = true,
+                                 .seconds = w.seconds,
+                                 .dense_seconds = w.dense_seconds,
+                                 .sparse_seconds = w.sparse_seconds};
         for (int p = 0; p < N_PRODUCTS; p++)
             if (w.candidate[p])
                 snprintf(cost_choice_variant(&out[i], (linear_product)p), COST_MAX_VARIANT, "%s", w.candidate[p]->variant);

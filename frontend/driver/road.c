@@ -7,6 +7,7 @@
 
 #include "frontend/driver/kernel_choices.h"
 #include "frontend/driver/kernel_pins.h"
+#include "frontend/driver/kernel_reasons.h"
 #include "frontend/driver/measured_cost.h"
 
 /* What of the model is in 8 bits; NULL: nothing, or what the options say. */
@@ -96,7 +97,7 @@ typedef struct road_costs {
     measured_cost *measured;
     kernel_pins *pins;
     kernel_choices noted;
-    cost_source source[3]; /* of measurements, of pins, of what is noted */
+    cost_source source[4]; /* of measurements, of pins, of reasons, of what is noted */
     const cost_source *costs;
 } road_costs;
 
@@ -118,10 +119,15 @@ static pofac_status road_costs_begin(const road_options *options, arena *a, cons
         out->source[1] = kernel_pins_source(out->pins);
         out->costs = &out->source[1];
     }
+    if (options->kernel_reasons) {
+        options->kernel_reasons->rest = out->costs;
+        out->source[2] = kernel_reasons_source(options->kernel_reasons);
+        out->costs = &out->source[2];
+    }
     if (options->kernel_choices && out->costs) {
         out->noted = (kernel_choices){out->costs, options->kernel_choices};
-        out->source[2] = kernel_choices_source(&out->noted);
-        out->costs = &out->source[2];
+        out->source[3] = kernel_choices_source(&out->noted);
+        out->costs = &out->source[3];
     }
     return POFAC_OK;
 }

@@ -33,12 +33,14 @@ typedef struct road_options {
     bool no_cache;
     const char *jit_debug; /* "perf,gdb": who is told of the code (cg_jit_debug_parse); NULL: nobody */
     road_tuning tune;
-    int64_t tune_tokens;           /* of a typical batch, for which kernels are chosen; 0: as the passes that choose say */
-    const char *kernel_variants;   /* pins (kernel_pins.h), one a line; NULL: none */
-    strbuf *kernel_choices;        /* where road_optimize appends what was chosen, as such pins; NULL: nowhere */
-    size_t threads;                /* 0: default */
-    const pass_observer *observer; /* may be NULL */
-    const tensor_source *state;    /* in which road_optimize counts zeros; NULL: what the model's checkpoint has */
+    int64_t tune_tokens;         /* of a typical batch, for which kernels are chosen; 0: as the passes that choose say */
+    const char *kernel_variants; /* pins (kernel_pins.h), one a line; NULL: none */
+    struct kernel_reasons
+        *kernel_reasons; /* which notes why kernels were chosen (kernel_reasons.h); its `rest` becomes this road's. NULL: nobody */
+    strbuf *kernel_choices;                         /* where road_optimize appends what was chosen, as such pins; NULL: nowhere */
+    size_t threads;                                 /* 0: default */
+    const pass_observer *observer;                  /* may be NULL */
+    const tensor_source *state;                     /* in which road_optimize counts zeros; NULL: what the model's checkpoint has */
     bool (*prunes)(void *user, const char *weight); /* of the pass prune (pass_environment) */
     void *prunes_user;
     bool (*locks)(void *user, const char *weight); /* of the pass lock; NULL: all weights */

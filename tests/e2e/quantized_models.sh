@@ -105,6 +105,26 @@ ok cmp first.pir second.pir
 run compile large --emit=ir -o sparse.pir --cache_dir cache --kernel_variant=sparse_int8_linear
 wants_status 0
 [ "$(grep -c 'linear_int8.*variant = "sparse_int8_linear' sparse.pir)" = 6 ] || fail "$last: wanted 6 sparse products in integers: $(grep linear_int8 sparse.pir)"
+# What 8 bits gain is measured by bench, with and without them, and explained: both dense and sparse products were timed, and those in f32.
+for how in integer off; do
+    run bench large --batch 2 --sequence 9 --iterations 2 --warmup 1 --cache_dir cache --quantization $how
+    wants_status 0
+    grep -q '^median [0-9.]* ms' out || fail "$last: no median: $(cat out)"
+    [ "$(grep -c 'int8_linear' out)" -gt 0 ] && found=integer || found=off
+    [ $found = $how ] || fail "$last: wanted kernels for $how: $(cat out)"
+done
+run inspect large --explain --cache_dir cache
+wants_status 0
+awk '/^weights shape/ { on = 1; next } on && NF == 0 { exit } on && $3 + 0 > 50 && /int8_linear.*: measured, / { # chosen, dense, sparse, f32
+        n += $1; least = $6 < $7 ? $6 : $7
+        if (!($5 > 0 && $6 > 0 && $7 > 0 && $8 > 0) || $5 > 1.06 * least) print "odd times: " $0
+        if (/slower here/ != ($8 < $5)) print "odd reason: " $0
+    } END { if (n != 6) print n " weights of the encoder, wanted 6" }' out >odd
+[ -s odd ] && fail "$last: $(cat odd; cat out)"
+run inspect small90 --explain --json --cache_dir cache
+wants_status 0
+grep -q '"kernel_choices": \[{"weight": "bert\.encoder\.layer\.0\..*"shape": \[32, 32\], .*"f32_ms": null, "why": "by the rule that zeros are passed over from 80 % on; too small to measure"}' out ||
+    fail "$last: $(cat out)"
 predicts large large
 predicts large-pinned large --kernel_variant=sparse_int8_linear
 predicts large-interpreted large --interpreter
