@@ -1,11 +1,12 @@
 /* The shared options; see arguments.h. */
 #include "frontend/cli/arguments.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "frontend/driver/model_directory.h"
+#include "ir/support/directory.h"
 #include "ir/support/file_map.h"
 
 loaded_model_options arguments_model(const option_values *o) {
@@ -87,18 +88,11 @@ pofac_status arguments_write(const command_input *in, const char *bytes, size_t 
     return arguments_print(in->sink, bytes, n);
 }
 
-static bool is_empty_directory(const char *path) {
-    DIR *d = opendir(path);
-    size_t entries = 0;
-    while (d && readdir(d)) entries++;
-    if (d) closedir(d);
-    return d && entries <= 2; /* itself and the one above */
-}
-
 pofac_status arguments_check_output(const command_input *in, const char *path, argument_kind kind, const char *overwrite) {
     const diag_place place = {.file = path};
     struct stat s;
     if (option_flag(in->options, overwrite) || stat(path, &s) != 0) return POFAC_OK;
-    if (kind == ARGUMENT_DIRECTORY && is_empty_directory(path)) return POFAC_OK;
+    static const char *const leftovers[] = {MODEL_DIRECTORY_NEW, NULL}; /* of a process that was killed */
+    if (kind == ARGUMENT_DIRECTORY && directory_has_only(path, leftovers)) return POFAC_OK;
     return diag_error(in->sink, POFAC_ERR_USAGE, &place, "found something there, wanted a new one, or --%s", overwrite);
 }

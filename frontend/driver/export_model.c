@@ -9,12 +9,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "frontend/driver/model_directory.h"
 #include "frontend/driver/model_quantization.h"
 #include "frontend/driver/model_save.h"
 #include "frontend/driver/road.h"
 #include "frontend/onnx/onnx_export.h"
 #include "frontend/onnx/onnx_model.h"
-#include "ir/support/directory.h"
 #include "ir/support/file_map.h"
 
 /* ---- the report ---- */
@@ -48,6 +48,17 @@ static pofac_status write_quantization(const char *directory, const model_quanti
     return status;
 }
 
+static pofac_status save(loaded_model *model, state_store *state, const export_options *options, const diag_sink *sink,
+                         size_t *n_quantized) {
+    const model_quantization *q = options->without_quantization ? NULL : loaded_model_quantization(model);
+    model_directory to;
+    TRY(model_directory_open(options->output, sink, &to));
+    const char *new = strbuf_str(&to.new);
+    pofac_status status = run_model_save(new, model, state, options->dtype, sink);
+    if (status == POFAC_OK && q) status = write_quantization(new, q, sink, n_quantized);
+    return model_directory_close(&to, status, sink);
+}
+
 pofac_status export_directory(loaded_model *model, const export_options *options, const diag_sink *sink, strbuf *out) {
     const road_options road = {.quantization = ROAD_UNQUANTIZED};
     ir_module *m = NULL;
@@ -58,10 +69,7 @@ pofac_status export_directory(loaded_model *model, const export_options *options
     strbuf_printf(&weights, "%s/model.safetensors", options->output);
     pofac_status status = strbuf_ok(&weights) ? POFAC_OK : diag_out_of_memory(sink);
     if (status == POFAC_OK) status = state_store_create(m, loaded_model_state(model), sink, &state);
-    if (status == POFAC_OK) status = directory_make(options->output, sink);
-    const model_quantization *q = options->without_quantization ? NULL : loaded_model_quantization(model);
-    if (status == POFAC_OK) status = run_model_save(options->output, model, state, options->dtype, sink);
-    if (status == POFAC_OK && q) status = write_quantization(options->output, q, sink, &n_quantized);
+    if (status == POFAC_OK) status = save(model, state, options, sink, &n_quantized);
     if (status == POFAC_OK) status = report("safetensors", options, strbuf_str(&weights), NULL, n_quantized, sink, out);
     state_store_destroy(state);
     module_destroy(m);

@@ -8,11 +8,11 @@
 
 #include "frontend/checkpoint/safetensors.h"
 #include "frontend/driver/given_masks.h"
+#include "frontend/driver/model_directory.h"
 #include "frontend/driver/model_save.h"
 #include "frontend/driver/prunable_layers.h"
 #include "frontend/driver/pruning_targets.h"
 #include "frontend/driver/road.h"
-#include "ir/support/directory.h"
 #include "ir/support/json_text.h"
 #include "runtime/pruning_masks.h"
 
@@ -258,6 +258,12 @@ static pofac_status prune_state(pruning *p, state_store *state, strbuf *out) {
     return report(p, counts, out);
 }
 
+static pofac_status save(loaded_model *model, state_store *state, const prune_once_options *options, const diag_sink *sink) {
+    model_directory to;
+    TRY(model_directory_open(options->output, sink, &to));
+    return model_directory_close(&to, run_model_save(strbuf_str(&to.new), model, state, options->dtype, sink), sink);
+}
+
 pofac_status prune_once_model(loaded_model *model, const prune_once_options *options, const diag_sink *sink, strbuf *out) {
     const road_options road = {.graph = {.with_loss = false}};
     ir_module *m = NULL;
@@ -273,8 +279,7 @@ pofac_status prune_once_model(loaded_model *model, const prune_once_options *opt
     if (status == POFAC_OK) status = choose(&p);
     if (status == POFAC_OK) status = state_store_create(m, loaded_model_state(model), sink, &state);
     if (status == POFAC_OK) status = prune_state(&p, state, out);
-    if (status == POFAC_OK) status = directory_make(options->output, sink);
-    if (status == POFAC_OK) status = run_model_save(options->output, model, state, options->dtype, sink);
+    if (status == POFAC_OK) status = save(model, state, options, sink);
     state_store_destroy(state);
     end(&p);
     module_destroy(m);

@@ -4,8 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "frontend/driver/model_directory.h"
 #include "frontend/driver/model_save.h"
-#include "ir/support/directory.h"
 #include "ir/support/json_text.h"
 
 #define TABLE_ENDING "_embeddings.weight"
@@ -75,23 +75,24 @@ static bool find_storage(void *user, const char *weight, weight_storage *out) {
     return true;
 }
 
-static pofac_status write_ranges(const quantizing *q, arena *a) {
+static pofac_status write_ranges(const quantizing *q, const char *directory, arena *a) {
     quantized_module *modules = ARENA_ARRAY(a, quantized_module, q->n_modules + 1);
     if (q->settings->plan.activations == QUANTIZE_WEIGHTS_ONLY) return POFAC_OK;
     if (!modules) return diag_out_of_memory(q->sink);
     for (size_t i = 0; i < q->n_modules; i++) modules[i] = q->modules[i].ranges;
-    return model_quantization_write(q->options->output, &q->settings->plan, modules, q->n_modules, q->sink);
+    return model_quantization_write(directory, &q->settings->plan, modules, q->n_modules, q->sink);
 }
 
 static pofac_status write_model(quantizing *q) {
     arena a = ARENA_INIT;
     const model_storage storage = {.find = find_storage, .user = q, .pool = calibration_pool(q->calibration)};
-    pofac_status status = directory_make(q->options->output, q->sink);
-    if (status == POFAC_OK)
-        status = run_model_save_stored(q->options->output, q->model, q->state, q->options->dtype, &storage, q->sink);
-    if (status == POFAC_OK) status = write_ranges(q, &a);
+    model_directory to;
+    TRY(model_directory_open(q->options->output, q->sink, &to));
+    const char *new = strbuf_str(&to.new);
+    pofac_status status = run_model_save_stored(new, q->model, q->state, q->options->dtype, &storage, q->sink);
+    if (status == POFAC_OK) status = write_ranges(q, new, &a);
     arena_free(&a);
-    return status;
+    return model_directory_close(&to, status, q->sink);
 }
 
 /* ---- the report ---- */
