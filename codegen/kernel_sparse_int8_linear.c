@@ -106,7 +106,8 @@ typedef struct int8_code {
     int64_t W;
     sparse_layout_kind kind;
     unsigned unroll, vectors, chains, shuffled, lanes;
-    cg_val N, K, x, segments, buckets, rows, offsets, values, sums, n_groups, n_k_blocks, k_block, row_group;
+    sparse_index_code index;
+    cg_val N, K, x, values, sums;
     cg_val ones; /* of 16 bits */
 } int8_code;
 
@@ -278,16 +279,16 @@ static void emit_visit(emitter *e, const int8_pass *p, int8_place *at, cg_val ro
 /* One block of columns: the buckets of its segment. */
 static void emit_segment(emitter *e, const int8_pass *p, cg_val number) {
     const int8_code *c = p->code;
-    cg_val segment = em_index(e, c->segments, number, sizeof(sparse_segment));
+    cg_val segment = em_index(e, c->index.segments, number, sizeof(sparse_segment));
     cg_val begin = em_load_unsigned(e, 4, em_at_int(e, segment, offsetof(sparse_segment, bucket)));
     cg_val end =
         em_load_unsigned(e, 4, em_at_int(e, segment, (int64_t)(sizeof(sparse_segment) + offsetof(sparse_segment, bucket))));
     cg_val visit = em_load_unsigned(e, 4, em_at_int(e, segment, offsetof(sparse_segment, visit)));
     cg_val entry = em_load_unsigned(e, 4, em_at_int(e, segment, offsetof(sparse_segment, entry)));
-    const int8_place first = advance(e, c, &(int8_place){c->offsets, c->values}, entry);
+    const int8_place first = advance(e, c, &(int8_place){c->index.offsets, c->values}, entry);
     em_loop buckets, visits;
-    em_loop_begin(e, &buckets, begin, end, 1, (cg_val[]){em_index(e, c->rows, visit, 2), first.offsets, first.values}, 3);
-    cg_val bucket = em_index(e, c->buckets, buckets.index, sizeof(sparse_bucket));
+    em_loop_begin(e, &buckets, begin, end, 1, (cg_val[]){em_index(e, c->index.rows, visit, 2), first.offsets, first.values}, 3);
+    cg_val bucket = em_index(e, c->index.buckets, buckets.index, sizeof(sparse_bucket));
     cg_val entries = em_load_unsigned(e, 2, em_at_int(e, bucket, offsetof(sparse_bucket, entries)));
     cg_val n_visits = em_load_unsigned(e, 2, em_at_int(e, bucket, offsetof(sparse_bucket, visits)));
     em_loop_begin(e, &visits, em_int(e, 0), n_visits, 1, buckets.carried, 3);
@@ -314,10 +315,10 @@ static void emit_pass(emitter *e, const void *user, unsigned vectors, cg_val tok
     cg_val K = em_mul_int(e, em_div_int_up(e, c->K, is_fours(c) ? 1 : 4), is_fours(c) ? 1 : 4);
     cg_val x = em_index(e, em_index(e, c->x, em_mul(e, u->tile, K), feature_bytes), token, is_fours(c) ? 1 : 4);
     em_loop blocks;
-    em_loop_begin(e, &blocks, em_int(e, 0), c->n_k_blocks, 1, NULL, 0);
-    p.x = em_index(e, x, em_mul(e, blocks.index, c->k_block), feature_bytes);
+    em_loop_begin(e, &blocks, em_int(e, 0), c->index.n_k_blocks, 1, NULL, 0);
+    p.x = em_index(e, x, em_mul(e, blocks.index, c->index.k_block), feature_bytes);
     p.later = em_less(e, em_int(e, 0), blocks.index);
-    emit_segment(e, &p, em_add(e, em_mul(e, u->group, c->n_k_blocks), blocks.index));
+    emit_segment(e, &p, em_add(e, em_mul(e, u->group, c->index.n_k_blocks), blocks.index));
     em_loop_end(e, &blocks, NULL);
 }
 
@@ -334,14 +335,7 @@ static void load_code(emitter *e, const cg_kernel *k, const cg_val *operand, int
                      .x = operand[0]};
     c->lanes = is_fours(c) ? tile_lanes(e->target->vector_bytes, c->W) / 4 : tile_lanes(e->target->vector_bytes / 4, c->W);
     c->ones = em_const_i32(e, c->lanes, 0x10001);
-    c->n_groups = sparse_header_field(e, h, offsetof(sparse_header, n_groups));
-    c->n_k_blocks = sparse_header_field(e, h, offsetof(sparse_header, n_k_blocks));
-    c->k_block = sparse_header_field(e, h, offsetof(sparse_header, k_block));
-    c->row_group = sparse_header_field(e, h, offsetof(sparse_header, row_group));
-    c->segments = em_at(e, h, sparse_header_field(e, h, offsetof(sparse_header, segments)));
-    c->buckets = em_at(e, h, sparse_header_field(e, h, offsetof(sparse_header, buckets)));
-    c->rows = em_at(e, h, sparse_header_field(e, h, offsetof(sparse_header, rows)));
-    c->offsets = em_at(e, h, sparse_header_field(e, h, offsetof(sparse_header, offsets)));
+    c->index = sparse_index_read(e, h);
     c->values = em_at(e, h, sparse_header_field(e, h, offsetof(sparse_header, values)));
     c->sums = em_at(e, h, sparse_header_field(e, h, offsetof(sparse_header, sums)));
 }
@@ -353,14 +347,16 @@ void emit_sparse_int8_linear(emitter *e, const cg_kernel *k) {
     kernel_operands(e, k, operand);
     load_code(e, k, operand, &c);
     const unsigned lanes = tile_lanes(e->lanes, c.W), tokens = is_fours(&c) ? 4 * c.lanes : c.lanes;
-    cg_val R = em_dim(e, 0), n_units = em_mul(e, em_div_int_up(e, R, c.W), c.n_groups);
+    cg_val R = em_dim(e, 0), n_units = em_mul(e, em_div_int_up(e, R, c.W), c.index.n_groups);
     int8_begin(e, k, operand, c.W, lanes, R, c.N, &epilogue);
     em_loop units;
     em_loop_begin(e, &units, em_begin_unit(e), em_min(e, em_end_unit(e), n_units), 1, NULL, 0);
-    int8_unit u = {
-        .code = &c, .tile = em_div(e, units.index, c.n_groups), .group = em_rem(e, units.index, c.n_groups), .sums = em_scratch(e)};
-    u.row0 = em_mul(e, u.group, c.row_group);
-    u.n_rows = em_min(e, c.row_group, em_sub(e, c.N, u.row0));
+    int8_unit u = {.code = &c,
+                   .tile = em_div(e, units.index, c.index.n_groups),
+                   .group = em_rem(e, units.index, c.index.n_groups),
+                   .sums = em_scratch(e)};
+    u.row0 = em_mul(e, u.group, c.index.row_group);
+    u.n_rows = em_min(e, c.index.row_group, em_sub(e, c.N, u.row0));
     emit_sparse_passes(e, c.vectors, em_div_int(e, tile_live_lanes(e, R, u.tile, c.W, tokens), tokens), tokens, emit_pass, &u);
     int8_emit(e, &epilogue,
               &(int8_part){.sums = u.sums,
@@ -369,6 +365,6 @@ void emit_sparse_int8_linear(emitter *e, const cg_kernel *k) {
                            .row0 = u.row0,
                            .n_rows = u.n_rows,
                            .live = tile_live_lanes(e, R, u.tile, c.W, lanes),
-                           .room = em_index(e, u.sums, c.row_group, 4 * c.W)});
+                           .room = em_index(e, u.sums, c.index.row_group, 4 * c.W)});
     em_loop_end(e, &units, NULL);
 }

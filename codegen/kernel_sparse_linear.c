@@ -198,8 +198,8 @@ typedef struct sparse_code {
     cg_val N, K, x, bias;
     cg_val residual; /* [ceil(R/W)][N][W] that the sums start as, or NULL */
     cg_val result;   /* where sums lie in place, [ceil(R/W)][N][W]; or NULL, and they lie in scratch */
-    cg_val segments, buckets, rows, offsets, values; /* of the index, and the values */
-    cg_val n_groups, n_k_blocks, k_block, row_group;
+    sparse_index_code index;
+    cg_val values;
     cg_val operand[KERNEL_MAX_OPERANDS];
     const cg_expression *expression;
     expression_random random;
@@ -395,17 +395,17 @@ static void emit_bucket(emitter *e, const sparse_pass *p, const sparse_place *at
 /* One block of columns: the buckets of its segment. */
 static void emit_segment(emitter *e, const sparse_pass *p, cg_val number) {
     const sparse_code *c = p->code;
-    cg_val segment = em_index(e, c->segments, number, sizeof(sparse_segment));
+    cg_val segment = em_index(e, c->index.segments, number, sizeof(sparse_segment));
     cg_val begin = em_load_unsigned(e, 4, em_at_int(e, segment, offsetof(sparse_segment, bucket)));
     cg_val end =
         em_load_unsigned(e, 4, em_at_int(e, segment, (int64_t)(sizeof(sparse_segment) + offsetof(sparse_segment, bucket))));
     cg_val visit = em_load_unsigned(e, 4, em_at_int(e, segment, offsetof(sparse_segment, visit)));
     cg_val entry = em_load_unsigned(e, 4, em_at_int(e, segment, offsetof(sparse_segment, entry)));
-    const cg_val state[] = {em_index(e, c->rows, visit, 2), em_index(e, c->offsets, entry, offset_bytes(c)),
+    const cg_val state[] = {em_index(e, c->index.rows, visit, 2), em_index(e, c->index.offsets, entry, offset_bytes(c)),
                             em_index(e, c->values, entry, 4 * c->R * c->C), em_int(e, 0)};
     em_loop buckets;
     em_loop_begin(e, &buckets, begin, end, 1, state, 4);
-    cg_val bucket = em_index(e, c->buckets, buckets.index, sizeof(sparse_bucket));
+    cg_val bucket = em_index(e, c->index.buckets, buckets.index, sizeof(sparse_bucket));
     cg_val entries = em_load_unsigned(e, 2, em_at_int(e, bucket, offsetof(sparse_bucket, entries)));
     cg_val n_visits = em_load_unsigned(e, 2, em_at_int(e, bucket, offsetof(sparse_bucket, visits)));
     sparse_place at = {buckets.carried[1], buckets.carried[2], p->x};
@@ -477,11 +477,11 @@ static void emit_pass(emitter *e, const void *user, unsigned vectors, cg_val par
     if (vectors == SPARSE_MOST_VECTORS) place_rows_ahead(e, c, u, rows, &fetch.n); /* visits of fewer are too short */
     p.fetch = &fetch;
     em_loop blocks;
-    em_loop_begin(e, &blocks, em_int(e, 0), c->n_k_blocks, 1, NULL, 0);
-    p.x = em_index(e, x, em_mul(e, blocks.index, c->k_block), 4 * c->W);
-    fetch.from[0] = em_index(e, x0, em_mul(e, em_add_int(e, blocks.index, 1), c->k_block), 4 * c->W);
+    em_loop_begin(e, &blocks, em_int(e, 0), c->index.n_k_blocks, 1, NULL, 0);
+    p.x = em_index(e, x, em_mul(e, blocks.index, c->index.k_block), 4 * c->W);
+    fetch.from[0] = em_index(e, x0, em_mul(e, em_add_int(e, blocks.index, 1), c->index.k_block), 4 * c->W);
     for (unsigned i = 1; i < fetch.n; i++) fetch.from[i] = em_at(e, rows[i], fetched_rows(e, c, u, blocks.index));
-    emit_segment(e, &p, em_add(e, em_mul(e, u->group, c->n_k_blocks), blocks.index));
+    emit_segment(e, &p, em_add(e, em_mul(e, u->group, c->index.n_k_blocks), blocks.index));
     em_loop_end(e, &blocks, NULL);
 }
 
@@ -489,7 +489,8 @@ static void emit_pass(emitter *e, const void *user, unsigned vectors, cg_val par
 static void emit_one_token(emitter *e, const sparse_code *c, const sparse_unit *u, cg_val first) {
     sparse_one_token one = {.chains = c->chains, .W = c->W};
     sparse_pass p = {.code = c, .one = &one};
-    sparse_one_token_place(e, &one, c->result ? em_scratch(e) : em_index(e, em_scratch(e), c->row_group, 4 * c->W), c->row_group);
+    sparse_one_token_place(e, &one, c->result ? em_scratch(e) : em_index(e, em_scratch(e), c->index.row_group, 4 * c->W),
+                           c->index.row_group);
     sparse_one_token_start(e, &one, c->bias ? em_index(e, c->bias, u->row0, 4) : NULL,
                            c->residual ? em_index(e, c->residual, u->first, 4 * c->W) : NULL, u->n_rows);
     em_if is_first;
@@ -498,9 +499,9 @@ static void emit_one_token(emitter *e, const sparse_code *c, const sparse_unit *
     em_if_end(e, &is_first);
     em_loop blocks;
     cg_val x = one.x;
-    em_loop_begin(e, &blocks, em_int(e, 0), c->n_k_blocks, 1, NULL, 0);
-    one.x = em_index(e, x, em_mul(e, blocks.index, c->k_block), c->W / 2);
-    emit_segment(e, &p, em_add(e, em_mul(e, u->group, c->n_k_blocks), blocks.index));
+    em_loop_begin(e, &blocks, em_int(e, 0), c->index.n_k_blocks, 1, NULL, 0);
+    one.x = em_index(e, x, em_mul(e, blocks.index, c->index.k_block), c->W / 2);
+    emit_segment(e, &p, em_add(e, em_mul(e, u->group, c->index.n_k_blocks), blocks.index));
     em_loop_end(e, &blocks, NULL);
     sparse_one_token_spread(e, &one, u->n_rows, u->sums, c->lanes);
 }
@@ -531,14 +532,7 @@ static void load_code(emitter *e, const cg_kernel *k, sparse_code *c) {
     c->residual = kernel_get(k, "residual") ? c->operand[kernel_get(k, "residual")] : NULL;
     c->result = kernel_get(k, "in_place") ? c->operand[k->expression.stores[0].operand] : NULL;
     cg_val h = c->operand[1];
-    c->n_groups = sparse_header_field(e, h, offsetof(sparse_header, n_groups));
-    c->n_k_blocks = sparse_header_field(e, h, offsetof(sparse_header, n_k_blocks));
-    c->k_block = sparse_header_field(e, h, offsetof(sparse_header, k_block));
-    c->row_group = sparse_header_field(e, h, offsetof(sparse_header, row_group));
-    c->segments = em_at(e, h, sparse_header_field(e, h, offsetof(sparse_header, segments)));
-    c->buckets = em_at(e, h, sparse_header_field(e, h, offsetof(sparse_header, buckets)));
-    c->rows = em_at(e, h, sparse_header_field(e, h, offsetof(sparse_header, rows)));
-    c->offsets = em_at(e, h, sparse_header_field(e, h, offsetof(sparse_header, offsets)));
+    c->index = sparse_index_read(e, h);
 }
 
 /* Elementwise work on the sums, and results where they belong. */
@@ -561,12 +555,13 @@ static void emit_results(emitter *e, const cg_kernel *k, const sparse_code *c, c
 void emit_sparse_linear(emitter *e, const cg_kernel *k) {
     sparse_code c;
     load_code(e, k, &c);
-    cg_val R = em_dim(e, 0), n_units = em_mul(e, em_div_int_up(e, R, c.W), c.n_groups);
+    cg_val R = em_dim(e, 0), n_units = em_mul(e, em_div_int_up(e, R, c.W), c.index.n_groups);
     em_loop units;
     em_loop_begin(e, &units, em_begin_unit(e), em_min(e, em_end_unit(e), n_units), 1, NULL, 0);
-    sparse_unit u = {.code = &c, .tile = em_div(e, units.index, c.n_groups), .group = em_rem(e, units.index, c.n_groups)};
-    u.row0 = em_mul(e, u.group, c.row_group);
-    u.n_rows = em_min(e, c.row_group, em_sub(e, c.N, u.row0));
+    sparse_unit u = {
+        .code = &c, .tile = em_div(e, units.index, c.index.n_groups), .group = em_rem(e, units.index, c.index.n_groups)};
+    u.row0 = em_mul(e, u.group, c.index.row_group);
+    u.n_rows = em_min(e, c.index.row_group, em_sub(e, c.N, u.row0));
     u.first = em_add(e, em_mul(e, u.tile, c.N), u.row0);
     u.sums = c.result ? em_index(e, c.result, u.first, 4 * c.W) : em_scratch(e);
     cg_val live = tile_live_lanes(e, R, u.tile, c.W, c.lanes);

@@ -1,8 +1,23 @@
 /* Fields of sparse indexes, and passes over vectors; see sparse_passes.h. */
 #include "codegen/sparse_passes.h"
 
+#include <stddef.h>
+
 cg_val sparse_header_field(emitter *e, cg_val header, size_t at) {
     return em_load_unsigned(e, 4, em_at_int(e, header, (int64_t)at));
+}
+
+sparse_index_code sparse_index_read(emitter *e, cg_val h) {
+    sparse_index_code c;
+    c.n_groups = sparse_header_field(e, h, offsetof(sparse_header, n_groups));
+    c.n_k_blocks = sparse_header_field(e, h, offsetof(sparse_header, n_k_blocks));
+    c.k_block = sparse_header_field(e, h, offsetof(sparse_header, k_block));
+    c.row_group = sparse_header_field(e, h, offsetof(sparse_header, row_group));
+    c.segments = em_at(e, h, sparse_header_field(e, h, offsetof(sparse_header, segments)));
+    c.buckets = em_at(e, h, sparse_header_field(e, h, offsetof(sparse_header, buckets)));
+    c.rows = em_at(e, h, sparse_header_field(e, h, offsetof(sparse_header, rows)));
+    c.offsets = em_at(e, h, sparse_header_field(e, h, offsetof(sparse_header, offsets)));
+    return c;
 }
 
 void emit_sparse_passes(emitter *e, unsigned most, cg_val n_vectors, int64_t stride, sparse_pass_emit emit, const void *user) {

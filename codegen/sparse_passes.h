@@ -12,6 +12,14 @@
 /* The field at offsetof(sparse_header, FIELD) of the index `header`. */
 cg_val sparse_header_field(emitter *e, cg_val header, size_t at);
 
+/* What the header of an index says: numbers, and where the index's parts are. */
+typedef struct sparse_index_code {
+    cg_val n_groups, n_k_blocks, k_block, row_group;
+    cg_val segments, buckets, rows, offsets;
+} sparse_index_code;
+
+sparse_index_code sparse_index_read(emitter *e, cg_val header);
+
 /* Writes the code of a pass over `vectors` vectors from `from` on. */
 typedef void (*sparse_pass_emit)(emitter *e, const void *user, unsigned vectors, cg_val from);
 

@@ -135,10 +135,14 @@ static bool is_first(const report *r, size_t run, const char *name, entry_list (
     return true;
 }
 
-static void put_result_row(const report *r, const char *name, strbuf *out) {
+static void begin_row(const char *name, strbuf *out) {
     strbuf_puts(out, "<tr><th scope=\"row\"><code>");
     report_put_text(name, out);
     strbuf_puts(out, "</code></th>");
+}
+
+static void put_result_row(const report *r, const char *name, strbuf *out) {
+    begin_row(name, out);
     for (size_t i = 0; i < r->runs.size; i++) {
         const char *text = text_of(r->runs.data[i].results.data, r->runs.data[i].results.size, name);
         if (text) report_put_number(text, out);
@@ -180,9 +184,7 @@ static bool differs(const report *r, const char *name) {
 }
 
 static void put_setting_row(const report *r, const char *name, strbuf *out) {
-    strbuf_puts(out, "<tr><th scope=\"row\"><code>");
-    report_put_text(name, out);
-    strbuf_puts(out, "</code></th>");
+    begin_row(name, out);
     for (size_t i = 0; i < r->runs.size; i++) {
         const char *text = text_of(r->runs.data[i].settings.data, r->runs.data[i].settings.size, name);
         strbuf_puts(out, "<td>");

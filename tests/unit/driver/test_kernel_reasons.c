@@ -57,6 +57,27 @@ static pofac_status ask(kernel_reasons *r, const cost_source *rest) {
     return source.choose(source.user, problems, N_PROBLEMS, NULL, c);
 }
 
+/* Reasons of answers, and room for a text about them. */
+typedef struct reasons_case {
+    arena memory;
+    kernel_reasons r;
+    strbuf text;
+    size_t n_asked; /* problems that the clock was asked about */
+} reasons_case;
+
+static void begin(reasons_case *c, bool with_clock) {
+    *c = (reasons_case){.memory = ARENA_INIT, .text = STRBUF_INIT};
+    c->r.memory = &c->memory;
+    const cost_source clock = {answer, &c->n_asked};
+    assert_int_equal(ask(&c->r, with_clock ? &clock : NULL), POFAC_OK);
+}
+
+static void end(reasons_case *c) {
+    strbuf_free(&c->text);
+    kernel_reasons_free(&c->r);
+    arena_free(&c->memory);
+}
+
 static const char *const wanted[] = {
     "measured, dense takes 2.50 times as long",
     "measured, passing over zeros takes 1.50 times as long",
@@ -69,64 +90,48 @@ static const char *const wanted[] = {
 
 static void reasons_are_those_of_the_choices(void **unused) {
     (void)unused;
-    arena memory = ARENA_INIT;
-    kernel_reasons r = {.memory = &memory};
-    size_t n_asked = 0;
-    const cost_source clock = {answer, &n_asked};
-    strbuf text = STRBUF_INIT;
-    assert_int_equal(ask(&r, &clock), POFAC_OK);
-    assert_int_equal(n_asked, N_PROBLEMS + 1); /* and the one in integers as well in floats */
-    assert_int_equal(r.rows.size, N_WANTED);
-    assert_int_equal(r.rows.data[0].n_weights, 2);
+    reasons_case c;
+    begin(&c, true);
+    assert_int_equal(c.n_asked, N_PROBLEMS + 1); /* and the one in integers as well in floats */
+    assert_int_equal(c.r.rows.size, N_WANTED);
+    assert_int_equal(c.r.rows.data[0].n_weights, 2);
     for (size_t i = 0; i < N_WANTED; i++) {
-        strbuf_clear(&text);
-        kernel_reason_say(&r.rows.data[i], &text);
-        assert_string_equal(strbuf_str(&text), wanted[i]);
+        strbuf_clear(&c.text);
+        kernel_reason_say(&c.r.rows.data[i], &c.text);
+        assert_string_equal(strbuf_str(&c.text), wanted[i]);
     }
-    strbuf_clear(&text);
-    kernel_reasons_print(&r, &text);
-    assert_non_null(
-        strstr(strbuf_str(&text),
-               "\n      2 [1024,1024]    90.0%    128    1.0000    2.5000    1.0000         -  sparse_linear tile=32: "));
-    assert_non_null(strstr(strbuf_str(&text),
-                           "\n      1 [1024,1024]    90.0%    128    4.0000    4.0000    5.0000    1.0000  int8_linear tile=32: "));
-    assert_non_null(
-        strstr(strbuf_str(&text),
-               "\n      1 [8,8]          87.5%    128         -         -         -         -  sparse_linear: by the rule"));
-    strbuf_free(&text);
-    kernel_reasons_free(&r);
-    arena_free(&memory);
+    strbuf_clear(&c.text);
+    kernel_reasons_print(&c.r, &c.text);
+    static const char *const lines[] = {
+        "\n      2 [1024,1024]    90.0%    128    1.0000    2.5000    1.0000         -  sparse_linear tile=32: ",
+        "\n      1 [1024,1024]    90.0%    128    4.0000    4.0000    5.0000    1.0000  int8_linear tile=32: ",
+        "\n      1 [8,8]          87.5%    128         -         -         -         -  sparse_linear: by the rule"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        if (!strstr(strbuf_str(&c.text), lines[i])) fail_msg("no %s in %s", lines[i], strbuf_str(&c.text));
+    end(&c);
 }
 
 static void without_a_clock_the_rule_is_said(void **unused) {
     (void)unused;
-    arena memory = ARENA_INIT;
-    kernel_reasons r = {.memory = &memory};
-    strbuf text = STRBUF_INIT;
-    assert_int_equal(ask(&r, NULL), POFAC_OK);
-    kernel_reasons_print(&r, &text);
-    assert_non_null(
-        strstr(strbuf_str(&text), "sparse_linear: by the rule that zeros are passed over from 50 % on; not measured\n"));
-    assert_non_null(strstr(strbuf_str(&text), "linear: it has no zeros; not measured\n"));
-    assert_non_null(
-        strstr(strbuf_str(&text), "sparse_int8_linear: by the rule that zeros are passed over from 80 % on; not measured\n"));
-    strbuf_free(&text);
-    kernel_reasons_free(&r);
-    arena_free(&memory);
+    reasons_case c;
+    begin(&c, false);
+    kernel_reasons_print(&c.r, &c.text);
+    static const char *const said[] = {"sparse_linear: by the rule that zeros are passed over from 50 % on; not measured\n",
+                                       "linear: it has no zeros; not measured\n",
+                                       "sparse_int8_linear: by the rule that zeros are passed over from 80 % on; not measured\n"};
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++)
+        if (!strstr(strbuf_str(&c.text), said[i])) fail_msg("no %s in %s", said[i], strbuf_str(&c.text));
+    end(&c);
 }
 
 static void json_has_what_the_table_has(void **unused) {
     (void)unused;
-    arena memory = ARENA_INIT;
-    kernel_reasons r = {.memory = &memory};
-    size_t n_asked = 0;
-    const cost_source clock = {answer, &n_asked};
-    strbuf text = STRBUF_INIT;
-    assert_int_equal(ask(&r, &clock), POFAC_OK);
-    strbuf_puts(&text, "{\"a\": 1");
-    kernel_reasons_put_json(&r, &text);
-    strbuf_puts(&text, "}");
-    json_t *root = json_loads(strbuf_str(&text), 0, NULL), *all = json_object_get(root, "kernel_choices");
+    reasons_case c;
+    begin(&c, true);
+    strbuf_puts(&c.text, "{\"a\": 1");
+    kernel_reasons_put_json(&c.r, &c.text);
+    strbuf_puts(&c.text, "}");
+    json_t *root = json_loads(strbuf_str(&c.text), 0, NULL), *all = json_object_get(root, "kernel_choices");
     assert_int_equal(json_array_size(all), N_WANTED);
     for (size_t i = 0; i < N_WANTED; i++)
         assert_string_equal(json_string_value(json_object_get(json_array_get(all, i), "why")), wanted[i]);
@@ -135,9 +140,7 @@ static void json_has_what_the_table_has(void **unused) {
     assert_true(json_number_value(json_object_get(slow, "f32_ms")) == 1 && json_number_value(json_object_get(slow, "ms")) == 4);
     assert_true(json_is_null(json_object_get(json_array_get(all, 0), "f32_ms")));
     json_decref(root);
-    strbuf_free(&text);
-    kernel_reasons_free(&r);
-    arena_free(&memory);
+    end(&c);
 }
 
 static void failing_allocations(void **unused) {
