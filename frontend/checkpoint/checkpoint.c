@@ -10,6 +10,7 @@
 
 #include "frontend/checkpoint/checkpoint_build.h"
 #include "frontend/checkpoint/scaled_tensors.h"
+#include "ir/support/text_ends.h"
 #include "ir/support/vector.h"
 
 typedef struct metadata {
@@ -43,11 +44,6 @@ static checkpoint_reader *const readers[] = {
 const checkpoint_format *checkpoint_formats(size_t *n) {
     *n = N_FORMATS;
     return formats;
-}
-
-static bool ends_with(const char *text, const char *ending) {
-    size_t n = strlen(text), ending_bytes = strlen(ending);
-    return n >= ending_bytes && strcmp(text + n - ending_bytes, ending) == 0;
 }
 
 /* Joins what the rows say into "a, b or c". */
@@ -88,7 +84,7 @@ static bool find_in_directory(const char *directory, strbuf *file, size_t *row) 
 static size_t find_ending(const char *path) {
     size_t found = N_FORMATS;
     for (size_t row = 0; row < N_FORMATS; row++) {
-        if (!ends_with(path, formats[row].ending)) continue;
+        if (!text_ends_with(path, formats[row].ending)) continue;
         if (found == N_FORMATS || strlen(formats[row].ending) > strlen(formats[found].ending)) found = row;
     }
     return found;

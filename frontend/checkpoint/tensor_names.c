@@ -12,6 +12,7 @@
 
 #include "frontend/checkpoint/checkpoint_build.h"
 #include "ir/support/strmap.h"
+#include "ir/support/text_ends.h"
 
 static const tensor_rule rules[] = {
 #define NAME_PREFIX(prefix, meaning) {RULE_PREFIX, prefix, NULL, meaning},
@@ -43,11 +44,6 @@ typedef struct matcher {
     tensor_match *out;
 } matcher;
 
-static bool ends_with(const char *text, const char *ending) {
-    size_t n = strlen(text), ending_bytes = strlen(ending);
-    return n >= ending_bytes && strcmp(text + n - ending_bytes, ending) == 0;
-}
-
 static bool starts_with(const char *text, const char *prefix) { return strncmp(text, prefix, strlen(prefix)) == 0; }
 
 /* The name with prefixes taken off and endings replaced; NULL when memory is short. */
@@ -55,7 +51,7 @@ static const char *rewrite(const char *name, arena *a) {
     for (size_t i = 0; name && i < N_RULES; i++) {
         const tensor_rule *rule = &rules[i];
         if (rule->kind == RULE_PREFIX && starts_with(name, rule->text)) name += strlen(rule->text);
-        if (rule->kind == RULE_ENDING && ends_with(name, rule->text))
+        if (rule->kind == RULE_ENDING && text_ends_with(name, rule->text))
             name = arena_printf(a, "%.*s%s", (int)(strlen(name) - strlen(rule->text)), name, rule->other);
     }
     return name;
@@ -138,7 +134,7 @@ static bool is_parameter(const matcher *m, const char *name) {
 static bool is_redundant(const matcher *m, const char *name) {
     for (size_t i = 0; i < N_RULES; i++) {
         const tensor_rule *rule = &rules[i];
-        if (rule->kind == RULE_IGNORED && ends_with(name, rule->text)) return true;
+        if (rule->kind == RULE_IGNORED && text_ends_with(name, rule->text)) return true;
         if (rule->kind != RULE_TIED) continue;
         if (strcmp(name, rule->text) == 0 && is_parameter(m, rule->other)) return true;
         if (strcmp(name, rule->other) == 0 && is_parameter(m, rule->text)) return true;

@@ -8,6 +8,7 @@
 #include "ir/op.h"
 #include "ir/rewrite.h"
 #include "ir/support/strmap.h"
+#include "ir/support/text_ends.h"
 #include "runtime/interpreter.h"
 
 /* Padding goes first, so that only real tokens are observed; rows that nobody reads stay, as other models may read them. */
@@ -70,11 +71,6 @@ static bool is_weight(const stripping *s, const ir_node *fake) {
     return graph_node_of(s->rw.from, fake->inputs[0])->op == OP_state;
 }
 
-static bool ends_with(const char *name, const char *ending) {
-    const size_t n = strlen(name), e = strlen(ending);
-    return n >= e && strcmp(name + n - e, ending) == 0;
-}
-
 /* The place of the observation of that name, made if need be. */
 static pofac_status find_observation(calibration *c, const char *name, const diag_sink *sink, size_t *out) {
     bool is_new;
@@ -96,7 +92,7 @@ static pofac_status strip_fake(stripping *s, const ir_node *n) {
     const char *name = range_name(s, n);
     rewrite_map(&s->rw, n->first_result, x);
     if (is_weight(s, n) || !name || c->options.plan->activations != QUANTIZE_STATIC) return POFAC_OK;
-    if (ends_with(name, IR_OUTPUT_RANGE) && !c->options.outputs) return POFAC_OK;
+    if (text_ends_with(name, IR_OUTPUT_RANGE) && !c->options.outputs) return POFAC_OK;
     observed_output o = {.name = arena_printf(&c->memory, "observed.%zu", c->outputs.size)};
     if (!o.name) return diag_out_of_memory(s->sink);
     TRY(find_observation(c, name, s->sink, &o.observation));

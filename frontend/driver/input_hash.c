@@ -15,6 +15,7 @@
 #include "frontend/model/xml_document.h"
 #include "ir/support/file_map.h"
 #include "ir/support/json_text.h"
+#include "ir/support/text_ends.h"
 
 #define HASH_DIGITS 32
 #define PIECE_BYTES ((size_t)4 << 20)  /* so much of a file is in memory at a time */
@@ -222,11 +223,6 @@ static pofac_status walk_index(walk *w, const char *path) {
     return status;
 }
 
-static bool ends_in(const char *text, const char *end) {
-    const size_t n = strlen(text), k = strlen(end);
-    return n >= k && strcmp(text + n - k, end) == 0;
-}
-
 static pofac_status walk_path(walk *w, const char *path, const char *name) {
     const diag_place place = {.file = path};
     struct stat s;
@@ -246,8 +242,8 @@ static pofac_status walk_path(walk *w, const char *path, const char *name) {
         hash_to_hex(hash, hex);
         strbuf_printf(w->found, "%s %s\n", hex, name);
         w->bytes += (uint64_t)s.st_size;
-        if (ends_in(path, ".xml")) TRY(walk_description(w, path));
-        if (ends_in(path, ".index.json")) TRY(walk_index(w, path));
+        if (text_ends_with(path, ".xml")) TRY(walk_description(w, path));
+        if (text_ends_with(path, ".index.json")) TRY(walk_index(w, path));
     }
     w->depth--;
     return POFAC_OK;

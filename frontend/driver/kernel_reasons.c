@@ -111,10 +111,6 @@ static void put_ms(double seconds, strbuf *out) {
     else strbuf_printf(out, " %9s", "-");
 }
 
-/* The seconds of the best dense kernel. */
-static double dense_of(const linear_choice *c) { return c->sparse ? c->dense_seconds : c->seconds; }
-static double sparse_of(const linear_choice *c) { return c->sparse ? c->seconds : c->sparse_seconds; }
-
 static const char *kernel_of(const linear_choice *c, bool integers) {
     if (c->variant[0]) return c->variant;
     if (integers) return c->sparse ? "sparse_int8_linear" : "int8_linear";
@@ -131,8 +127,8 @@ void kernel_reasons_print(const kernel_reasons *r, strbuf *out) {
         strbuf_printf(out, "%7lld %-12s %6.1f%% %6lld", (long long)row->n_weights, shape, 100 * zeros_of(&row->problem),
                       (long long)row->problem.n_rows);
         put_ms(row->choice.seconds, out);
-        put_ms(dense_of(&row->choice), out);
-        put_ms(sparse_of(&row->choice), out);
+        put_ms(row->choice.dense_seconds, out);
+        put_ms(row->choice.sparse_seconds, out);
         put_ms(row->f32_seconds, out);
         strbuf_printf(out, "  %s: ", kernel_of(&row->choice, row->problem.integers));
         kernel_reason_say(row, out);
@@ -160,8 +156,8 @@ void kernel_reasons_put_json(const kernel_reasons *r, strbuf *out) {
                       (long long)row->problem.n_rows);
         strbuf_put_json(out, kernel, strlen(kernel));
         put_member("ms", row->choice.seconds, out);
-        put_member("dense_ms", dense_of(&row->choice), out);
-        put_member("sparse_ms", sparse_of(&row->choice), out);
+        put_member("dense_ms", row->choice.dense_seconds, out);
+        put_member("sparse_ms", row->choice.sparse_seconds, out);
         put_member("f32_ms", row->f32_seconds, out);
         strbuf_puts(out, ", \"why\": ");
         strbuf_put_json(out, strbuf_str(&why), why.size);

@@ -14,6 +14,7 @@
 #include "ir/support/file_map.h"
 #include "ir/support/rng.h"
 #include "ir/support/strmap.h"
+#include "ir/support/text_ends.h"
 #include "runtime/thread_pool.h"
 
 /*
@@ -49,11 +50,6 @@ struct loaded_model {
 };
 
 /* ---- opening ---- */
-
-static bool ends_with(const char *name, const char *ending) {
-    size_t n = strlen(name), e = strlen(ending);
-    return n >= e && strcmp(name + n - e, ending) == 0;
-}
 
 static tokenizer_flag flag_of(bool on) { return on ? TOKENIZER_ON : TOKENIZER_OFF; }
 
@@ -324,12 +320,12 @@ const checkpoint_tensor *loaded_model_tensor(const loaded_model *m, const char *
 static bool has_tensor(const loaded_model *m, const char *ending) {
     if (m->compiled) {
         for (size_t i = 0; i < m->parameters.size; i++)
-            if (ends_with(m->parameters.data[i].name, ending)) return true;
+            if (text_ends_with(m->parameters.data[i].name, ending)) return true;
         return false;
     }
     size_t n = m->weights ? checkpoint_size(m->weights) : 0;
     for (size_t i = 0; i < n; i++)
-        if (ends_with(checkpoint_at(m->weights, i)->name, ending)) return true;
+        if (text_ends_with(checkpoint_at(m->weights, i)->name, ending)) return true;
     return !m->weights;
 }
 
@@ -363,9 +359,9 @@ static pofac_status draw_parameter(loaded_model *m, const parameter *p, const di
     if (tensor_alloc(IR_F32, p->tensor.rank, p->tensor.dims, &t) != POFAC_OK) return diag_out_of_memory(sink);
     float *data = t.data;
     int64_t n = tensor_elements(&t);
-    if (ends_with(p->name, "LayerNorm.weight") || ends_with(p->name, "layer_norm.weight")) {
+    if (text_ends_with(p->name, "LayerNorm.weight") || text_ends_with(p->name, "layer_norm.weight")) {
         for (int64_t i = 0; i < n; i++) data[i] = 1.0f;
-    } else if (!ends_with(p->name, ".bias")) {
+    } else if (!text_ends_with(p->name, ".bias")) {
         draw_job job = {rng_key_make(m->seed, p->name), m->spec.initializer_range, data, n};
         pofac_status status = m->pool ? POFAC_OK : thread_pool_create(0, sink, &m->pool);
         if (status != POFAC_OK) {
@@ -373,7 +369,7 @@ static pofac_status draw_parameter(loaded_model *m, const parameter *p, const di
             return status;
         }
         thread_pool_run(m->pool, draw_chunk, &job, (size_t)((n + DRAW_CHUNK - 1) / DRAW_CHUNK));
-        if (ends_with(p->name, "word_embeddings.weight") && m->spec.pad_token_id < t.dims[0])
+        if (text_ends_with(p->name, "word_embeddings.weight") && m->spec.pad_token_id < t.dims[0])
             memset(data + m->spec.pad_token_id * t.dims[1], 0, (size_t)t.dims[1] * sizeof(float));
     }
     *out = t;

@@ -18,16 +18,12 @@
 #include "frontend/checkpoint/tensor_names.h"
 #include "ir/support/file_map.h"
 #include "ir/support/json_text.h"
+#include "ir/support/text_ends.h"
 #include "ir/support/vector.h"
 
 bool run_state_is_parameter(const state_entry *e) {
     size_t length;
     return dtype_class(e->tensor.dtype) == DTYPE_FLOAT && state_parameter_of(e->name, &length) == NULL && !state_is_range(e->name);
-}
-
-static bool ends_with(const char *text, const char *ending) {
-    const size_t n = strlen(text), e = strlen(ending);
-    return n >= e && strcmp(text + n - e, ending) == 0;
 }
 
 /* ---- config.json ---- */
@@ -293,7 +289,7 @@ static const char *buffer_name(const checkpoint_tensor *t) {
     size_t n;
     const tensor_rule *rules = tensor_rules(&n);
     for (size_t i = 0; i < n; i++)
-        if (rules[i].kind == RULE_IGNORED && ends_with(t->name, rules[i].text)) return rules[i].text;
+        if (rules[i].kind == RULE_IGNORED && text_ends_with(t->name, rules[i].text)) return rules[i].text;
     return NULL;
 }
 

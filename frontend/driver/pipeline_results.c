@@ -12,6 +12,7 @@
 #include "ir/support/decimal.h"
 #include "ir/support/file_map.h"
 #include "ir/support/json_text.h"
+#include "ir/support/text_ends.h"
 
 typedef struct cell_values {
     double *values;
@@ -95,11 +96,6 @@ static bool number_in_table(const char *text, size_t n, const char *key, double 
     return false;
 }
 
-static bool ends_in(const char *text, const char *end) {
-    const size_t n = strlen(text), k = strlen(end);
-    return n >= k && strcmp(text + n - k, end) == 0;
-}
-
 static pofac_status read_number(const results *r, const pipeline_result_cell *cell, const char *path, double *out) {
     file_map map;
     if (!file_exists(path))
@@ -109,10 +105,10 @@ static pofac_status read_number(const results *r, const pipeline_result_cell *ce
     size_t blanks = 0;
     while (blanks < map.size_bytes && (is_blank(text[blanks]) || text[blanks] == '\n')) blanks++;
     const bool is_object = blanks < map.size_bytes && text[blanks] == '{';
-    const bool found = map.size_bytes > 0 && (ends_in(path, ".jsonl")  ? number_in_lines(text, map.size_bytes, cell->key, out)
-                                              : ends_in(path, ".json") ? number_in_json(text, map.size_bytes, cell->key, out)
-                                              : is_object              ? number_in_json(text, map.size_bytes, cell->key, out)
-                                                                       : number_in_table(text, map.size_bytes, cell->key, out));
+    const bool found = map.size_bytes > 0 && (text_ends_with(path, ".jsonl") ? number_in_lines(text, map.size_bytes, cell->key, out)
+                                              : text_ends_with(path, ".json") ? number_in_json(text, map.size_bytes, cell->key, out)
+                                              : is_object                     ? number_in_json(text, map.size_bytes, cell->key, out)
+                                                          : number_in_table(text, map.size_bytes, cell->key, out));
     file_map_close(&map);
     if (found) return POFAC_OK;
     return diag_error(r->sink, POFAC_ERR_INPUT, &cell->place, "column %s: found no number %s in %s, wanted one", cell->column,

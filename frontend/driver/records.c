@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ir/support/json_text.h"
+#include "ir/support/text_ends.h"
 
 struct record_reader {
     line_reader *lines; /* one of the three is not NULL */
@@ -16,14 +17,9 @@ struct record_reader {
     record_format format;
 };
 
-static bool ends_with(const char *text, const char *ending) {
-    size_t n = strlen(text), e = strlen(ending);
-    return n >= e && strcmp(text + n - e, ending) == 0;
-}
-
 static record_format guess_format(const char *path) {
-    if (ends_with(path, ".jsonl") || ends_with(path, ".json")) return RECORDS_JSONL;
-    return ends_with(path, ".tsv") ? RECORDS_TSV : RECORDS_TEXT;
+    if (text_ends_with(path, ".jsonl") || text_ends_with(path, ".json")) return RECORDS_JSONL;
+    return text_ends_with(path, ".tsv") ? RECORDS_TSV : RECORDS_TEXT;
 }
 
 pofac_status record_reader_open(const char *path, const char *format, const diag_sink *sink, record_reader **out) {

@@ -10,14 +10,10 @@
 #include "frontend/driver/report_parts.h"
 #include "ir/support/file_map.h"
 #include "ir/support/json_text.h"
+#include "ir/support/text_ends.h"
 
 #define DEEPEST 4    /* folders below the pipeline's that runs are looked for in */
 #define MOST_RUNS 64 /* of a pipeline */
-
-static bool ends_with(const char *text, const char *end) {
-    const size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
 
 /* ---- the table ---- */
 
@@ -103,7 +99,7 @@ static pofac_status read_below(report *r, const char *path, const char *name, in
 static pofac_status read_entry(report *r, const char *path, const char *name, int depth) {
     bool found = false;
     const bool is_folder = file_is_directory(path);
-    if (!is_folder && !ends_with(path, ".pofac")) return POFAC_OK;
+    if (!is_folder && !text_ends_with(path, ".pofac")) return POFAC_OK;
     if (r->is_full) return POFAC_OK;
     TRY(report_read_run(r, path, name, &found));
     if (found && r->runs.size > MOST_RUNS) {

@@ -13,6 +13,7 @@
 #include "frontend/driver/run_directory.h"
 #include "ir/support/file_map.h"
 #include "ir/support/json_text.h"
+#include "ir/support/text_ends.h"
 
 pofac_status report_miss(report *r, report_run *run, const char *format, ...) {
     strbuf text = STRBUF_INIT;
@@ -27,11 +28,6 @@ pofac_status report_miss(report *r, report_run *run, const char *format, ...) {
 
 static const char *join_path(report *r, const char *directory, const char *name) {
     return arena_printf(&r->memory, "%s/%s", directory, name);
-}
-
-static bool ends_with(const char *text, const char *end) {
-    const size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
 }
 
 /* ---- results ---- */
@@ -68,7 +64,7 @@ static pofac_status read_results(report *r, report_run *run, const char *path) {
 }
 
 static int is_results_file(const struct dirent *e) {
-    return ends_with(e->d_name, "_results.json") && strcmp(e->d_name, "all_results.json") != 0;
+    return text_ends_with(e->d_name, "_results.json") && strcmp(e->d_name, "all_results.json") != 0;
 }
 
 static pofac_status read_all_results(report *r, report_run *run, const char *directory) {
@@ -260,8 +256,8 @@ pofac_status report_read_run(report *r, const char *path, const char *name, bool
                       .model = STRBUF_INIT};
     pofac_status status = run.path && run.name ? POFAC_OK : diag_out_of_memory(r->sink);
     if (status == POFAC_OK && file_is_directory(path)) status = read_directory(r, &run, run.path);
-    else if (status == POFAC_OK && ends_with(path, ".json")) status = read_bench_file(r, &run, path);
-    else if (status == POFAC_OK && ends_with(path, ".jsonl")) status = read_metrics(r, &run, path);
+    else if (status == POFAC_OK && text_ends_with(path, ".json")) status = read_bench_file(r, &run, path);
+    else if (status == POFAC_OK && text_ends_with(path, ".jsonl")) status = read_metrics(r, &run, path);
     else if (status == POFAC_OK) run.model_path = run.path;
     *found = run.has_metrics || run.metrics.damaged.size || run.results.size || run.settings.size || run.model_path ||
              run.bench.is_there;

@@ -8,6 +8,7 @@
 
 #include "frontend/checkpoint/scaled_tensors.h"
 #include "ir/quantization.h"
+#include "ir/support/text_ends.h"
 
 typedef struct reporter {
     loaded_model *model;
@@ -39,11 +40,6 @@ static size_t layer_length(const char *name, bool *in_encoder) {
     return strcspn(name, ".");
 }
 
-static bool ends_with(const char *text, const char *ending) {
-    const size_t n = strlen(text), e = strlen(ending);
-    return n >= e && strcmp(text + n - e, ending) == 0;
-}
-
 static pofac_status layer_of(const reporter *r, const char *name, size_t length, size_group **out) {
     size_report *report = r->out;
     for (size_t i = 0; i < report->n_layers; i++) {
@@ -72,9 +68,9 @@ static int64_t bytes_in_checkpoint(const checkpoint_tensor *t) { return checkpoi
 
 /* The range of a weight that stands in 8 bits, f32 [2] or [N,2]; false: it does not. */
 static bool find_range(const reporter *r, const char *weight, const char **name, ir_tensor *out) {
-    const size_t n = strlen(weight) - (ends_with(weight, ".weight") ? strlen(".weight") : 0);
+    const size_t n = strlen(weight) - (text_ends_with(weight, ".weight") ? strlen(".weight") : 0);
     *name = arena_printf(r->a, "%.*s" IR_WEIGHT_RANGE, (int)n, weight);
-    return *name && ends_with(weight, ".weight") && r->state->get(r->state->user, *name, NULL, out) == POFAC_OK;
+    return *name && text_ends_with(weight, ".weight") && r->state->get(r->state->user, *name, NULL, out) == POFAC_OK;
 }
 
 /* Weights that are not zero, but 0 in 8 bits. */

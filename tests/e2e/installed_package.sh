@@ -8,8 +8,8 @@ if [ -n "${POFAC_SANITIZE:-}" ]; then
     exit 77
 fi
 
-ok env DESTDIR="$PWD/root" cmake --install "$build_dir" --prefix /opt/pofac || finish
-prefix=$PWD/root/opt/pofac
+ok env DESTDIR="$PWD/staged" cmake --install "$build_dir" --prefix /opt/pofac || finish
+prefix=$PWD/staged/opt/pofac
 pc=$(find "$prefix" -name pofac.pc)
 [ -n "$pc" ] || { fail "pofac.pc is not installed" && finish; }
 lib=$(dirname "$(dirname "$pc")")
