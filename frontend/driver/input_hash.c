@@ -143,11 +143,17 @@ static pofac_status hash_file(input_hashes *h, const char *path, const struct st
     return POFAC_OK;
 }
 
+typedef struct file_id {
+    dev_t device;
+    ino_t inode;
+} file_id;
+
 typedef struct walk {
     input_hashes *h;
     const diag_sink *sink;
     strbuf *found; /* names and hashes */
     uint64_t bytes;
+    file_id around[MOST_DEPTH]; /* what the current file is in: directories, and descriptions that name it */
     unsigned depth;
 } walk;
 
@@ -192,7 +198,9 @@ static pofac_status walk_description(walk *w, const char *path) {
     arena a = ARENA_INIT;
     xml_document *document;
     pofac_status status = POFAC_OK;
-    if (xml_document_read(path, &a, NULL, &document) == POFAC_OK) status = walk_element(w, document->root);
+    const pofac_status is_read = xml_document_read(path, &a, NULL, &document);
+    if (is_read == POFAC_OK) status = walk_element(w, document->root);
+    if (is_read == POFAC_ERR_RUNTIME) status = diag_out_of_memory(w->sink); /* its bytes have been read already */
     arena_free(&a);
     return status;
 }
@@ -223,6 +231,13 @@ static pofac_status walk_index(walk *w, const char *path) {
     return status;
 }
 
+/* A link to a directory around it, or a description that names itself: what is there counts where it was met first. */
+static bool is_around(const walk *w, const struct stat *s) {
+    for (unsigned i = 0; i < w->depth; i++)
+        if (w->around[i].device == s->st_dev && w->around[i].inode == s->st_ino) return true;
+    return false;
+}
+
 static pofac_status walk_path(walk *w, const char *path, const char *name) {
     const diag_place place = {.file = path};
     struct stat s;
@@ -234,7 +249,11 @@ static pofac_status walk_path(walk *w, const char *path, const char *name) {
                           MOST_DEPTH);
     if (!S_ISDIR(s.st_mode) && !S_ISREG(s.st_mode))
         return diag_error(w->sink, POFAC_ERR_INPUT, &place, "found something else, wanted a file or a directory");
-    w->depth++;
+    if (is_around(w, &s)) {
+        strbuf_printf(w->found, "again %s\n", name);
+        return POFAC_OK;
+    }
+    w->around[w->depth++] = (file_id){s.st_dev, s.st_ino};
     if (S_ISDIR(s.st_mode)) {
         TRY(walk_directory(w, path, name));
     } else {

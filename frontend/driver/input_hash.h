@@ -1,7 +1,7 @@
 /*
  * What files and directories hold, as one number each: XXH3 in 128 bits. Of a directory, names and contents of all files in it count, but those of
  * checkpoint-N and runs, which a training run leaves beside its result. Of a description (.xml), and of the index of a sharded checkpoint
- * (.index.json), the files that it names count as well.
+ * (.index.json), the files that it names count as well. Links to a directory around them, and descriptions that name themselves, end there.
  *
  * Hashes of files are kept in a file, by path, size, i-node and time of change (of the i-node, which no program can set back as it can the
  * contents' time), so that what has not changed is not read again.
