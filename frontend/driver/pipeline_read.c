@@ -223,6 +223,21 @@ static pofac_status check_reserved(const reader *r, const pipeline_word *w) {
     return POFAC_OK;
 }
 
+/* A recipe in the stage itself may say where in the stage's directory it writes. One of its own file may be used without the pipeline as well: what it
+ * says of outputs elsewhere is replaced. */
+static pofac_status check_section_outputs(const reader *r, const xml_element *e, const pipeline_stage *s) {
+    for (const xml_element *section = e->first_child; section; section = section->next) {
+        if (!is_recipe_element(section)) continue;
+        for (size_t i = 0; i < section->n_attrs; i++) {
+            const xml_attr *attr = &section->attrs[i];
+            const pipeline_option *o = pipeline_option_find(s->command, recipe_option_name(section->row->name, attr->row->name));
+            if (!attr->written || !o || o->kind != PIPELINE_WRITES) continue;
+            TRY(check_output(r, &(pipeline_word){.option = o, .value = attr->text, .place = attr->place}));
+        }
+    }
+    return POFAC_OK;
+}
+
 static pofac_status read_option(const reader *r, const xml_element *e, const pipeline_stage *s, pipeline_word *out) {
     TRY(find_option(r, e, s, out));
     out->kind = out->option->kind;
@@ -296,6 +311,7 @@ static pofac_status read_stage(reader *r, const xml_element *e, pipeline_stage *
     TRY(check_stage_name(r, e));
     TRY(read_sections(r, e, s));
     TRY(find_command(r, e, s));
+    TRY(check_section_outputs(r, e, s));
     TRY(read_words(r, e, s));
     return find_reads(r, s);
 }

@@ -10,6 +10,7 @@
 #include "frontend/data/shard_manifest.h"
 #include "frontend/driver/pipeline_manifest.h"
 #include "frontend/driver/pipeline_results.h"
+#include "frontend/driver/recipe.h"
 #include "frontend/driver/stage_manifest.h"
 #include "frontend/driver/stage_process.h"
 #include "ir/support/directory.h"
@@ -110,9 +111,17 @@ static pofac_status push_option(runner *r, word_list *words, const char *name, c
     return push(r, words, arena_printf(r->a, "--%s=%s", name, value));
 }
 
+/* By an option, or by the recipe as a path in the stage's directory. */
 static bool is_given(const pipeline_stage *s, const char *name) {
     for (size_t i = 0; i < s->n_words; i++)
         if (s->words[i].option && strcmp(s->words[i].option->name, name) == 0) return true;
+    for (size_t i = 0; i < s->n_sections; i++)
+        for (size_t k = 0; k < s->sections[i]->n_attrs; k++) {
+            const xml_attr *attr = &s->sections[i]->attrs[k];
+            if (attr->written && pipeline_is_inner_path(attr->text) &&
+                strcmp(recipe_option_name(attr->row->element, attr->row->name), name) == 0)
+                return true;
+        }
     return false;
 }
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # pofac run: a stage of training that SIGINT, SIGTERM or SIGKILL ends goes on to the same bits when the same command is given again, and nobody else
-# gets at its directory meanwhile.
+# gets at its directory meanwhile. A stage writes where its recipe says, if that is in its directory.
 . "$(dirname "$0")/harness.bash"
 
 for d in $(seq 40); do
@@ -83,4 +83,27 @@ cp whole/model/model.safetensors before.safetensors
 run train whole/model/recipe.xml --output_dir=whole/model --overwrite_output_dir=true
 wants_status 0
 cmp whole/model/model.safetensors before.safetensors || fail "the stage repeated by hand gives another model"
+
+# ---- where a recipe writes ----
+sed 's/max_steps="300"/max_steps="2"/; s/<train /&output_dir="${out}\/weights" /; s/file="\(metrics\|eval\)/file="weights\/\1/g' training.xml >inner.xml
+run run inner.xml -o inner
+wants_status 0
+[ -f inner/model/weights/config.json ] && [ ! -e inner/model/config.json ] || fail "a recipe that writes into \${out}/weights: $(ls inner/model inner/model/weights)"
+sed 's/<train /&output_dir="elsewhere" /' training.xml >outer.xml
+run run outer.xml -o outer
+wants_status 3
+grep -q 'outer.xml:13:26: error: output_dir: found elsewhere, wanted a path in the stage.s directory: ${out}/NAME$' err || fail "output_dir elsewhere: $(cat err)"
+[ ! -e outer ] && [ ! -e elsewhere ] || fail "a refused pipeline has written something"
+# A recipe in a file of its own may name a directory for when it is used alone.
+cat >own.xml <<'EOF'
+<pofac xmlns="urn:pofac:1">
+  <model name="own" from="whole/model" head="pretraining"/>
+  <data kind="segment_pair_nsp" train="whole/shards" max_seq_length="32"/>
+  <train output_dir="elsewhere" max_steps="2" report_to="none"/>
+</pofac>
+EOF
+echo '<pofac xmlns="urn:pofac:1"><pipeline name="with_own"><stage name="model" recipe="own.xml"/></pipeline></pofac>' >with_own.xml
+run run with_own.xml -o with_own
+wants_status 0
+[ -f with_own/model/config.json ] && [ ! -e elsewhere ] || fail "a recipe with an output_dir of its own: $(ls with_own/model)"
 finish
