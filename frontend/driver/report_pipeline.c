@@ -12,8 +12,8 @@
 #include "ir/support/json_text.h"
 #include "ir/support/text_ends.h"
 
-#define DEEPEST 4    /* folders below the pipeline's that runs are looked for in */
-#define MOST_RUNS 64 /* of a pipeline */
+#define DEEPEST 4     /* folders below the pipeline's that runs are looked for in */
+#define MOST_RUNS 256 /* of a pipeline */
 
 /* ---- the table ---- */
 
