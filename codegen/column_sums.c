@@ -18,14 +18,7 @@ static cg_val fold_within(emitter *e, cg_val a, cg_val b, bool pairs) {
 }
 
 /* Lane l of the result, of four: the sum over the blocks of four of `a`. */
-static cg_val fold_blocks(emitter *e, cg_val a) {
-    for (unsigned n = em_lanes_of(a) / 2; n >= 4; n /= 2) {
-        unsigned low[64], high[64];
-        for (unsigned l = 0; l < n; l++) low[l] = l, high[l] = n + l;
-        a = em_fadd(e, em_shuffle(e, a, a, n, low), em_shuffle(e, a, a, n, high));
-    }
-    return a;
-}
+static cg_val fold_blocks(emitter *e, cg_val a) { return em_fold(e, a, 4, em_fadd); }
 
 /* For two vectors of n lanes, blocks of four: [a | b], sums of the first half of each one's blocks with the second. */
 static cg_val fold_halves(emitter *e, cg_val a, cg_val b) {

@@ -6,15 +6,15 @@
  * reports before it runs a plan; here it is cut to them, so that nothing else is read. The loss is summed in f64, in parts (part_sums.h).
  *
  * operands: logits, labels, [keep], parts of the loss; the gradient: logits, labels, dloss, [keep], dlogits. dims: R, C. Units of the
- * loss are parts, those of the gradient ROWS rows.
+ * loss are parts, those of the gradient LOSS_ROWS rows.
  */
 #include <math.h>
 #include <string.h>
 
+#include "codegen/loss_rows.h"
 #include "codegen/part_sums.h"
 #include "codegen/vector_math.h"
 
-#define ROWS 64
 #define PART_STEP 4
 #define IGNORED_LABEL (-100) /* as in ir/ops/op_loss.c */
 
@@ -48,8 +48,7 @@ bool describe_cross_entropy_gradient(const cg_group *g, const cg_target *target,
     if (!describe(g, OP_cross_entropy_gradient, 3, k)) return false;
     kernel_set(k, "dlogits", (int64_t)kernel_operand(k, group_last(g)->first_result));
     kernel_set(k, "mean", strcmp(node_string(group_last(g), "reduction"), "mean") == 0);
-    k->work = k->dims[0];
-    k->work_per_unit = ROWS;
+    loss_rows_work(k);
     return true;
 }
 
@@ -60,6 +59,7 @@ typedef struct loss_code {
     cg_val kept;   /* and its mask, or NULL */
     cg_val label;  /* cut to the classes */
     cg_val counts; /* i1 */
+    cg_val factor; /* of gradients */
 } loss_code;
 
 static loss_code begin_code(emitter *e, const cg_kernel *k) {
@@ -90,9 +90,7 @@ static void begin_row(emitter *e, loss_code *c, cg_val row) {
 
 /* Is the class kept? i1 */
 static cg_val is_kept(emitter *e, const loss_code *c, cg_val class_number) {
-    const ir_dtype dtype = kernel_get_dtype(c->kernel, "mask");
-    cg_val mask = em_load_int(e, dtype, em_index(e, c->kept, class_number, em_dtype_bytes(dtype)));
-    return LLVMBuildNot(e->builder, em_equal(e, mask, em_int(e, 0)), "");
+    return em_is_set(e, kernel_get_dtype(c->kernel, "mask"), c->kept, class_number);
 }
 
 /* Of classes [begin, end), vectors of `lanes`: the largest logit where top is NULL, else the sum of exp(logit - top). */
@@ -112,12 +110,7 @@ static cg_val over_classes(emitter *e, const loss_code *c, cg_val top, double st
     const unsigned lanes = c->kept ? 1 : e->lanes;
     cg_val whole = em_sub(e, c->n_classes, em_rem_int(e, c->n_classes, lanes));
     cg_val v = emit_span(e, c, top, em_int(e, 0), whole, lanes, em_const(e, lanes, start));
-    for (unsigned n = lanes / 2; n > 0; n /= 2) {
-        unsigned low[64], high[64];
-        for (unsigned l = 0; l < n; l++) low[l] = l, high[l] = n + l;
-        cg_val a = em_shuffle(e, v, v, n, low), b = em_shuffle(e, v, v, n, high);
-        v = top ? em_fadd(e, a, b) : em_fmax_skip_nan(e, a, b);
-    }
+    v = em_fold(e, v, 1, top ? em_fadd : em_fmax_skip_nan);
     return lanes == 1 ? v : emit_span(e, c, top, whole, c->n_classes, 1, v);
 }
 
@@ -187,31 +180,25 @@ static void emit_gradient_span(emitter *e, const loss_code *c, cg_val to, cg_val
     em_loop_end(e, &loop, NULL);
 }
 
-static void emit_row_gradient(emitter *e, const loss_code *c, cg_val to, cg_val factor) {
+static cg_val begin_gradient(emitter *e, void *user, cg_val row) {
+    loss_code *c = user;
+    begin_row(e, c, row);
+    return c->counts;
+}
+
+static void emit_row_gradient(emitter *e, void *user, cg_val to) {
+    const loss_code *c = user;
     const unsigned lanes = c->kept ? 1 : e->lanes;
-    cg_val total, top = emit_softmax(e, c, &total), scale = em_lane(e, em_fdiv(e, factor, total), 0);
+    cg_val total, top = emit_softmax(e, c, &total), scale = em_lane(e, em_fdiv(e, c->factor, total), 0);
     cg_val whole = em_sub(e, c->n_classes, em_rem_int(e, c->n_classes, lanes));
     emit_gradient_span(e, c, to, top, scale, em_int(e, 0), whole, lanes);
     if (lanes > 1) emit_gradient_span(e, c, to, top, scale, whole, c->n_classes, 1);
-    cg_val at = em_index(e, to, c->label, 4), d = em_load(e, 1, at, 4), less = em_fsub(e, d, factor);
+    cg_val at = em_index(e, to, c->label, 4), d = em_load(e, 1, at, 4), less = em_fsub(e, d, c->factor);
     em_store(e, c->kept ? em_select(e, is_kept(e, c, c->label), less, d) : less, at, 4);
 }
 
 void emit_cross_entropy_gradient(emitter *e, const cg_kernel *k) {
     loss_code c = begin_code(e, k);
-    cg_val dlogits = em_buffer(e, (unsigned)kernel_get(k, "dlogits")), factor = emit_factor(e, &c);
-    cg_val begin = em_mul_int(e, em_begin_unit(e), ROWS), end = em_min(e, em_mul_int(e, em_end_unit(e), ROWS), em_dim(e, 0));
-    em_loop rows, clear;
-    em_loop_begin(e, &rows, begin, end, 1, NULL, 0);
-    cg_val to = em_index(e, dlogits, em_mul(e, rows.index, c.n_classes), 4);
-    begin_row(e, &c, rows.index);
-    em_if counts;
-    em_if_begin(e, &counts, c.counts);
-    emit_row_gradient(e, &c, to, factor);
-    em_else(e, &counts);
-    em_loop_begin(e, &clear, em_int(e, 0), c.n_classes, 1, NULL, 0);
-    em_store(e, em_const(e, 1, 0), em_index(e, to, clear.index, 4), 4);
-    em_loop_end(e, &clear, NULL);
-    em_if_end(e, &counts);
-    em_loop_end(e, &rows, NULL);
+    c.factor = emit_factor(e, &c);
+    loss_rows_emit(e, &(loss_rows){em_buffer(e, (unsigned)kernel_get(k, "dlogits")), begin_gradient, emit_row_gradient, &c});
 }

@@ -142,8 +142,7 @@ static void begin_lanes(emitter *e, const distance_code *c, cg_val row0) {
     if (c->keep) {
         const ir_dtype dtype = kernel_get_dtype(c->kernel, "keep_dtype");
         cg_val inside = em_min(e, row, em_add_int(e, c->n_rows, -1));
-        cg_val mask = em_load_int(e, dtype, em_index(e, c->keep, inside, em_dtype_bytes(dtype)));
-        kept = em_and(e, kept, LLVMBuildNot(e->builder, em_equal(e, mask, em_int(e, 0)), ""));
+        kept = em_and(e, kept, em_is_set(e, dtype, c->keep, inside));
     }
     em_store(e, em_select(e, kept, em_const(e, 1, 1), em_const(e, 1, 0)), em_index(e, c->kept, lanes.index, 4), 4);
     em_store(e, em_const(e, 1, 0), em_index(e, c->losses, lanes.index, 4), 4);

@@ -66,16 +66,6 @@ static void emit_squares(emitter *e, cg_val x, cg_val begin, cg_val end, cg_val 
     for (unsigned i = 0; i < chains; i++) sum[i] = loop.carried[i];
 }
 
-/* The sum of all lanes, in halves. */
-static cg_val fold_lanes(emitter *e, cg_val v) {
-    for (unsigned n = em_lanes_of(v) / 2; n > 0; n /= 2) {
-        unsigned low[64], high[64];
-        for (unsigned l = 0; l < n; l++) low[l] = l, high[l] = n + l;
-        v = em_fadd(e, em_shuffle(e, v, v, n, low), em_shuffle(e, v, v, n, high));
-    }
-    return v;
-}
-
 void emit_square_sums(emitter *e, const cg_kernel *k) {
     const int64_t parts = kernel_get(k, "parts");
     const unsigned lanes = e->lanes / 2; /* as many f64 as a vector has */
@@ -91,7 +81,7 @@ void emit_square_sums(emitter *e, const cg_kernel *k) {
     emit_squares(e, x, whole, end, &rest, 1);
     for (unsigned i = CHAINS / 2; i > 0; i /= 2)
         for (unsigned j = 0; j < i; j++) sum[j] = em_fadd(e, sum[j], sum[i + j]);
-    em_store_real(e, em_lane(e, em_fadd(e, fold_lanes(e, sum[0]), rest), 0), em_index(e, sums, units.index, 8));
+    em_store_real(e, em_lane(e, em_fadd(e, em_fold(e, sum[0], 1, em_fadd), rest), 0), em_index(e, sums, units.index, 8));
     em_loop_end(e, &units, NULL);
 }
 

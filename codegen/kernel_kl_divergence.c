@@ -9,14 +9,14 @@
  * adds nothing, and its gradient is 0. Losses of rows are summed in f64, in parts (part_sums.h).
  *
  * operands: student, teacher, [keep], [scale], parts of the loss; the gradient: student, teacher, dloss, [keep], [scale], dstudent. dims:
- * R, C. Units of the loss are parts, those of the gradient ROWS rows.
+ * R, C. Units of the loss are parts, those of the gradient LOSS_ROWS rows.
  */
 #include <math.h>
 
+#include "codegen/loss_rows.h"
 #include "codegen/part_sums.h"
 #include "codegen/vector_math.h"
 
-#define ROWS 64
 #define PART_STEP 4
 
 /* ---- describe ---- */
@@ -52,8 +52,7 @@ bool describe_kl_divergence_gradient(const cg_group *g, const cg_target *target,
     (void)target;
     if (!describe(g, OP_kl_divergence_gradient, 3, k)) return false;
     kernel_set(k, "dstudent", (int64_t)kernel_operand(k, group_last(g)->first_result));
-    k->work = k->dims[0];
-    k->work_per_unit = ROWS;
+    loss_rows_work(k);
     return true;
 }
 
@@ -69,6 +68,7 @@ typedef struct divergence_code {
     cg_val row[2], kept;               /* of the row at hand; kept: the mask of its classes, or NULL */
     cg_val counts;                     /* i1: the row is kept */
     cg_val top[2];                     /* scalars */
+    cg_val factor;                     /* of gradients */
 } divergence_code;
 
 static divergence_code begin_code(emitter *e, const cg_kernel *k) {
@@ -82,9 +82,7 @@ static divergence_code begin_code(emitter *e, const cg_kernel *k) {
 }
 
 static cg_val is_not_0(emitter *e, const divergence_code *c, cg_val masks, cg_val i) {
-    const ir_dtype dtype = kernel_get_dtype(c->kernel, "mask");
-    cg_val mask = em_load_int(e, dtype, em_index(e, masks, i, em_dtype_bytes(dtype)));
-    return LLVMBuildNot(e->builder, em_equal(e, mask, em_int(e, 0)), "");
+    return em_is_set(e, kernel_get_dtype(c->kernel, "mask"), masks, i);
 }
 
 static void begin_row(emitter *e, divergence_code *c, cg_val row) {
@@ -99,15 +97,6 @@ static void begin_row(emitter *e, divergence_code *c, cg_val row) {
 static cg_val emit_exponent(emitter *e, const divergence_code *c, int of, cg_val class_number, unsigned lanes) {
     cg_val x = em_load(e, lanes, em_index(e, c->row[of], class_number, 4), 4);
     return em_fmul(e, em_fsub(e, x, em_splat(e, lanes, c->top[of])), em_const(e, lanes, c->per_temperature));
-}
-
-static cg_val fold(emitter *e, cg_val v, unsigned lanes, cg_val (*join)(emitter *, cg_val, cg_val)) {
-    for (unsigned n = lanes / 2; n > 0; n /= 2) {
-        unsigned low[64], high[64];
-        for (unsigned l = 0; l < n; l++) low[l] = l, high[l] = n + l;
-        v = join(e, em_shuffle(e, v, v, n, low), em_shuffle(e, v, v, n, high));
-    }
-    return v;
 }
 
 /* Largest logits of both over classes [begin, end), going on from `start`. */
@@ -146,12 +135,12 @@ static void emit_sums(emitter *e, divergence_code *c, cg_val sum[3]) {
     cg_val whole = em_sub(e, c->n_classes, em_rem_int(e, c->n_classes, lanes)), none = em_int(e, 0);
     cg_val top[2] = {em_const(e, lanes, -INFINITY), em_const(e, lanes, -INFINITY)};
     tops_of_span(e, c, none, whole, lanes, top);
-    for (int i = 0; i < 2; i++) top[i] = fold(e, top[i], lanes, em_fmax_skip_nan);
+    for (int i = 0; i < 2; i++) top[i] = em_fold(e, top[i], 1, em_fmax_skip_nan);
     if (lanes > 1) tops_of_span(e, c, whole, c->n_classes, 1, top);
     for (int i = 0; i < 2; i++) c->top[i] = em_lane(e, top[i], 0);
     for (int i = 0; i < 3; i++) sum[i] = em_const(e, lanes, 0);
     sums_of_span(e, c, none, whole, lanes, sum);
-    for (int i = 0; i < 3; i++) sum[i] = fold(e, sum[i], lanes, em_fadd);
+    for (int i = 0; i < 3; i++) sum[i] = em_fold(e, sum[i], 1, em_fadd);
     if (lanes > 1) sums_of_span(e, c, whole, c->n_classes, 1, sum);
 }
 
@@ -213,10 +202,17 @@ static void gradient_of_span(emitter *e, const divergence_code *c, cg_val to, co
     em_loop_end(e, &loop, NULL);
 }
 
-static void emit_row_gradient(emitter *e, divergence_code *c, cg_val to, cg_val factor) {
+static cg_val begin_gradient(emitter *e, void *user, cg_val row) {
+    divergence_code *c = user;
+    begin_row(e, c, row);
+    return c->counts;
+}
+
+static void emit_row_gradient(emitter *e, void *user, cg_val to) {
+    divergence_code *c = user;
     cg_val sum[3], scale[2];
     emit_sums(e, c, sum);
-    for (int i = 0; i < 2; i++) scale[i] = em_lane(e, em_fdiv(e, factor, sum[i]), 0);
+    for (int i = 0; i < 2; i++) scale[i] = em_lane(e, em_fdiv(e, c->factor, sum[i]), 0);
     cg_val whole = em_sub(e, c->n_classes, em_rem_int(e, c->n_classes, c->lanes));
     gradient_of_span(e, c, to, scale, em_int(e, 0), whole, c->lanes);
     if (c->lanes > 1) gradient_of_span(e, c, to, scale, whole, c->n_classes, 1);
@@ -224,20 +220,7 @@ static void emit_row_gradient(emitter *e, divergence_code *c, cg_val to, cg_val 
 
 void emit_kl_divergence_gradient(emitter *e, const cg_kernel *k) {
     divergence_code c = begin_code(e, k);
-    cg_val dstudent = em_buffer(e, (unsigned)kernel_get(k, "dstudent")), dloss = em_load(e, 1, em_buffer(e, 2), 4);
-    cg_val factor = em_fmul(e, em_fmul(e, dloss, emit_scale(e, &c)), em_const(e, 1, kernel_get_real(k, "temperature")));
-    cg_val begin = em_mul_int(e, em_begin_unit(e), ROWS), end = em_min(e, em_mul_int(e, em_end_unit(e), ROWS), em_dim(e, 0));
-    em_loop rows, clear;
-    em_loop_begin(e, &rows, begin, end, 1, NULL, 0);
-    cg_val to = em_index(e, dstudent, em_mul(e, rows.index, c.n_classes), 4);
-    begin_row(e, &c, rows.index);
-    em_if counts;
-    em_if_begin(e, &counts, c.counts);
-    emit_row_gradient(e, &c, to, factor);
-    em_else(e, &counts);
-    em_loop_begin(e, &clear, em_int(e, 0), c.n_classes, 1, NULL, 0);
-    em_store(e, em_const(e, 1, 0), em_index(e, to, clear.index, 4), 4);
-    em_loop_end(e, &clear, NULL);
-    em_if_end(e, &counts);
-    em_loop_end(e, &rows, NULL);
+    cg_val dloss = em_load(e, 1, em_buffer(e, 2), 4);
+    c.factor = em_fmul(e, em_fmul(e, dloss, emit_scale(e, &c)), em_const(e, 1, kernel_get_real(k, "temperature")));
+    loss_rows_emit(e, &(loss_rows){em_buffer(e, (unsigned)kernel_get(k, "dstudent")), begin_gradient, emit_row_gradient, &c});
 }

@@ -165,6 +165,11 @@ cg_val em_load_int(emitter *e, ir_dtype dtype, cg_val pointer) {
     return is_signed ? LLVMBuildSExt(e->builder, v, e->i64, "") : LLVMBuildZExt(e->builder, v, e->i64, "");
 }
 
+cg_val em_is_set(emitter *e, ir_dtype dtype, cg_val mask, cg_val i) {
+    cg_val number = em_load_int(e, dtype, em_index(e, mask, i, em_dtype_bytes(dtype)));
+    return LLVMBuildNot(e->builder, em_equal(e, number, em_int(e, 0)), "");
+}
+
 cg_val em_load_packed(emitter *e, unsigned bytes, cg_val pointer, unsigned each) {
     cg_val v = load_typed(e, LLVMIntTypeInContext(e->context, 8 * bytes), pointer, each);
     return bytes < 8 ? LLVMBuildZExt(e->builder, v, e->i64, "") : v;
@@ -279,6 +284,15 @@ cg_val em_shuffle(emitter *e, cg_val a, cg_val b, unsigned lanes, const unsigned
     cg_val mask[MAX_LANES];
     for (unsigned i = 0; i < lanes; i++) mask[i] = LLVMConstInt(e->i32, index[i], 0);
     return LLVMBuildShuffleVector(e->builder, a, b, LLVMConstVector(mask, lanes), "");
+}
+
+cg_val em_fold(emitter *e, cg_val v, unsigned lanes, cg_val (*join)(emitter *, cg_val, cg_val)) {
+    for (unsigned n = em_lanes_of(v) / 2; n >= lanes; n /= 2) {
+        unsigned low[MAX_LANES], high[MAX_LANES];
+        for (unsigned l = 0; l < n; l++) low[l] = l, high[l] = n + l;
+        v = join(e, em_shuffle(e, v, v, n, low), em_shuffle(e, v, v, n, high));
+    }
+    return v;
 }
 
 cg_val em_fadd(emitter *e, cg_val a, cg_val b) { return LLVMBuildFAdd(e->builder, a, b, ""); }

@@ -74,6 +74,7 @@ cg_val em_opaque(emitter *e, cg_val v);
 
 /* An integer of a dtype (i64, i32, i16, i8, u8, bool) as i64, and back. */
 cg_val em_load_int(emitter *e, ir_dtype dtype, cg_val pointer);
+cg_val em_is_set(emitter *e, ir_dtype dtype, cg_val mask, cg_val i); /* i1: is number i of the mask not 0? */
 /* Little-endian numbers of `each` bytes that are loaded together, 8 bytes at most, and number i of them, as i64. */
 cg_val em_load_packed(emitter *e, unsigned bytes, cg_val pointer, unsigned each);
 cg_val em_packed(emitter *e, cg_val packed, unsigned i, unsigned each);
@@ -103,6 +104,8 @@ cg_val em_load_quad(emitter *e, unsigned lanes, cg_val pointer);
 cg_val em_quad_splat(emitter *e, cg_val quad, unsigned i, unsigned lanes); /* number i of the four in all lanes */
 cg_val em_shuffle(emitter *e, cg_val a, cg_val b, unsigned lanes, const unsigned *index);
 unsigned em_lanes_of(cg_val vector);
+/* Lanes l and l + n/2 of the n joined, and so on until `lanes` are left. */
+cg_val em_fold(emitter *e, cg_val v, unsigned lanes, cg_val (*join)(emitter *, cg_val, cg_val));
 
 cg_val em_fadd(emitter *e, cg_val a, cg_val b);
 cg_val em_fsub(emitter *e, cg_val a, cg_val b);

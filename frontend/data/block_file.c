@@ -132,15 +132,11 @@ pofac_status block_file_write(const char *path, const block_file_kind *kind, con
 
 static pofac_status refuse(const block_file *f, const diag_sink *sink, const char *format, ...) POFAC_PRINTF(3, 4);
 static pofac_status refuse(const block_file *f, const diag_sink *sink, const char *format, ...) {
-    strbuf text = STRBUF_INIT;
     const diag_place place = {.file = f->path};
     va_list args;
     va_start(args, format);
-    strbuf_vprintf(&text, format, args);
+    const pofac_status status = diag_verror(sink, POFAC_ERR_INPUT, &place, format, args);
     va_end(args);
-    pofac_status status =
-        strbuf_ok(&text) ? diag_error(sink, POFAC_ERR_INPUT, &place, "%s", strbuf_str(&text)) : diag_out_of_memory(sink);
-    strbuf_free(&text);
     return status;
 }
 

@@ -72,15 +72,11 @@ pofac_status shard_write(const char *path, const shard_info *info, const pair_li
 
 static pofac_status refuse(const shard *s, const diag_sink *sink, const char *format, ...) POFAC_PRINTF(3, 4);
 static pofac_status refuse(const shard *s, const diag_sink *sink, const char *format, ...) {
-    strbuf text = STRBUF_INIT;
     const diag_place place = {.file = block_file_path(s->file)};
     va_list args;
     va_start(args, format);
-    strbuf_vprintf(&text, format, args);
+    const pofac_status status = diag_verror(sink, POFAC_ERR_INPUT, &place, format, args);
     va_end(args);
-    pofac_status status =
-        strbuf_ok(&text) ? diag_error(sink, POFAC_ERR_INPUT, &place, "%s", strbuf_str(&text)) : diag_out_of_memory(sink);
-    strbuf_free(&text);
     return status;
 }
 

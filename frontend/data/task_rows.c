@@ -208,19 +208,6 @@ static pofac_status table_next(task_rows *r, const diag_sink *sink, bool *found)
 
 /* ---- JSON lines ---- */
 
-/* What is said about a line as if it were a file of its own, moved to the line's number. */
-typedef struct line_sink {
-    const diag_sink *to;
-    uint32_t lines_before;
-} line_sink;
-
-static void emit_moved(void *user, const diag *d) {
-    const line_sink *s = user;
-    diag moved = *d;
-    if (moved.place.line) moved.place.line += s->lines_before;
-    if (s->to) s->to->emit(s->to->user, &moved);
-}
-
 /* The value of the first of `names` that the object has, in any case of letters; null counts as there, absent gives NULL. */
 static const json_t *find_value(const json_t *object, const char *names, const json_t *taken) {
     const char *key;
@@ -320,11 +307,12 @@ static pofac_status json_next(task_rows *r, const diag_sink *sink, bool *found) 
     if (!line) return POFAC_OK;
     *found = true;
     r->line = text_lines_line(r->lines);
-    line_sink moved = {sink, (uint32_t)(r->line - 1)};
+    diag_moved moved = {sink, (uint32_t)(r->line - 1)};
+    const diag_sink said = diag_sink_moved(&moved);
     json_decref(r->object);
     r->object = NULL;
     r->is_fault_in_row = true;
-    TRY(json_parse(r->path, NULL, line, n, &(diag_sink){emit_moved, &moved}, &r->object));
+    TRY(json_parse(r->path, NULL, line, n, &said, &r->object));
     r->is_fault_in_row = false;
     if (!json_is_object(r->object)) {
         strbuf text = STRBUF_INIT;

@@ -144,23 +144,11 @@ static pofac_status read_object(const record_reader *r, const json_t *object, ar
     return pair ? take_string(r, object, pair, a, sink, &out->pair, &out->pair_bytes) : POFAC_OK;
 }
 
-/* What is said about a line as if it were a file of its own, moved to the line's number. */
-typedef struct line_sink {
-    const diag_sink *to;
-    uint32_t lines_before;
-} line_sink;
-
-static void emit_moved(void *user, const diag *d) {
-    const line_sink *s = user;
-    diag moved = *d;
-    if (moved.place.line) moved.place.line += s->lines_before;
-    if (s->to) s->to->emit(s->to->user, &moved);
-}
-
 static pofac_status parse_object(const record_reader *r, const char *line, size_t n, arena *a, const diag_sink *sink, record *out) {
-    line_sink moved = {sink, (uint32_t)(line_reader_line(r->lines) - 1)};
+    diag_moved moved = {sink, (uint32_t)(line_reader_line(r->lines) - 1)};
+    const diag_sink said = diag_sink_moved(&moved);
     json_t *object;
-    TRY(json_parse(line_reader_name(r->lines), NULL, line, n, &(diag_sink){emit_moved, &moved}, &object));
+    TRY(json_parse(line_reader_name(r->lines), NULL, line, n, &said, &object));
     pofac_status status = read_object(r, object, a, sink, out);
     json_decref(object);
     return status;

@@ -43,8 +43,13 @@ static void emit(const diag_sink *sink, diag_severity severity, pofac_status sta
 pofac_status diag_error(const diag_sink *sink, pofac_status status, const diag_place *place, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    emit(sink, DIAG_ERROR, status, place, format, args);
+    diag_verror(sink, status, place, format, args);
     va_end(args);
+    return status;
+}
+
+pofac_status diag_verror(const diag_sink *sink, pofac_status status, const diag_place *place, const char *format, va_list args) {
+    emit(sink, DIAG_ERROR, status, place, format, args);
     return status;
 }
 
@@ -130,6 +135,15 @@ void diag_render(const diag *d, strbuf *out) {
 static void emit_to_strbuf(void *user, const diag *d) { diag_render(d, user); }
 
 diag_sink diag_sink_to_strbuf(strbuf *out) { return (diag_sink){emit_to_strbuf, out}; }
+
+static void emit_moved(void *user, const diag *d) {
+    const diag_moved *m = user;
+    diag moved = *d;
+    if (moved.place.line) moved.place.line += m->lines_before;
+    if (m->to) m->to->emit(m->to->user, &moved);
+}
+
+diag_sink diag_sink_moved(diag_moved *m) { return (diag_sink){emit_moved, m}; }
 
 static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 

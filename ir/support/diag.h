@@ -45,6 +45,8 @@ typedef struct diag_sink {
 /* Each sends one diagnostic; `sink` may be NULL (nobody listens). `place` may be NULL. diag_error returns `status`. */
 POFAC_PRINTF(4, 5)
 pofac_status diag_error(const diag_sink *sink, pofac_status status, const diag_place *place, const char *format, ...);
+POFAC_PRINTF(4, 0)
+pofac_status diag_verror(const diag_sink *sink, pofac_status status, const diag_place *place, const char *format, va_list args);
 POFAC_PRINTF(3, 4) void diag_warning(const diag_sink *sink, const diag_place *place, const char *format, ...);
 POFAC_PRINTF(3, 4) void diag_note(const diag_sink *sink, const diag_place *place, const char *format, ...);
 
@@ -61,6 +63,13 @@ void diag_render(const diag *d, strbuf *out);
 
 /* A sink that renders everything it gets into a strbuf, one after the other. */
 diag_sink diag_sink_to_strbuf(strbuf *out);
+
+/* Sends on to `to` with lines counted from `lines_before` on: for what reads a line of a file as if it were a file. */
+typedef struct diag_moved {
+    const diag_sink *to; /* NULL: nobody listens */
+    uint32_t lines_before;
+} diag_moved;
+diag_sink diag_sink_moved(diag_moved *m); /* lives as `m` */
 
 /* The candidate nearest to `word` by edit distance, for "unknown X; did you mean Y?"; NULL when none is near. */
 const char *diag_nearest(const char *word, const char *const *candidates, size_t n);
