@@ -223,15 +223,16 @@ static pofac_status check_reserved(const reader *r, const pipeline_word *w) {
     return POFAC_OK;
 }
 
-/* A recipe in the stage itself may say where in the stage's directory it writes. One of its own file may be used without the pipeline as well: what it
- * says of outputs elsewhere is replaced. */
+/* A recipe may say where in the stage's directory it writes. One in a file of its own may be used without the pipeline as well: what that says of other
+ * places is replaced. */
 static pofac_status check_section_outputs(const reader *r, const xml_element *e, const pipeline_stage *s) {
-    for (const xml_element *section = e->first_child; section; section = section->next) {
-        if (!is_recipe_element(section)) continue;
-        for (size_t i = 0; i < section->n_attrs; i++) {
-            const xml_attr *attr = &section->attrs[i];
+    for (size_t i = 0; i < s->n_sections; i++) {
+        const xml_element *section = s->sections[i];
+        const bool is_own = xml_child(e, section->row->name) == section;
+        for (size_t k = 0; k < section->n_attrs; k++) {
+            const xml_attr *attr = &section->attrs[k];
             const pipeline_option *o = pipeline_option_find(s->command, recipe_option_name(section->row->name, attr->row->name));
-            if (!attr->written || !o || o->kind != PIPELINE_WRITES) continue;
+            if (!attr->written || !o || o->kind != PIPELINE_WRITES || !(is_own || pipeline_is_inner_path(attr->text))) continue;
             TRY(check_output(r, &(pipeline_word){.option = o, .value = attr->text, .place = attr->place}));
         }
     }

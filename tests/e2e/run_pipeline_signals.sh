@@ -106,4 +106,8 @@ echo '<pofac xmlns="urn:pofac:1"><pipeline name="with_own"><stage name="model" r
 run run with_own.xml -o with_own
 wants_status 0
 [ -f with_own/model/config.json ] && [ ! -e elsewhere ] || fail "a recipe with an output_dir of its own: $(ls with_own/model)"
+sed -i 's/output_dir="elsewhere"/output_dir="${stage:model}\/in_another"/' own.xml
+run run with_own.xml -o with_own
+wants_status 3
+grep -q 'own.xml:4:22: error: output_dir: found ${stage:model}/in_another, wanted a path in the stage.s directory: ${out}/NAME$' err || fail "a recipe that writes into a stage: $(cat err)"
 finish
