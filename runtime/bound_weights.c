@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ir/op.h"
+#include "ir/support/text_ends.h"
 #include "runtime/int8_packing.h"
 #include "runtime/int8_sparse_packing.h"
 #include "runtime/packing.h"
@@ -622,7 +623,7 @@ pofac_status bound_weights_renew(const plan *p, const char *ending, thread_pool 
     const binder b = {p, w->state, pool, sink, w, NULL};
     for (size_t i = 0; i < p->n_buffers; i++) {
         const char *name = pattern_of_buffer(&b, i);
-        if (!name || strlen(name) < strlen(ending) || strcmp(name + strlen(name) - strlen(ending), ending) != 0) continue;
+        if (!name || !text_ends_with(name, ending)) continue;
         if (is_first_of_pattern(&b, i)) TRY(renew_pattern(&b, name));
     }
     return POFAC_OK;

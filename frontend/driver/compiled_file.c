@@ -11,6 +11,7 @@
 #include "ir/support/file_map.h"
 #include "ir/support/hash.h"
 #include "ir/support/strmap.h"
+#include "ir/support/text_ends.h"
 #include "ir/support/vector.h"
 #include "runtime/thread_pool.h"
 #include "runtime/weight_memory.h"
@@ -225,11 +226,7 @@ POFAC_PRINTF(2, 3) static pofac_status broken(const compiled_file *f, const char
     return status;
 }
 
-static bool is_named_as_one(const char *path) {
-    static const char ending[] = ".pofac";
-    const size_t n = strlen(path), e = sizeof ending - 1;
-    return n >= e && strcmp(path + n - e, ending) == 0;
-}
+static bool is_named_as_one(const char *path) { return text_ends_with(path, ".pofac"); }
 
 bool compiled_file_is_one(const char *path) {
     file_map map;

@@ -7,6 +7,7 @@
 #include "frontend/driver/model_directory.h"
 #include "frontend/driver/model_save.h"
 #include "ir/support/json_text.h"
+#include "ir/support/text_ends.h"
 
 #define TABLE_ENDING "_embeddings.weight"
 
@@ -22,10 +23,7 @@ typedef struct quantizing {
     calibration_counts counts;
 } quantizing;
 
-static bool is_table(const char *name) {
-    const size_t n = strlen(name), e = strlen(TABLE_ENDING);
-    return n >= e && strcmp(name + n - e, TABLE_ENDING) == 0;
-}
+static bool is_table(const char *name) { return text_ends_with(name, TABLE_ENDING); }
 
 /* ---- ranges ---- */
 

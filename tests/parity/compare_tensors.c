@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "frontend/checkpoint/checkpoint.h"
+#include "ir/support/text_ends.h"
 
 typedef struct comparison {
     checkpoint *found, *expected, *mask_file;
@@ -103,16 +104,11 @@ static void shapes_differ(comparison *c, const checkpoint_tensor *found, const c
     c->differs = true;
 }
 
-static bool ends_in(const char *name, const char *ending) {
-    const size_t n = strlen(name), k = strlen(ending);
-    return n >= k && strcmp(name + n - k, ending) == 0;
-}
-
 static pofac_status compare_all(comparison *c) {
     size_t n = 0;
     for (size_t i = 0; i < checkpoint_size(c->expected); i++) {
         const checkpoint_tensor *expected = checkpoint_at(c->expected, i);
-        if (!ends_in(expected->name, c->ending)) continue;
+        if (!text_ends_with(expected->name, c->ending)) continue;
         n++;
         const checkpoint_tensor *found = find(c, c->found, "found", expected->name);
         if (!found) continue;

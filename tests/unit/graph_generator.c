@@ -17,6 +17,7 @@
 
 #include "ir/op.h"
 #include "ir/support/rng.h"
+#include "ir/support/text_ends.h"
 
 #define MAX_SEQUENCES 8
 #define MAX_LENGTH 16 /* of a sequence, and rows of the table of positions */
@@ -651,11 +652,6 @@ static int64_t any_label(const ir_graph *g, ir_value labels, uint64_t random) {
     return label < n ? label : -100;
 }
 
-static bool ends_in(const char *text, const char *end) {
-    size_t n = strlen(text), k = strlen(end);
-    return n >= k && strcmp(text + n - k, end) == 0;
-}
-
 typedef struct batch {
     int64_t n_sequences;
     int64_t length[MAX_SEQUENCES]; /* of each sequence */
@@ -672,7 +668,7 @@ static void fill_input(const generated_graph *g, const char *name, ir_value v, c
         uint64_t random = draw(key, drawn, UINT64_C(1) << 32);
         int64_t value = (int64_t)(random % 4 != 0); /* masks */
         if (strcmp(name, "input_ids") == 0) value = (int64_t)(random % (uint64_t)n_ids);
-        if (ends_in(name, "labels")) value = any_label(g->graph, v, random);
+        if (text_ends_with(name, "labels")) value = any_label(g->graph, v, random);
         if (strcmp(name, "offsets") == 0) {
             value = end;
             end += i < b->n_sequences ? b->length[i] : 0;
